@@ -1,0 +1,19 @@
+"""Joint entity and relation extraction for spaCy."""
+
+from .about import __version__
+from .annotations import (
+    Relation,
+    concat_docs,
+    entity_group,
+    register_extension,
+    span_as_doc,
+)
+
+__all__ = [
+    "Relation",
+    "__version__",
+    "concat_docs",
+    "entity_group",
+    "register_extension",
+    "span_as_doc",
+]

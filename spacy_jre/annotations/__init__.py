@@ -1,0 +1,41 @@
+from .build import AlignmentReport, build_doc
+from .documents import DocPart, concat_docs, span_as_doc
+from .gold import Gold, read_gold
+from .records import EntityRecord, Record, RelationRecord
+from .relations import (
+    DEFAULT_ATTR,
+    SPANS_KEY,
+    Relation,
+    StoredEntity,
+    StoredRelation,
+    entity_group,
+    has_relations,
+    register_extension,
+    stored_entities,
+    stored_relations,
+    write_annotations,
+)
+
+__all__ = [
+    "DEFAULT_ATTR",
+    "SPANS_KEY",
+    "AlignmentReport",
+    "DocPart",
+    "EntityRecord",
+    "Gold",
+    "Record",
+    "Relation",
+    "RelationRecord",
+    "StoredEntity",
+    "StoredRelation",
+    "build_doc",
+    "concat_docs",
+    "entity_group",
+    "has_relations",
+    "read_gold",
+    "register_extension",
+    "span_as_doc",
+    "stored_entities",
+    "stored_relations",
+    "write_annotations",
+]

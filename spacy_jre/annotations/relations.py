@@ -1,0 +1,301 @@
+"""Relations on a Doc: what is stored, and the view a user sees.
+
+Stored, under the one string key ``jre:<attr>`` of ``doc.user_data``, are plain
+values only, because everything else fails in ``to_bytes``, ``DocBin``,
+``Doc.copy`` or ``nlp.pipe(n_process=2)``::
+
+    {"entities":  [[start, end, label, score], ...],
+     "relations": [[head start, head end, head label,
+                    tail start, tail end, tail label, label, score], ...]}
+
+Offsets are characters, end exclusive: the only address that the retokenizer
+leaves valid. Spans are made when they are asked for.
+"""
+
+import math
+import numbers
+from collections.abc import Iterable
+from functools import partial
+from typing import Any, NamedTuple
+
+from spacy.tokens import Doc, Span, SpanGroup
+
+from ..errors import Errors
+
+DEFAULT_ATTR = "relations"
+SPANS_KEY = "jre"
+
+
+class StoredEntity(NamedTuple):
+    """An entity as it is stored: character offsets, end exclusive."""
+
+    start: int
+    end: int
+    label: str
+    score: float
+
+
+class StoredRelation(NamedTuple):
+    """A relation as it is stored: character offsets, end exclusive."""
+
+    head_start: int
+    head_end: int
+    head_label: str
+    tail_start: int
+    tail_end: int
+    tail_label: str
+    label: str
+    score: float
+
+
+class Relation(dict[str, Any]):
+    """A relation of a Doc: ``head``, ``tail`` (Span), ``label``, ``score``.
+
+    It *is* a dict of plain values, ``{"head": {"start", "end", "label"}, "tail":
+    {...}, "label", "score"}``, so that ``Doc.to_json(underscore=["relations"])``
+    and ``Doc.from_json`` keep it.
+    """
+
+    __slots__ = ("_doc",)
+
+    def __init__(self, values: dict[str, Any], doc: Doc | None = None):
+        super().__init__(values)
+        self._doc = doc
+
+    @classmethod
+    def from_stored(cls, stored: StoredRelation, doc: Doc) -> "Relation":
+        return cls(
+            {
+                "head": _argument(*stored[:3]),
+                "tail": _argument(*stored[3:6]),
+                "label": stored.label,
+                "score": stored.score,
+            },
+            doc,
+        )
+
+    @property
+    def head(self) -> Span:
+        """The first argument. RAISES (ValueError): J106 if cut off from its Doc."""
+        return self._span("head")
+
+    @property
+    def tail(self) -> Span:
+        """The second argument. RAISES (ValueError): J106 if cut off from its Doc."""
+        return self._span("tail")
+
+    @property
+    def label(self) -> str:
+        return str(self["label"])
+
+    @property
+    def score(self) -> float:
+        return float(self["score"])
+
+    def as_triple(self) -> tuple[str, str, str]:
+        """RETURNS (tuple): The texts of head and tail around the label."""
+        return (self.head.text, self.label, self.tail.text)
+
+    def _span(self, role: str) -> Span:
+        if self._doc is None:
+            raise ValueError(Errors.J106)
+        argument = self[role]
+        return expanded_span(
+            self._doc, argument["start"], argument["end"], argument["label"]
+        )
+
+    def __repr__(self) -> str:
+        if self._doc is None:
+            return f"Relation({dict.__repr__(self)})"
+        head, label, tail = self.as_triple()
+        return f"Relation({head!r}, {label!r}, {tail!r}, score={self.score:.2f})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # the Doc stays behind: a pickled result must not drag its Doc along
+        return (Relation, (dict(self),))
+
+
+def _argument(start: int, end: int, label: str) -> dict[str, Any]:
+    return {"start": start, "end": end, "label": label}
+
+
+def expanded_span(doc: Doc, start: int, end: int, label: str = "") -> Span:
+    """The tokens that hold some characters of the Doc, however they were merged.
+
+    start, end (int): Characters inside the text, end exclusive.
+    """
+    span = doc.char_span(start, end, label=label, alignment_mode="expand")
+    if span is None:
+        raise ValueError(
+            Errors.J103.format(
+                role="span", index=0, start=start, end=end, length=len(doc.text)
+            )
+        )
+    return span
+
+
+def storage_key(attr: str = DEFAULT_ATTR) -> str:
+    return f"jre:{attr}"
+
+
+def register_extension(attr: str = DEFAULT_ATTR) -> None:
+    """Register ``doc._.<attr>``; does nothing where it is already ours.
+
+    attr (str): Name of the extension.
+    RAISES (ValueError): J101 if another package owns that name.
+    """
+    if Doc.has_extension(attr):
+        getter = Doc.get_extension(attr)[2]
+        if getattr(getter, "func", None) is not get_relations:
+            raise ValueError(Errors.J101.format(attr=attr))
+        return
+    # partials of module-level functions: spawned processes unpickle them
+    Doc.set_extension(
+        attr,
+        getter=partial(get_relations, attr=attr),
+        setter=partial(set_relations, attr=attr),
+    )
+
+
+def has_relations(doc: Doc, attr: str = DEFAULT_ATTR) -> bool:
+    """Tell whether the Doc was annotated for relations, be it with none."""
+    return storage_key(attr) in doc.user_data
+
+
+def stored_relations(doc: Doc, attr: str = DEFAULT_ATTR) -> list[StoredRelation]:
+    """The relations as stored: character offsets, without making Spans."""
+    data = doc.user_data.get(storage_key(attr))
+    # from_bytes gives lists where DocBin gives tuples
+    return [StoredRelation(*row) for row in data["relations"]] if data else []
+
+
+def stored_entities(doc: Doc, attr: str = DEFAULT_ATTR) -> list[StoredEntity]:
+    """The entities as stored beside the relations, nested ones too."""
+    data = doc.user_data.get(storage_key(attr))
+    return [StoredEntity(*row) for row in data["entities"]] if data else []
+
+
+def get_relations(doc: Doc, attr: str = DEFAULT_ATTR) -> tuple[Relation, ...]:
+    """Getter of ``doc._.relations``."""
+    return tuple(Relation.from_stored(r, doc) for r in stored_relations(doc, attr))
+
+
+def set_relations(doc: Doc, value: Any, attr: str = DEFAULT_ATTR) -> None:
+    """Setter of ``doc._.relations``.
+
+    value (list | tuple): Relations; each a Relation, a dict of that shape, or a
+        tuple (head Span, tail Span, label[, score]).
+    RAISES (ValueError): J102-J105 for a malformed item; nothing is stored then.
+    """
+    if not isinstance(value, (list, tuple)):
+        raise ValueError(Errors.J102.format(attr=attr, index=0, value=value))
+    length = len(doc.text)
+    relations = [
+        _check_relation(doc, item, index, length, attr)
+        for index, item in enumerate(value)
+    ]
+    _store(doc, stored_entities(doc, attr), relations, attr)
+
+
+def write_annotations(
+    doc: Doc,
+    entities: Iterable[StoredEntity],
+    relations: Iterable[StoredRelation],
+    attr: str = DEFAULT_ATTR,
+) -> None:
+    """Store entities and relations, and rebuild ``doc.spans["jre"]``."""
+    _store(doc, entities, relations, attr)
+    entity_group(doc, attr)
+
+
+def _store(
+    doc: Doc,
+    entities: Iterable[StoredEntity],
+    relations: Iterable[StoredRelation],
+    attr: str,
+) -> None:
+    doc.user_data[storage_key(attr)] = {
+        "entities": [list(entity) for entity in entities],
+        "relations": [list(relation) for relation in relations],
+    }
+
+
+def entity_group(doc: Doc, attr: str = DEFAULT_ATTR) -> SpanGroup:
+    """Rebuild ``doc.spans["jre"]`` from the stored entities, with their scores.
+
+    spaCy does not re-index span groups when tokens are merged or split, so call
+    this after ``merge_entities`` or a retokenizer.
+
+    RETURNS (SpanGroup): The group, also set on the Doc; ``attrs["scores"]`` holds
+        one float per span.
+    """
+    entities = stored_entities(doc, attr)
+    group = SpanGroup(
+        doc,
+        name=SPANS_KEY,
+        attrs={"scores": [entity.score for entity in entities]},
+        spans=[expanded_span(doc, e.start, e.end, e.label) for e in entities],
+    )
+    doc.spans[SPANS_KEY] = group
+    return group
+
+
+def _check_relation(
+    doc: Doc, item: Any, index: int, length: int, attr: str
+) -> StoredRelation:
+    if isinstance(item, dict):
+        if not {"head", "tail", "label"} <= item.keys():
+            raise ValueError(Errors.J102.format(attr=attr, index=index, value=item))
+        head, tail = item["head"], item["tail"]
+        label, score = item["label"], item.get("score", 1.0)
+    elif isinstance(item, (list, tuple)) and len(item) in (3, 4):
+        head, tail, label = item[:3]
+        score = item[3] if len(item) == 4 else 1.0
+    else:
+        raise ValueError(Errors.J102.format(attr=attr, index=index, value=item))
+    if not isinstance(label, str) or not label:
+        raise ValueError(_wrong_field("label", index, "a string, not empty", label))
+    if not isinstance(score, numbers.Real) or not math.isfinite(score):
+        raise ValueError(_wrong_field("score", index, "a finite number", score))
+    return StoredRelation(
+        *_check_argument(doc, head, "head", index, length),
+        *_check_argument(doc, tail, "tail", index, length),
+        label,
+        float(score),
+    )
+
+
+def _check_argument(
+    doc: Doc, value: Any, role: str, index: int, length: int
+) -> tuple[int, int, str]:
+    start: Any
+    end: Any
+    label: Any
+    if isinstance(value, Span):
+        if value.doc is not doc:
+            raise ValueError(Errors.J105.format(role=role, index=index))
+        start, end, label = value.start_char, value.end_char, value.label_
+    elif isinstance(value, dict):
+        start, end, label = (value.get(k) for k in ("start", "end", "label"))
+        label = "" if label is None else label
+    else:
+        expected = "a Span or a dict with start, end and label"
+        raise ValueError(_wrong_field(role, index, expected, value))
+    for name, number in (("start", start), ("end", end)):
+        if isinstance(number, bool) or not isinstance(number, numbers.Integral):
+            field = f"{role} {name}"
+            raise ValueError(_wrong_field(field, index, "an integer", number))
+    if not isinstance(label, str):
+        raise ValueError(_wrong_field(f"{role} label", index, "a string", label))
+    start, end = int(start), int(end)  # numpy integers are no plain values
+    if not 0 <= start < end <= length:
+        raise ValueError(
+            Errors.J103.format(
+                role=role, index=index, start=start, end=end, length=length
+            )
+        )
+    return start, end, label
+
+
+def _wrong_field(field: str, index: int, expected: str, value: Any) -> str:
+    return Errors.J104.format(field=field, index=index, expected=expected, value=value)

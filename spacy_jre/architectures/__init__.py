@@ -1,0 +1,1 @@
+"""Thinc: encoders, the one bridge to torch, and the registered builders."""

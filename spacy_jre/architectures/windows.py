@@ -1,0 +1,70 @@
+"""Which tokens the encoder sees at once."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from spacy.tokens import Doc
+
+from ..types import Windows
+
+
+def sentence_windows(docs: Sequence[Doc]) -> Windows:
+    """One window per sentence; one per Doc where no boundaries are set.
+
+    Docs without tokens have no window.
+    """
+    number: list[int] = []
+    start: list[int] = []
+    end: list[int] = []
+    for index, doc in enumerate(docs):
+        for first, last in sentence_ranges(doc):
+            number.append(index)
+            start.append(first)
+            end.append(last)
+    return Windows(_ints(number), _ints(start), _ints(end))
+
+
+def sentence_ranges(doc: Doc) -> list[tuple[int, int]]:
+    """RETURNS (list): Token ranges of the sentences, or of the Doc; none if empty."""
+    if len(doc) == 0:
+        return []
+    if not doc.has_annotation("SENT_START"):
+        return [(0, len(doc))]
+    starts = [t.i for t in doc if t.is_sent_start]
+    if not starts or starts[0] != 0:
+        starts.insert(0, 0)
+    return list(zip(starts, [*starts[1:], len(doc)], strict=True))
+
+
+def split_windows(windows: Windows, sizes: np.ndarray, limit: int) -> Windows:
+    """Cut windows that hold too many wordpieces, at token boundaries.
+
+    windows (Windows): The windows.
+    sizes (ndarray): Wordpieces of each token of the windows. Shape: (T,).
+    limit (int): Most wordpieces of a window. A single longer token is a window of
+        its own.
+    RETURNS (Windows): The windows, the over-long ones in several parts.
+    """
+    ends = np.cumsum(windows.counts)
+    totals = np.add.reduceat(np.append(sizes, 0), windows.first_token)
+    if len(totals) == 0 or totals.max() <= limit:
+        return windows
+    number, start, end = [], [], []
+    for index in range(len(windows.doc)):
+        cuts = [int(windows.start[index])]
+        if totals[index] > limit:
+            first = ends[index] - windows.counts[index]
+            size = 0
+            for offset, pieces in enumerate(sizes[first : ends[index]]):
+                if size and size + pieces > limit:
+                    cuts.append(int(windows.start[index]) + offset)
+                    size = 0
+                size += int(pieces)
+        number += [int(windows.doc[index])] * len(cuts)
+        start += cuts
+        end += [*cuts[1:], int(windows.end[index])]
+    return Windows(_ints(number), _ints(start), _ints(end))
+
+
+def _ints(values: list[int]) -> np.ndarray:
+    return np.asarray(values, dtype=np.int64)

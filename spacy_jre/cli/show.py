@@ -1,0 +1,30 @@
+"""`spacy jre show`: an HTML page of what a pipeline reads off some sentences."""
+
+from itertools import islice
+from pathlib import Path
+
+import spacy
+
+from ..corpora.reader import Corpus
+from ..display import render_page
+
+
+def show_predictions(
+    model: str, data: Path, output: Path, *, limit: int = 10
+) -> tuple[int, int]:
+    """Predict the first Docs of a corpus and draw them.
+
+    model (str): Name or folder of a pipeline.
+    data (Path): A .spacy file.
+    output (Path): The page.
+    limit (int): Most Docs to show.
+    RETURNS (tuple[int, int]): Docs and relations on the page.
+    """
+    nlp = spacy.load(model)
+    examples = islice(Corpus(data)(nlp), limit)
+    docs = list(nlp.pipe([example.predicted for example in examples]))
+    output.parent.mkdir(parents=True, exist_ok=True)
+    title = f"{nlp.meta['lang']}_{nlp.meta['name']}: {data}"
+    page = render_page(docs, title=title, lang=nlp.meta["lang"])
+    output.write_text(page, encoding="utf8")
+    return len(docs), sum(len(doc._.relations) for doc in docs)

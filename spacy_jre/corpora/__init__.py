@@ -1,0 +1,1 @@
+"""One reader per format: path in, records out; and spaCy's corpus reader."""

@@ -1,0 +1,180 @@
+"""spaCy's corpus reader, for Docs with relations.
+
+``spacy.Corpus.v1`` loses relations where it splits Docs and where it augments them.
+"""
+
+import random
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from spacy.language import Language
+from spacy.tokens import Doc, DocBin
+from spacy.training import Example
+
+from ..annotations import (
+    DEFAULT_ATTR,
+    has_relations,
+    register_extension,
+    span_as_doc,
+)
+from ..errors import Errors, Warnings
+
+
+def create_corpus_v1(
+    path: Path,
+    gold_tokens: bool = True,
+    max_length: int = 0,
+    limit: int = 0,
+    shuffle: bool = False,
+    seed: int = 0,
+    attr: str = DEFAULT_ATTR,
+) -> Callable[[Language], Iterator[Example]]:
+    """spacy-jre.Corpus.v1: read .spacy files as Examples, relations included.
+
+    path (Path): A .spacy file, or a folder with some.
+    gold_tokens (bool): Whether the predicted Doc has the tokens of the reference.
+        If not, the tokenizer of the pipeline makes them from the text.
+    max_length (int): Docs with more tokens are split into their sentences; relations
+        across sentences are lost then, and counted in a warning. 0: never split.
+    limit (int): Most Docs to read; 0: all.
+    shuffle (bool): Whether to shuffle the Docs of each pass.
+    seed (int): Of the shuffling.
+    attr (str): Name of the relation extension.
+    """
+    return Corpus(
+        path,
+        gold_tokens=gold_tokens,
+        max_length=max_length,
+        limit=limit,
+        shuffle=shuffle,
+        seed=seed,
+        attr=attr,
+    )
+
+
+class Corpus:
+    """Calling it with a pipeline gives one pass over the Examples."""
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        gold_tokens: bool = True,
+        max_length: int = 0,
+        limit: int = 0,
+        shuffle: bool = False,
+        seed: int = 0,
+        attr: str = DEFAULT_ATTR,
+    ):
+        """See ``create_corpus_v1``. RAISES (ValueError): J601, J608."""
+        self.path = Path(path)
+        for name, value in (("max_length", max_length), ("limit", limit)):
+            if value < 0:
+                raise ValueError(
+                    Errors.J608.format(
+                        path=path, name=name, expected="0 or more", value=value
+                    )
+                )
+        self.gold_tokens = gold_tokens
+        self.max_length = max_length
+        self.limit = limit
+        self.shuffle = shuffle
+        self.attr = attr
+        self._random = random.Random(seed)
+
+    def __call__(self, nlp: Language) -> Iterator[Example]:
+        """
+        nlp (Language): Gives vocab and tokenizer.
+        YIELDS (Example): The predicted Doc has tokens and sentence starts only.
+        RAISES (ValueError): J601, J602, J603, J609 for a file that is missing,
+            empty, without relations, or no DocBin.
+        """
+        register_extension(self.attr)
+        docs = self._read(nlp)
+        if self.shuffle:
+            listed = list(docs)
+            self._random.shuffle(listed)
+            docs = iter(listed)
+        for reference in docs:
+            yield Example(self._make_predicted(nlp, reference), reference)
+
+    def _read(self, nlp: Language) -> Iterator[Doc]:
+        count = 0
+        for path in find_docbins(self.path):
+            docs = read_docbin(path, nlp, attr=self.attr)
+            lost = 0
+            for doc in docs:
+                parts = [doc]
+                if self.max_length and len(doc) > self.max_length:
+                    cut = [span_as_doc(s, attr=self.attr) for s in _sentences(doc)]
+                    parts = [part.doc for part in cut]
+                    # each relation across is outside two sentences
+                    lost += sum(part.lost_relations for part in cut) // 2
+                for part in parts:
+                    if self.limit and count >= self.limit:
+                        return
+                    count += 1
+                    yield part
+            if lost:
+                warnings.warn(
+                    Warnings.J907.format(path=path, relations=lost), stacklevel=2
+                )
+
+    def _make_predicted(self, nlp: Language, reference: Doc) -> Doc:
+        if not self.gold_tokens:
+            predicted = nlp.make_doc(reference.text)
+            starts = {t.idx for t in reference if t.is_sent_start}
+        elif reference.has_unknown_spaces:
+            predicted = Doc(nlp.vocab, words=[t.text for t in reference])
+            starts = set()
+        else:
+            predicted = Doc(
+                nlp.vocab,
+                words=[t.text for t in reference],
+                spaces=[bool(t.whitespace_) for t in reference],
+            )
+            starts = set()
+        if reference.has_annotation("SENT_START"):
+            for token in predicted:
+                if self.gold_tokens:
+                    token.is_sent_start = reference[token.i].is_sent_start
+                else:
+                    inside = range(token.idx, token.idx + max(1, len(token)))
+                    token.is_sent_start = not starts.isdisjoint(inside)
+        return predicted
+
+
+def find_docbins(path: Path) -> list[Path]:
+    """RETURNS (list[Path]): The .spacy files of a file or folder, sorted.
+    RAISES (ValueError): J601 if there is none."""
+    if path.is_dir():
+        paths = sorted(path.rglob("*.spacy"))
+    else:
+        paths = [path] if path.is_file() else []
+    if not paths:
+        raise ValueError(Errors.J601.format(path=path))
+    return paths
+
+
+def read_docbin(path: Path, nlp: Language, *, attr: str = DEFAULT_ATTR) -> list[Doc]:
+    """Read one .spacy file.
+
+    RAISES (ValueError): J602 without Docs, J603 if none carries relation data, J609
+        if it is no DocBin.
+    """
+    try:
+        docs = list(DocBin().from_disk(path).get_docs(nlp.vocab))
+    except Exception as error:  # zlib, msgpack and srsly each raise their own
+        raise ValueError(Errors.J609.format(path=path, error=error)) from error
+    if not docs:
+        raise ValueError(Errors.J602.format(path=path))
+    if not any(has_relations(doc, attr) for doc in docs):
+        raise ValueError(Errors.J603.format(path=path, attr=attr))
+    return docs
+
+
+def _sentences(doc: Doc) -> list:
+    if not doc.has_annotation("SENT_START"):
+        return [doc[:]]
+    return list(doc.sents)

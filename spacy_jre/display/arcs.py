@@ -1,0 +1,165 @@
+"""Triples as the manual data of displaCy's style "dep".
+
+::
+
+    from spacy import displacy
+    displacy.render(displacy_relations(doc), style="dep", manual=True)
+
+displaCy escapes the words but not tags, arc labels and titles, so these are escaped
+here; it fails on an arc from a word to itself, so such relations are left to the
+table.
+"""
+
+from collections.abc import Iterable
+from html import escape
+from typing import Any, Literal
+
+from spacy.tokens import Doc
+
+from ..annotations import (
+    DEFAULT_ATTR,
+    Relation,
+    has_relations,
+    read_gold,
+    register_extension,
+)
+from ..annotations.relations import expanded_span, get_relations
+from ..errors import Errors
+
+Range = tuple[int, int]
+
+
+def displacy_relations(
+    doc: Doc,
+    *,
+    by: Literal["sent", "doc"] = "sent",
+    min_score: float = 0.0,
+    labels: Iterable[str] | None = None,
+    max_gap: int = 4,
+    skip_empty: bool = False,
+    scores: bool = False,
+    attr: str = DEFAULT_ATTR,
+) -> list[dict[str, Any]]:
+    """Make one figure per sentence, or one of the whole Doc.
+
+    Each entity is one word with its label as the tag; of nested entities the
+    outermost one is. An arc runs from head to tail.
+
+    doc (Doc): A Doc with relations.
+    by (str): "sent", or "doc" for one figure; a Doc without sentence boundaries is
+        one sentence.
+    min_score (float): Least score of a relation to draw.
+    labels (Iterable[str]): Relation labels to draw; None draws all.
+    max_gap (int): More words than this between two entities are shortened.
+    skip_empty (bool): Whether sentences without an arc are left out.
+    scores (bool): Whether labels carry their score.
+    RETURNS (list[dict]): Data for ``displacy.render(..., style="dep", manual=True)``.
+    RAISES (ValueError): J704 if the Doc carries no relation data, J202 for `by`.
+    """
+    if by not in ("sent", "doc"):
+        raise ValueError(Errors.J202.format(name="by", allowed="sent, doc", value=by))
+    relations = chosen_relations(doc, min_score=min_score, labels=labels, attr=attr)
+    entities = _outermost(doc, attr)
+    if by == "doc" or not doc.has_annotation("SENT_START"):
+        ranges = [(0, len(doc))] if len(doc) else []
+    else:
+        ranges = [(sent.start, sent.end) for sent in doc.sents]
+    figures = []
+    for start, end in ranges:
+        inside = {
+            place: label
+            for place, label in entities.items()
+            if start <= place[0] and place[1] <= end
+        }
+        words, position = _words(doc, start, end, inside, max_gap)
+        arcs = _arcs(relations, (start, end), position, scores)
+        if arcs or not skip_empty:
+            figures.append(
+                {"words": words, "arcs": arcs, "settings": {"lang": doc.lang_}}
+            )
+    return figures
+
+
+def chosen_relations(
+    doc: Doc,
+    *,
+    min_score: float = 0.0,
+    labels: Iterable[str] | None = None,
+    attr: str = DEFAULT_ATTR,
+) -> list[Relation]:
+    """The relations of a Doc that reach a score and have one of the labels.
+
+    RAISES (ValueError): J704 if the Doc carries no relation data.
+    """
+    register_extension(attr)
+    if not has_relations(doc, attr):
+        raise ValueError(Errors.J704.format(attr=attr))
+    wanted = None if labels is None else set(labels)
+    return [
+        relation
+        for relation in get_relations(doc, attr)
+        if relation.score >= min_score and (wanted is None or relation.label in wanted)
+    ]
+
+
+def _outermost(doc: Doc, attr: str) -> dict[Range, str]:
+    """Token ranges of the entities that lie in no longer one, none overlapping."""
+    spans = [
+        expanded_span(doc, start, end, label)
+        for start, end, label in read_gold(doc, attr=attr).entities
+    ]
+    kept: dict[Range, str] = {}
+    taken: set[int] = set()
+    for span in sorted(spans, key=lambda s: (-len(s), s.start, s.label_)):
+        if taken.isdisjoint(range(span.start, span.end)):
+            kept[(span.start, span.end)] = span.label_
+            taken.update(range(span.start, span.end))
+    return dict(sorted(kept.items()))
+
+
+def _words(
+    doc: Doc, start: int, end: int, entities: dict[Range, str], max_gap: int
+) -> tuple[list[dict[str, str]], dict[int, int]]:
+    """The words of a figure, and the word that shows each token of an entity."""
+    words: list[dict[str, str]] = []
+    position: dict[int, int] = {}
+    last = start
+    for (first, stop), label in [*entities.items(), ((end, end), "")]:
+        gap = [token.text for token in doc[last:first]]
+        if len(gap) > max_gap:
+            half = max_gap // 2
+            gap = [*gap[: max_gap - half], "…", *gap[len(gap) - half :]]
+        words += [{"text": text, "tag": ""} for text in gap]
+        if stop > first:
+            position.update(dict.fromkeys(range(first, stop), len(words)))
+            words.append({"text": doc[first:stop].text, "tag": escape(label)})
+        last = stop
+    return words, position
+
+
+def _arcs(
+    relations: Iterable[Relation],
+    bounds: Range,
+    position: dict[int, int],
+    scores: bool,
+) -> list[dict[str, Any]]:
+    arcs: list[dict[str, Any]] = []
+    for relation in relations:
+        head, tail = relation.head, relation.tail
+        if not all(bounds[0] <= s.start and s.end <= bounds[1] for s in (head, tail)):
+            continue
+        first, second = position.get(head.start), position.get(tail.start)
+        if first is None or second is None or first == second:
+            continue
+        label = relation.label
+        if scores:
+            label += f" {relation.score:.2f}"
+        arc = {
+            "start": min(first, second),
+            "end": max(first, second),
+            "label": escape(label),
+            "dir": "right" if first < second else "left",
+        }
+        if arc not in arcs:
+            arcs.append(arc)
+    return arcs

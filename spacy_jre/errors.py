@@ -1,0 +1,191 @@
+"""Every error and warning the package raises, under a code that tests match.
+
+J1xx annotations, J2xx layers and networks, J3xx architectures, J4xx training,
+J5xx pipeline, J6xx corpora, J7xx command line and display.
+"""
+
+
+class _ErrorsWithCodes(type):
+    def __getattribute__(cls, code: str):
+        message = super().__getattribute__(code)
+        if code.startswith("__"):
+            return message
+        return f"[{code}] {message}"
+
+
+class Errors(metaclass=_ErrorsWithCodes):
+    # annotations
+    J101 = (
+        "Another package already registered the Doc extension '{attr}'. It is left "
+        "as it is. Give our component another name: nlp.add_pipe('jre', "
+        "config={{'attr': 'jre_{attr}'}}), or remove the other extension first."
+    )
+    J102 = (
+        "doc._.{attr} takes a list or tuple of relations, each a Relation, a dict "
+        "with head, tail and label, or a tuple (head Span, tail Span, label[, "
+        "score]); item {index} is {value!r}."
+    )
+    J103 = (
+        "The {role} of relation {index} has the offsets {start}..{end}, but the text "
+        "has {length} characters. Offsets are characters, end exclusive, and a span "
+        "has at least one."
+    )
+    J104 = "The {field} of relation {index} must be {expected}, not {value!r}."
+    J105 = (
+        "The {role} of relation {index} is a Span of another Doc. Take the Span from "
+        "the Doc whose relations are set."
+    )
+    J106 = (
+        "This Relation was cut off from its Doc (pickled or copied), so it has no "
+        "Spans. Read its offsets, or doc._.relations again."
+    )
+    J107 = (
+        "{source}: {kind} {index} has the offsets {start}..{end}, outside the text of "
+        "{length} characters. Mend the offsets (characters, end exclusive)."
+    )
+    J108 = (
+        "{source}: relation {index} ({label}) names {role} entity {entity}, but the "
+        "record has {count} entities. Mend the number, counting from 0."
+    )
+    J109 = "{source}: {kind} {index} has no label. Give it one."
+    J110 = (
+        "{source}: the alignment must be one of strict, contract, expand, not "
+        "{value!r}."
+    )
+    # layers and networks
+    J201 = "The width {width} is not divisible by the number of heads, {heads}."
+    J202 = "{name} must be one of {allowed}, not {value!r}."
+    J203 = "{name} must be {expected}, not {value!r}."
+    # architectures
+    J301 = (
+        "The joint network is not initialized. Train it (`spacy train`), call "
+        "nlp.initialize(), or load a trained pipeline."
+    )
+    J302 = (
+        "The transformer '{name}' has no fast tokenizer, which the alignment of "
+        "wordpieces to tokens needs. Choose a model with a tokenizer.json."
+    )
+    J303 = (
+        "The encoder at `tok2vec` returned {kind}, which cannot be read as units. Use "
+        "spacy-jre.TransformerEncoder.v1, spacy-jre.SharedTransformer.v1, "
+        "spacy-transformers.TransformerModel.v3 or an architecture that gives one "
+        "vector per token, such as spacy.Tok2Vec.v2."
+    )
+    J304 = (
+        "The shared transformer splits the Doc into overlapping windows: token "
+        "{token} ({text!r}) has wordpieces in two of them. Set get_spans of the "
+        "transformer to spacy-jre.sentence_windows.v1."
+    )
+    J305 = (
+        "Component '{name}' listens to an upstream component that has not run: {count} "
+        "of {total} Docs carry no output of it. Add the upstream component "
+        "({upstream}) before '{name}' in the pipeline, or give '{name}' its own copy: "
+        "nlp.replace_listeners before it was sourced."
+    )
+    J306 = (
+        "The encoder gives no width. If it is a listener, its upstream component has "
+        "to stand before this one in the pipeline and be initialized first."
+    )
+    J307 = (
+        "The encoder '{name}' could not be loaded: {error}. Give a folder with a "
+        "saved transformer, or a model name your hub or cache holds."
+    )
+    J308 = "The saved weights do not fit the network: {error}"
+    # training
+    J401 = (
+        "spacy-jre.AdamW.v1 keeps no running averages. Remove use_averages from "
+        "[training.optimizer]."
+    )
+    J402 = "The learning-rate pattern {pattern!r} is no regular expression: {error}"
+    # pipeline
+    J501 = (
+        "Component '{name}' is already initialized with {labels}; its output layer is "
+        "fixed, so the {kind} label '{label}' cannot be added. Add labels before "
+        "initialize(), or put them into [initialize.components.{name}.labels]."
+    )
+    J502 = (
+        "Component '{name}' found no {kind} labels in the {count} examples it was "
+        "initialized with. Annotate some, or give them in "
+        "[initialize.components.{name}.labels] (`spacy init labels` writes the file)."
+    )
+    J503 = (
+        "The labels of component '{name}' must be a dict with the lists 'entities' "
+        "and 'relations', as `spacy init labels` writes it; got {value!r}."
+    )
+    J504 = (
+        "Unknown {kind} label '{label}' in {source}. The component '{name}' was "
+        "initialized with {labels}. Mend the annotation, or initialize with a labels "
+        "file that has it."
+    )
+    J505 = (
+        "Setting `symmetric` of component '{name}' names '{label}', which is no "
+        "relation label. Relation labels: {labels}."
+    )
+    J506 = (
+        "Setting {name} of component '{component}' must be {expected}, not {value!r}."
+    )
+    J507 = (
+        "Setting `label_thresholds` of component '{name}' names '{label}', which is "
+        "no relation label. Relation labels: {labels}."
+    )
+    # corpora
+    J601 = "{path} does not exist. Give a file, or run the step that writes it."
+    J602 = "{path} holds no sentence. An empty corpus is refused: check the export."
+    J603 = (
+        "{path}: no Doc of this file carries relation data under '{attr}'. It was "
+        "written without user data, or never had relations. Write it with `spacy jre "
+        "convert`, or DocBin(store_user_data=True) after setting doc._.{attr}."
+    )
+    J604 = "{path}, line {line}: broken JSON: {error}"
+    J605 = "{path}, {where}: field '{field}' {problem}."
+    J606 = "{path}, line {line}: {problem}"
+    J607 = (
+        "{path} has the MD5 checksum {found}, expected {expected}. It is another "
+        "version of the file, or a broken download: delete it and fetch it again."
+    )
+    J608 = "{path}: setting {name} must be {expected}, not {value!r}."
+    J609 = (
+        "{path} is no DocBin (.spacy) file: {error}. Convert it first with `spacy jre "
+        "convert`."
+    )
+    # command line, display
+    J701 = "Unknown format {value!r}. Known: {known}."
+    J702 = (
+        "{lost} of {total} {kind} were lost, more than --max-loss {limit} allows. See "
+        "the report above for each of them."
+    )
+    J703 = "{path} fails {count} check(s) of the corpus; see above."
+    J704 = "Nothing to draw for this Doc: it carries no relation data under '{attr}'."
+
+
+class Warnings(metaclass=_ErrorsWithCodes):
+    J901 = (
+        "{count} sentence(s) were longer than the {limit} wordpieces the encoder "
+        "takes at once and were cut at token boundaries; no token is lost, but no "
+        "relation is found across a cut."
+    )
+    J902 = (
+        "{count} token(s) had more than the {limit} wordpieces the encoder takes at "
+        "once; their further wordpieces were left out."
+    )
+    J903 = (
+        "{count} Doc(s) hold no annotation that can be aligned with the predicted "
+        "tokens or none at all, and teach nothing."
+    )
+    J904 = (
+        "{entities} gold entities and {relations} gold relations could not be aligned "
+        "with the predicted tokens or lie across windows; they are left out of this "
+        "training run."
+    )
+    J905 = (
+        "{count} window(s) proposed more entities than they have tokens; relations "
+        "were looked for among the best-scored ones only."
+    )
+    J906 = (
+        "{count} span(s) carry two gold entity labels; the first in label order is "
+        "learnt."
+    )
+    J907 = (
+        "{path}: {relations} relation(s) were lost where Docs longer than max_length "
+        "were split into sentences."
+    )

@@ -1,0 +1,1 @@
+"""Torch bricks: tensors in, tensors out. No spaCy, no thinc, no file access."""

@@ -1,0 +1,56 @@
+"""A linear layer over a concatenation that is never built."""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class PartsLinear(nn.Module):
+    """``W [a; b; c] + bias``, computed as ``W_a a + W_b b + W_c c + bias``.
+
+    In learning, every part of every row gets a dropout mask of its own, which is
+    dropout on the concatenation. In prediction, a part is projected once
+    (``project``) and the narrow results are gathered and added.
+    """
+
+    def __init__(self, parts: Mapping[str, int], n_outputs: int, dropout: float):
+        """
+        parts (Mapping[str, int]): Name and width of each part, in order.
+        n_outputs (int): Width of the result.
+        dropout (float): Rate on the parts in learning.
+        """
+        super().__init__()
+        self.parts = dict(parts)
+        self.weight = nn.Parameter(torch.empty(n_outputs, sum(self.parts.values())))
+        self.bias = nn.Parameter(torch.zeros(n_outputs))
+        self.dropout = nn.Dropout(dropout)
+        nn.init.normal_(self.weight, std=0.02)
+
+    def block(self, name: str) -> Tensor:
+        """RETURNS (Tensor): The columns of one part. Shape: (n_outputs, width)."""
+        start = 0
+        for part, width in self.parts.items():
+            if part == name:
+                return self.weight[:, start : start + width]
+            start += width
+        raise KeyError(name)
+
+    def project(self, name: str, rows: Tensor) -> Tensor:
+        """Project one part, without bias and without dropout.
+
+        rows (Tensor): Shape: (N, width of the part).
+        RETURNS (Tensor): Shape: (N, n_outputs).
+        """
+        return F.linear(rows, self.block(name))
+
+    def forward(self, rows: Mapping[str, Tensor]) -> Tensor:
+        """Drop, project and add.
+
+        rows (Mapping[str, Tensor]): The part's rows by name. Shape of each: (N,
+            width of the part).
+        RETURNS (Tensor): Shape: (N, n_outputs).
+        """
+        projected = [self.project(n, self.dropout(rows[n])) for n in self.parts]
+        return torch.stack(projected).sum(0) + self.bias

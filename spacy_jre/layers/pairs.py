@@ -1,0 +1,62 @@
+"""Propose pairs of predicted entities."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class ProposedPairs(NamedTuple):
+    """Unordered pairs of entities of one window.
+
+    first, second (Tensor): Positions in the spans, first before second in span
+        order. Shape of each: (P,).
+    crowded (Tensor): How many windows proposed more entities than allowed. Scalar.
+    """
+
+    first: Tensor
+    second: Tensor
+    crowded: Tensor
+
+
+def propose_pairs(
+    entity_logits: Tensor, span_windows: Tensor, limits: Tensor
+) -> ProposedPairs:
+    """All pairs of distinct spans of one window whose best label is an entity.
+
+    An untrained classifier calls most spans entities, and pairs grow with the
+    square. So at most `limits` entities of a window are paired, the best-scored.
+
+    entity_logits (Tensor): Column 0 is "none". Shape: (S, E + 1).
+    span_windows (Tensor): Window of each span. Shape: (S,).
+    limits (Tensor): Entities to pair per window. Shape: (W,).
+    RETURNS (ProposedPairs): The pairs.
+    """
+    scores, labels = entity_logits.softmax(-1).max(-1)
+    entities = labels.nonzero().squeeze(1)
+    windows = span_windows[entities]
+    n_windows = limits.shape[0]
+    # by window, best first: two stable sorts
+    order = torch.argsort(scores[entities], descending=True, stable=True)
+    order = order[torch.argsort(windows[order], stable=True)]
+    counts = torch.bincount(windows, minlength=n_windows)
+    starts = counts.cumsum(0) - counts
+    ranks = torch.arange(len(entities), device=entities.device)
+    ranks = ranks - starts[windows[order]]
+    kept = order[ranks < limits[windows[order]]]
+    crowded = (counts > limits).sum()
+
+    entities = entities[kept]
+    windows = windows[kept]
+    # back into span order inside each window
+    order = torch.argsort(entities, stable=True)
+    order = order[torch.argsort(windows[order], stable=True)]
+    entities, windows = entities[order], windows[order]
+    counts = torch.bincount(windows, minlength=n_windows)
+    ends = counts.cumsum(0)[windows]
+    positions = torch.arange(len(entities), device=entities.device)
+    partners = ends - positions - 1
+    first = torch.repeat_interleave(positions, partners)
+    offsets = partners.cumsum(0) - partners
+    steps = torch.arange(first.shape[0], device=first.device) - offsets[first]
+    return ProposedPairs(entities[first], entities[first + 1 + steps], crowded)

@@ -1,0 +1,192 @@
+"""The two classifiers that SpERT and SINET share: of spans, and of their pairs."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from .layout import JointOutputs, Layout
+from .linear import PartsLinear
+from .padding import window_ids
+from .pairs import propose_pairs
+from .ranges import SpanPooler, between_ranges
+from .width_embedding import WidthEmbedding
+
+
+@dataclass(frozen=True)
+class HeadInputs:
+    """What the heads read. All token ranges are over one flat batch of windows.
+
+    entity, relation (SpanPooler): Pool the spans for the entity head and the
+        arguments for the relation head.
+    between (SpanPooler): Pools the tokens between two spans.
+    entity_sentence (Tensor): Sentence vector of the entity head. Shape: (W, D).
+    relation_sentence (Tensor | None): Sentence vector of the relation head.
+    spans (Tensor): Spans to classify. Shape: (S, 2).
+    span_windows (Tensor): Window of each span. Shape: (S,).
+    """
+
+    entity: SpanPooler
+    relation: SpanPooler
+    between: SpanPooler
+    entity_sentence: Tensor
+    relation_sentence: Tensor | None
+    spans: Tensor
+    span_windows: Tensor
+
+
+class SpanPairHeads(nn.Module):
+    """Entity head ``[span; width; sentence]``, relation head ``[between; head; tail;
+    width(head); width(tail)(; sentence)]``, both linear.
+
+    One width table serves spans and arguments. The relation head's sentence part is
+    SINET's (equation 9); SpERT has none (section 3.3).
+    """
+
+    def __init__(
+        self,
+        width: int,
+        *,
+        n_entity_labels: int,
+        n_relation_labels: int,
+        width_embedding: int,
+        dropout: float,
+        relation_sentence: bool,
+    ):
+        """
+        width (int): D, the width of units and sentence vectors.
+        n_entity_labels (int): E, without "none".
+        n_relation_labels (int): R.
+        width_embedding (int): Size of the width embedding.
+        dropout (float): Rate on the heads' inputs.
+        relation_sentence (bool): Whether the relation head reads a sentence vector.
+        """
+        super().__init__()
+        self.width_embedding = WidthEmbedding(width_embedding)
+        self.entity = PartsLinear(
+            {"span": width, "width": width_embedding, "sentence": width},
+            n_entity_labels + 1,
+            dropout,
+        )
+        parts = {
+            "between": width,
+            "head": width,
+            "tail": width,
+            "head_width": width_embedding,
+            "tail_width": width_embedding,
+        }
+        if relation_sentence:
+            parts["sentence"] = width
+        self.relation = PartsLinear(parts, n_relation_labels, dropout)
+
+    def forward(self, inputs: HeadInputs, layout: Layout) -> JointOutputs:
+        """
+        inputs (HeadInputs): What the heads read.
+        layout (Layout): Says whether the pairs are given or to be proposed.
+        RETURNS (JointOutputs): The logits.
+        """
+        if layout.pairs is not None:
+            entity_logits, relation_logits = self.score_given(inputs, layout.pairs)
+            crowded = layout.spans.new_zeros(())
+            return JointOutputs(entity_logits, layout.pairs, relation_logits, crowded)
+        return JointOutputs(*self.score_all(inputs, layout))
+
+    def score_given(self, inputs: HeadInputs, pairs: Tensor) -> tuple[Tensor, Tensor]:
+        """Classify the given spans and pairs: the way of learning.
+
+        Gather, drop, project, add: each span and pair gets a mask of its own.
+
+        pairs (Tensor): Positions of head and tail in the spans. Shape: (P, 2).
+        RETURNS (tuple[Tensor, Tensor]): Entity logits, shape: (S, E + 1), and
+            relation logits, shape: (P, R).
+        """
+        spans, windows = inputs.spans, inputs.span_windows
+        widths = self.width_embedding(spans[:, 1] - spans[:, 0])
+        entity_logits = self.entity(
+            {
+                "span": inputs.entity.ranges(spans),
+                "width": widths,
+                "sentence": inputs.entity_sentence[windows],
+            }
+        )
+        head, tail = pairs[:, 0], pairs[:, 1]
+        rows = {
+            "between": inputs.between.ranges(between_ranges(spans[head], spans[tail])),
+            "head": inputs.relation.ranges(spans[head]),
+            "tail": inputs.relation.ranges(spans[tail]),
+            "head_width": widths[head],
+            "tail_width": widths[tail],
+        }
+        if inputs.relation_sentence is not None:
+            rows["sentence"] = inputs.relation_sentence[windows[head]]
+        return entity_logits, self.relation(rows)
+
+    def score_all(
+        self, inputs: HeadInputs, layout: Layout
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Classify all spans, propose the pairs of entities, classify these.
+
+        Project, gather, add: no (P, 3D) tensor exists, and pairs are scored in
+        chunks, since an untrained classifier calls most spans entities.
+
+        layout (Layout): Gives width_counts, pair_limits and pair_chunk.
+        RETURNS (tuple): Entity logits (S, E + 1), pairs (P, 2) in both orders,
+            relation logits (P, R), and the number of windows with more entities
+            than the limit, a scalar.
+        """
+        spans, windows = inputs.spans, inputs.span_windows
+        entity, relation = self.entity, self.relation
+        limits, chunk = layout.pair_limits, layout.pair_chunk
+        if limits is None:
+            limits = layout.token_counts
+        roles: list[list[Tensor]] = [[], [], []]
+        start = 0
+        entity_rows = inputs.entity.widths(len(layout.width_counts))
+        relation_rows = inputs.relation.widths(len(layout.width_counts))
+        for count, for_entity, for_relation in zip(
+            layout.width_counts, entity_rows, relation_rows, strict=True
+        ):
+            first = spans[start : start + count, 0]
+            start += count
+            roles[0].append(entity.project("span", for_entity[first]))
+            for_relation = for_relation[first]
+            roles[1].append(relation.project("head", for_relation))
+            roles[2].append(relation.project("tail", for_relation))
+        by_span, as_head, as_tail = (torch.cat(role) for role in roles)
+        table = self.width_embedding.rows()
+        width_index = self.width_embedding.index(spans)
+        entity_logits = (
+            by_span
+            + entity.project("width", table)[width_index]
+            + entity.project("sentence", inputs.entity_sentence)[windows]
+            + entity.bias
+        )
+        as_head = as_head + relation.project("head_width", table)[width_index]
+        as_tail = as_tail + relation.project("tail_width", table)[width_index]
+
+        first, second, crowded = propose_pairs(entity_logits, windows, limits)
+        shared = relation.bias.expand(limits.shape[0], -1)
+        if inputs.relation_sentence is not None:
+            shared = shared + relation.project("sentence", inputs.relation_sentence)
+        forward, backward = [], []
+        for left, right in zip(first.split(chunk), second.split(chunk), strict=True):
+            # what lies between is the same for both orders
+            between = inputs.between.ranges(between_ranges(spans[left], spans[right]))
+            context = relation.project("between", between) + shared[windows[left]]
+            forward.append(context + as_head[left] + as_tail[right])
+            backward.append(context + as_head[right] + as_tail[left])
+        pairs = torch.stack(
+            [torch.cat([first, second]), torch.cat([second, first])], dim=1
+        )
+        return entity_logits, pairs, torch.cat(forward + backward), crowded
+
+
+def span_windows(spans: Tensor, token_counts: Tensor, n_tokens: int) -> Tensor:
+    """The window of each span: that of its first token.
+
+    spans (Tensor): Shape: (S, 2).
+    token_counts (Tensor): Tokens per window. Shape: (W,).
+    n_tokens (int): Their sum.
+    RETURNS (Tensor): Shape: (S,).
+    """
+    return window_ids(token_counts, n_tokens)[spans[:, 0]]

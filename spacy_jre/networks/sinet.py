@@ -1,0 +1,199 @@
+"""SINET: Luo et al., "Synergetic Interaction Network with Cross-task Attention for
+Joint Relational Triple Extraction" (LREC-COLING 2024)."""
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import Errors
+from ..layers.cross_attention import CrossTaskAttention
+from ..layers.padding import pad_windows, window_means
+from ..layers.span_pair_heads import HeadInputs, SpanPairHeads, span_windows
+from .base import JointOutputs, Layout, Pooling, make_pooler, pool_units_to_tokens
+
+Agent = Literal["cls", "max", "mean"]
+# Table 4: Base, +TAP, +CTAM_NER, +CTAM_RE, all
+Interaction = Literal["none", "tap", "ctam_ner", "ctam_re", "full"]
+INTERACTIONS = ("none", "tap", "ctam_ner", "ctam_re", "full")
+AGENTS = ("cls", "max", "mean")
+
+
+class SINET(nn.Module):
+    """Two task views of the units, and sentence vectors that read the other view.
+
+    Source: section 3.2. Task-aware projection (TAP, equation 1), cross-task
+    attention (CTAM, equations 2-4), span and pair classifiers (equations 5-10). The
+    second line of equation 9 is read as the swapped pair. Padding and [SEP] are no
+    keys (the authors' code lets both in). One CTAM layer's weights serve both
+    directions.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        n_entity_labels: int,
+        n_relation_labels: int,
+        *,
+        width_embedding: int = 100,
+        dropout: float = 0.1,
+        attention_dropout: float = 0.2,
+        n_heads: int = 4,
+        n_layers: int = 1,
+        norm: bool = True,
+        agent: Agent = "cls",
+        span_pooling: Pooling = "max",
+        context_pooling: Pooling = "max",
+        interaction: Interaction = "full",
+        pooling: Literal["max"] | None = None,
+    ):
+        """
+        width (int): D, the width of the units.
+        n_entity_labels (int): E, without "none".
+        n_relation_labels (int): R.
+        width_embedding (int): Size of the width embedding.
+        dropout (float): Rate before both classifiers.
+        attention_dropout (float): Rate inside the attention (authors' code: 0.2).
+        n_heads (int): Attention heads (figure 3); they divide D.
+        n_layers (int): Attention layers (figure 3), each with its own weights.
+        norm (bool): LayerNorm after the attention (table 3).
+        agent (str): Query and residual of the attention: the sentence vector of the
+            task, or its units pooled by max or mean (table 3).
+        span_pooling (str): Pooling of both tasks' spans (table 3).
+        context_pooling (str): Pooling between the spans (table 3).
+        interaction (str): "none" is the table's Base, without task views; "tap" adds
+            the views; "ctam_ner" and "ctam_re" the attention for one task only;
+            "full" is SINET (table 4).
+        pooling (str | None): "max" pools the wordpieces of a token first; None reads
+            wordpieces, as published.
+        RAISES (ValueError): J201, J202 or J203 for settings that do not fit.
+        """
+        super().__init__()
+        _check("interaction", interaction, INTERACTIONS)
+        _check("agent", agent, AGENTS)
+        _check("span_pooling", span_pooling, ("max", "sum", "mean"))
+        _check("context_pooling", context_pooling, ("max", "sum", "mean"))
+        if n_layers < 1:
+            raise ValueError(
+                Errors.J203.format(
+                    name="n_layers", expected="at least 1", value=n_layers
+                )
+            )
+        self.pooling = pooling
+        self.agent = agent
+        self.span_pooling = span_pooling
+        self.context_pooling = context_pooling
+        self.interaction = interaction
+        self.entity_view: nn.Module = nn.Identity()
+        self.relation_view: nn.Module = nn.Identity()
+        if interaction != "none":
+            self.entity_view = _projection(width)
+            self.relation_view = _projection(width)
+        attends = interaction in ("ctam_ner", "ctam_re", "full")
+        self.attention = nn.ModuleList(
+            CrossTaskAttention(
+                width, n_heads=n_heads, dropout=attention_dropout, norm=norm
+            )
+            for _ in range(n_layers if attends else 0)
+        )
+        self.heads = SpanPairHeads(
+            width,
+            n_entity_labels=n_entity_labels,
+            n_relation_labels=n_relation_labels,
+            width_embedding=width_embedding,
+            dropout=dropout,
+            relation_sentence=True,
+        )
+
+    def forward(self, units: Tensor, sentence: Tensor, layout: Layout) -> JointOutputs:
+        """
+        units (Tensor): Shape: (U, D).
+        sentence (Tensor): Shape: (W, D).
+        layout (Layout): Where windows, tokens, spans and pairs lie.
+        RETURNS (JointOutputs): The logits.
+        """
+        if self.pooling == "max":
+            units, layout = pool_units_to_tokens(units, layout)
+        views = self.read(units, sentence, layout)
+        inputs = HeadInputs(
+            entity=make_pooler(self.span_pooling, views.entity_units, layout),
+            relation=make_pooler(self.span_pooling, views.relation_units, layout),
+            # equation 9: the context comes from the encoder, not from TAP
+            between=make_pooler(self.context_pooling, units, layout),
+            entity_sentence=views.entity_sentence,
+            relation_sentence=views.relation_sentence,
+            spans=layout.spans,
+            span_windows=span_windows(
+                layout.spans, layout.token_counts, layout.n_tokens
+            ),
+        )
+        return self.heads(inputs, layout)
+
+    def read(self, units: Tensor, sentence: Tensor, layout: Layout) -> "TaskViews":
+        """Compute the two views and their sentence vectors (equations 1-4).
+
+        RETURNS (TaskViews): With the attention weights of every layer (figure 4).
+        """
+        entity_units = self.entity_view(units)
+        relation_units = self.relation_view(units)
+        entity = self._agent(entity_units, self.entity_view(sentence), layout)
+        relation = self._agent(relation_units, self.relation_view(sentence), layout)
+        weights: list[tuple[Tensor, Tensor]] = []
+        if len(self.attention):
+            entity_keys, real = pad_windows(
+                entity_units, layout.unit_counts, layout.longest_units
+            )
+            relation_keys, _ = pad_windows(
+                relation_units, layout.unit_counts, layout.longest_units
+            )
+            after_entity, after_relation = entity, relation
+            for layer in self.attention:
+                # both are updated at once, from the layer below
+                (after_entity, by_entity), (after_relation, by_relation) = (
+                    layer(after_entity, relation_keys, real),
+                    layer(after_relation, entity_keys, real),
+                )
+                weights.append((by_entity, by_relation))
+            if self.interaction in ("ctam_ner", "full"):
+                entity = after_entity
+            if self.interaction in ("ctam_re", "full"):
+                relation = after_relation
+        return TaskViews(entity_units, relation_units, entity, relation, weights)
+
+    def _agent(self, units: Tensor, sentence: Tensor, layout: Layout) -> Tensor:
+        if self.agent == "cls":
+            return sentence
+        if self.agent == "mean":
+            return window_means(units, layout.unit_counts)
+        ends = layout.token_counts.cumsum(0)
+        windows = torch.stack([ends - layout.token_counts, ends], 1)
+        return make_pooler("max", units, layout).ranges(windows)
+
+
+class TaskViews(NamedTuple):
+    """
+    entity_units, relation_units (Tensor): The units as each task sees them. (U, D).
+    entity_sentence, relation_sentence (Tensor): Shape of each: (W, D).
+    weights (list): Per layer, the attention weights of the entity and the relation
+        agent over the other task's padded units, its own key last; shape of each:
+        (W, heads, longest + 1).
+    """
+
+    entity_units: Tensor
+    relation_units: Tensor
+    entity_sentence: Tensor
+    relation_sentence: Tensor
+    weights: list[tuple[Tensor, Tensor]]
+
+
+def _projection(width: int) -> nn.Linear:
+    layer = nn.Linear(width, width, bias=False)
+    nn.init.normal_(layer.weight, std=0.02)
+    return layer
+
+
+def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(
+            Errors.J202.format(name=name, allowed=", ".join(allowed), value=value)
+        )

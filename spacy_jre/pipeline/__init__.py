@@ -1,0 +1,1 @@
+"""The trainable component and its decoding."""

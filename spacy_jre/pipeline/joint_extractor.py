@@ -1,0 +1,583 @@
+"""The component ``jre``: entities and the relations between them, in one model."""
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from spacy.language import Language
+from spacy.pipeline import TrainablePipe
+from spacy.tokens import Doc
+from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.util import logger
+from spacy.vocab import Vocab
+from thinc.api import Config, Model, Optimizer, set_dropout_rate
+
+from ..annotations import (
+    DEFAULT_ATTR,
+    SPANS_KEY,
+    StoredEntity,
+    StoredRelation,
+    read_gold,
+    register_extension,
+    write_annotations,
+)
+from ..architectures.bridge import build_network, has_network
+from ..architectures.units import count_missing_upstream, waits_for_upstream
+from ..errors import Errors, Warnings
+from ..training.losses import pair_loss, span_loss
+from ..training.optimizer import AdamW
+from ..training.sampling import sample_candidates
+from ..training.targets import (
+    GoldBatch,
+    Labels,
+    Losses,
+    UnknownLabel,
+    align_gold,
+    entity_targets,
+    relation_targets,
+)
+from ..types import JointScores, Prediction, ScoreGradient
+from .decoding import best_without_overlaps, decode
+
+DEFAULT_MODEL = """
+[model]
+@architectures = "spacy-jre.SpERT.v1"
+width_embedding = 25
+dropout = 0.1
+pooling = null
+mixed_precision = false
+
+[model.tok2vec]
+@architectures = "spacy.HashEmbedCNN.v2"
+pretrained_vectors = null
+width = 96
+depth = 4
+embed_size = 2000
+window_size = 1
+maxout_pieces = 3
+subword_features = true
+"""
+
+SCORES = {
+    "ents_f": 0.0,
+    "ents_p": None,
+    "ents_r": None,
+    "ents_per_type": None,
+    "rel_f": 0.0,
+    "rel_p": None,
+    "rel_r": None,
+    "rel_per_type": None,
+    "rel_strict_f": 1.0,
+    "rel_strict_p": None,
+    "rel_strict_r": None,
+    "rel_strict_per_type": None,
+    "ents_macro_f": None,
+    "rel_macro_f": None,
+    "rel_strict_macro_f": None,
+}
+
+
+@Language.factory(
+    "jre",
+    assigns=[
+        "doc.ents",
+        "doc.spans",
+        "doc._.relations",
+        "token.ent_iob",
+        "token.ent_type",
+    ],
+    default_config={
+        "model": Config().from_str(DEFAULT_MODEL)["model"],
+        "threshold": 0.4,
+        "label_thresholds": {},
+        "max_span_width": 10,
+        "negative_spans": 100,
+        "negative_pairs": 100,
+        "symmetric": [],
+        "overwrite_ents": True,
+        "attr": DEFAULT_ATTR,
+        "seed": 0,
+        "scorer": {"@scorers": "spacy-jre.joint_scorer.v1"},
+    },
+    default_score_weights=SCORES,
+)
+def make_joint_extractor(
+    nlp: Language,
+    name: str,
+    model: Model,
+    threshold: float,
+    label_thresholds: dict[str, float],
+    max_span_width: int,
+    negative_spans: int | None,
+    negative_pairs: int | None,
+    symmetric: list[str],
+    overwrite_ents: bool,
+    attr: str,
+    seed: int,
+    scorer: Callable | None,
+) -> "JointRelationExtractor":
+    """Make the component; see the class for the settings."""
+    return JointRelationExtractor(
+        nlp.vocab,
+        model,
+        name,
+        threshold=threshold,
+        label_thresholds=label_thresholds,
+        max_span_width=max_span_width,
+        negative_spans=negative_spans,
+        negative_pairs=negative_pairs,
+        symmetric=symmetric,
+        overwrite_ents=overwrite_ents,
+        attr=attr,
+        seed=seed,
+        scorer=scorer,
+    )
+
+
+class JointRelationExtractor(TrainablePipe):
+    """Set ``doc.ents``, ``doc.spans["jre"]`` and ``doc._.relations``.
+
+    Dropout rates are settings of the architecture: ``training.dropout`` reaches only
+    thinc layers, such as a Tok2Vec in the slot.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        model: Model[list[Doc], JointScores],
+        name: str = "jre",
+        *,
+        threshold: float = 0.4,
+        label_thresholds: dict[str, float] | None = None,
+        max_span_width: int = 10,
+        negative_spans: int | None = 100,
+        negative_pairs: int | None = 100,
+        symmetric: Sequence[str] = (),
+        overwrite_ents: bool = True,
+        attr: str = DEFAULT_ATTR,
+        seed: int = 0,
+        scorer: Callable | None = None,
+    ):
+        """
+        vocab (Vocab): Shared vocab.
+        model (Model): A model of ``architectures.bridge.joint_model``.
+        threshold (float): Least probability of a relation, 0 to 1.
+        label_thresholds (dict[str, float]): The same for single relation labels.
+        max_span_width (int): Widest entity that is predicted, in tokens.
+        negative_spans, negative_pairs (int | None): Negatives per window in
+            learning; None takes all.
+        symmetric (Sequence[str]): Relation labels without a direction. Stored once,
+            the argument first in the text as the head.
+        overwrite_ents (bool): Whether ``doc.ents`` is replaced by the predicted
+            entities. If not, it is left alone.
+        attr (str): Name of the relation extension.
+        seed (int): Of the negative sampling.
+        scorer (Callable): Scoring function.
+        RAISES (ValueError): J101 if the extension's name is taken, J506 for a setting
+            out of range.
+        """
+        self.vocab = vocab
+        self.model = model
+        self.name = name
+        self.scorer = scorer
+        self._check("threshold", threshold, 0.0 <= threshold <= 1.0, "within 0 and 1")
+        for label, value in (label_thresholds or {}).items():
+            field = f"label_thresholds.{label}"
+            self._check(field, value, 0.0 <= value <= 1.0, "within 0 and 1")
+        self._check("max_span_width", max_span_width, max_span_width >= 1, "at least 1")
+        for field, count in (
+            ("negative_spans", negative_spans),
+            ("negative_pairs", negative_pairs),
+        ):
+            self._check(field, count, count is None or count >= 0, "null or at least 0")
+        self.cfg: dict[str, Any] = {
+            "threshold": threshold,
+            "label_thresholds": dict(label_thresholds or {}),
+            "max_span_width": max_span_width,
+            "negative_spans": negative_spans,
+            "negative_pairs": negative_pairs,
+            "symmetric": sorted(symmetric),
+            "overwrite_ents": overwrite_ents,
+            "attr": attr,
+            "entity_labels": [],
+            "relation_labels": [],
+        }
+        register_extension(attr)
+        self._seed = seed
+        self._rng = np.random.default_rng(seed)
+        self._warned_of_losses = False
+        self._told_of_crowds = False
+
+    def _check(self, name: str, value: Any, good: bool, expected: str) -> None:
+        if not good:
+            raise ValueError(
+                Errors.J506.format(
+                    name=name, component=self.name, expected=expected, value=value
+                )
+            )
+
+    # labels ---------------------------------------------------------------------------
+
+    @property
+    def entity_labels(self) -> tuple[str, ...]:
+        """Entity labels in the order of the output columns, "none" not among them."""
+        return tuple(self.cfg["entity_labels"])
+
+    @property
+    def relation_labels(self) -> tuple[str, ...]:
+        """Relation labels in the order of the output columns."""
+        return tuple(self.cfg["relation_labels"])
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Entity labels, then relation labels."""
+        return self.entity_labels + self.relation_labels
+
+    @property
+    def label_data(self) -> dict[str, list[str]]:
+        """What ``spacy init labels`` writes and ``initialize(labels=...)`` takes."""
+        return {
+            "entities": list(self.entity_labels),
+            "relations": list(self.relation_labels),
+        }
+
+    def add_label(self, label: str, *, kind: str = "relation") -> int:
+        """Add a label before initialization.
+
+        label (str): The label.
+        kind (str): "entity" or "relation".
+        RETURNS (int): 1 if it was added, 0 if it was there.
+        RAISES (ValueError): J501 once the component is initialized.
+        """
+        self._check("kind", kind, kind in ("entity", "relation"), "entity or relation")
+        labels = self.cfg[f"{kind}_labels"]
+        if label in labels:
+            return 0
+        if has_network(self.model):
+            raise ValueError(
+                Errors.J501.format(
+                    name=self.name, kind=kind, label=label, labels=self.label_data
+                )
+            )
+        labels.append(label)
+        return 1
+
+    @property
+    def _columns(self) -> Labels:
+        return Labels(
+            entities={label: i + 1 for i, label in enumerate(self.entity_labels)},
+            relations={label: i for i, label in enumerate(self.relation_labels)},
+            symmetric=frozenset(self.cfg["symmetric"]),
+        )
+
+    # training -------------------------------------------------------------------------
+
+    def initialize(
+        self,
+        get_examples: Callable[[], Iterable[Example]],
+        *,
+        nlp: Language | None = None,
+        labels: dict[str, list[str]] | None = None,
+    ) -> None:
+        """Collect the labels and build the network.
+
+        get_examples (Callable): Gives gold-standard Examples.
+        nlp (Language): The pipeline.
+        labels (dict): ``label_data``; without it the labels are those of the
+            examples, in alphabetical order.
+        RAISES (ValueError): J502 without labels, J503 for labels of another shape,
+            J505 or J507 for settings that name an unknown label, J306 for an encoder
+            without width.
+        """
+        validate_get_examples(get_examples, f"{type(self).__name__}.initialize")
+        if labels is None:
+            self._collect_labels(get_examples())
+        else:
+            self._take_labels(labels)
+        for kind in ("entity", "relation"):
+            if not self.cfg[f"{kind}_labels"]:
+                count = 0 if labels is not None else sum(1 for _ in get_examples())
+                raise ValueError(
+                    Errors.J502.format(name=self.name, kind=kind, count=count)
+                )
+        for code, names in (
+            (Errors.J505, self.cfg["symmetric"]),
+            (Errors.J507, self.cfg["label_thresholds"]),
+        ):
+            for label in names:
+                if label not in self.relation_labels:
+                    raise ValueError(
+                        code.format(
+                            name=self.name, label=label, labels=self.relation_labels
+                        )
+                    )
+        sample = [eg.x for eg in islice(get_examples(), 10)]
+        self.model.initialize(X=sample)
+        self._rng = np.random.default_rng(self._seed)
+        self._warned_of_losses = False
+        build_network(
+            self.model,
+            self._encoder_width(sample),
+            len(self.entity_labels),
+            len(self.relation_labels),
+        )
+
+    def _collect_labels(self, examples: Iterable[Example]) -> None:
+        # labels added by hand keep their place; those of the data follow
+        entities: set[str] = set()
+        relations: set[str] = set()
+        for example in examples:
+            gold = read_gold(example.reference, attr=self.cfg["attr"])
+            entities.update(label for _, _, label in gold.entities)
+            relations.update(label for _, _, label in gold.relations)
+        for kind, found in (("entity", entities), ("relation", relations)):
+            known = self.cfg[f"{kind}_labels"]
+            known.extend(sorted(found - set(known) - {""}))
+
+    def _take_labels(self, labels: Any) -> None:
+        if (
+            not isinstance(labels, dict)
+            or set(labels) != {"entities", "relations"}
+            or not all(isinstance(names, (list, tuple)) for names in labels.values())
+            or not all(isinstance(n, str) for names in labels.values() for n in names)
+        ):
+            raise ValueError(Errors.J503.format(name=self.name, value=labels))
+        self.cfg["entity_labels"] = list(labels["entities"])
+        self.cfg["relation_labels"] = list(labels["relations"])
+
+    def _encoder_width(self, docs: Sequence[Doc]) -> int:
+        docs = [doc for doc in docs if len(doc)] or [Doc(self.vocab, words=["word"])]
+        try:
+            encoded = self.model.get_ref("encoder").predict(docs)
+        except ValueError as error:
+            # a listener has no width before its upstream was initialized
+            if "nO" in str(error):
+                raise ValueError(Errors.J306) from error
+            raise
+        width = int(encoded.units.shape[1])
+        if width == 0:
+            raise ValueError(Errors.J306)
+        return width
+
+    def update(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optimizer | None = None,
+        losses: dict[str, float] | None = None,
+    ) -> dict[str, float]:
+        """Learn from a batch.
+
+        The encoder always gets its gradient back, be it zero: the last listener of a
+        shared encoder passes on what all others have sent.
+
+        examples (Iterable[Example]): The batch.
+        drop (float): Dropout of thinc layers, if there are any.
+        sgd (Optimizer): None leaves the gradients where they are.
+        losses (dict[str, float]): The loss is added under the component's name.
+        RETURNS (dict[str, float]): The losses.
+        RAISES (ValueError): J301 before initialization, J305 for a listener without
+            its upstream, J504 for an unknown label.
+        """
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        examples = list(examples)
+        validate_examples(examples, f"{type(self).__name__}.update")
+        self._require_network()
+        docs = [example.predicted for example in examples]
+        if not any(len(doc) for doc in docs):
+            return losses
+        if waits_for_upstream(self.model):
+            self._require_upstream(docs)
+        set_dropout_rate(self.model, drop)
+        encoded, backprop_encoder = self.model.get_ref("encoder").begin_update(docs)
+        gold = self._align(examples, encoded.windows)
+        candidates = sample_candidates(
+            gold,
+            encoded.windows,
+            self._rng,
+            max_span_width=self.cfg["max_span_width"],
+            negative_spans=self.cfg["negative_spans"],
+            negative_pairs=self.cfg["negative_pairs"],
+        )
+        scores, backprop_network = self.model.get_ref("network").begin_update(
+            (encoded, candidates)
+        )
+        loss, gradient = self._loss(gold, scores)
+        backprop_encoder(backprop_network(gradient))
+        if sgd is not None:
+            self.finish_update(sgd)
+        losses[self.name] += loss
+        return losses
+
+    def get_loss(
+        self, examples: Iterable[Example], scores: JointScores
+    ) -> tuple[float, ScoreGradient]:
+        """Compare scores with the gold annotation.
+
+        examples (Iterable[Example]): The batch.
+        scores (JointScores): Scores of any spans and pairs of it.
+        RETURNS (tuple[float, ScoreGradient]): Entity loss plus relation loss, and
+            the gradients of the logits.
+        """
+        examples = list(examples)
+        validate_examples(examples, f"{type(self).__name__}.get_loss")
+        return self._loss(self._align(examples, scores.windows), scores)
+
+    def _loss(
+        self, gold: GoldBatch, scores: JointScores
+    ) -> tuple[float, ScoreGradient]:
+        xp = self.model.ops.xp
+        spans, pairs = scores.spans, scores.pairs
+        entity_loss, d_entity = span_loss(
+            xp, scores.entity_logits, entity_targets(gold, spans)
+        )
+        relation_loss, d_relation = pair_loss(
+            xp,
+            scores.relation_logits,
+            relation_targets(gold, spans, pairs, len(self.relation_labels)),
+        )
+        return entity_loss + relation_loss, ScoreGradient(d_entity, d_relation)
+
+    def finish_update(self, sgd: Optimizer) -> None:
+        """Update the weights, clipping by the global norm where the optimizer can."""
+        if isinstance(sgd, AdamW):
+            with sgd.clipped(self.model):
+                self.model.finish_update(sgd)
+        else:
+            self.model.finish_update(sgd)
+
+    def _align(self, examples: Sequence[Example], windows: Any) -> GoldBatch:
+        try:
+            gold = align_gold(examples, windows, self._columns, self.cfg["attr"])
+        except UnknownLabel as error:
+            kind, label = error.args
+            raise ValueError(
+                Errors.J504.format(
+                    kind=kind,
+                    label=label,
+                    source="the training data",
+                    name=self.name,
+                    labels=self.label_data,
+                )
+            ) from error
+        self._tell_losses(gold.lost)
+        return gold
+
+    def _tell_losses(self, lost: Losses) -> None:
+        """Warn once per training run, with the counts of the first batch concerned."""
+        if self._warned_of_losses or lost == Losses():
+            return
+        self._warned_of_losses = True
+        if lost.entities or lost.relations:
+            message = Warnings.J904.format(
+                entities=lost.entities, relations=lost.relations
+            )
+            warnings.warn(message, stacklevel=3)
+        if lost.unannotated:
+            warnings.warn(Warnings.J903.format(count=lost.unannotated), stacklevel=3)
+        if lost.two_labels:
+            warnings.warn(Warnings.J906.format(count=lost.two_labels), stacklevel=3)
+
+    # prediction -----------------------------------------------------------------------
+
+    def predict(self, docs: Iterable[Doc]) -> list[Prediction]:
+        """Predict without changing the Docs.
+
+        docs (Iterable[Doc]): The Docs; those without tokens get an empty prediction.
+        RETURNS (list[Prediction]): One per Doc, in order.
+        RAISES (ValueError): J301 before initialization, J305 for a listener without
+            its upstream.
+        """
+        docs = list(docs)
+        self._require_network()
+        if not any(len(doc) for doc in docs):
+            return [Prediction([], []) for _ in docs]
+        self._require_upstream(docs)
+        self.model.attrs["max_span_width"] = self.cfg["max_span_width"]
+        scores = self.model.predict(docs)
+        if scores.crowded and not self._told_of_crowds:
+            # usual before the first few updates, and nothing to act on later
+            self._told_of_crowds = True
+            logger.warning(Warnings.J905.format(count=scores.crowded))
+        return decode(
+            scores,
+            len(docs),
+            entity_labels=self.entity_labels,
+            relation_labels=self.relation_labels,
+            threshold=self.cfg["threshold"],
+            label_thresholds=self.cfg["label_thresholds"],
+            symmetric=frozenset(self.cfg["symmetric"]),
+        )
+
+    def set_annotations(
+        self, docs: Iterable[Doc], scores: Sequence[Prediction]
+    ) -> None:
+        """Write predictions on the Docs.
+
+        docs (Iterable[Doc]): The Docs.
+        scores (Sequence[Prediction]): What ``predict`` returned.
+        """
+        for doc, prediction in zip(docs, scores, strict=True):
+            entities = [
+                StoredEntity(
+                    doc[start].idx, doc[end - 1].idx + len(doc[end - 1]), label, score
+                )
+                for start, end, label, score in prediction.entities
+            ]
+            relations = [
+                StoredRelation(*entities[head][:3], *entities[tail][:3], label, score)
+                for head, tail, label, score in prediction.relations
+            ]
+            write_annotations(doc, entities, relations, self.cfg["attr"])
+            if self.cfg["overwrite_ents"]:
+                group = doc.spans[SPANS_KEY]
+                places = {(s.start, s.end, s.label_): s for s in group}
+                best = best_without_overlaps(prediction.entities)
+                doc.set_ents([places[entity[:3]] for entity in best])
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
+        """Process a stream in batches.
+
+        A batch that fails is repeated Doc by Doc, so that the error handler gets the
+        Doc that failed and the stream loses no other one.
+        """
+        handle_error = self.get_error_handler()
+        for batch in _batches(stream, batch_size):
+            try:
+                self.set_annotations(batch, self.predict(batch))
+            except Exception as error:
+                if len(batch) == 1:
+                    handle_error(self.name, self, batch, error)
+                    continue
+                for doc in batch:
+                    try:
+                        self.set_annotations([doc], self.predict([doc]))
+                    except Exception as doc_error:
+                        handle_error(self.name, self, [doc], doc_error)
+                    else:
+                        yield doc
+            else:
+                yield from batch
+
+    def _require_network(self) -> None:
+        if not has_network(self.model):
+            raise ValueError(Errors.J301)
+
+    def _require_upstream(self, docs: Sequence[Doc]) -> None:
+        count, upstream = count_missing_upstream(self.model, docs)
+        if count:
+            raise ValueError(
+                Errors.J305.format(
+                    name=self.name, count=count, total=len(docs), upstream=upstream
+                )
+            )
+
+
+def _batches(stream: Iterable[Doc], size: int) -> Iterator[list[Doc]]:
+    docs = iter(stream)
+    while batch := list(islice(docs, size)):
+        yield batch

@@ -1,0 +1,125 @@
+"""Precision, recall and F1 of entities and relations, by sets of tuples.
+
+Source: Bekoulis et al. (2018), section 4.2 ("boundaries" and "strict"), as SpERT's
+evaluator applies it. Entities: boundaries and type. Relations ("rel"): label and
+both boundaries; strict ("rel_strict"): both entity types too. What the gold has and
+nobody predicted is a false negative. Duplicates count once; a symmetric relation
+counts once, whatever its order.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from spacy.scorer import PRFScore
+from spacy.training import Example
+
+from ..annotations import DEFAULT_ATTR, read_gold
+from ..annotations.gold import SpanKey
+from ..annotations.relations import expanded_span
+
+
+def make_joint_scorer_v1() -> Callable[..., dict[str, Any]]:
+    """spacy-jre.joint_scorer.v1"""
+    return score_joint
+
+
+def score_joint(
+    examples: Iterable[Example],
+    *,
+    attr: str = DEFAULT_ATTR,
+    symmetric: Iterable[str] = (),
+    **cfg: Any,
+) -> dict[str, Any]:
+    """Score predicted against reference Docs.
+
+    examples (Iterable[Example]): Docs whose reference was never annotated for
+        entities, or for relations, are left out of that score.
+    attr (str): Name of the relation extension.
+    symmetric (Iterable[str]): Relation labels without a direction.
+    RETURNS (dict[str, Any]): ``ents_*``, ``rel_*`` and ``rel_strict_*`` with ``p``,
+        ``r``, ``f``, ``macro_p``, ``macro_r``, ``macro_f`` and ``per_type``. None
+        where no reference was annotated. Macro is the mean over the labels that
+        occur in gold or predictions.
+    """
+    undirected = frozenset(symmetric)
+    tables: dict[str, dict[str, PRFScore]] = {"ents": {}, "rel": {}, "rel_strict": {}}
+    annotated = {"ents": False, "rel": False, "rel_strict": False}
+    for example in examples:
+        gold = read_gold(example.reference, attr=attr, symmetric=undirected)
+        predicted = read_gold(example.predicted, attr=attr, symmetric=undirected)
+        place = _Aligner(example)
+        pairs: list[tuple[str, set[tuple], set[tuple]]] = []
+        if gold.knows_entities:
+            pairs.append(
+                (
+                    "ents",
+                    {(*place(key), key[2]) for key in predicted.entities},
+                    {(*key[:2], key[2]) for key in gold.entities},
+                )
+            )
+        if gold.knows_relations:
+            found, wanted = set(predicted.relations), set(gold.relations)
+            pairs.append(
+                (
+                    "rel",
+                    {(place(h), place(t), label) for h, t, label in found},
+                    {(h[:2], t[:2], label) for h, t, label in wanted},
+                )
+            )
+            pairs.append(
+                (
+                    "rel_strict",
+                    {(place(h), h[2], place(t), t[2], label) for h, t, label in found},
+                    {(h[:2], h[2], t[:2], t[2], label) for h, t, label in wanted},
+                )
+            )
+        for name, candidates, references in pairs:
+            annotated[name] = True
+            for label in {row[-1] for row in candidates | references}:
+                score = tables[name].setdefault(label, PRFScore())
+                score.score_set(
+                    {row for row in candidates if row[-1] == label},
+                    {row for row in references if row[-1] == label},
+                )
+    scores: dict[str, Any] = {}
+    for name, table in tables.items():
+        scores.update(_summary(name, table if annotated[name] else None))
+    return scores
+
+
+def _summary(name: str, table: dict[str, PRFScore] | None) -> dict[str, Any]:
+    if table is None:
+        keys = ("p", "r", "f", "macro_p", "macro_r", "macro_f", "per_type")
+        return {f"{name}_{key}": None for key in keys}
+    micro = PRFScore()
+    for score in table.values():
+        micro += score
+    per_type = {label: table[label].to_dict() for label in sorted(table)}
+    scores: dict[str, Any] = {f"{name}_{k}": v for k, v in micro.to_dict().items()}
+    for key in ("p", "r", "f"):
+        values = [row[key] for row in per_type.values()]
+        scores[f"{name}_macro_{key}"] = sum(values) / len(values) if values else 0.0
+    scores[f"{name}_per_type"] = per_type
+    return scores
+
+
+class _Aligner:
+    """Characters of the predicted Doc as characters of the reference.
+
+    The same where the texts are; else through spaCy's alignment of the tokens. A
+    span that cannot be aligned stays a false positive, under an address that no
+    gold span has.
+    """
+
+    def __init__(self, example: Example):
+        self._example = example
+        self._same = example.predicted.text == example.reference.text
+
+    def __call__(self, key: SpanKey) -> tuple[int, int]:
+        if self._same:
+            return key[:2]
+        span = expanded_span(self._example.predicted, key[0], key[1])
+        aligned = self._example.get_aligned_spans_x2y([span], allow_overlap=True)
+        if not aligned:
+            return (-key[0] - 1, -key[1] - 1)
+        return (aligned[0].start_char, aligned[0].end_char)

@@ -1,0 +1,1 @@
+"""From Examples to what a network learns from."""

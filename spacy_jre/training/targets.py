@@ -1,0 +1,196 @@
+"""Align the gold annotation with the predicted tokens and their windows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from spacy.tokens import Doc, Span
+from spacy.training import Example
+
+from ..annotations import read_gold
+from ..types import Windows
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Label sets of a component, in the order of its output columns.
+
+    entities (Mapping[str, int]): Label -> column; "none" is column 0, so from 1.
+    relations (Mapping[str, int]): Label -> column, from 0.
+    symmetric (frozenset[str]): Relation labels without a direction.
+    """
+
+    entities: Mapping[str, int]
+    relations: Mapping[str, int]
+    symmetric: frozenset[str] = frozenset()
+
+
+@dataclass
+class Losses:
+    """Gold annotation that cannot be learnt from, counted.
+
+    entities (int): Fit no predicted tokens, or lie across windows.
+    relations (int): An argument was lost, or the arguments lie in two windows.
+    two_labels (int): Spans with two gold labels; the first in label order is learnt.
+    unannotated (int): Docs without any annotation.
+    """
+
+    entities: int = 0
+    relations: int = 0
+    two_labels: int = 0
+    unannotated: int = 0
+
+
+@dataclass(frozen=True)
+class GoldBatch:
+    """The gold of a batch, over its flat tokens.
+
+    spans (ndarray): Token ranges, each once. Shape: (N, 2).
+    labels (ndarray): Entity column of each span, from 1. Shape: (N,).
+    windows (ndarray): Window of each span. Shape: (N,).
+    relations (ndarray): Head and tail as positions in spans, and the relation
+        column. Shape: (M, 3).
+    knows_entities, knows_relations (ndarray): Per window, whether it was annotated.
+        Shape of each: (W,), bool.
+    lost (Losses): What was left out.
+    """
+
+    spans: np.ndarray
+    labels: np.ndarray
+    windows: np.ndarray
+    relations: np.ndarray
+    knows_entities: np.ndarray
+    knows_relations: np.ndarray
+    lost: Losses
+
+
+class UnknownLabel(KeyError):
+    """A label the component was not initialized with: kind and label."""
+
+
+def align_gold(
+    examples: Sequence[Example], windows: Windows, labels: Labels, attr: str
+) -> GoldBatch:
+    """Find the gold entities and relations among the tokens of the windows.
+
+    examples (Sequence[Example]): The batch; windows tile its predicted Docs.
+    windows (Windows): The windows the encoder made.
+    labels (Labels): The component's labels.
+    attr (str): Name of the relation extension.
+    RETURNS (GoldBatch): Gold of the batch.
+    RAISES (UnknownLabel): For a label that is not in `labels`.
+    """
+    token_window = np.repeat(np.arange(len(windows.doc)), windows.counts)
+    knows_entities = np.zeros(len(windows.doc), dtype=bool)
+    knows_relations = np.zeros(len(windows.doc), dtype=bool)
+    lost = Losses()
+    position: dict[tuple[int, int], int] = {}
+    span_labels: list[int] = []
+    relations: dict[tuple[int, int, int], None] = {}
+    offset = 0
+    for number, example in enumerate(examples):
+        doc = example.predicted
+        gold = read_gold(example.reference, attr=attr, symmetric=labels.symmetric)
+        here = windows.doc == number
+        knows_entities[here] = gold.knows_entities
+        knows_relations[here] = gold.knows_relations
+        lost.unannotated += not (gold.knows_entities or gold.knows_relations)
+        found: dict[tuple[int, int, str], int] = {}
+        for key in gold.entities:
+            column = labels.entities.get(key[2])
+            if column is None:
+                raise UnknownLabel("entity", key[2])
+            tokens = _align(example, doc, key)
+            if tokens is None:
+                lost.entities += 1
+                continue
+            span = (offset + tokens[0], offset + tokens[1])
+            if token_window[span[0]] != token_window[span[1] - 1]:
+                lost.entities += 1
+                continue
+            if span in position:
+                index = position[span]
+                if span_labels[index] != column:
+                    lost.two_labels += 1
+                    span_labels[index] = min(span_labels[index], column)
+            else:
+                index = position[span] = len(span_labels)
+                span_labels.append(column)
+            found[key] = index
+        flat = list(position)
+        for head, tail, label in gold.relations:
+            column = labels.relations.get(label)
+            if column is None:
+                raise UnknownLabel("relation", label)
+            if head not in found or tail not in found:
+                lost.relations += 1
+                continue
+            first, second = found[head], found[tail]
+            places = token_window[flat[first][0]], token_window[flat[second][0]]
+            if first == second or places[0] != places[1]:
+                lost.relations += 1
+                continue
+            relations[(first, second, column)] = None
+        offset += len(doc)
+    spans = np.asarray(list(position), dtype=np.int64).reshape(-1, 2)
+    return GoldBatch(
+        spans=spans,
+        labels=np.asarray(span_labels, dtype=np.int64),
+        windows=token_window[spans[:, 0]] if len(spans) else np.zeros(0, dtype=np.int64),
+        relations=np.asarray(list(relations), dtype=np.int64).reshape(-1, 3),
+        knows_entities=knows_entities,
+        knows_relations=knows_relations,
+        lost=lost,
+    )
+
+
+def _align(
+    example: Example, doc: Doc, key: tuple[int, int, str]
+) -> tuple[int, int] | None:
+    """Tokens of the predicted Doc for characters of the reference."""
+    start, end, label = key
+    reference = example.reference
+    if doc.text == reference.text:
+        span = doc.char_span(start, end)
+        return None if span is None else (span.start, span.end)
+    source = reference.char_span(start, end, label=label)
+    if source is None:
+        return None
+    aligned: list[Span] = example.get_aligned_spans_y2x([source], allow_overlap=True)
+    return (aligned[0].start, aligned[0].end) if aligned else None
+
+
+def entity_targets(gold: GoldBatch, spans: np.ndarray) -> np.ndarray:
+    """The entity column of each span; 0 where it is no gold entity.
+
+    spans (ndarray): Shape: (S, 2).
+    RETURNS (ndarray): Shape: (S,).
+    """
+    known = {tuple(span): i for i, span in enumerate(gold.spans.tolist())}
+    found = [known.get(tuple(span), -1) for span in spans.tolist()]
+    targets = np.zeros(len(spans), dtype=np.int64)
+    index = np.asarray(found, dtype=np.int64)
+    targets[index >= 0] = gold.labels[index[index >= 0]]
+    return targets
+
+
+def relation_targets(
+    gold: GoldBatch, spans: np.ndarray, pairs: np.ndarray, n_labels: int
+) -> np.ndarray:
+    """One multi-hot row per ordered pair.
+
+    spans (ndarray): Shape: (S, 2).
+    pairs (ndarray): Positions of head and tail in spans. Shape: (P, 2).
+    n_labels (int): R.
+    RETURNS (ndarray): float32. Shape: (P, R).
+    """
+    related: dict[tuple[int, ...], list[int]] = {}
+    for head, tail, column in gold.relations.tolist():
+        key = (*gold.spans[head].tolist(), *gold.spans[tail].tolist())
+        related.setdefault(key, []).append(column)
+    targets = np.zeros((len(pairs), n_labels), dtype=np.float32)
+    rows = np.concatenate([spans[pairs[:, 0]], spans[pairs[:, 1]]], 1).tolist()
+    for row, key in enumerate(rows):
+        for column in related.get(tuple(key), ()):
+            targets[row, column] = 1.0
+    return targets

@@ -1,0 +1,71 @@
+import pytest
+from spacy.tokens import Doc
+
+from spacy_jre import concat_docs, span_as_doc
+from spacy_jre.annotations import build_doc
+
+from ..conftest import STORY, make_record
+
+
+@pytest.fixture
+def docs(nlp):
+    return [build_doc(make_record(sentence), nlp) for sentence in STORY]
+
+
+def triples(doc):
+    return [(*r.as_triple(), r.head.label_) for r in doc._.relations]
+
+
+def test_joined_doc_has_the_relations_of_all(docs):
+    joined = concat_docs(docs)
+    assert triples(joined) == [t for doc in docs for t in triples(doc)]
+
+
+def test_joined_doc_keeps_the_scored_group(docs):
+    joined = concat_docs(docs)
+    assert [s.text for s in joined.spans["jre"]] == [
+        s.text for doc in docs for s in doc.spans["jre"]
+    ]
+    assert len(joined.spans["jre"].attrs["scores"]) == len(joined.spans["jre"])
+
+
+def test_empty_docs_do_not_shift_offsets(docs, nlp):
+    joined = concat_docs([Doc(nlp.vocab), docs[0], Doc(nlp.vocab), docs[1]])
+    assert triples(joined) == triples(docs[0]) + triples(docs[1])
+
+
+def test_docs_from_text_and_from_words_join(docs, nlp):
+    text = nlp.make_doc("Ada Quint left Oslo.")
+    text._.relations = [(text[0:2], text[3:4], "left")]
+    joined = concat_docs([text, docs[0], text])
+    assert triples(joined)[0] == triples(joined)[-1]
+    assert joined._.relations[-1].tail.text == "Oslo"
+
+
+def test_joining_nothing_gives_none():
+    assert concat_docs([]) is None
+
+
+def test_joining_docs_without_relations_gives_none_of_them(nlp):
+    joined = concat_docs([nlp.make_doc("One two"), nlp.make_doc("three")])
+    assert joined.text == "One two three"
+    assert joined._.relations == ()
+
+
+def test_cutting_each_sentence_undoes_the_join(docs):
+    joined = concat_docs(docs)
+    parts = [span_as_doc(sentence) for sentence in joined.sents]
+    assert [triples(p.doc) for p in parts] == [triples(doc) for doc in docs]
+    assert [p.lost_relations for p in parts] == [0] * len(docs)
+
+
+def test_cutting_through_a_relation_counts_it(docs):
+    part = span_as_doc(docs[0][0:3])  # Ada Quint cooks | for Hotel Lima
+    assert part.doc._.relations == ()
+    assert part.lost_relations == 1
+
+
+def test_cut_of_an_unannotated_doc_is_a_plain_cut(nlp):
+    part = span_as_doc(nlp.make_doc("One two three")[1:])
+    assert part.doc.text == "two three"
+    assert part.lost_relations == 0

@@ -1,0 +1,35 @@
+import json
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+import spacy
+from spacy.util import registry
+
+NAMES = json.loads((Path(__file__).parent / "registry_names.json").read_text())
+PUBLISHED = [(kind, name) for kind, names in NAMES.items() for name in names]
+
+ENTRIES = distribution("spacy-jre").entry_points
+
+
+@pytest.mark.parametrize(("kind", "name"), PUBLISHED)
+def test_published_name_is_found_without_an_import(kind, name):
+    if kind == "factories":
+        assert spacy.blank("en").has_factory(name)
+    else:
+        assert registry.has(kind, name)
+
+
+def test_no_entry_point_is_missing_from_the_frozen_names():
+    ours = {entry.name for entry in ENTRIES if entry.group != "spacy_cli"}
+    assert ours == {name for _, name in PUBLISHED}
+
+
+def test_every_entry_point_loads():
+    for entry in ENTRIES:
+        assert entry.load() is not None
+
+
+def test_default_config_builds(nlp):
+    pipe = nlp.add_pipe("jre")
+    assert pipe.name == "jre"

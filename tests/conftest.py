@@ -32,7 +32,19 @@ STORY = [
         "relations": [(0, 1, "works_for"), (1, 2, "based_in")],
     },
     {
-        "words": ["In", "Bergen", ",", "Nils", "Dahl", "owns", "the", "ferry", "firm", "Fjordline", "."],
+        "words": [
+            "In",
+            "Bergen",
+            ",",
+            "Nils",
+            "Dahl",
+            "owns",
+            "the",
+            "ferry",
+            "firm",
+            "Fjordline",
+            ".",
+        ],
         "entities": [(1, 2, "LOC"), (3, 5, "PER"), (9, 10, "ORG")],
         "relations": [(1, 2, "works_for"), (1, 0, "lives_in")],
     },
@@ -42,7 +54,20 @@ STORY = [
         "relations": [],
     },
     {
-        "words": ["Mia", "Roe", "and", "Ola", "Lie", ",", "both", "of", "Tromso", ",", "married", "."],
+        "words": [
+            "Mia",
+            "Roe",
+            "and",
+            "Ola",
+            "Lie",
+            ",",
+            "both",
+            "of",
+            "Tromso",
+            ",",
+            "married",
+            ".",
+        ],
         "entities": [(0, 2, "PER"), (3, 5, "PER"), (8, 9, "LOC")],
         "relations": [(0, 2, "lives_in"), (1, 2, "lives_in"), (0, 1, "spouse")],
     },
@@ -151,8 +176,9 @@ def save_tiny_bert(folder: Path, *, max_positions: int = 64, width: int = 32) ->
     )
     model = BertModel(config)
     for parameter in model.parameters():
-        # BERT's own start is so narrow that everything looks alike
-        parameter.data.normal_(0, 0.2)
+        if parameter.ndim > 1:
+            # BERT's own start is so narrow that everything looks alike
+            parameter.data.normal_(0, 0.1)
     model.save_pretrained(folder)
     return folder
 

@@ -98,16 +98,14 @@ def has_network(model: Model) -> bool:
 def _build(network: NetworkBuilder, dims: dict[str, int]) -> nn.Module:
     module = network(**dims)
     # the header of the saved weights: label counts shape the heads
-    module.metadata = {  # type: ignore[assignment]
-        name: str(value) for name, value in dims.items()
-    }
+    module.metadata = dims  # type: ignore[assignment]
     return module
 
 
 def _build_from_metadata(
-    network: NetworkBuilder, metadata: dict[str, str]
+    network: NetworkBuilder, metadata: dict[str, Any]
 ) -> nn.Module:
-    return _build(network, {name: int(value) for name, value in metadata.items()})
+    return _build(network, metadata)
 
 
 def forward(

@@ -13,6 +13,8 @@ from torch import nn
 
 from ..errors import Errors
 
+_METADATA_KEY = "spacy_jre"
+
 
 class NotBuilt(nn.Module):
     """Stands where a module will stand once labels and widths are known."""
@@ -75,13 +77,13 @@ def torch_node(
     *,
     convert_inputs: Callable,
     convert_outputs: Callable,
-    build: Callable[[dict[str, str]], nn.Module],
+    build: Callable[[dict[str, Any]], nn.Module],
     mixed_precision: bool = False,
 ) -> Model[Any, Any]:
     """Wrap a torch module as a thinc node that saves safetensors, never a pickle.
 
     module (nn.Module): The module, or NotBuilt. Its ``metadata`` attribute, a dict
-        of strings, is written into the header and given to `build` on loading.
+        of JSON values, is written into the header and given to `build` on loading.
     convert_inputs, convert_outputs (Callable): thinc's converters, module level.
     build (Callable): Makes the module from the metadata of a saved one; module
         level or a partial, because spawned processes unpickle it.
@@ -135,7 +137,11 @@ def save_module(module: nn.Module) -> bytes:
             tensor = tensor.clone()
         seen.add(tensor.data_ptr())
         state[name] = tensor
-    return safetensors.torch.save(state, metadata=cast(dict[str, str], module.metadata))
+    # one key: safetensors writes several in random order, and equal pipelines
+    # should be equal files
+    return safetensors.torch.save(
+        state, metadata={_METADATA_KEY: json.dumps(module.metadata, sort_keys=True)}
+    )
 
 
 class LoadModule:
@@ -144,7 +150,7 @@ class LoadModule:
     A class and no closure, so that spawned processes can unpickle it.
     """
 
-    def __init__(self, build: Callable[[dict[str, str]], nn.Module]):
+    def __init__(self, build: Callable[[dict[str, Any]], nn.Module]):
         self._build = build
 
     def __call__(
@@ -160,7 +166,8 @@ class LoadModule:
         return module.eval().to(device)
 
 
-def read_metadata(data: bytes) -> dict[str, str]:
-    """RETURNS (dict[str, str]): The metadata in the header of a safetensors file."""
+def read_metadata(data: bytes) -> dict[str, Any]:
+    """RETURNS (dict[str, Any]): What ``save_module`` wrote into the header."""
     size = int.from_bytes(data[:8], "little")
-    return json.loads(data[8 : 8 + size]).get("__metadata__", {})
+    header = json.loads(data[8 : 8 + size])
+    return json.loads(header["__metadata__"][_METADATA_KEY])

@@ -1,10 +1,10 @@
 """Our inline transformer: windows by sentence, sub-batches by length, safetensors."""
 
 import base64
-import json
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -77,17 +77,17 @@ class HFEncoder(nn.Module):
         return cls(transformer, tokenizer)
 
     @classmethod
-    def from_metadata(cls, metadata: dict[str, str]) -> "HFEncoder":
+    def from_metadata(cls, metadata: dict[str, Any]) -> "HFEncoder":
         """Rebuild from what ``metadata`` wrote; the weights are loaded after."""
         with tempfile.TemporaryDirectory() as folder:
-            for file, content in json.loads(metadata["files"]).items():
+            for file, content in metadata["files"].items():
                 (Path(folder) / file).write_bytes(base64.b64decode(content))
             tokenizer = AutoTokenizer.from_pretrained(folder)
             config = AutoConfig.from_pretrained(folder)
         return cls(AutoModel.from_config(config), tokenizer)
 
     @property
-    def metadata(self) -> dict[str, str]:
+    def metadata(self) -> dict[str, Any]:
         """The files that rebuild the module, for the header of the weights."""
         with tempfile.TemporaryDirectory() as folder:
             self.tokenizer.save_pretrained(folder)
@@ -101,7 +101,7 @@ class HFEncoder(nn.Module):
                 for path in sorted(Path(folder).iterdir())
                 if path.is_file()
             }
-        return {"files": json.dumps(files)}
+        return {"files": files}
 
     @property
     def max_pieces(self) -> int:
@@ -174,9 +174,10 @@ def build_transformer_encoder_v1(
         init=init,
         layers=[wrapper],
         attrs={
-            "name": name,
-            "tokenizer_config": tokenizer_config,
-            "transformer_config": transformer_config,
+            # a partial is not saved with the weights, where a folder's name would be
+            "load": partial(
+                HFEncoder.from_name, name, tokenizer_config, transformer_config
+            ),
             "max_batch_pieces": max_batch_pieces,
         },
     )
@@ -185,12 +186,7 @@ def build_transformer_encoder_v1(
 def init(model: Model, X: Any = None, Y: Any = None) -> None:
     wrapper = model.layers[0]
     if not is_built(wrapper):
-        module = HFEncoder.from_name(
-            model.attrs["name"],
-            model.attrs["tokenizer_config"],
-            model.attrs["transformer_config"],
-        )
-        set_module(wrapper, module)
+        set_module(wrapper, model.attrs["load"]())
 
 
 def forward(

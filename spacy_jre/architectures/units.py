@@ -99,7 +99,13 @@ def _from_tokens(
     xp: Any, docs: Sequence[Doc], vectors: Sequence[Any], backprop: Callable
 ) -> tuple[Encoded, Callable[[EncodedGradient], Any]]:
     windows = sentence_windows(docs)
-    units = xp.concatenate([xp.asarray(v, dtype="float32") for v in vectors])
+    # spacy-transformers gives a Doc without tokens no width
+    filled = [v for v in vectors if len(v)]
+    if filled:
+        units = xp.concatenate([xp.asarray(v, dtype="float32") for v in filled])
+    else:
+        width = max((v.shape[1] for v in vectors), default=0)
+        units = xp.zeros((0, width), dtype="float32")
     counts = windows.counts
     numbers = np.arange(windows.n_tokens, dtype=np.int64)
     encoded = Encoded(

@@ -314,12 +314,12 @@ class JointRelationExtractor(TrainablePipe):
                         )
                     )
         sample = [eg.x for eg in islice(get_examples(), 10)]
-        self.model.initialize(X=sample)
+        width = self._initialize_encoder(sample)
         self._rng = np.random.default_rng(self._seed)
         self._warned_of_losses = False
         build_network(
             self.model,
-            self._encoder_width(sample),
+            width,
             len(self.entity_labels),
             len(self.relation_labels),
         )
@@ -347,9 +347,11 @@ class JointRelationExtractor(TrainablePipe):
         self.cfg["entity_labels"] = list(labels["entities"])
         self.cfg["relation_labels"] = list(labels["relations"])
 
-    def _encoder_width(self, docs: Sequence[Doc]) -> int:
+    def _initialize_encoder(self, docs: Sequence[Doc]) -> int:
+        """RETURNS (int): The width of its units, which only a prediction tells."""
         docs = [doc for doc in docs if len(doc)] or [Doc(self.vocab, words=["word"])]
         try:
+            self.model.initialize(X=docs)
             encoded = self.model.get_ref("encoder").predict(docs)
         except ValueError as error:
             # a listener has no width before its upstream was initialized
@@ -408,7 +410,7 @@ class JointRelationExtractor(TrainablePipe):
         )
         loss, gradient = self._loss(gold, scores)
         backprop_encoder(backprop_network(gradient))
-        if sgd is not None:
+        if sgd not in (None, False):  # spaCy passes either for "not now"
             self.finish_update(sgd)
         losses[self.name] += loss
         return losses

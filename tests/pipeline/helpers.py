@@ -1,0 +1,120 @@
+"""Pipelines for the component's tests: every encoder, every network."""
+
+import numpy as np
+import spacy
+import torch
+from spacy.language import Language
+from spacy.training import Example
+
+from spacy_jre.architectures.torch_node import get_module
+
+from ..conftest import STORY, make_example, transformer_config
+
+NETWORKS = ["SpERT", "SINET"]
+TOK2VEC = {
+    "@architectures": "spacy.HashEmbedCNN.v2",
+    "pretrained_vectors": None,
+    "width": 32,
+    "depth": 2,
+    "embed_size": 200,
+    "window_size": 1,
+    "maxout_pieces": 2,
+    "subword_features": True,
+}
+
+
+def tok2vec_config(architecture: str = "SpERT", **network) -> dict:
+    return {
+        "model": {
+            "@architectures": f"spacy-jre.{architecture}.v1",
+            **network,
+            "tok2vec": TOK2VEC,
+        }
+    }
+
+
+def make_nlp(config: dict | None = None, **settings) -> tuple[Language, list[Example]]:
+    """An initialized pipeline with one `jre`, and the story as Examples."""
+    spacy.util.fix_random_seed(0)
+    nlp = spacy.blank("en")
+    nlp.add_pipe("jre", config={**(config or tok2vec_config()), **settings})
+    examples = story_examples(nlp)
+    nlp.initialize(lambda: examples)
+    return nlp, examples
+
+
+def learn(nlp: Language, examples: list[Example], steps: int, rate: float = 0.003):
+    """Train without bias correction's slow start; returns the last loss."""
+    from spacy_jre.training.optimizer import create_adamw_v1
+
+    optimizer = create_adamw_v1(rate, bias_correction=True)
+    losses: dict[str, float] = {}
+    for _ in range(steps):
+        losses = {}
+        nlp.update(examples, sgd=optimizer, losses=losses)
+    return losses["jre"]
+
+
+def readings(nlp: Language, texts: list[str] | None = None, **kwargs) -> list:
+    """What the pipeline reads off some texts, as plain comparable values."""
+    texts = [" ".join(s["words"]) for s in STORY] if texts is None else texts
+    return [reading(doc) for doc in nlp.pipe(texts, **kwargs)]
+
+
+def reading(doc) -> tuple:
+    group = doc.spans["jre"]
+    return (
+        [(e.start_char, e.end_char, e.label_) for e in doc.ents],
+        [(s.start_char, s.end_char, s.label_) for s in group],
+        np.round(group.attrs["scores"], 4).tolist(),
+        [
+            (r["head"]["start"], r["tail"]["start"], r.label, round(r.score, 4))
+            for r in doc._.relations
+        ],
+    )
+
+
+def logits(nlp: Language) -> tuple[np.ndarray, np.ndarray]:
+    """Raw scores of the story: they differ where decoded readings are all empty.
+
+    RETURNS (tuple): Entity logits of all spans, and relation logits of the pairs of
+        the best-scored ones, whatever the network thinks of "none".
+    """
+    docs = [example.predicted for example in story_examples(nlp)]
+    *upstream, (_, pipe) = nlp.pipeline
+    for _, component in upstream:
+        docs = list(component.pipe(docs))
+    bias = get_module(pipe.model.get_ref("network")).heads.entity.bias
+    with torch.no_grad():
+        bias[0] -= 100.0  # no span is "none"
+        scores = pipe.model.predict(docs)
+        bias[0] += 100.0
+    assert len(scores.pairs)
+    return scores.entity_logits, scores.relation_logits
+
+
+def same(first, second) -> bool:
+    """Whether two results of ``logits`` agree to rounding."""
+    return all(
+        a.shape == b.shape and np.allclose(a, b, atol=1e-5)
+        for a, b in zip(first, second, strict=True)
+    )
+
+
+def story_examples(nlp: Language) -> list[Example]:
+    return [make_example(nlp, sentence) for sentence in STORY]
+
+
+__all__ = [
+    "NETWORKS",
+    "TOK2VEC",
+    "learn",
+    "logits",
+    "make_nlp",
+    "reading",
+    "readings",
+    "same",
+    "story_examples",
+    "tok2vec_config",
+    "transformer_config",
+]

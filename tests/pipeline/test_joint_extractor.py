@@ -1,0 +1,392 @@
+"""The liturgy of a trainable component."""
+
+import pytest
+import spacy
+from spacy.tokens import Doc
+from spacy.training import Example
+
+from spacy_jre.annotations import EntityRecord, Record, build_doc
+
+from ..conftest import STORY, make_example
+from .helpers import (
+    NETWORKS,
+    learn,
+    make_nlp,
+    reading,
+    readings,
+    story_examples,
+    tok2vec_config,
+    transformer_config,
+)
+
+ENTITY_LABELS = ["LOC", "ORG", "PER"]
+RELATION_LABELS = ["based_in", "lives_in", "spouse", "works_for"]
+
+
+@pytest.fixture(params=NETWORKS)
+def config(request, tiny_bert):
+    network = {"n_heads": 4} if request.param == "SINET" else {}
+    return transformer_config(tiny_bert, request.param, **network)
+
+
+def test_uninitialized_component_says_so_when_it_predicts(nlp):
+    nlp.add_pipe("jre")
+    with pytest.raises(ValueError, match="J301"):
+        nlp("Ada Quint cooks")
+
+
+def test_uninitialized_component_says_so_when_it_learns(nlp, examples):
+    nlp.add_pipe("jre")
+    with pytest.raises(ValueError, match="J301"):
+        nlp.update(examples)
+
+
+def test_labels_come_from_the_data_in_alphabetical_order():
+    nlp, _ = make_nlp()
+    pipe = nlp.get_pipe("jre")
+    assert pipe.label_data == {"entities": ENTITY_LABELS, "relations": RELATION_LABELS}
+    assert pipe.labels == (*ENTITY_LABELS, *RELATION_LABELS)
+
+
+def test_labels_given_keep_their_order(nlp, examples):
+    pipe = nlp.add_pipe("jre")
+    labels = {
+        "entities": ["PER", "ORG", "LOC", "X"],
+        "relations": RELATION_LABELS[::-1],
+    }
+    pipe.initialize(lambda: examples, labels=labels)
+    assert pipe.label_data == labels
+
+
+def test_label_added_by_hand_comes_first(nlp, examples):
+    pipe = nlp.add_pipe("jre")
+    assert pipe.add_label("zzz") == 1
+    assert pipe.add_label("zzz") == 0
+    assert pipe.add_label("ZZZ", kind="entity") == 1
+    nlp.initialize(lambda: examples)
+    assert pipe.label_data == {
+        "entities": ["ZZZ", *ENTITY_LABELS],
+        "relations": ["zzz", *RELATION_LABELS],
+    }
+
+
+def test_label_cannot_be_added_after_initialization():
+    nlp, _ = make_nlp()
+    with pytest.raises(ValueError, match="J501"):
+        nlp.get_pipe("jre").add_label("new")
+    assert nlp.get_pipe("jre").add_label("spouse") == 0
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["a", "b"],
+        {"entities": ["a"]},
+        {"entities": "a", "relations": ["b"]},
+        {"entities": [1], "relations": ["b"]},
+    ],
+)
+def test_labels_of_another_shape_are_refused(nlp, examples, labels):
+    pipe = nlp.add_pipe("jre")
+    with pytest.raises(ValueError, match="J503"):
+        pipe.initialize(lambda: examples, labels=labels)
+
+
+def test_data_without_relations_is_refused(nlp):
+    nlp.add_pipe("jre")
+    record = Record("Oslo", (EntityRecord(0, 4, "LOC"),))
+    example = Example(nlp.make_doc("Oslo"), build_doc(record, nlp))
+    with pytest.raises(ValueError, match=r"J502.*relation"):
+        nlp.initialize(lambda: [example])
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("threshold", 1.5),
+        ("threshold", -0.1),
+        ("max_span_width", 0),
+        ("negative_spans", -1),
+        ("negative_pairs", -2),
+        ("label_thresholds", {"spouse": 2.0}),
+    ],
+)
+def test_setting_out_of_range_is_refused(nlp, setting, value):
+    with pytest.raises(ValueError, match=f"J506.*{setting}"):
+        nlp.add_pipe("jre", config={setting: value})
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "code"),
+    [("symmetric", ["married"], "J505"), ("label_thresholds", {"x": 0.5}, "J507")],
+)
+def test_setting_that_names_an_unknown_label_is_refused(setting, value, code):
+    with pytest.raises(ValueError, match=code):
+        make_nlp(**{setting: value})
+
+
+def test_overfits_five_sentences(config):
+    nlp, examples = make_nlp(config)
+    learn(nlp, examples, 120)
+    scores = nlp.evaluate(story_examples(nlp))
+    assert scores["ents_f"] == 1.0
+    assert scores["rel_strict_f"] == 1.0
+    assert scores["rel_f"] == 1.0
+
+
+def test_overfits_on_tok2vec():
+    nlp, examples = make_nlp(tok2vec_config("SINET", width_embedding=25))
+    learn(nlp, examples, 60, rate=0.01)
+    scores = nlp.evaluate(story_examples(nlp))
+    assert (scores["ents_f"], scores["rel_strict_f"]) == (1.0, 1.0)
+
+
+def test_overfits_on_pooled_wordpieces(tiny_bert):
+    nlp, examples = make_nlp(transformer_config(tiny_bert, "SpERT", pooling="max"))
+    learn(nlp, examples, 120)
+    scores = nlp.evaluate(story_examples(nlp))
+    assert (scores["ents_f"], scores["rel_strict_f"]) == (1.0, 1.0)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    from spacy_jre import register_extension
+
+    register_extension()
+    nlp, examples = make_nlp()
+    learn(nlp, examples, 60, rate=0.01)
+    return nlp
+
+
+def test_annotations_are_set_together(trained):
+    doc = trained("Ada Quint cooks for Hotel Lima in Oslo .")
+    scores = dict(
+        zip([s.text for s in doc.spans["jre"]], doc.spans["jre"].attrs["scores"])
+    )
+    assert scores.keys() == {"Ada Quint", "Hotel Lima", "Lima", "Oslo"}  # nested
+    best = max(("Hotel Lima", "Lima"), key=scores.get)
+    assert [e.text for e in doc.ents] == ["Ada Quint", best, "Oslo"]
+    assert ("Ada Quint", "works_for", "Hotel Lima") in [
+        r.as_triple() for r in doc._.relations
+    ]
+
+
+def test_relation_arguments_are_entities_of_the_group(trained):
+    for doc in trained.pipe(" ".join(s["words"]) for s in STORY):
+        group = {(s.start_char, s.end_char, s.label_) for s in doc.spans["jre"]}
+        for relation in doc._.relations:
+            for role in ("head", "tail"):
+                argument = relation[role]
+                key = (argument["start"], argument["end"], argument["label"])
+                assert key in group
+
+
+def test_pipe_equals_call_whatever_the_batch(trained):
+    texts = [" ".join(s["words"]) for s in STORY]
+    single = [reading(trained(text)) for text in texts]
+    assert readings(trained) == single
+    assert readings(trained, batch_size=2) == single
+
+
+def test_existing_ents_can_be_left_alone(trained):
+    pipe = trained.get_pipe("jre")
+    pipe.cfg["overwrite_ents"] = False
+    try:
+        doc = trained.make_doc("Ada Quint cooks for Hotel Lima in Oslo .")
+        doc.ents = [doc.char_span(10, 15, label="VERB")]
+        doc = pipe(doc)
+    finally:
+        pipe.cfg["overwrite_ents"] = True
+    assert [e.label_ for e in doc.ents] == ["VERB"]
+    assert len(doc.spans["jre"]) == 4
+
+
+def test_label_threshold_overrules_the_threshold(trained):
+    pipe = trained.get_pipe("jre")
+    text = "Ada Quint cooks for Hotel Lima in Oslo ."
+    pipe.cfg["label_thresholds"] = {"works_for": 1.0}
+    try:
+        labels = {r.label for r in trained(text)._.relations}
+    finally:
+        pipe.cfg["label_thresholds"] = {}
+    assert labels == {"based_in"}
+
+
+def test_width_limit_holds_for_predictions(trained):
+    pipe = trained.get_pipe("jre")
+    pipe.cfg["max_span_width"] = 1
+    try:
+        doc = trained("Ada Quint cooks for Hotel Lima in Oslo .")
+    finally:
+        pipe.cfg["max_span_width"] = 10
+    assert all(len(span) == 1 for span in doc.spans["jre"])
+
+
+def test_symmetric_relation_is_stored_once_and_in_text_order():
+    nlp, examples = make_nlp(symmetric=["spouse"])
+    learn(nlp, examples, 60, rate=0.01)
+    doc = nlp("Mia Roe and Ola Lie , both of Tromso , married .")
+    spouses = [r.as_triple() for r in doc._.relations if r.label == "spouse"]
+    assert spouses == [("Mia Roe", "spouse", "Ola Lie")]
+
+
+def test_extension_can_have_another_name(nlp, examples):
+    from spacy_jre import register_extension
+
+    nlp.add_pipe("jre", config={"attr": "triples"})
+    register_extension("triples")
+    for example in examples:
+        example.reference._.triples = list(example.reference._.relations)
+    nlp.initialize(lambda: examples)
+    doc = nlp("Ada Quint cooks for Hotel Lima")
+    assert doc._.triples is not None
+    assert doc._.relations == ()
+
+
+def test_foreign_extension_is_refused_when_the_component_is_made(nlp):
+    Doc.set_extension("triples", default=[])
+    with pytest.raises(ValueError, match="J101"):
+        nlp.add_pipe("jre", config={"attr": "triples"})
+
+
+# nothing to read, nothing to learn --------------------------------------------------
+
+EMPTY = [
+    [""],
+    ["", ""],
+    ["Oslo"],
+    ["", "Ada Quint cooks for Hotel Lima", ""],
+    ["   "],
+    ["\n"],
+    ["😀 Ada", "", "\t"],
+    ["مرحبا بالعالم"],
+]
+
+
+@pytest.fixture(scope="module")
+def untrained(tiny_bert):
+    from spacy_jre import register_extension
+
+    register_extension()
+    return [make_nlp()[0], make_nlp(transformer_config(tiny_bert))[0]]
+
+
+@pytest.mark.parametrize("texts", EMPTY)
+def test_odd_texts_are_read_without_a_crash(untrained, texts):
+    for nlp in untrained:
+        docs = list(nlp.pipe(texts))
+        assert [doc.text for doc in docs] == texts
+        for doc in docs:
+            if not len(doc):
+                assert doc._.relations == ()
+                assert len(doc.spans["jre"]) == 0
+                assert doc.ents == ()
+
+
+@pytest.mark.parametrize("texts", EMPTY)
+def test_odd_texts_are_learnt_from_without_a_crash(untrained, texts):
+    for nlp in untrained:
+        batch = []
+        for text in texts:
+            reference = nlp.make_doc(text)
+            reference._.relations = []
+            reference.ents = []
+            batch.append(Example(nlp.make_doc(text), reference))
+        losses = nlp.update(batch, sgd=nlp.create_optimizer())
+        assert losses["jre"] >= 0.0
+
+
+def test_five_thousand_tokens_are_read(untrained):
+    nlp = untrained[0]
+    doc = nlp.make_doc("Ada Quint cooks for Hotel Lima in Oslo . " * 560)
+    for token in doc:
+        token.is_sent_start = token.i % 9 == 0
+    assert len(doc) > 5000
+    doc = nlp.get_pipe("jre")(doc)
+    assert all(e.end <= len(doc) for e in doc.spans["jre"])
+
+
+def test_doc_without_annotation_teaches_nothing_and_is_counted():
+    nlp, _ = make_nlp()
+    doc = nlp.make_doc("Ada Quint cooks")
+    with pytest.warns(UserWarning, match=r"J903.*1 Doc"):
+        losses = nlp.update([Example(doc, nlp.make_doc(doc.text))])
+    assert losses["jre"] == 0.0
+
+
+def test_unknown_label_in_training_names_itself(examples):
+    nlp, _ = make_nlp()
+    example = make_example(nlp, {**STORY[0], "relations": [(0, 1, "hates")]})
+    with pytest.raises(ValueError, match=r"J504.*hates"):
+        nlp.update([example])
+    example = make_example(nlp, {**STORY[0], "entities": [(0, 1, "GOD")] * 4})
+    with pytest.raises(ValueError, match=r"J504.*GOD"):
+        nlp.update([example])
+
+
+def test_relation_across_windows_is_counted():
+    nlp, _ = make_nlp()
+    example = make_example(nlp, STORY[0])
+    example.predicted[3].is_sent_start = True
+    with pytest.warns(UserWarning, match=r"J904.*0 gold entities and 1 gold rel"):
+        nlp.update([example])
+
+
+def test_span_with_two_labels_is_counted():
+    nlp, _ = make_nlp()
+    entities = [(0, 2, "PER"), (0, 2, "ORG")]
+    sentence = {**STORY[0], "entities": entities, "relations": []}
+    with pytest.warns(UserWarning, match=r"J906.*1 span"):
+        nlp.update([make_example(nlp, sentence)])
+
+
+def test_failing_doc_costs_the_stream_no_other_one(trained):
+    failed = []
+
+    def keep(name, pipe, docs, error):
+        failed.extend(docs)
+
+    pipe = trained.get_pipe("jre")
+    original = pipe.predict
+
+    def predict(docs):
+        docs = list(docs)
+        if any(doc.text == "bad" for doc in docs):
+            raise RuntimeError("as ordered")
+        return original(docs)
+
+    pipe.set_error_handler(keep)
+    pipe.predict = predict
+    try:
+        texts = ["Oslo", "bad", "Bergen"]
+        docs = list(pipe.pipe(trained.make_doc(t) for t in texts))
+    finally:
+        del pipe.predict
+        del pipe.error_handler
+    assert [doc.text for doc in docs] == ["Oslo", "Bergen"]
+    assert [doc.text for doc in failed] == ["bad"]
+
+
+def test_same_seed_gives_the_same_weights():
+    spacy.util.fix_random_seed(0)
+    first, examples = make_nlp()
+    learn(first, examples, 3)
+    spacy.util.fix_random_seed(0)
+    second, examples = make_nlp()
+    learn(second, examples, 3)
+    assert first.to_bytes(exclude=["vocab"]) == second.to_bytes(exclude=["vocab"])
+
+
+def test_a_second_component_of_the_same_kind_lives_beside_the_first(nlp, examples):
+    nlp.add_pipe("jre", name="first")
+    nlp.add_pipe("jre", name="second", config={"overwrite_ents": False})
+    nlp.initialize(lambda: examples)
+    losses = nlp.update(examples, sgd=nlp.create_optimizer())
+    assert {"first", "second"} <= losses.keys()
+
+
+def test_analysis_shows_what_is_assigned(nlp):
+    nlp.add_pipe("jre")
+    attributes = nlp.analyze_pipes()["attrs"]
+    assert attributes["doc._.relations"]["assigns"] == ["jre"]
+    assert attributes["doc.ents"]["assigns"] == ["jre"]

@@ -1,0 +1,294 @@
+"""Sharing an encoder with other components."""
+
+import numpy as np
+import pytest
+import spacy
+from spacy.training import Example
+from spacy_transformers.layers import TransformerListener
+
+from ..conftest import STORY, make_example
+from .helpers import (
+    TOK2VEC,
+    learn,
+    logits,
+    same,
+    story_examples,
+    transformer_config,
+)
+
+SHARED = {
+    "@architectures": "spacy-jre.SpERT.v1",
+    "tok2vec": {"@architectures": "spacy-jre.SharedTransformer.v1"},
+}
+STOCK = {
+    "@architectures": "spacy-jre.SpERT.v1",
+    "tok2vec": {
+        "@architectures": "spacy-transformers.TransformerListener.v1",
+        "grad_factor": 1.0,
+        "pooling": {"@layers": "reduce_mean.v1"},
+        "upstream": "*",
+    },
+}
+TOK2VEC_LISTENER = {
+    "@architectures": "spacy-jre.SpERT.v1",
+    "tok2vec": {
+        "@architectures": "spacy.Tok2VecListener.v1",
+        "width": 32,
+        "upstream": "*",
+    },
+}
+UPSTREAM = {"shared": "transformer", "stock": "transformer", "tok2vec": "tok2vec"}
+MODELS = {"shared": SHARED, "stock": STOCK, "tok2vec": TOK2VEC_LISTENER}
+TEXTS = [" ".join(s["words"]) for s in STORY]
+
+
+def transformer(name: str, getter: str = "spacy-jre.sentence_windows.v1", **kwargs):
+    return {
+        "model": {
+            "@architectures": "spacy-transformers.TransformerModel.v3",
+            "name": name,
+            "get_spans": {"@span_getters": getter, **kwargs},
+        }
+    }
+
+
+def make_shared(kind: str, tiny_bert: str, *others: str, **settings):
+    """A pipeline whose `jre` listens, initialized with the story."""
+    spacy.util.fix_random_seed(0)
+    nlp = spacy.blank("en")
+    if kind == "tok2vec":
+        nlp.add_pipe("tok2vec", config={"model": TOK2VEC})
+    else:
+        nlp.add_pipe("transformer", config=transformer(tiny_bert))
+    for other in others:
+        listener = MODELS["tok2vec" if kind == "tok2vec" else "stock"]["tok2vec"]
+        nlp.add_pipe(other, config={"model": {"tok2vec": listener}})
+    nlp.add_pipe("jre", config={"model": MODELS[kind], **settings})
+    examples = story_examples(nlp)
+    nlp.initialize(lambda: examples)
+    return nlp, examples
+
+
+@pytest.fixture(params=list(MODELS))
+def kind(request):
+    return request.param
+
+
+@pytest.mark.parametrize("kind", ["shared", "tok2vec"])
+def test_listening_component_overfits(kind, tiny_bert):
+    nlp, examples = make_shared(kind, tiny_bert)
+    learn(nlp, examples, 120, rate=0.01 if kind == "tok2vec" else 0.003)
+    scores = nlp.evaluate(story_examples(nlp))
+    assert (scores["ents_f"], scores["rel_strict_f"]) == (1.0, 1.0)
+
+
+def test_listening_pipeline_comes_back(kind, tiny_bert, tmp_path):
+    nlp, examples = make_shared(kind, tiny_bert)
+    learn(nlp, examples, 1, rate=1e-4)
+    nlp.to_disk(tmp_path / "model")
+    assert same(logits(spacy.load(tmp_path / "model")), logits(nlp))
+
+
+def test_replaced_listener_reads_the_same_and_comes_back_twice(
+    kind, tiny_bert, tmp_path
+):
+    nlp, examples = make_shared(kind, tiny_bert)
+    learn(nlp, examples, 1, rate=1e-4)
+    wanted = logits(nlp)
+    nlp.replace_listeners(UPSTREAM[kind], "jre", ["model.tok2vec"])
+    nlp.remove_pipe(UPSTREAM[kind])
+    assert same(logits(nlp), wanted)
+    nlp.to_disk(tmp_path / "first")
+    once = spacy.load(tmp_path / "first")
+    assert same(logits(once), wanted)
+    once.to_disk(tmp_path / "second")
+    twice = spacy.load(tmp_path / "second")
+    assert same(logits(twice), wanted)
+    learn(twice, examples, 1, rate=1e-4)
+    assert not same(logits(twice), wanted)
+
+
+def test_sourced_component_brings_its_encoder(kind, tiny_bert, tmp_path):
+    nlp, _ = make_shared(kind, tiny_bert)
+    nlp.to_disk(tmp_path / "source")
+    config = {
+        "nlp": {"lang": "en", "pipeline": ["jre"]},
+        "components": {
+            "jre": {
+                "source": str(tmp_path / "source"),
+                "replace_listeners": ["model.tok2vec"],
+            }
+        },
+    }
+    target = spacy.blank("en").from_config(config)
+    assert same(logits(target), logits(nlp))
+    target.to_disk(tmp_path / "target")
+    assert same(logits(spacy.load(tmp_path / "target")), logits(nlp))
+
+
+def test_shared_wordpieces_give_what_the_inline_transformer_gives(tiny_bert):
+    """Same weights, two roads: [CLS], pieces and windows must be the same."""
+    shared, examples = make_shared("shared", tiny_bert)
+    inline = spacy.blank("en")
+    inline.add_pipe("jre", config=transformer_config(tiny_bert))
+    inline.initialize(lambda: examples)
+    docs = [eg.predicted.copy() for eg in examples]
+    shared.get_pipe("transformer").set_annotations(
+        docs, shared.get_pipe("transformer").predict(docs)
+    )
+    first = shared.get_pipe("jre").model.get_ref("encoder").predict(docs)
+    second = inline.get_pipe("jre").model.get_ref("encoder").predict(docs)
+    np.testing.assert_allclose(first.units, second.units, atol=1e-5)
+    np.testing.assert_allclose(first.sentence, second.sentence, atol=1e-5)
+    np.testing.assert_array_equal(first.token_units, second.token_units)
+    np.testing.assert_array_equal(first.unit_counts, second.unit_counts)
+    for field in ("doc", "start", "end"):
+        np.testing.assert_array_equal(
+            getattr(first.windows, field), getattr(second.windows, field)
+        )
+
+
+def _encoder_gradient(nlp, examples) -> dict[str, np.ndarray]:
+    """Gradients of the shared encoder after one batch, without an update."""
+    model = nlp.get_pipe(nlp.pipe_names[0]).model
+    for node in model.walk():
+        for shim in node.shims:
+            shim._model.zero_grad()
+        for name in node.param_names:
+            if node.has_grad(name):
+                node.get_grad(name)[...] = 0
+    # the parser cuts sentences at random places
+    spacy.util.fix_random_seed(0)
+    nlp.update(examples, sgd=False)
+    found = {}
+    for number, node in enumerate(model.walk()):
+        for shim in node.shims:
+            for name, parameter in shim._model.named_parameters():
+                if parameter.grad is not None:
+                    found[f"{number}.{name}"] = parameter.grad.clone().numpy()
+        for name in node.param_names:
+            if node.has_grad(name):
+                found[f"{number}.{name}"] = node.get_grad(name).copy()
+    return found
+
+
+@pytest.mark.parametrize("kind", ["shared", "tok2vec"])
+def test_batch_without_candidates_leaves_the_gradients_of_ner_alone(kind, tiny_bert):
+    # without negatives, a batch without entities has no span to score
+    nlp, examples = make_shared(
+        kind, tiny_bert, "ner", negative_spans=0, negative_pairs=0
+    )
+    learn(nlp, examples, 5)  # a fresh parser has no gradient to send
+    batch = [make_example(nlp, {**STORY[2], "entities": [], "relations": []})]
+    for _, pipe in nlp.pipeline:
+        for node in pipe.model.walk():
+            for shim in node.shims:
+                for module in shim._model.modules():
+                    if hasattr(module, "p"):
+                        module.p = 0.0
+    with nlp.select_pipes(disable=["jre"]):
+        upstream = nlp.get_pipe(nlp.pipe_names[0])
+        listener = next(
+            iter(n for n in nlp.get_pipe("jre").model.walk() if "listener" in n.name)
+        )
+        upstream.remove_listener(listener, "jre")
+        alone = _encoder_gradient(nlp, batch)
+        upstream.add_listener(listener, "jre")
+    together = _encoder_gradient(nlp, batch)
+    assert alone
+    assert any(np.abs(gradient).max() > 0 for gradient in alone.values())
+    assert together.keys() == alone.keys()
+    for name, gradient in alone.items():
+        np.testing.assert_allclose(together[name], gradient, atol=1e-6)
+
+
+def test_both_components_teach_the_shared_encoder(tiny_bert):
+    nlp, examples = make_shared("shared", tiny_bert, "ner")
+    losses = nlp.update(examples, sgd=nlp.create_optimizer())
+    assert losses["ner"] > 0
+    assert losses["jre"] > 0
+
+
+def test_missing_upstream_is_an_error_in_prediction(kind, tiny_bert):
+    nlp, _ = make_shared(kind, tiny_bert)
+    nlp.remove_pipe(UPSTREAM[kind])
+    with pytest.raises(ValueError, match=rf"J305.*1 of 1.*{UPSTREAM[kind]}"):
+        nlp("Ada Quint cooks")
+
+
+def test_missing_upstream_is_an_error_in_training(kind, tiny_bert):
+    nlp, examples = make_shared(kind, tiny_bert)
+    nlp.remove_pipe(UPSTREAM[kind])
+    with pytest.raises(ValueError, match="J305"):
+        nlp.update(examples)
+
+
+@pytest.mark.parametrize("kind", ["shared", "stock"])
+def test_missing_upstream_is_an_error_at_initialization(kind, nlp, examples):
+    nlp.add_pipe("jre", config={"model": MODELS[kind]})
+    with pytest.raises(ValueError, match="J306"):
+        nlp.initialize(lambda: examples)
+
+
+@pytest.mark.parametrize("texts", [[""], ["", ""], ["", TEXTS[0], ""], [" "]])
+def test_empty_docs_are_read_and_learnt_from(kind, tiny_bert, texts):
+    nlp, _ = make_shared(kind, tiny_bert)
+    assert [doc.text for doc in nlp.pipe(texts)] == texts
+    batch = []
+    for text in texts:
+        reference = nlp.make_doc(text)
+        reference._.relations = []
+        reference.ents = []
+        batch.append(Example(nlp.make_doc(text), reference))
+    nlp.update(batch, sgd=nlp.create_optimizer())
+
+
+def test_overlapping_windows_are_refused_with_the_mend(tiny_bert):
+    nlp = spacy.blank("en")
+    getter = "spacy-transformers.strided_spans.v1"
+    nlp.add_pipe(
+        "transformer", config=transformer(tiny_bert, getter, window=4, stride=2)
+    )
+    nlp.add_pipe("jre", config={"model": SHARED})
+    examples = story_examples(nlp)
+    nlp.initialize(lambda: examples)
+    with pytest.raises(ValueError, match=r"J304.*sentence_windows"):
+        nlp(TEXTS[0])
+
+
+def test_sentence_windows_never_hold_an_empty_span(nlp):
+    from spacy.tokens import Doc
+
+    from spacy_jre.architectures.shared import create_sentence_windows_v1
+
+    get_spans = create_sentence_windows_v1()
+    plain = nlp.make_doc("One two three")
+    cut = nlp.make_doc("One two three")
+    for token in cut:
+        token.is_sent_start = token.i in (0, 2)
+    spans = get_spans([Doc(nlp.vocab), plain, cut])
+    assert [[s.text for s in doc] for doc in spans] == [
+        [],
+        ["One two three"],
+        ["One two", "three"],
+    ]
+
+
+def test_name_of_the_shared_transformer_is_not_rewritten_by_spacy_transformers():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("jre", config={"model": SHARED})
+    node = nlp.get_pipe("jre").model.get_ref("encoder").layers[0]
+    assert isinstance(node, TransformerListener)
+    name = nlp.get_pipe_config("jre")["model"]["tok2vec"]["@architectures"]
+    assert "TransformerListener" not in name
+
+
+def test_frozen_upstream_that_annotates_is_enough(tiny_bert):
+    nlp, examples = make_shared("shared", tiny_bert)
+    before = logits(nlp)
+    optimizer = nlp.create_optimizer()
+    with nlp.select_pipes(enable=["transformer", "jre"]):
+        nlp.update(
+            examples, sgd=optimizer, exclude=["transformer"], annotates=["transformer"]
+        )
+    assert not same(logits(nlp), before)

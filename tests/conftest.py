@@ -149,7 +149,7 @@ def rng():
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
-def save_tiny_bert(folder: Path, *, max_positions: int = 64, width: int = 32) -> Path:
+def save_tiny_bert(folder: Path, *, dropout: float = 0.1) -> Path:
     """A random BERT with a vocabulary of its own, small enough for any test."""
     import torch
     from transformers import BertConfig, BertModel, BertTokenizerFast
@@ -162,17 +162,19 @@ def save_tiny_bert(folder: Path, *, max_positions: int = 64, width: int = 32) ->
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocab.txt").write_text("\n".join(vocab), encoding="utf8")
     tokenizer = BertTokenizerFast(
-        str(folder / "vocab.txt"), do_lower_case=True, model_max_length=max_positions
+        str(folder / "vocab.txt"), do_lower_case=True, model_max_length=64
     )
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=len(vocab),
-        hidden_size=width,
+        hidden_size=32,
         num_hidden_layers=2,
         num_attention_heads=4,
-        intermediate_size=2 * width,
-        max_position_embeddings=max_positions,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
     )
     model = BertModel(config)
     for parameter in model.parameters():

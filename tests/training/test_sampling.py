@@ -1,0 +1,163 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spacy_jre.training.sampling import sample_candidates
+from spacy_jre.training.targets import GoldBatch, Losses
+from spacy_jre.types import Windows
+
+
+def make_windows(counts) -> Windows:
+    counts = np.asarray(counts)
+    zeros = np.zeros(len(counts), dtype=np.int64)
+    return Windows(np.arange(len(counts)), zeros, counts)
+
+
+def make_gold(windows, spans, relations=(), knows=None) -> GoldBatch:
+    spans = np.asarray(spans, dtype=np.int64).reshape(-1, 2)
+    token_window = np.repeat(np.arange(len(windows.doc)), windows.counts)
+    known = np.ones(len(windows.doc), dtype=bool) if knows is None else knows
+    return GoldBatch(
+        spans=spans,
+        labels=np.ones(len(spans), dtype=np.int64),
+        windows=token_window[spans[:, 0]] if len(spans) else np.zeros(0, np.int64),
+        relations=np.asarray(relations, dtype=np.int64).reshape(-1, 3),
+        knows_entities=known,
+        knows_relations=known,
+        lost=Losses(),
+    )
+
+
+def sample(gold, windows, seed=0, **kwargs):
+    options = {"max_span_width": 3, "negative_spans": 100, "negative_pairs": 100}
+    rng = np.random.default_rng(seed)
+    return sample_candidates(gold, windows, rng, **{**options, **kwargs})
+
+
+@st.composite
+def batches(draw):
+    counts = draw(st.lists(st.integers(1, 7), min_size=1, max_size=4))
+    windows = make_windows(counts)
+    spans, relations, first = [], [], 0
+    for count in counts:
+        inside = [(i, j) for i in range(count) for j in range(i + 1, count + 1)]
+        own = draw(st.lists(st.sampled_from(inside), max_size=4, unique=True))
+        numbers = range(len(spans), len(spans) + len(own))
+        spans += [(first + i, first + j) for i, j in own]
+        pairs = [(a, b) for a in numbers for b in numbers if a != b]
+        if pairs:
+            chosen = draw(st.lists(st.sampled_from(pairs), max_size=4, unique=True))
+            relations += [(a, b, 0) for a, b in chosen]
+        first += count
+    return windows, make_gold(windows, spans, relations)
+
+
+@given(batches(), st.integers(0, 5), st.integers(0, 5), st.integers(1, 8))
+@settings(max_examples=80, deadline=None)
+def test_sample_is_what_it_says(batch, n_spans, n_pairs, width):
+    windows, gold = batch
+    found = sample(
+        gold,
+        windows,
+        max_span_width=width,
+        negative_spans=n_spans,
+        negative_pairs=n_pairs,
+    )
+    token_window = np.repeat(np.arange(len(windows.doc)), windows.counts)
+    spans = [tuple(s) for s in found.spans.tolist()]
+    golden = {tuple(s) for s in gold.spans.tolist()}
+    assert len(spans) == len(set(spans))
+    assert golden <= set(spans)
+    related = {
+        (tuple(gold.spans[h]), tuple(gold.spans[t])) for h, t, _ in gold.relations
+    }
+    pairs = [(spans[h], spans[t]) for h, t in found.pairs.tolist()]
+    assert len(pairs) == len(set(pairs))
+    assert related <= set(pairs)
+    for window, (first, count) in enumerate(
+        zip(windows.first_token, windows.counts, strict=True)
+    ):
+        here = [s for s in spans if token_window[s[0]] == window]
+        negatives = [s for s in here if s not in golden]
+        room = sum(max(0, count - w + 1) for w in range(1, width + 1)) - sum(
+            1 for s in golden if token_window[s[0]] == window and s[1] - s[0] <= width
+        )
+        assert len(negatives) == min(n_spans, room)
+        for start, end in negatives:
+            assert first <= start < end <= first + count
+            assert end - start <= width
+        own = [s for s in here if s in golden]
+        unrelated = [
+            p for p in pairs if p not in related and token_window[p[0][0]] == window
+        ]
+        possible = len(own) * (len(own) - 1) - sum(
+            1 for h, _ in related if token_window[h[0]] == window
+        )
+        assert len(unrelated) == min(n_pairs, possible)
+        for head, tail in unrelated:
+            assert head in golden
+            assert tail in golden
+            assert head != tail
+
+
+def test_same_seed_same_sample():
+    windows = make_windows([9])
+    gold = make_gold(windows, [(0, 1)])
+    first = sample(gold, windows, seed=3, negative_spans=5)
+    again = sample(gold, windows, seed=3, negative_spans=5)
+    other = sample(gold, windows, seed=4, negative_spans=5)
+    assert first.spans.tolist() == again.spans.tolist()
+    assert first.spans.tolist() != other.spans.tolist()
+
+
+def test_null_takes_all():
+    windows = make_windows([4])
+    gold = make_gold(windows, [(0, 1), (1, 2), (2, 4)], [(0, 1, 0)])
+    found = sample(gold, windows, negative_spans=None, negative_pairs=None)
+    assert len(found.spans) == 4 + 3 + 2
+    assert len(found.pairs) == 6
+
+
+def test_gold_span_wider_than_the_limit_is_learnt():
+    windows = make_windows([6])
+    found = sample(make_gold(windows, [(0, 6)]), windows, max_span_width=2)
+    assert [0, 6] in found.spans.tolist()
+
+
+def test_mirror_of_a_related_pair_is_a_negative():
+    windows = make_windows([3])
+    gold = make_gold(windows, [(0, 1), (2, 3)], [(0, 1, 0)])
+    assert sample(gold, windows).pairs.tolist() == [[0, 1], [1, 0]]
+
+
+def test_pair_with_two_labels_is_one_pair():
+    windows = make_windows([3])
+    gold = make_gold(windows, [(0, 1), (2, 3)], [(0, 1, 0), (0, 1, 1)])
+    assert sample(gold, windows, negative_pairs=0).pairs.tolist() == [[0, 1]]
+
+
+def test_window_nobody_annotated_gives_nothing():
+    windows = make_windows([3, 3])
+    gold = make_gold(windows, [(3, 4)], knows=np.asarray([False, True]))
+    assert sample(gold, windows).spans.min() >= 3
+
+
+@pytest.mark.parametrize("counts", [[], [1]])
+def test_next_to_nothing_is_sampled_without_a_crash(counts):
+    windows = make_windows(np.asarray(counts, dtype=np.int64))
+    found = sample(make_gold(windows, []), windows, negative_spans=0)
+    assert found.spans.shape == (0, 2)
+    assert found.pairs.shape == (0, 2)
+
+
+def test_negatives_are_drawn_uniformly():
+    windows = make_windows([4])
+    gold = make_gold(windows, [(0, 1)])
+    counts = {}
+    for seed in range(600):
+        found = sample(gold, windows, seed=seed, max_span_width=2, negative_spans=1)
+        key = tuple(found.spans[1].tolist())
+        counts[key] = counts.get(key, 0) + 1
+    assert len(counts) == 6  # 4 + 3 spans, one of them gold
+    assert min(counts.values()) > 60  # expected 100, six deviations below is 45

@@ -1,0 +1,173 @@
+"""Gold and predicted tokens that disagree, and what is lost by it."""
+
+import numpy as np
+import pytest
+from spacy.tokens import Doc
+from spacy.training import Example
+
+from spacy_jre.annotations import StoredEntity, StoredRelation, write_annotations
+from spacy_jre.architectures.windows import sentence_windows
+from spacy_jre.training.targets import (
+    Labels,
+    UnknownLabel,
+    align_gold,
+    entity_targets,
+    relation_targets,
+)
+
+from ..conftest import STORY, make_example
+
+LABELS = Labels(
+    entities={"LOC": 1, "ORG": 2, "PER": 3},
+    relations={"based_in": 0, "lives_in": 1, "spouse": 2, "works_for": 3},
+)
+
+
+def align(examples, labels=LABELS):
+    windows = sentence_windows([example.predicted for example in examples])
+    return align_gold(examples, windows, labels, "relations")
+
+
+def make(nlp, predicted: list[str], gold: list[str]) -> Example:
+    """The organisation `Hotel Lima`, based in `Oslo`, over any two tokenisations."""
+    reference = Doc(nlp.vocab, words=gold)
+    text = reference.text
+    hotel, oslo = text.index("Hotel"), text.index("Oslo")
+    end = text.index("Lima") + 4
+    write_annotations(
+        reference,
+        [
+            StoredEntity(hotel, end, "ORG", 1.0),
+            StoredEntity(oslo, oslo + 4, "LOC", 1.0),
+        ],
+        [StoredRelation(hotel, end, "ORG", oslo, oslo + 4, "LOC", "based_in", 1.0)],
+    )
+    return Example(Doc(nlp.vocab, words=predicted), reference)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "spans"),
+    [
+        (["Hotel", "Lima", "in", "Oslo"], [(0, 2), (3, 4)]),
+        (["Hotel Lima", "in", "Oslo"], [(0, 1), (2, 3)]),
+        (["Hotel", "Lima in", "Oslo"], [(2, 3)]),
+        (["Hotel Lima in", "Oslo"], [(1, 2)]),
+        (["Hotel Lima in Oslo"], []),
+    ],
+)
+def test_coarser_predicted_tokens_are_aligned_or_counted(nlp, predicted, spans):
+    example = make(nlp, predicted, ["Hotel", "Lima", "in", "Oslo"])
+    gold = align([example])
+    assert [tuple(span) for span in gold.spans] == spans
+    assert gold.lost.entities == 2 - len(spans)
+    assert gold.lost.relations == (0 if len(spans) == 2 else 1)
+    assert len(gold.relations) == (1 if len(spans) == 2 else 0)
+
+
+def test_finer_predicted_tokens_are_aligned(nlp):
+    reference = make(nlp, ["x"], ["Hotel-Lima", "in", "Oslo"]).reference
+    words = ["Hotel", "-", "Lima", "in", "Oslo"]
+    spaces = [False, False, True, True, True]
+    gold = align([Example(Doc(nlp.vocab, words=words, spaces=spaces), reference)])
+    assert [tuple(span) for span in gold.spans] == [(0, 3), (4, 5)]
+
+
+def test_text_that_differs_in_blanks_is_aligned_by_tokens(nlp):
+    example = make(nlp, ["x"], ["Hotel", "Lima", "in", "Oslo"])
+    words = ["Hotel", "Lima", " ", "in", "Oslo"]
+    other = Example(Doc(nlp.vocab, words=words), example.reference)
+    assert other.predicted.text != other.reference.text
+    gold = align([other])
+    assert [tuple(span) for span in gold.spans] == [(0, 2), (4, 5)]
+    assert len(gold.relations) == 1
+
+
+def test_tokens_run_over_the_batch(nlp):
+    gold = align([make_example(nlp, STORY[2]), make_example(nlp, STORY[4])])
+    first = len(STORY[2]["words"])
+    assert gold.spans.tolist() == [
+        [3, 4],
+        [first, first + 1],
+        [first + 4, first + 5],
+        [first + 6, first + 7],
+    ]
+    assert gold.windows.tolist() == [0, 1, 1, 1]
+    assert gold.labels.tolist() == [1, 2, 1, 1]
+    assert gold.relations.tolist() == [[1, 2, 0]]
+
+
+def test_entity_across_windows_is_counted_with_its_relations(nlp):
+    example = make_example(nlp, STORY[0])
+    example.predicted[1].is_sent_start = True  # Ada | Quint
+    gold = align([example])
+    assert (gold.lost.entities, gold.lost.relations) == (1, 1)
+    assert len(gold.spans) == 3
+
+
+def test_symmetric_relations_are_turned_into_text_order(nlp):
+    turned = {**STORY[3], "relations": [(1, 0, "spouse")]}
+    labels = Labels(LABELS.entities, LABELS.relations, frozenset({"spouse"}))
+    gold = align([make_example(nlp, turned)], labels)
+    assert gold.relations.tolist() == [[0, 1, 2]]
+
+
+def test_first_label_in_order_wins(nlp):
+    twice = {**STORY[2], "entities": [(3, 4, "PER"), (3, 4, "LOC")]}
+    gold = align([make_example(nlp, twice)])
+    assert gold.labels.tolist() == [1]
+    assert gold.lost.two_labels == 1
+
+
+def test_unknown_label_is_named(nlp):
+    other = {**STORY[2], "entities": [(3, 4, "GOD")]}
+    with pytest.raises(UnknownLabel) as caught:
+        align([make_example(nlp, other)])
+    assert caught.value.args == ("entity", "GOD")
+
+
+def test_doc_annotated_for_entities_alone_teaches_no_relations(nlp):
+    doc = nlp.make_doc("Oslo is wet")
+    doc.ents = [doc.char_span(0, 4, label="LOC")]
+    gold = align([Example(nlp.make_doc(doc.text), doc)])
+    assert gold.knows_entities.tolist() == [True]
+    assert gold.knows_relations.tolist() == [False]
+    assert gold.spans.tolist() == [[0, 1]]
+
+
+def test_ents_and_relations_set_by_hand_are_enough(nlp):
+    doc = nlp.make_doc("Ada left Oslo")
+    doc.ents = [doc.char_span(0, 3, label="PER"), doc.char_span(9, 13, label="LOC")]
+    doc._.relations = [(doc.ents[0], doc.ents[1], "lives_in")]
+    gold = align([Example(nlp.make_doc(doc.text), doc)])
+    assert gold.spans.tolist() == [[0, 1], [2, 3]]
+    assert gold.relations.tolist() == [[0, 1, 1]]
+
+
+def test_relation_arguments_without_a_label_take_that_of_the_entity(nlp):
+    doc = nlp.make_doc("Ada left Oslo")
+    doc.ents = [doc.char_span(0, 3, label="PER"), doc.char_span(9, 13, label="LOC")]
+    doc._.relations = [(doc[0:1], doc[2:3], "lives_in")]
+    gold = align([Example(nlp.make_doc(doc.text), doc)])
+    assert gold.labels.tolist() == [3, 1]
+    assert len(gold.relations) == 1
+
+
+def test_targets_of_any_spans_and_pairs(nlp):
+    gold = align([make_example(nlp, STORY[3])])
+    spans = np.asarray([[0, 2], [1, 2], [3, 5], [8, 9]])
+    assert entity_targets(gold, spans).tolist() == [3, 0, 3, 1]
+    pairs = np.asarray([[0, 3], [3, 0], [0, 2], [1, 3]])
+    targets = relation_targets(gold, spans, pairs, 4)
+    assert targets.tolist() == [
+        [0, 1, 0, 0],
+        [0, 0, 0, 0],
+        [0, 0, 1, 0],
+        [0, 0, 0, 0],
+    ]
+
+
+def test_pair_with_two_labels_has_two_ones(nlp):
+    both = {**STORY[3], "relations": [(0, 1, "spouse"), (0, 1, "works_for")]}
+    gold = align([make_example(nlp, both)])
+    targets = relation_targets(gold, gold.spans, np.asarray([[0, 1]]), 4)
+    assert targets.tolist() == [[0, 0, 1, 1]]

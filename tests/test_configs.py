@@ -1,0 +1,118 @@
+"""Every shipped config resolves, and no block takes a wrong type."""
+
+import pytest
+import spacy
+from spacy.schemas import ConfigSchemaTraining
+from spacy.util import load_config, load_model_from_config, registry
+
+from .conftest import ROOT
+
+CONFIGS = sorted(ROOT.glob("configs/**/*.cfg"))
+PATHS = {"paths.train": "x", "paths.dev": "x"}
+IDS = [str(path.relative_to(ROOT)) for path in CONFIGS]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=IDS)
+def test_config_builds_a_pipeline(path):
+    config = load_config(path, overrides=PATHS)
+    nlp = load_model_from_config(config, auto_fill=True)
+    assert nlp.pipe_names == ["jre"]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=IDS)
+def test_training_block_resolves(path):
+    config = load_config(path, overrides=PATHS)
+    config = load_model_from_config(config, auto_fill=True).config.interpolate()
+    resolved = registry.resolve(config["training"], schema=ConfigSchemaTraining)
+    assert resolved["optimizer"].grad_clip == 1.0
+    assert set(resolved["score_weights"]) >= {"ents_f", "rel_f", "rel_strict_f"}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=IDS)
+def test_config_has_a_recipe_for_the_schedule(path):
+    recipe = load_config(path)["recipe"]
+    assert recipe.keys() == {"epochs", "batch_size", "warmup"}
+
+
+@pytest.mark.parametrize("name", ["SpERT", "SINET"])
+def test_test_twin_exists_for_each_network(name):
+    text = "".join(p.read_text() for p in ROOT.glob("configs/test/*.cfg"))
+    assert f"spacy-jre.{name}.v1" in text
+
+
+WRONG = [
+    ("model.width_embedding", "many"),
+    ("model.dropout", "high"),
+    ("model.pooling", "median"),
+    ("model.mixed_precision", "perhaps"),
+    ("model.tok2vec", "text"),
+    ("threshold", "low"),
+    ("label_thresholds", ["a"]),
+    ("max_span_width", "wide"),
+    ("negative_spans", "all"),
+    ("symmetric", "yes"),
+    ("overwrite_ents", "perhaps"),
+    ("attr", 3),
+]
+WRONG_SINET = [
+    ("model.n_heads", "four"),
+    ("model.n_layers", "one"),
+    ("model.norm", "perhaps"),
+    ("model.agent", "sep"),
+    ("model.span_pooling", "first"),
+    ("model.context_pooling", "first"),
+    ("model.interaction", "some"),
+    ("model.attention_dropout", "high"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [("SpERT", *wrong) for wrong in WRONG]
+    + [("SINET", *wrong) for wrong in WRONG_SINET],
+)
+def test_wrong_type_is_refused(name, field, value):
+    config: dict = {
+        "model": {
+            "@architectures": f"spacy-jre.{name}.v1",
+            "tok2vec": {
+                "@architectures": "spacy-jre.TransformerEncoder.v1",
+                "name": "x",
+            },
+        }
+    }
+    part = config
+    *path, last = field.split(".")
+    for key in path:
+        part = part[key]
+    part[last] = value
+    with pytest.raises(Exception, match=last) as caught:
+        spacy.blank("en").add_pipe("jre", config=config)
+    assert type(caught.value).__name__ == "ConfigValidationError"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("max_batch_pieces", "many"), ("name", 7)]
+)
+def test_wrong_type_of_the_encoder_is_refused(field, value):
+    block = {"@architectures": "spacy-jre.TransformerEncoder.v1", "name": "x"}
+    with pytest.raises(Exception, match=field) as caught:
+        registry.resolve({"encoder": {**block, field: value}})
+    assert type(caught.value).__name__ == "ConfigValidationError"
+
+
+@pytest.mark.parametrize(
+    ("registry_name", "block"),
+    [
+        ("readers", {"@readers": "spacy-jre.Corpus.v1", "path": "x", "limit": "all"}),
+        (
+            "optimizers",
+            {"@optimizers": "spacy-jre.AdamW.v1", "bias_correction": "perhaps"},
+        ),
+        ("optimizers", {"@optimizers": "spacy-jre.AdamW.v1", "rates": 3}),
+    ],
+)
+def test_wrong_type_of_other_blocks_is_refused(registry_name, block):
+    with pytest.raises(Exception, match="at root") as caught:
+        registry.resolve({registry_name: block})
+    assert type(caught.value).__name__ == "ConfigValidationError"

@@ -10,6 +10,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import numpy as np
 import pytest
 import spacy
+import torch
 from spacy.tokens import Doc
 from spacy.training import Example
 
@@ -23,6 +24,9 @@ from spacy_jre.annotations import (
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"
+
+# the tests' tensors are tiny: more threads only wait for each other
+torch.set_num_threads(1)
 
 # Five sentences of our own: nested, shared, self-contained, empty of relations.
 STORY = [
@@ -151,7 +155,6 @@ PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 def save_tiny_bert(folder: Path, *, dropout: float = 0.1) -> Path:
     """A random BERT with a vocabulary of its own, small enough for any test."""
-    import torch
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
     letters = [chr(c) for c in range(ord("a"), ord("z") + 1)]

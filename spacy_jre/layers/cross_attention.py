@@ -23,7 +23,7 @@ class CrossTaskAttention(nn.Module):
         RAISES (ValueError): J201 if the heads do not divide the width.
         """
         super().__init__()
-        if width % n_heads:
+        if n_heads < 1 or width % n_heads:
             raise ValueError(Errors.J201.format(width=width, heads=n_heads))
         self.n_heads = n_heads
         self.scale = (width // n_heads) ** -0.5
@@ -60,8 +60,9 @@ class CrossTaskAttention(nn.Module):
 
     def _split(self, rows: Tensor) -> Tensor:
         """(W, L, D) -> (W, heads, L, D / heads)"""
-        n_windows, length, _ = rows.shape
-        return rows.reshape(n_windows, length, self.n_heads, -1).transpose(1, 2)
+        n_windows, length, width = rows.shape
+        heads = (n_windows, length, self.n_heads, width // self.n_heads)
+        return rows.reshape(heads).transpose(1, 2)
 
 
 def _linear(width: int, *, bias: bool) -> nn.Linear:

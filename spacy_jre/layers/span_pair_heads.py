@@ -139,7 +139,13 @@ class SpanPairHeads(nn.Module):
         limits, chunk = layout.pair_limits, layout.pair_chunk
         if limits is None:
             limits = layout.token_counts
-        roles: list[list[Tensor]] = [[], [], []]
+        # no spans, no widths: an empty part keeps the shapes
+        none = inputs.entity_sentence[:0]
+        roles: list[list[Tensor]] = [
+            [entity.project("span", none)],
+            [relation.project("head", none)],
+            [relation.project("tail", none)],
+        ]
         start = 0
         entity_rows = inputs.entity.widths(len(layout.width_counts))
         relation_rows = inputs.relation.widths(len(layout.width_counts))

@@ -12,15 +12,18 @@ from ..layers.padding import window_ids
 from ..layers.ranges import MaxPooler, MeanPooler, SpanPooler, SumPooler
 
 __all__ = [
+    "POOLINGS",
     "JointNetwork",
     "JointOutputs",
     "Layout",
     "Pooling",
+    "check_choice",
     "make_pooler",
     "pool_units_to_tokens",
 ]
 
 Pooling = Literal["max", "sum", "mean"]
+POOLINGS = ("max", "sum", "mean")
 
 
 class JointNetwork(Protocol):
@@ -59,17 +62,21 @@ def pool_units_to_tokens(units: Tensor, layout: Layout) -> tuple[Tensor, Layout]
     return rows[filled.bool()], pooled
 
 
+def check_choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
+    """RAISES (ValueError): J202 for a value that is not among the allowed ones."""
+    if value not in allowed:
+        names = ", ".join("null" if a is None else str(a) for a in allowed)
+        raise ValueError(Errors.J202.format(name=name, allowed=names, value=value))
+
+
 def make_pooler(pooling: Pooling, units: Tensor, layout: Layout) -> SpanPooler:
     """RETURNS (SpanPooler): Pools token ranges of the given units.
     RAISES (ValueError): J202 for an unknown kind."""
+    check_choice("pooling", pooling, POOLINGS)
     if pooling == "max":
         return MaxPooler(
             units, layout.token_units, layout.longest_window, layout.longest_token
         )
     if pooling == "sum":
         return SumPooler(units, layout.token_units)
-    if pooling == "mean":
-        return MeanPooler(units, layout.token_units)
-    raise ValueError(
-        Errors.J202.format(name="pooling", allowed="max, sum, mean", value=pooling)
-    )
+    return MeanPooler(units, layout.token_units)

@@ -10,7 +10,15 @@ from ..errors import Errors
 from ..layers.cross_attention import CrossTaskAttention
 from ..layers.padding import pad_windows, window_means
 from ..layers.span_pair_heads import HeadInputs, SpanPairHeads, span_windows
-from .base import JointOutputs, Layout, Pooling, make_pooler, pool_units_to_tokens
+from .base import (
+    POOLINGS,
+    JointOutputs,
+    Layout,
+    Pooling,
+    check_choice,
+    make_pooler,
+    pool_units_to_tokens,
+)
 
 Agent = Literal["cls", "max", "mean"]
 # Table 4: Base, +TAP, +CTAM_NER, +CTAM_RE, all
@@ -69,10 +77,11 @@ class SINET(nn.Module):
         RAISES (ValueError): J201, J202 or J203 for settings that do not fit.
         """
         super().__init__()
-        _check("interaction", interaction, INTERACTIONS)
-        _check("agent", agent, AGENTS)
-        _check("span_pooling", span_pooling, ("max", "sum", "mean"))
-        _check("context_pooling", context_pooling, ("max", "sum", "mean"))
+        check_choice("interaction", interaction, INTERACTIONS)
+        check_choice("agent", agent, AGENTS)
+        check_choice("span_pooling", span_pooling, POOLINGS)
+        check_choice("context_pooling", context_pooling, POOLINGS)
+        check_choice("pooling", pooling, ("max", None))
         if n_layers < 1:
             raise ValueError(
                 Errors.J203.format(
@@ -190,10 +199,3 @@ def _projection(width: int) -> nn.Linear:
     layer = nn.Linear(width, width, bias=False)
     nn.init.normal_(layer.weight, std=0.02)
     return layer
-
-
-def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(
-            Errors.J202.format(name=name, allowed=", ".join(allowed), value=value)
-        )

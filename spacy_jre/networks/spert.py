@@ -6,7 +6,13 @@ from typing import Literal
 from torch import Tensor, nn
 
 from ..layers.span_pair_heads import HeadInputs, SpanPairHeads, span_windows
-from .base import JointOutputs, Layout, make_pooler, pool_units_to_tokens
+from .base import (
+    JointOutputs,
+    Layout,
+    check_choice,
+    make_pooler,
+    pool_units_to_tokens,
+)
 
 
 class SpERT(nn.Module):
@@ -38,6 +44,7 @@ class SpERT(nn.Module):
             wordpieces, as published.
         """
         super().__init__()
+        check_choice("pooling", pooling, ("max", None))
         self.pooling = pooling
         self.heads = SpanPairHeads(
             width,

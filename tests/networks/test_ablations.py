@@ -1,0 +1,192 @@
+"""What each switch of SINET changes against the reference row, and what it spares."""
+
+from typing import NamedTuple
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from .helpers import (
+    backpropagate,
+    build,
+    idle_parameters,
+    learning_batch,
+    predicting_batch,
+)
+
+VIEWS = {"entity_view.weight", "relation_view.weight"}
+NORM = {"attention.0.norm.weight", "attention.0.norm.bias"}
+ATTENTION = NORM | {
+    "attention.0.query.weight",
+    "attention.0.key.weight",
+    "attention.0.value.weight",
+    "attention.0.project.weight",
+    "attention.0.project.bias",
+}
+HEADS = {
+    "heads.width_embedding.table.weight",
+    "heads.entity.weight",
+    "heads.entity.bias",
+    "heads.relation.weight",
+    "heads.relation.bias",
+}
+
+
+def layers(*numbers: int) -> set[str]:
+    """The parameters of the attention layers of these numbers."""
+    return {name.replace(".0.", f".{n}.") for n in numbers for name in ATTENTION}
+
+
+class Row(NamedTuple):
+    """One row of an ablation table, against SINET as published."""
+
+    settings: dict
+    changes: set[str]  # which logits
+    appear: set[str] = frozenset()
+    vanish: set[str] = frozenset()
+
+
+BOTH = {"entity", "relation"}
+TABLE = [
+    # table 3
+    Row({"span_pooling": "sum"}, BOTH),
+    Row({"span_pooling": "mean"}, BOTH),
+    Row({"context_pooling": "sum"}, {"relation"}),
+    Row({"context_pooling": "mean"}, {"relation"}),
+    Row({"agent": "max"}, BOTH),
+    Row({"agent": "mean"}, BOTH),
+    Row({"norm": False}, BOTH, vanish=NORM),
+    # figure 3
+    Row({"n_heads": 1}, BOTH),
+    Row({"n_heads": 2}, BOTH),
+    Row({"n_layers": 2}, BOTH, appear=layers(1)),
+    Row({"n_layers": 3}, BOTH, appear=layers(1, 2)),
+    # table 4
+    Row({"interaction": "none"}, BOTH, vanish=VIEWS | ATTENTION),
+    Row({"interaction": "tap"}, BOTH, vanish=ATTENTION),
+    Row({"interaction": "ctam_ner"}, {"relation"}),
+    Row({"interaction": "ctam_re"}, {"entity"}),
+    # ours
+    Row({"pooling": "max"}, BOTH),
+]
+
+
+def _id(row: Row) -> str:
+    return "-".join(f"{name}={value}" for name, value in row.settings.items())
+
+
+every_row = pytest.mark.parametrize("row", TABLE, ids=_id)
+
+
+def parameters_of(network) -> set[str]:
+    return {name for name, _ in network.named_parameters()}
+
+
+def logits_of(row: Row) -> tuple[dict, dict]:
+    """Logits of SINET as published and of a row, all shared weights equal."""
+    reference, network = build("sinet"), build("sinet", **row.settings)
+    network.load_state_dict(reference.state_dict(), strict=False)
+    batch = learning_batch()
+    outputs = reference(*batch), network(*batch)
+    return tuple(
+        {"entity": o.entity_logits, "relation": o.relation_logits} for o in outputs
+    )
+
+
+def test_reference_has_views_one_attention_layer_and_heads():
+    assert parameters_of(build("sinet")) == VIEWS | ATTENTION | HEADS
+
+
+@every_row
+def test_row_has_the_parameters_it_needs_and_no_others(row):
+    reference, ablated = (
+        parameters_of(build("sinet")),
+        parameters_of(build("sinet", **row.settings)),
+    )
+    assert ablated - reference == row.appear
+    assert reference - ablated == row.vanish
+
+
+@every_row
+def test_shared_parameters_keep_their_shapes(row):
+    shapes = {n: p.shape for n, p in build("sinet").named_parameters()}
+    for name, parameter in build("sinet", **row.settings).named_parameters():
+        if name not in row.appear:
+            assert parameter.shape == shapes[name]
+
+
+@every_row
+def test_row_changes_the_logits_it_should(row):
+    reference, ablated = logits_of(row)
+    for kind in row.changes:
+        assert not torch.allclose(ablated[kind], reference[kind], atol=1e-3)
+
+
+@every_row
+def test_row_spares_the_other_logits_to_the_bit(row):
+    reference, ablated = logits_of(row)
+    for kind in BOTH - row.changes:
+        assert torch.equal(ablated[kind], reference[kind])
+
+
+@every_row
+def test_row_leaves_no_parameter_idle(row):
+    network = build("sinet", **row.settings)
+    backpropagate(network(*learning_batch()))
+    assert idle_parameters(network) == []
+
+
+@pytest.mark.parametrize(("interaction", "task"), [("ctam_ner", 0), ("ctam_re", 1)])
+def test_attention_of_one_task_gives_it_the_vector_of_the_full_model(interaction, task):
+    batch = learning_batch()
+    full = build("sinet").read(*batch)[2 + task]
+    ablated = build("sinet", interaction=interaction).read(*batch)[2 + task]
+    assert torch.equal(ablated, full)
+
+
+@pytest.mark.parametrize(("interaction", "task"), [("ctam_ner", 1), ("ctam_re", 0)])
+def test_attention_of_one_task_leaves_the_other_one_the_view_of_tap(interaction, task):
+    batch = learning_batch()
+    ablated = build("sinet", interaction=interaction)
+    view = (ablated.entity_view, ablated.relation_view)[task]
+    assert torch.equal(ablated.read(*batch)[2 + task], view(batch.sentence))
+
+
+def test_base_reads_the_encoder_and_its_sentence_vector():
+    batch = learning_batch()
+    views = build("sinet", interaction="none").read(*batch)
+    assert views.entity_units is batch.units
+    assert views.relation_units is batch.units
+    assert views.entity_sentence is batch.sentence
+    assert views.relation_sentence is batch.sentence
+
+
+@pytest.mark.parametrize("n_layers", [1, 2, 3])
+@pytest.mark.parametrize("n_heads", [1, 2, 4])
+def test_weights_of_every_layer_and_head_are_returned(n_layers, n_heads):
+    network, batch = (
+        build("sinet", n_layers=n_layers, n_heads=n_heads),
+        learning_batch(),
+    )
+    weights = network.read(*batch).weights
+    shape = (3, n_heads, batch.layout.longest_units + 1)
+    assert [w.shape for pair in weights for w in pair] == [shape] * 2 * n_layers
+
+
+@pytest.mark.parametrize(("task", "other"), [(0, "relation_view"), (1, "entity_view")])
+def test_each_task_attends_to_the_units_of_the_other(task, other):
+    network, batch = build("sinet"), learning_batch()
+    before = network.read(*batch).weights[0][task]
+    getattr(network, other).weight.data.neg_()
+    assert not torch.allclose(network.read(*batch).weights[0][task], before)
+
+
+@pytest.mark.parametrize("make_batch", [learning_batch, predicting_batch])
+@pytest.mark.parametrize(
+    ("name", "settings"), [("spert", {}), ("sinet", {"interaction": "none"})]
+)
+def test_pooling_tokens_first_changes_nothing_without_views(name, settings, make_batch):
+    batch = make_batch()
+    by_piece = build(name, **settings)(*batch)
+    by_token = build(name, pooling="max", **settings)(*batch)
+    assert_close(by_token, by_piece, rtol=0, atol=0)

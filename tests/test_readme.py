@@ -1,0 +1,77 @@
+"""The README is true: its blocks run, and its table is that of project.yml."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+import spacy
+
+from .conftest import ROOT, STORY
+from .pipeline.helpers import learn, make_nlp
+
+TEXT = (ROOT / "README.md").read_text(encoding="utf8")
+BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+
+
+def test_python_blocks_run_in_order(tmp_path, monkeypatch, capsys):
+    nlp, examples = make_nlp()
+    learn(nlp, examples, 40, rate=0.01)
+    loaded = []
+
+    def load(name):
+        loaded.append(name)
+        return nlp
+
+    monkeypatch.setattr(spacy, "load", load)
+    monkeypatch.chdir(tmp_path)
+    sentence = " ".join(STORY[0]["words"])
+    scope: dict = {}
+    for block in BLOCKS:
+        # a sentence that the toy pipeline has learnt
+        exec(re.sub(r'nlp\("[^"]*"\)', f"nlp({sentence!r})", block), scope)
+    assert loaded == ["en_jre_sinet"]
+    assert "works_for Hotel Lima" in capsys.readouterr().out
+    assert (tmp_path / "train.spacy").exists()
+
+
+def test_first_example_is_twelve_lines_at_most():
+    assert len(BLOCKS[0].strip().splitlines()) <= 12
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        'python -m pip install -e ".[demo]" && python -m spacy project run all',
+        'python -m pip install -e ".[test]" && python -m pytest',
+    ],
+)
+def test_the_two_commands_stand_as_promised(command):
+    assert f"```\n{command}\n```" in TEXT
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    script = (ROOT / ".ci" / "run").read_text()
+    assert 'python -m pip install -e ".[test]" && python -m pytest' in script
+
+
+def test_table_of_commands_is_that_of_the_project(tmp_path):
+    copy = tmp_path / "README.md"
+    copy.write_text(TEXT, encoding="utf8")
+    code = (
+        "import sys; from weasel.cli.document import project_document; "
+        "from pathlib import Path; "
+        "project_document(Path(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code, str(ROOT), str(copy)],
+        check=True,
+        capture_output=True,
+    )
+    assert copy.read_text(encoding="utf8") == TEXT
+
+
+def test_files_the_readme_links_to_exist():
+    for target in re.findall(r"\]\(([^)#]+)\)", TEXT):
+        if not target.startswith("http") and target != "project.yml":
+            assert (ROOT / target).exists(), target

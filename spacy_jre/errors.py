@@ -189,3 +189,8 @@ class Warnings(metaclass=_ErrorsWithCodes):
         "{path}: {relations} relation(s) were lost where Docs longer than max_length "
         "were split into sentences."
     )
+    J908 = (
+        "{count} token(s) got no wordpiece from the shared transformer: its windows "
+        "were longer than it takes, and it cut them off. Set sentence boundaries "
+        "before it and its get_spans to spacy-jre.sentence_windows.v1."
+    )

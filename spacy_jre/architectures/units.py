@@ -5,6 +5,7 @@ config block and swaps that node, and a saved pipeline loads only if both still
 agree. So the adapter looks at the node it finds, each time it runs.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from spacy_transformers.layers import (
 from thinc.api import Model, chain
 from transformers.file_utils import ModelOutput
 
-from ..errors import Errors
+from ..errors import Errors, Warnings
 from ..types import Encoded, EncodedGradient, Windows
 from .transformer import mean_per_window, spread_mean
 from .windows import sentence_windows
@@ -136,12 +137,16 @@ def _from_transformer(
     unit_rows, unit_counts, token_units = [], [], []
     sentence_rows = []
     states: list[Any] = []
-    n_units = 0
+    n_units = n_cut_off = 0
     for number, (doc, data) in enumerate(zip(docs, outputs, strict=True)):
         state = data.model_output.get("last_hidden_state")
         states.append(state)
         if len(doc) == 0:
             continue
+        n_cut_off += sum(
+            size == 0 and not token.is_space
+            for token, size in zip(doc, _to_host(data.align.lengths), strict=True)
+        )
         for window in _windows_of(doc, data):
             doc_numbers.append(number)
             starts.append(window.start)
@@ -152,6 +157,8 @@ def _from_transformer(
             sentence_rows.append((number, window.row))
             token_units.append(window.token_units + n_units)
             n_units += last - first
+    if n_cut_off:
+        warnings.warn(Warnings.J908.format(count=n_cut_off), stacklevel=2)
     width = max((s.shape[-1] for s in states if s is not None), default=0)
     units = xp.zeros((n_units, width), dtype="float32")
     sentence = xp.zeros((len(unit_rows), width), dtype="float32")

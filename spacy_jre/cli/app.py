@@ -42,6 +42,9 @@ def train_cli(
     dataset: Annotated[
         str, typer.Option(help="Name of the data, written into meta.json")
     ] = "",
+    symmetric: Annotated[
+        str, typer.Option(help="Relation labels without a direction, by commas")
+    ] = "",
 ) -> None:
     """Train like `spacy train`, with the steps of the schedule computed.
 
@@ -63,6 +66,7 @@ def train_cli(
             gpu_id=gpu_id,
             threads=threads,
             dataset=dataset,
+            symmetric=[label for label in symmetric.split(",") if label],
         )
 
 

@@ -1,6 +1,7 @@
 """`spacy jre train`: spaCy's own training with computed schedule steps."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ def run_training(
     gpu_id: int = -1,
     threads: int = 0,
     dataset: str = "",
+    symmetric: Sequence[str] = (),
 ) -> None:
     """See ``spacy jre train --help``. ``[recipe]`` of the config has the defaults."""
     import_code(None)
@@ -73,6 +75,8 @@ def run_training(
     }
     if encoder:
         overrides[ENCODER] = encoder
+    if symmetric:
+        overrides["components.jre.symmetric"] = list(symmetric)
     if threads:
         torch.set_num_threads(threads)
     output.mkdir(parents=True, exist_ok=True)

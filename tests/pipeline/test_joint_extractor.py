@@ -1,5 +1,7 @@
 """The liturgy of a trainable component."""
 
+import threading
+
 import pytest
 import spacy
 from spacy.tokens import Doc
@@ -186,6 +188,22 @@ def test_pipe_equals_call_whatever_the_batch(trained):
     single = [reading(trained(text)) for text in texts]
     assert readings(trained) == single
     assert readings(trained, batch_size=2) == single
+
+
+def test_threads_that_share_a_pipeline_read_what_one_reads(trained):
+    texts = [" ".join(s["words"]) for s in STORY]
+    wanted = readings(trained)
+    found = []
+
+    def work():
+        found.extend(readings(trained, texts) for _ in range(5))
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [wanted] * 15
 
 
 def test_existing_ents_can_be_left_alone(trained):

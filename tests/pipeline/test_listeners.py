@@ -256,6 +256,14 @@ def test_overlapping_windows_are_refused_with_the_mend(tiny_bert):
         nlp(TEXTS[0])
 
 
+def test_tokens_cut_off_by_the_upstream_are_counted(tiny_bert):
+    nlp, _ = make_shared("shared", tiny_bert)
+    doc = nlp.get_pipe("transformer")(nlp.make_doc("Oslo " * 150))
+    # 64 positions less two special tokens hold 15 words of 4 pieces and half of one
+    with pytest.warns(UserWarning, match=r"J908.*134 token\(s\)"):
+        nlp.get_pipe("jre")(doc)
+
+
 def test_sentence_windows_never_hold_an_empty_span(nlp):
     from spacy.tokens import Doc
 

@@ -1,0 +1,75 @@
+"""project.yml: consistent on paper, and the smoke workflow runs."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+import srsly
+
+from .conftest import ROOT, SHARED
+
+PROJECT = srsly.read_yaml(ROOT / "project.yml")
+COMMANDS = {command["name"]: command for command in PROJECT["commands"]}
+
+
+def test_every_variable_is_declared():
+    used = set(re.findall(r"\$\{vars\.(\w+)\}", (ROOT / "project.yml").read_text()))
+    assert used == set(PROJECT["vars"])
+
+
+@pytest.mark.parametrize("workflow", PROJECT["workflows"])
+def test_what_a_step_needs_is_there_or_made_before(workflow):
+    made: set[str] = set()
+    for name in PROJECT["workflows"][workflow]:
+        for dep in COMMANDS[name].get("deps", []):
+            shipped = ROOT / dep.replace("${vars.dataset}", "newswire").replace(
+                "${vars.model}", "sinet"
+            )
+            assert dep in made or shipped.exists(), (name, dep)
+        made.update(COMMANDS[name].get("outputs", []))
+
+
+def test_paths_of_a_run_carry_dataset_model_and_seed():
+    for name in ("train", "evaluate", "show"):
+        for output in COMMANDS[name]["outputs"]:
+            for var in ("dataset", "model", "seed"):
+                assert f"${{vars.{var}}}" in output
+
+
+def test_every_asset_is_pinned_and_has_a_checksum():
+    for asset in PROJECT["assets"]:
+        assert re.search(r"/[0-9a-f]{40}/", asset["url"]), asset["dest"]
+        assert re.fullmatch(r"[0-9a-f]{32}", asset["checksum"])
+
+
+@pytest.mark.data
+def test_staged_files_have_the_checksums_of_the_assets(tmp_path):
+    from spacy_jre.util import md5_of
+
+    wanted = {a["dest"]: a["checksum"] for a in PROJECT["assets"]}
+    for dest, checksum in wanted.items():
+        _, dataset, name = dest.split("/")
+        file = SHARED / dataset / "spert" / f"{dataset}_{name}"
+        assert md5_of(file) == checksum
+
+
+@pytest.mark.slow
+def test_smoke_workflow_runs_and_is_not_repeated(tmp_path):
+    for name in ("project.yml", "configs", "assets"):
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, tmp_path / name)
+    command = [sys.executable, "-m", "spacy", "project", "run", "smoke", "."]
+    first = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert first.returncode == 0, first.stdout + first.stderr
+    for output in (
+        "training/smoke/model-best",
+        "metrics/smoke.json",
+        "pages/smoke.html",
+    ):
+        assert (tmp_path / output).exists()
+    assert list((tmp_path / "packages" / "smoke").rglob("*.whl"))
+    second = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert second.stdout.count("Skipping") >= 4

@@ -155,6 +155,10 @@ class Errors(metaclass=_ErrorsWithCodes):
         "the report above for each of them."
     )
     J703 = "{path} fails {count} check(s) of the corpus; see above."
+    J705 = (
+        "Both {first} and {second} could be the {split} data. Remove one of them, or "
+        "convert file by file."
+    )
     J704 = "Nothing to draw for this Doc: it carries no relation data under '{attr}'."
 
 

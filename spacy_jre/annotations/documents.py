@@ -66,6 +66,7 @@ def span_as_doc(span: Span, *, attr: str = DEFAULT_ATTR) -> DocPart:
     """
     part = span.as_doc()
     source = span.doc
+    part.has_unknown_spaces = source.has_unknown_spaces
     if not has_relations(source, attr):
         return DocPart(part, 0)
     start, end = span.start_char, span.end_char

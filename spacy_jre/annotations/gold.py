@@ -25,6 +25,19 @@ class Gold:
     knows_relations: bool
 
 
+def count_nonblank(text: str) -> list[int]:
+    """How many characters before each place are no blanks.
+
+    An address that two texts share where only their white space differs.
+
+    RETURNS (list[int]): One more number than the text has characters.
+    """
+    counts = [0]
+    for sign in text:
+        counts.append(counts[-1] + (not sign.isspace()))
+    return counts
+
+
 def read_gold(
     doc: Doc,
     *,

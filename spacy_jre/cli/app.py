@@ -148,6 +148,8 @@ def validate_cli(
     from ..corpora.validate import Limits, validate_corpus
 
     with _plain_errors():
+        if not (folder / "labels.json").is_file():
+            raise ValueError(Errors.J601.format(path=folder / "labels.json"))
         labels = srsly.read_json(folder / "labels.json")
         report = validate_corpus(folder, spacy.blank(lang), labels, Limits())
         for name, value in report.figures.items():

@@ -101,13 +101,19 @@ def convert_path(
 
 def _only_file(folder: Path, split: str) -> Path:
     found = sorted(p for p in folder.glob(f"{split}.*") if p.suffix in SUFFIXES)
-    if len(found) != 1:
-        raise ValueError(Errors.J601.format(path=folder / f"{split}.json|txt"))
+    if not found:
+        raise ValueError(Errors.J601.format(path=folder / f"{split}.json (or .txt)"))
+    if len(found) > 1:
+        raise ValueError(
+            Errors.J705.format(first=found[0], second=found[1], split=split)
+        )
     return found[0]
 
 
 def _checksums(project: Path) -> dict[Path, str]:
-    assets = srsly.read_yaml(project).get("assets", [])
+    if not project.is_file():
+        raise ValueError(Errors.J601.format(path=project))
+    assets = srsly.read_yaml(project).get("assets") or []
     return {
         (project.parent / asset["dest"]).resolve(): asset["checksum"]
         for asset in assets

@@ -9,10 +9,9 @@ import srsly
 import torch
 from spacy.cli._util import import_code
 from spacy.cli.train import train
-from spacy.tokens import DocBin
 from spacy.util import load_config
 
-from ..corpora.reader import find_docbins
+from ..corpora.reader import find_docbins, load_docbin
 
 ENCODER = "components.jre.model.tok2vec.name"
 
@@ -59,9 +58,7 @@ def run_training(
     import_code(None)
     raw = load_config(config, interpolate=False)
     recipe = raw["recipe"]
-    count = sum(
-        len(DocBin().from_disk(path)) for path in find_docbins(Path(train_path))
-    )
+    count = sum(len(load_docbin(path)) for path in find_docbins(Path(train_path)))
     overrides: dict[str, Any] = {
         "paths.train": str(train_path),
         "paths.dev": str(dev_path),

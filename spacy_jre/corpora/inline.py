@@ -14,6 +14,7 @@ sentence. Entities nest. A backslash makes the next character plain text: ``\[``
 """
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,7 @@ def read_inline(path: Path) -> Iterator[Record]:
     """
     if not path.is_file():
         raise ValueError(Errors.J601.format(path=path))
-    lines = path.read_bytes().split(b"\n")
+    lines = path.read_bytes().removeprefix(BOM_UTF8).split(b"\n")
     empty = True
     block: list[tuple[int, str]] = []
     for number, raw in enumerate([*lines, b""], 1):
@@ -104,8 +105,8 @@ def parse_inline(line: str, *, path: Path, number: int) -> _Marked:
     """
     text: list[str] = []
     length = 0
-    opened: list[int] = []
-    found: list[tuple[EntityRecord, str | None]] = []
+    opened: list[tuple[int, int]] = []  # start of the text, column of the bracket
+    found: list[tuple[int, EntityRecord, str | None]] = []
     position = 0
     while position < len(line):
         sign = line[position]
@@ -113,7 +114,7 @@ def parse_inline(line: str, *, path: Path, number: int) -> _Marked:
             sign = line[position + 1]
             position += 1
         elif sign == "[":
-            opened.append(length)
+            opened.append((length, position))
             position += 1
             continue
         elif sign == "|" or sign == "]":
@@ -126,11 +127,11 @@ def parse_inline(line: str, *, path: Path, number: int) -> _Marked:
                     "a backslash"
                 )
                 raise ValueError(_wrong(path, number, problem))
-            start = opened.pop()
+            start, column = opened.pop()
             if start == length:
                 problem = f"the entity before column {position + 1} has no text"
                 raise ValueError(_wrong(path, number, problem))
-            found.append((EntityRecord(start, length, match[1]), match[2]))
+            found.append((column, EntityRecord(start, length, match[1]), match[2]))
             position = match.end()
             continue
         text.append(sign)
@@ -138,23 +139,30 @@ def parse_inline(line: str, *, path: Path, number: int) -> _Marked:
         position += 1
     if opened:
         raise ValueError(_wrong(path, number, "'[' is never closed by |Label]"))
-    found.sort(key=lambda item: (item[0].start, -item[0].end))
+    found.sort(key=lambda item: item[0])  # outer brackets open first
     numbers: dict[str, int] = {}
-    for index, (_, name) in enumerate(found):
+    for index, (_, _, name) in enumerate(found):
         if name is not None:
             if name in numbers:
                 problem = f"the number {name} stands at two entities"
                 raise ValueError(_wrong(path, number, problem))
             numbers[name] = index
-    return _Marked("".join(text), tuple(entity for entity, _ in found), numbers)
+    return _Marked("".join(text), tuple(e for _, e, _ in found), numbers)
 
 
 def write_inline(record: Record) -> str:
     """The markup of one record, without the blank line after it.
 
-    Entities that cross each other (not nested) cannot be written in brackets.
-    RAISES (ValueError): J606 for crossing entities.
+    RAISES (ValueError): J606 for what the markup cannot say: entities that cross
+        each other, blanks in a label, a line break in the text.
     """
+    labels = [item.label for item in (*record.entities, *record.relations)]
+    if any(re.search(r"[\s|\[\]\\]", label) for label in labels):
+        problem = "a label has a blank, a bracket, a bar or a backslash in it"
+        raise ValueError(_wrong(Path(record.source), 0, problem))
+    if "\n" in record.text or "\r" in record.text:
+        problem = "the text has a line break in it"
+        raise ValueError(_wrong(Path(record.source), 0, problem))
     named = sorted({i for r in record.relations for i in (r.head, r.tail)})
     names = {index: str(n) for n, index in enumerate(named, 1)}
     order = sorted(

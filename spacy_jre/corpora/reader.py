@@ -4,6 +4,7 @@
 """
 
 import random
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from ..annotations import (
     has_relations,
     register_extension,
     span_as_doc,
+    stored_relations,
 )
 from ..errors import Errors, Warnings
 
@@ -100,22 +102,21 @@ class Corpus:
             yield Example(self._make_predicted(nlp, reference), reference)
 
     def _read(self, nlp: Language) -> Iterator[Doc]:
-        count = 0
+        left = self.limit or sys.maxsize
         for path in find_docbins(self.path):
-            docs = read_docbin(path, nlp, attr=self.attr)
             lost = 0
-            for doc in docs:
+            for doc in read_docbin(path, nlp, attr=self.attr):
+                if left == 0:
+                    break
                 parts = [doc]
                 if self.max_length and len(doc) > self.max_length:
-                    cut = [span_as_doc(s, attr=self.attr) for s in _sentences(doc)]
-                    parts = [part.doc for part in cut]
-                    # each relation across is outside two sentences
-                    lost += sum(part.lost_relations for part in cut) // 2
-                for part in parts:
-                    if self.limit and count >= self.limit:
-                        return
-                    count += 1
-                    yield part
+                    parts = [
+                        span_as_doc(s, attr=self.attr).doc for s in _sentences(doc)
+                    ]
+                    kept = sum(len(stored_relations(p, self.attr)) for p in parts)
+                    lost += len(stored_relations(doc, self.attr)) - kept
+                yield from parts[:left]
+                left -= min(left, len(parts))
             if lost:
                 warnings.warn(
                     Warnings.J907.format(path=path, relations=lost), stacklevel=2
@@ -157,18 +158,25 @@ def find_docbins(path: Path) -> list[Path]:
     return paths
 
 
+def load_docbin(path: Path) -> DocBin:
+    """RETURNS (DocBin): A .spacy file, its Docs not made yet.
+    RAISES (ValueError): J602 without Docs, J609 if it is no DocBin."""
+    try:
+        docbin = DocBin().from_disk(path)
+    except Exception as error:  # zlib, msgpack and srsly each raise their own
+        raise ValueError(Errors.J609.format(path=path, error=error)) from error
+    if not len(docbin):
+        raise ValueError(Errors.J602.format(path=path))
+    return docbin
+
+
 def read_docbin(path: Path, nlp: Language, *, attr: str = DEFAULT_ATTR) -> list[Doc]:
     """Read one .spacy file.
 
     RAISES (ValueError): J602 without Docs, J603 if none carries relation data, J609
         if it is no DocBin.
     """
-    try:
-        docs = list(DocBin().from_disk(path).get_docs(nlp.vocab))
-    except Exception as error:  # zlib, msgpack and srsly each raise their own
-        raise ValueError(Errors.J609.format(path=path, error=error)) from error
-    if not docs:
-        raise ValueError(Errors.J602.format(path=path))
+    docs = list(load_docbin(path).get_docs(nlp.vocab))
     if not any(has_relations(doc, attr) for doc in docs):
         raise ValueError(Errors.J603.format(path=path, attr=attr))
     return docs

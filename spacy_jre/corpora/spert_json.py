@@ -27,10 +27,14 @@ def read_spert_json(path: Path) -> Iterator[Record]:
     """
     if not path.is_file():
         raise ValueError(Errors.J601.format(path=path))
+    data = path.read_bytes()
     try:
-        sentences = json.loads(path.read_text(encoding="utf8"))
+        sentences = json.loads(data.decode("utf8"))
     except UnicodeDecodeError as error:
-        raise ValueError(Errors.J604.format(path=path, line=1, error=error)) from error
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            Errors.J604.format(path=path, line=line, error=error)
+        ) from error
     except json.JSONDecodeError as error:
         raise ValueError(
             Errors.J604.format(path=path, line=error.lineno, error=error.msg)

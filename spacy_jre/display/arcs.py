@@ -75,7 +75,14 @@ def displacy_relations(
         arcs = _arcs(relations, (start, end), position, scores)
         if arcs or not skip_empty:
             figures.append(
-                {"words": words, "arcs": arcs, "settings": {"lang": doc.lang_}}
+                {
+                    "words": words,
+                    "arcs": arcs,
+                    "settings": {
+                        "lang": doc.lang_,
+                        "direction": doc.vocab.writing_system.get("direction", "ltr"),
+                    },
+                }
             )
     return figures
 
@@ -94,6 +101,8 @@ def chosen_relations(
     register_extension(attr)
     if not has_relations(doc, attr):
         raise ValueError(Errors.J704.format(attr=attr))
+    if isinstance(labels, str):
+        labels = [labels]
     wanted = None if labels is None else set(labels)
     return [
         relation

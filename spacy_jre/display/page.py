@@ -59,7 +59,10 @@ def render_relations(doc: Doc, *, attr: str = DEFAULT_ATTR) -> str:
 def render_table(doc: Doc, *, attr: str = DEFAULT_ATTR) -> str:
     """RETURNS (str): An HTML table of the triples, self relations too, sorted by
     place; a sentence where there is none."""
-    relations = chosen_relations(doc, attr=attr)
+    relations = sorted(
+        chosen_relations(doc, attr=attr),
+        key=lambda r: (r["head"]["start"], r["tail"]["start"], r.label),
+    )
     if not relations:
         return "<p>No relation.</p>"
     rows = []

@@ -8,13 +8,14 @@ counts once, whatever its order.
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from spacy.scorer import PRFScore
 from spacy.training import Example
 
 from ..annotations import DEFAULT_ATTR, read_gold
-from ..annotations.gold import SpanKey
+from ..annotations.gold import SpanKey, count_nonblank
 from ..annotations.relations import expanded_span
 
 
@@ -47,14 +48,14 @@ def score_joint(
     for example in examples:
         gold = read_gold(example.reference, attr=attr, symmetric=undirected)
         predicted = read_gold(example.predicted, attr=attr, symmetric=undirected)
-        place = _Aligner(example)
+        place, own_place = _aligners(example)
         pairs: list[tuple[str, set[tuple], set[tuple]]] = []
         if gold.knows_entities:
             pairs.append(
                 (
                     "ents",
                     {(*place(key), key[2]) for key in predicted.entities},
-                    {(*key[:2], key[2]) for key in gold.entities},
+                    {(*own_place(key), key[2]) for key in gold.entities},
                 )
             )
         if gold.knows_relations:
@@ -63,14 +64,17 @@ def score_joint(
                 (
                     "rel",
                     {(place(h), place(t), label) for h, t, label in found},
-                    {(h[:2], t[:2], label) for h, t, label in wanted},
+                    {(own_place(h), own_place(t), label) for h, t, label in wanted},
                 )
             )
             pairs.append(
                 (
                     "rel_strict",
                     {(place(h), h[2], place(t), t[2], label) for h, t, label in found},
-                    {(h[:2], h[2], t[:2], t[2], label) for h, t, label in wanted},
+                    {
+                        (own_place(h), h[2], own_place(t), t[2], label)
+                        for h, t, label in wanted
+                    },
                 )
             )
         for name, candidates, references in pairs:
@@ -103,23 +107,39 @@ def _summary(name: str, table: dict[str, PRFScore] | None) -> dict[str, Any]:
     return scores
 
 
-class _Aligner:
-    """Characters of the predicted Doc as characters of the reference.
+Place = Callable[[SpanKey], tuple[int, int]]
 
-    The same where the texts are; else through spaCy's alignment of the tokens. A
+
+def _aligners(example: Example) -> tuple[Place, Place]:
+    """Addresses that spans of the predicted and of the reference Doc share.
+
+    Characters where the texts are the same, characters without blanks where only
+    white space differs, else what spaCy's alignment of the tokens gives; there, a
     span that cannot be aligned stays a false positive, under an address that no
     gold span has.
     """
+    predicted, reference = example.predicted, example.reference
+    if predicted.text == reference.text:
+        return _as_it_is, _as_it_is
+    if "".join(predicted.text.split()) == "".join(reference.text.split()):
+        return (
+            partial(_without_blanks, count_nonblank(predicted.text)),
+            partial(_without_blanks, count_nonblank(reference.text)),
+        )
+    return partial(_by_tokens, example), _as_it_is
 
-    def __init__(self, example: Example):
-        self._example = example
-        self._same = example.predicted.text == example.reference.text
 
-    def __call__(self, key: SpanKey) -> tuple[int, int]:
-        if self._same:
-            return key[:2]
-        span = expanded_span(self._example.predicted, key[0], key[1])
-        aligned = self._example.get_aligned_spans_x2y([span], allow_overlap=True)
-        if not aligned:
-            return (-key[0] - 1, -key[1] - 1)
-        return (aligned[0].start_char, aligned[0].end_char)
+def _as_it_is(key: SpanKey) -> tuple[int, int]:
+    return key[:2]
+
+
+def _without_blanks(counts: list[int], key: SpanKey) -> tuple[int, int]:
+    return counts[key[0]], counts[key[1]]
+
+
+def _by_tokens(example: Example, key: SpanKey) -> tuple[int, int]:
+    span = expanded_span(example.predicted, key[0], key[1])
+    aligned = example.get_aligned_spans_x2y([span], allow_overlap=True)
+    if not aligned:
+        return (-key[0] - 1, -key[1] - 1)
+    return (aligned[0].start_char, aligned[0].end_char)

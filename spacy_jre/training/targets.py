@@ -8,6 +8,7 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from ..annotations import read_gold
+from ..annotations.gold import count_nonblank
 from ..types import Windows
 
 
@@ -153,11 +154,25 @@ def _align(
     if doc.text == reference.text:
         span = doc.char_span(start, end)
         return None if span is None else (span.start, span.end)
+    if "".join(doc.text.split()) == "".join(reference.text.split()):
+        counts = count_nonblank(reference.text)
+        return _tokens_of(doc, counts[start], counts[end])
     source = reference.char_span(start, end, label=label)
     if source is None:
         return None
     aligned: list[Span] = example.get_aligned_spans_y2x([source], allow_overlap=True)
     return (aligned[0].start, aligned[0].end) if aligned else None
+
+
+def _tokens_of(doc: Doc, start: int, end: int) -> tuple[int, int] | None:
+    """The tokens between two numbers of characters that are no blanks."""
+    counts = count_nonblank(doc.text)
+    tokens = [token for token in doc if not token.is_space]
+    starts = {counts[token.idx]: token.i for token in tokens}
+    ends = {counts[token.idx + len(token)]: token.i + 1 for token in tokens}
+    if start not in starts or end not in ends:
+        return None
+    return starts[start], ends[end]
 
 
 def entity_targets(gold: GoldBatch, spans: np.ndarray) -> np.ndarray:

@@ -171,3 +171,13 @@ def test_pair_with_two_labels_has_two_ones(nlp):
     gold = align([make_example(nlp, both)])
     targets = relation_targets(gold, gold.spans, np.asarray([[0, 1]]), 4)
     assert targets.tolist() == [[0, 0, 1, 1]]
+
+
+@pytest.mark.parametrize("blank", ["\n", "\t", "\u00a0"])
+def test_other_white_space_inside_an_entity_is_aligned(nlp, blank):
+    example = make(nlp, ["x"], ["Hotel", "Lima", "in", "Oslo"])
+    predicted = nlp.make_doc(f"Hotel{blank}Lima in Oslo")
+    gold = align([Example(predicted, example.reference)])
+    assert len(gold.spans) == 2
+    start, end = gold.spans[0]
+    assert predicted[start:end].text.split() == ["Hotel", "Lima"]

@@ -1,0 +1,278 @@
+import json
+from pathlib import Path
+
+import pytest
+import spacy
+from spacy.tokens import DocBin
+
+from spacy_jre.cli.convert import convert_path
+from spacy_jre.util import md5_of
+
+from .helpers import assert_plain_error, run, said
+
+INLINE = "[Ada Quint|Peop 1] cooks in [Oslo|Loc 2].\n> 1 Live_In 2\n\nRain fell.\n"
+SPERT = [
+    {
+        "tokens": ["Nils", "owns", "Fjordline"],
+        "entities": [
+            {"type": "Peop", "start": 0, "end": 1},
+            {"type": "Org", "start": 2, "end": 3},
+        ],
+        "relations": [{"type": "Work_For", "head": 0, "tail": 1}] * 2,
+    }
+]
+# of three entities one ends inside a token, and takes its relation along
+MISALIGNED = "[Ada|Peop 1] sings for M[ia|Peop 2] and [Ola|Peop 3]\n> 1 r 2\n> 1 r 3\n"
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "story.txt"
+    path.write_text(INLINE, encoding="utf8")
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "assets"
+    folder.mkdir()
+    (folder / "train.txt").write_text(INLINE, encoding="utf8")
+    (folder / "dev.json").write_text(json.dumps(SPERT), encoding="utf8")
+    (folder / "test.txt").write_text("Rain fell.\n", encoding="utf8")
+    (folder / "labels.json").write_text("{}", encoding="utf8")
+    return folder
+
+
+@pytest.fixture
+def misaligned(tmp_path):
+    path = tmp_path / "misaligned.txt"
+    path.write_text(MISALIGNED, encoding="utf8")
+    return path
+
+
+def project_of(source, checksum):
+    """A project.yml beside the source that knows its checksum."""
+    path = source.parent / "project.yml"
+    asset = {"dest": source.name, "checksum": checksum}
+    other = {"dest": "other.txt", "url": "https://example.com"}
+    path.write_text(json.dumps({"assets": [other, asset]}), encoding="utf8")
+    return path
+
+
+def read(path):
+    docs = DocBin().from_disk(path).get_docs(spacy.blank("en").vocab)
+    return [[r.as_triple() for r in doc._.relations] for doc in docs]
+
+
+# the function
+
+
+def test_inline_file_becomes_docs_with_relations(tmp_path, source):
+    target = tmp_path / "story.spacy"
+    convert_path(source, target)
+    assert read(target) == [[("Ada Quint", "Live_In", "Oslo")], []]
+
+
+def test_spert_file_becomes_docs_with_its_own_tokens(tmp_path, folder):
+    target = tmp_path / "dev.spacy"
+    convert_path(folder / "dev.json", target)
+    (doc,) = DocBin().from_disk(target).get_docs(spacy.blank("en").vocab)
+    assert [token.text for token in doc] == SPERT[0]["tokens"]
+    assert read(target) == [[("Nils", "Work_For", "Fjordline")]]
+
+
+def test_report_has_the_counts(tmp_path, folder):
+    (conversion,) = convert_path(folder / "dev.json", tmp_path / "dev.spacy")
+    report = conversion.report
+    assert (report.docs, report.entities, report.relations) == (1, 2, 2)
+    assert (report.duplicates, report.not_in_ents) == (1, 0)
+    assert conversion.lost == []
+
+
+def test_report_names_what_was_lost(tmp_path, misaligned):
+    (conversion,) = convert_path(misaligned, tmp_path / "x.spacy")
+    entity, relation = conversion.lost
+    assert entity == f"{misaligned}, line 1: Peop 'ia' at 15..17 fits no tokens"
+    assert relation.startswith(f"{misaligned}, line 1: r between entities 0 and 1")
+    assert (conversion.report.entities, conversion.report.relations) == (3, 2)
+
+
+def test_report_counts_nested_entities(tmp_path, source):
+    source.write_text("[Hotel [Lima|Loc]|Org] sang\n", encoding="utf8")
+    (conversion,) = convert_path(source, tmp_path / "x.spacy")
+    assert conversion.report.not_in_ents == 1
+
+
+def test_expanding_entities_loses_none(tmp_path, misaligned):
+    target = tmp_path / "x.spacy"
+    (conversion,) = convert_path(misaligned, target, alignment="expand")
+    assert conversion.lost == []
+    assert read(target) == [[("Ada", "r", "Mia"), ("Ada", "r", "Ola")]]
+
+
+def test_folder_gives_a_file_for_each_split(tmp_path, folder):
+    target = tmp_path / "new" / "corpus"
+    conversions = convert_path(folder, target)
+    assert [c.target for c in conversions] == [
+        target / "train.spacy",
+        target / "dev.spacy",
+        target / "test.spacy",
+    ]
+    assert [c.report.docs for c in conversions] == [2, 1, 1]
+    assert [len(read(c.target)) for c in conversions] == [2, 1, 1]
+
+
+def test_format_given_beats_the_ending(tmp_path, source):
+    path = source.rename(tmp_path / "story.json")
+    (conversion,) = convert_path(path, tmp_path / "x.spacy", format="inline")
+    assert conversion.report.docs == 2
+
+
+def test_file_with_the_right_checksum_is_converted(tmp_path, source):
+    project = project_of(source, md5_of(source))
+    (conversion,) = convert_path(source, tmp_path / "x.spacy", checksums=project)
+    assert conversion.report.docs == 2
+
+
+def test_checksum_holds_for_a_relative_path_too(tmp_path, source, monkeypatch):
+    project_of(source, "0" * 32)
+    monkeypatch.chdir(tmp_path)
+    path, project = Path(source.name), Path("project.yml")
+    with pytest.raises(ValueError, match=r"J607.*story\.txt"):
+        convert_path(path, Path("x.spacy"), checksums=project)
+
+
+def test_file_the_project_does_not_know_is_converted(tmp_path, source, misaligned):
+    project = project_of(misaligned, "0" * 32)
+    (conversion,) = convert_path(source, tmp_path / "x.spacy", checksums=project)
+    assert conversion.report.docs == 2
+
+
+def test_language_chooses_the_tokenizer(tmp_path, source):
+    source.write_text("Ada can't cook\n", encoding="utf8")
+    target = tmp_path / "x.spacy"
+    lengths = []
+    for lang in ("en", "xx"):
+        convert_path(source, target, lang=lang)
+        (doc,) = DocBin().from_disk(target).get_docs(spacy.blank("en").vocab)
+        lengths.append(len(doc))
+    assert lengths == [4, 3]
+
+
+# the command
+
+
+@pytest.mark.parametrize("command", ["train", "convert", "validate", "show"])
+def test_every_command_has_help(command):
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert f"Usage: jre {command}" in said(result)
+
+
+def test_help_lists_every_command():
+    result = run("--help")
+    assert result.exit_code == 0
+    for command in ("train", "convert", "validate", "show"):
+        assert f" {command} " in said(result)
+
+
+def test_converting_a_file_says_what_became_of_it(tmp_path, source):
+    target = tmp_path / "story.spacy"
+    result = run("convert", source, target)
+    assert result.exit_code == 0
+    assert "2 documents, 2 entities (0 misaligned, 0 overlapping" in said(result)
+    assert "1 relations (0 lost, 0 duplicates)" in said(result)
+    assert target.is_file()
+
+
+def test_converting_a_folder_says_so_for_each_split(tmp_path, folder):
+    result = run("convert", folder, tmp_path / "corpus")
+    assert result.exit_code == 0
+    for split in ("train", "dev", "test"):
+        assert str(tmp_path / "corpus" / f"{split}.spacy") in said(result)
+
+
+def test_losses_within_the_limit_are_warned_of(tmp_path, misaligned):
+    result = run("convert", misaligned, tmp_path / "x.spacy", "--max-loss", "0.5")
+    assert result.exit_code == 0
+    assert "'ia' at 15..17 fits no tokens" in said(result)
+    assert "3 entities (1 misaligned" in said(result)
+    assert "2 relations (1 lost" in said(result)
+
+
+@pytest.mark.parametrize(
+    ("limit", "lost"), [(0.01, "1 of 3 entities"), (0.4, "1 of 2 relations")]
+)
+def test_losses_above_the_limit_fail(tmp_path, misaligned, limit, lost):
+    result = run("convert", misaligned, tmp_path / "x.spacy", "--max-loss", limit)
+    assert_plain_error(result, "J702", lost, f"--max-loss {limit}")
+
+
+def test_losses_are_summed_over_the_splits(tmp_path, folder, misaligned):
+    misaligned.rename(folder / "test.txt")
+    result = run("convert", folder, tmp_path / "corpus", "--max-loss", "0.1")
+    # entities: 2 in train, 2 in dev, 3 in test
+    assert_plain_error(result, "J702", "1 of 7 entities")
+
+
+def test_missing_file_fails(tmp_path):
+    path = tmp_path / "gone.txt"
+    result = run("convert", path, tmp_path / "x.spacy")
+    assert_plain_error(result, "J601", str(path))
+
+
+def test_folder_without_a_split_fails(tmp_path, folder):
+    (folder / "dev.json").unlink()
+    result = run("convert", folder, tmp_path / "corpus")
+    assert_plain_error(result, "J601", str(folder / "dev"))
+
+
+def test_broken_file_fails_with_its_line(tmp_path, source):
+    source.write_text("Rain\n\n[Ada sang\n", encoding="utf8")
+    result = run("convert", source, tmp_path / "x.spacy")
+    assert_plain_error(result, "J606", f"{source}, line 3")
+
+
+def test_wrong_checksum_fails(tmp_path, source):
+    wrong = "0123456789abcdef" * 2
+    project = project_of(source, wrong)
+    target = tmp_path / "x.spacy"
+    result = run("convert", source, target, "--checksums", project)
+    assert_plain_error(result, "J607", str(source), md5_of(source), wrong)
+    assert not target.exists()
+
+
+def test_missing_project_file_fails(tmp_path, source):
+    gone = tmp_path / "project.yml"
+    result = run("convert", source, tmp_path / "x.spacy", "--checksums", gone)
+    assert_plain_error(result, "J601", str(gone))
+
+
+def test_project_file_without_assets_knows_no_checksum(tmp_path, source):
+    project = tmp_path / "project.yml"
+    project.write_text("assets:\n", encoding="utf8")
+    result = run("convert", source, tmp_path / "x.spacy", "--checksums", project)
+    assert result.exit_code == 0
+
+
+def test_unknown_format_fails(tmp_path, source):
+    result = run("convert", source, tmp_path / "x.spacy", "--format", "brat")
+    assert_plain_error(result, "J701", "'brat'", "inline, spert")
+
+
+def test_unknown_ending_fails(tmp_path, source):
+    path = source.rename(tmp_path / "story.csv")
+    result = run("convert", path, tmp_path / "x.spacy")
+    assert_plain_error(result, "J701", "'.csv'", "inline, spert")
+
+
+def test_unknown_alignment_fails(tmp_path, source):
+    result = run("convert", source, tmp_path / "x.spacy", "--alignment", "loose")
+    assert_plain_error(result, "J110", "'loose'", "strict, contract, expand")
+
+
+def test_two_files_for_one_split_are_refused(tmp_path):
+    for name in ("train.json", "train.txt"):
+        (tmp_path / name).write_text("x")
+    with pytest.raises(ValueError, match=r"J705.*train\.json.*train\.txt"):
+        convert_path(tmp_path, tmp_path / "out")

@@ -1,0 +1,338 @@
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import spacy
+from spacy.tokens import Doc, DocBin
+
+from spacy_jre import concat_docs
+from spacy_jre.annotations import (
+    EntityRecord,
+    Record,
+    RelationRecord,
+    build_doc,
+    has_relations,
+)
+from spacy_jre.corpora.reader import Corpus, create_corpus_v1
+
+from ..conftest import STORY, make_record
+
+# two sentences of ten tokens together, one relation inside each, one across
+ACROSS = Record(
+    "Ada cooks in Oslo. Mia sings in Lima.",
+    (
+        EntityRecord(0, 3, "PER"),
+        EntityRecord(13, 17, "LOC"),
+        EntityRecord(19, 22, "PER"),
+        EntityRecord(32, 36, "LOC"),
+    ),
+    (
+        RelationRecord(0, 1, "lives_in"),
+        RelationRecord(2, 3, "lives_in"),
+        RelationRecord(0, 2, "spouse"),
+    ),
+    sentences=((0, 18), (19, 37)),
+)
+
+
+@pytest.fixture
+def docs(nlp):
+    return [build_doc(make_record(sentence), nlp) for sentence in STORY]
+
+
+@pytest.fixture
+def path(tmp_path, docs):
+    return write(tmp_path / "story.spacy", docs)
+
+
+def write(path, docs, *, store_user_data=True):
+    DocBin(docs=docs, store_user_data=store_user_data).to_disk(path)
+    return path
+
+
+def read(path, nlp, **settings):
+    return list(Corpus(path, **settings)(nlp))
+
+
+def triples(doc):
+    return [r.as_triple() for r in doc._.relations]
+
+
+def texts(examples):
+    return [example.reference.text for example in examples]
+
+
+def test_relations_survive(path, docs):
+    # another vocab than that which wrote them
+    examples = read(path, spacy.blank("en"))
+    assert [triples(e.reference) for e in examples] == [triples(d) for d in docs]
+
+
+def test_entities_survive_nested_ones_too(path, docs):
+    example, *_ = read(path, spacy.blank("en"))
+    spans = [(s.text, s.label_) for s in example.reference.spans["jre"]]
+    assert spans == [(s.text, s.label_) for s in docs[0].spans["jre"]]
+    assert ("Lima", "LOC") in spans
+
+
+def test_registered_function_makes_the_same_corpus(path, nlp):
+    reader = create_corpus_v1(path, limit=2)
+    assert texts(reader(nlp)) == texts(read(path, nlp, limit=2))
+
+
+# the predicted Doc
+
+
+def test_predicted_has_the_tokens_of_the_reference(path, nlp):
+    for example in read(path, nlp):
+        assert example.predicted.text == example.reference.text
+        assert [t.text for t in example.predicted] == [
+            t.text for t in example.reference
+        ]
+
+
+def test_predicted_has_no_entities_and_no_relations(path, nlp):
+    for example in read(path, nlp):
+        assert not example.predicted.has_annotation("ENT_IOB")
+        assert not example.predicted.spans
+        assert not has_relations(example.predicted)
+
+
+def test_predicted_has_the_sentence_starts(tmp_path, nlp, docs):
+    path = write(tmp_path / "joined.spacy", [concat_docs(docs)])
+    (example,) = read(path, nlp)
+    sentences = [s.text for s in example.predicted.sents]
+    assert sentences == [" ".join(s["words"]) for s in STORY]
+
+
+@pytest.mark.parametrize("gold_tokens", [True, False])
+def test_sentence_starts_nobody_set_stay_unset(tmp_path, nlp, gold_tokens):
+    doc = nlp.make_doc("Ada cooks. Mia sings.")
+    doc._.relations = []
+    path = write(tmp_path / "plain.spacy", [doc])
+    (example,) = read(path, nlp, gold_tokens=gold_tokens)
+    assert not example.predicted.has_annotation("SENT_START")
+
+
+def test_predicted_keeps_unknown_spaces(path, nlp):
+    example, *_ = read(path, nlp)
+    assert example.predicted.has_unknown_spaces
+
+
+def test_predicted_keeps_known_spaces(tmp_path, nlp):
+    path = write(tmp_path / "text.spacy", [build_doc(ACROSS, nlp)])
+    (example,) = read(path, nlp)
+    assert not example.predicted.has_unknown_spaces
+    assert example.predicted.text == ACROSS.text
+
+
+@pytest.fixture
+def cant(tmp_path, nlp):
+    words = ("Ada", "can't", "cook", ".", "Mia", "can't", "sing", ".")
+    text = " ".join(words)
+    record = Record(text, words=words, sentences=((0, 16), (17, len(text))))
+    return write(tmp_path / "cant.spacy", [build_doc(record, nlp)])
+
+
+def test_without_gold_tokens_the_tokenizer_is_asked(cant, nlp):
+    (example,) = read(cant, nlp, gold_tokens=False)
+    assert [t.text for t in example.predicted] == [
+        *("Ada", "ca", "n't", "cook", "."),
+        *("Mia", "ca", "n't", "sing", "."),
+    ]
+
+
+def test_without_gold_tokens_sentence_starts_are_carried_over(cant, nlp):
+    (example,) = read(cant, nlp, gold_tokens=False)
+    assert [s.text for s in example.predicted.sents] == [
+        "Ada can't cook .",
+        "Mia can't sing .",
+    ]
+    assert all(t.is_sent_start is not None for t in example.predicted)
+
+
+# splitting
+
+
+@pytest.fixture
+def joined(tmp_path, docs):
+    return write(tmp_path / "joined.spacy", [concat_docs(docs)])
+
+
+def test_long_docs_are_split_into_sentences(joined, nlp):
+    examples = read(joined, nlp, max_length=12)
+    assert [e.reference.text.strip() for e in examples] == [
+        " ".join(s["words"]) for s in STORY
+    ]
+
+
+def test_relations_of_a_split_doc_are_rebased(joined, nlp, docs):
+    examples = read(joined, nlp, max_length=12)
+    assert [triples(e.reference) for e in examples] == [triples(d) for d in docs]
+
+
+def test_sentences_of_a_split_doc_are_one_sentence_each(joined, nlp):
+    for example in read(joined, nlp, max_length=12):
+        assert len(list(example.predicted.sents)) == 1
+        assert len(list(example.reference.sents)) == 1
+
+
+@pytest.mark.parametrize("max_length", [0, 10, 99])
+def test_docs_that_are_not_too_long_stay_whole(tmp_path, nlp, max_length):
+    doc = build_doc(ACROSS, nlp)
+    path = write(tmp_path / "across.spacy", [doc])
+    (example,) = read(path, nlp, max_length=max_length)
+    assert triples(example.reference) == triples(doc)
+
+
+def test_long_doc_without_sentences_stays_whole(tmp_path, nlp):
+    doc = nlp.make_doc("Ada cooks for Mia")
+    doc._.relations = [(doc[0:1], doc[3:4], "works_for")]
+    (example,) = read(write(tmp_path / "plain.spacy", [doc]), nlp, max_length=2)
+    assert triples(example.reference) == [("Ada", "works_for", "Mia")]
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+def test_relations_lost_by_splitting_are_counted_in_one_warning(tmp_path, nlp, copies):
+    path = write(tmp_path / "across.spacy", [build_doc(ACROSS, nlp)] * copies)
+    with pytest.warns(UserWarning, match="J907") as warned:
+        examples = read(path, nlp, max_length=5)
+    assert len(warned) == 1
+    assert f"across.spacy: {copies} relation(s)" in str(warned[0].message)
+    assert [triples(e.reference) for e in examples] == [
+        [("Ada", "lives_in", "Oslo")],
+        [("Mia", "lives_in", "Lima")],
+    ] * copies
+
+
+@pytest.mark.parametrize("tail", [1, 0], ids=["one argument", "both arguments"])
+def test_relation_of_an_entity_across_sentences_is_counted_as_lost(tmp_path, nlp, tail):
+    record = Record(
+        "Hotel Yes. Lima called Ada.",
+        (EntityRecord(0, 15, "ORG"), EntityRecord(23, 26, "PER")),
+        (RelationRecord(0, tail, "calls"),),
+        sentences=((0, 10), (11, 27)),
+    )
+    path = write(tmp_path / "across.spacy", [build_doc(record, nlp)])
+    with pytest.warns(UserWarning, match=r"J907.*1 relation"):
+        read(path, nlp, max_length=5)
+
+
+# limit, order, folders
+
+
+@pytest.mark.parametrize(("limit", "count"), [(0, 5), (1, 1), (3, 3), (99, 5)])
+def test_limit_is_the_most_docs_read(path, nlp, docs, limit, count):
+    assert texts(read(path, nlp, limit=limit)) == [d.text for d in docs[:count]]
+
+
+def test_limit_counts_sentences_of_split_docs(joined, nlp):
+    assert len(read(joined, nlp, max_length=12, limit=2)) == 2
+
+
+def test_limit_that_ends_reading_early_does_not_hush_the_warning(tmp_path, nlp):
+    path = write(tmp_path / "across.spacy", [build_doc(ACROSS, nlp)] * 2)
+    with pytest.warns(UserWarning, match="J907"):
+        read(path, nlp, max_length=5, limit=2)
+
+
+def test_shuffled_pass_is_a_permutation(path, nlp, docs):
+    shuffled = texts(read(path, nlp, shuffle=True))
+    assert Counter(shuffled) == Counter(d.text for d in docs)
+    assert shuffled != [d.text for d in docs]
+
+
+def test_same_seed_gives_the_same_orders(path, nlp):
+    one, two = (Corpus(path, shuffle=True, seed=3) for _ in range(2))
+    assert [texts(one(nlp)) for _ in range(3)] == [texts(two(nlp)) for _ in range(3)]
+
+
+def test_other_seed_gives_another_order(path, nlp):
+    orders = {tuple(texts(read(path, nlp, shuffle=True, seed=s))) for s in range(3)}
+    assert len(orders) == 3
+
+
+def test_each_pass_has_an_order_of_its_own(path, nlp):
+    corpus = Corpus(path, shuffle=True)
+    assert texts(corpus(nlp)) != texts(corpus(nlp))
+
+
+def test_unshuffled_passes_are_equal(path, nlp):
+    corpus = Corpus(path)
+    assert texts(corpus(nlp)) == texts(corpus(nlp))
+
+
+def test_folder_gives_the_docs_of_its_files_sorted_by_name(tmp_path, nlp, docs):
+    (tmp_path / "more").mkdir()
+    write(tmp_path / "b.spacy", docs[:2])
+    write(tmp_path / "a.spacy", docs[2:3])
+    write(tmp_path / "more" / "c.spacy", docs[3:])
+    (tmp_path / "notes.txt").write_text("no DocBin")
+    found = texts(read(tmp_path, nlp))
+    assert found == [docs[i].text for i in (2, 0, 1, 3, 4)]
+
+
+# what is refused
+
+
+def test_missing_file_is_named(tmp_path, nlp):
+    with pytest.raises(ValueError, match=r"J601.*gone\.spacy"):
+        read(tmp_path / "gone.spacy", nlp)
+
+
+def test_folder_without_docbins_is_named(tmp_path, nlp):
+    with pytest.raises(ValueError, match="J601") as error:
+        read(tmp_path, nlp)
+    assert str(tmp_path) in str(error.value)
+
+
+def test_file_without_docs_is_refused(tmp_path, nlp):
+    with pytest.raises(ValueError, match=r"J602.*empty\.spacy"):
+        read(write(tmp_path / "empty.spacy", []), nlp)
+
+
+def test_file_without_relation_data_is_refused(tmp_path, nlp):
+    path = write(tmp_path / "plain.spacy", [nlp.make_doc("Ada cooks")])
+    with pytest.raises(ValueError, match=r"J603.*plain\.spacy"):
+        read(path, nlp)
+
+
+def test_file_written_without_user_data_is_refused(tmp_path, nlp, docs):
+    path = write(tmp_path / "bare.spacy", docs, store_user_data=False)
+    with pytest.raises(ValueError, match=r"J603.*bare\.spacy"):
+        read(path, nlp)
+
+
+def test_relation_data_under_another_name_is_refused(path, nlp):
+    try:
+        with pytest.raises(ValueError, match=r"J603.*'links'"):
+            read(path, nlp, attr="links")
+    finally:
+        Doc.remove_extension("links")
+
+
+def test_docs_without_relations_are_data_if_they_say_so(tmp_path, nlp, docs):
+    path = write(tmp_path / "none.spacy", [docs[2]])
+    (example,) = read(path, nlp)
+    assert has_relations(example.reference)
+    assert triples(example.reference) == []
+
+
+def test_some_docs_may_lack_relation_data(tmp_path, nlp, docs):
+    path = write(tmp_path / "some.spacy", [nlp.make_doc("Ada cooks"), docs[0]])
+    known = [has_relations(example.reference) for example in read(path, nlp)]
+    assert known == [False, True]
+
+
+@pytest.mark.parametrize("name", ["limit", "max_length"])
+def test_negative_setting_is_refused(name):
+    with pytest.raises(ValueError, match=rf"J608.*x\.spacy.*{name}.*-1"):
+        Corpus(Path("x.spacy"), **{name: -1})
+
+
+@pytest.mark.parametrize("content", [b"", b"no DocBin", b"\x00\xff" * 20])
+def test_file_that_is_no_docbin_is_refused(tmp_path, nlp, content):
+    path = tmp_path / "notes.spacy"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"J609.*notes\.spacy"):
+        read(path, nlp)

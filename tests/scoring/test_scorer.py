@@ -1,0 +1,431 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from spacy.tokens import Doc
+from spacy.training import Example
+from spacy.vocab import Vocab
+
+from spacy_jre.annotations import StoredEntity, StoredRelation, write_annotations
+from spacy_jre.scoring.scorer import make_joint_scorer_v1, score_joint
+
+WORDS = ["Ada", "Quint", "cooks", "for", "Hotel", "Lima", "in", "Oslo"]
+ADA, HOTEL, LIMA, OSLO = (0, 2, "PER"), (4, 6, "ORG"), (5, 6, "LOC"), (7, 8, "LOC")
+MEASURES = ("p", "r", "f")
+
+
+def close(value):
+    return pytest.approx(value, abs=1e-9)
+
+
+def annotate(doc, entities, relations=()):
+    """Write entities (tokens and label) and relations (head, tail, label)."""
+
+    def place(start, end, label):
+        span = doc[start:end]
+        return (span.start_char, span.end_char, label)
+
+    rows = [(*place(*head), *place(*tail), label) for head, tail, label in relations]
+    write_annotations(
+        doc,
+        [StoredEntity(*place(*entity), 1.0) for entity in entities],
+        [StoredRelation(*row, 1.0) for row in rows],
+    )
+    return doc
+
+
+def make_example(gold, predicted, words=WORDS):
+    """An example of two pairs (entities, relations), on the same words."""
+    vocab = Vocab()
+    return Example(
+        annotate(Doc(vocab, words=words), *predicted),
+        annotate(Doc(vocab, words=words), *gold),
+    )
+
+
+def prf(scores, name):
+    return tuple(scores[f"{name}_{measure}"] for measure in MEASURES)
+
+
+def prf_of(tp, fp, fn):
+    p = tp / (tp + fp) if tp + fp else 0.0
+    r = tp / (tp + fn) if tp + fn else 0.0
+    return close((p, r, 2 * p * r / (p + r) if p + r else 0.0))
+
+
+# entities
+
+
+def test_perfect_prediction_scores_one():
+    annotation = ([ADA, HOTEL, LIMA], [(ADA, HOTEL, "works_for")])
+    scores = score_joint([make_example(annotation, annotation)])
+    for name in ("ents", "rel", "rel_strict"):
+        assert prf(scores, name) == close((1, 1, 1))
+        assert scores[f"{name}_macro_f"] == close(1)
+
+
+def test_entities_need_boundaries_and_label():
+    predicted = [ADA, (4, 5, "ORG"), (7, 8, "ORG"), LIMA]
+    scores = score_joint([make_example(([ADA, HOTEL, LIMA, OSLO],), (predicted,))])
+    assert prf(scores, "ents") == prf_of(2, 2, 2)
+
+
+def test_nested_entities_count_one_each():
+    scores = score_joint([make_example(([HOTEL, LIMA],), ([LIMA],))])
+    assert prf(scores, "ents") == prf_of(1, 0, 1)
+
+
+def test_two_labels_on_one_span_count_one_each():
+    gold = [(0, 2, "PER"), (0, 2, "ORG")]
+    scores = score_joint([make_example((gold,), ([(0, 2, "PER")],))])
+    assert prf(scores, "ents") == prf_of(1, 0, 1)
+
+
+def test_entities_listed_twice_count_once():
+    scores = score_joint([make_example(([ADA, ADA],), ([ADA, ADA, OSLO, OSLO],))])
+    assert prf(scores, "ents") == prf_of(1, 1, 0)
+
+
+def test_same_place_in_another_example_is_no_match():
+    one = make_example(([ADA],), ([OSLO],))
+    two = make_example(([OSLO],), ([ADA],))
+    assert prf(score_joint([one, two]), "ents") == (0, 0, 0)
+
+
+def test_entities_of_doc_ents_are_gold_where_there_is_no_group():
+    example = make_example(([],), ([ADA],))
+    reference = Doc(example.reference.vocab, words=WORDS)
+    reference.set_ents([reference.char_span(0, 9, label="PER")])
+    scores = score_joint([Example(example.predicted, reference)])
+    assert prf(scores, "ents") == close((1, 1, 1))
+
+
+# relations
+
+GOLD = ([ADA, HOTEL, OSLO], [(ADA, HOTEL, "works_for"), (HOTEL, OSLO, "based_in")])
+
+
+def score_relations(relations, **settings):
+    """Scores of predicted relations against GOLD, with their arguments."""
+    entities = [argument for relation in relations for argument in relation[:2]]
+    return score_joint([make_example(GOLD, (entities, relations))], **settings)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param((ADA, HOTEL, "based_in"), id="label"),
+        pytest.param((HOTEL, ADA, "works_for"), id="direction"),
+        pytest.param(((0, 1, "PER"), HOTEL, "works_for"), id="head boundary"),
+        pytest.param((ADA, (4, 5, "ORG"), "works_for"), id="tail boundary"),
+    ],
+)
+def test_wrong_relation_is_neither_right_nor_strictly_right(wrong):
+    scores = score_relations([wrong, (HOTEL, OSLO, "based_in")])
+    assert prf(scores, "rel") == prf_of(1, 1, 1)
+    assert prf(scores, "rel_strict") == prf_of(1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "mistyped",
+    [
+        ((0, 2, "ORG"), HOTEL, "works_for"),
+        (ADA, (4, 6, "LOC"), "works_for"),
+        ((0, 2, "LOC"), (4, 6, "PER"), "works_for"),
+    ],
+)
+def test_wrong_entity_label_is_right_but_not_strictly_right(mistyped):
+    scores = score_relations([mistyped])
+    assert prf(scores, "rel") == prf_of(1, 0, 1)
+    assert prf(scores, "rel_strict") == prf_of(0, 1, 2)
+
+
+def test_relation_predicted_with_two_entity_labels_counts_once_unless_strict():
+    mistyped = ((0, 2, "ORG"), HOTEL, "works_for")
+    scores = score_relations([(ADA, HOTEL, "works_for"), mistyped])
+    assert prf(scores, "rel") == prf_of(1, 0, 1)
+    assert prf(scores, "rel_strict") == prf_of(1, 1, 1)
+
+
+def test_relations_listed_twice_count_once():
+    scores = score_relations([(ADA, HOTEL, "works_for")] * 3)
+    assert prf(scores, "rel") == prf_of(1, 0, 1)
+
+
+def test_gold_pair_nobody_predicted_is_missed():
+    scores = score_relations([(ADA, HOTEL, "works_for")])
+    assert scores["rel_per_type"]["based_in"] == {"p": 0, "r": 0, "f": 0}
+    assert scores["rel_r"] == close(0.5)
+
+
+def test_empty_prediction_scores_zero():
+    scores = score_relations([])
+    for name in ("ents", "rel", "rel_strict"):
+        assert prf(scores, name) == (0, 0, 0)
+        assert scores[f"{name}_macro_f"] == 0
+
+
+def test_empty_gold_makes_every_prediction_wrong():
+    example = make_example(([], []), ([ADA, HOTEL], [(ADA, HOTEL, "works_for")]))
+    scores = score_joint([example])
+    assert prf(scores, "rel") == (0, 0, 0)
+    assert set(scores["rel_per_type"]) == {"works_for"}
+
+
+def test_nothing_annotated_and_nothing_found_scores_zero_without_labels():
+    scores = score_joint([make_example(([], []), ([], []))])
+    assert prf(scores, "rel") == (0, 0, 0)
+    assert (scores["rel_macro_f"], scores["rel_per_type"]) == (0, {})
+
+
+def test_relation_to_itself_is_scored():
+    gold = ([ADA], [(ADA, ADA, "same")])
+    scores = score_joint([make_example(gold, gold)])
+    assert prf(scores, "rel_strict") == close((1, 1, 1))
+
+
+def test_argument_without_a_label_takes_that_of_the_entity_in_its_place():
+    example = make_example(GOLD, ([ADA, HOTEL],))
+    doc = example.predicted
+    doc._.relations = [(doc[0:2], doc[4:6], "works_for")]
+    assert prf(score_joint([example]), "rel_strict") == prf_of(1, 0, 1)
+
+
+# symmetric labels
+
+SPOUSES = [(ADA, OSLO, "spouse"), (OSLO, ADA, "spouse")]
+
+
+@pytest.mark.parametrize("gold", [SPOUSES[:1], SPOUSES[1:], SPOUSES])
+@pytest.mark.parametrize("predicted", [SPOUSES[:1], SPOUSES[1:], SPOUSES])
+def test_symmetric_relation_counts_once_in_any_order(gold, predicted):
+    other = (ADA, HOTEL, "works_for")
+    example = make_example(([], [*gold, other]), ([], predicted))
+    scores = score_joint([example], symmetric=["spouse"])
+    assert prf(scores, "rel") == prf_of(1, 0, 1)
+    assert prf(scores, "rel_strict") == prf_of(1, 0, 1)
+
+
+def test_label_that_is_not_symmetric_keeps_its_order():
+    example = make_example(([], SPOUSES[:1]), ([], SPOUSES))
+    scores = score_joint([example], symmetric=["works_for"])
+    assert prf(scores, "rel") == prf_of(1, 1, 0)
+
+
+def test_symmetric_relation_with_a_wrong_entity_label_is_not_strictly_right():
+    mistyped = [((7, 8, "PER"), ADA, "spouse")]
+    example = make_example(([], SPOUSES[:1]), ([], mistyped))
+    scores = score_joint([example], symmetric=["spouse"])
+    assert prf(scores, "rel") == prf_of(1, 0, 0)
+    assert prf(scores, "rel_strict") == prf_of(0, 1, 1)
+
+
+# summaries
+
+
+@pytest.fixture
+def mixed():
+    """works_for: 2 right, 1 wrong, 0 missed; based_in: 1 missed; near: 1 wrong."""
+    one = make_example(
+        GOLD, ([], [(ADA, HOTEL, "works_for"), (ADA, OSLO, "works_for")])
+    )
+    two = make_example(
+        ([], [(ADA, LIMA, "works_for")]),
+        ([], [(ADA, LIMA, "works_for"), (LIMA, OSLO, "near")]),
+    )
+    return score_joint([one, two])
+
+
+def test_micro_counts_all_relations_alike(mixed):
+    assert prf(mixed, "rel") == prf_of(2, 2, 1)
+
+
+def test_every_label_has_its_own_scores(mixed):
+    assert mixed["rel_per_type"] == {
+        "works_for": {"p": close(2 / 3), "r": close(1), "f": close(0.8)},
+        "based_in": {"p": 0, "r": 0, "f": 0},
+        "near": {"p": 0, "r": 0, "f": 0},
+    }
+
+
+def test_macro_is_the_mean_over_labels_of_gold_or_prediction(mixed):
+    assert mixed["rel_macro_p"] == close(2 / 9)
+    assert mixed["rel_macro_r"] == close(1 / 3)
+    # the mean of the labels' F1, not the F1 of the means
+    assert mixed["rel_macro_f"] == close(0.8 / 3)
+
+
+def test_labels_are_sorted(mixed):
+    assert list(mixed["rel_per_type"]) == ["based_in", "near", "works_for"]
+
+
+def test_registered_scorer_is_this_one():
+    assert make_joint_scorer_v1() is score_joint
+
+
+# references without annotation
+
+KEYS = (*MEASURES, "macro_p", "macro_r", "macro_f", "per_type")
+
+
+def unannotated(example, *, ents=False):
+    reference = Doc(example.reference.vocab, words=WORDS)
+    if ents:
+        reference.set_ents([reference.char_span(0, 9, label="PER")])
+    return Example(example.predicted, reference)
+
+
+def test_reference_without_relation_data_is_left_out():
+    known = make_example(GOLD, GOLD)
+    unknown = unannotated(make_example(([],), GOLD), ents=True)
+    scores = score_joint([known, unknown])
+    assert prf(scores, "rel") == close((1, 1, 1))
+    assert prf(scores, "ents") == prf_of(4, 2, 0)
+
+
+def test_without_any_relation_data_relations_have_no_score():
+    scores = score_joint([unannotated(make_example(([],), GOLD), ents=True)])
+    for name in ("rel", "rel_strict"):
+        assert {scores[f"{name}_{key}"] for key in KEYS} == {None}
+    assert prf(scores, "ents") == prf_of(1, 2, 0)
+
+
+def test_without_any_annotation_nothing_has_a_score():
+    scores = score_joint([unannotated(make_example(([],), GOLD))])
+    assert set(scores.values()) == {None}
+
+
+def test_without_examples_nothing_has_a_score():
+    scores = score_joint([])
+    names = ("ents", "rel", "rel_strict")
+    assert scores == {f"{name}_{key}": None for name in names for key in KEYS}
+
+
+# other tokens, other white space
+
+
+def test_other_tokens_of_the_same_text_do_not_matter():
+    vocab = Vocab()
+    gold = Doc(vocab, words=["Ada", "-", "Mia", "sing"], spaces=[0, 0, 1, 0])
+    annotate(gold, [(0, 3, "DUO")], [((0, 1, "PER"), (2, 3, "PER"), "spouse")])
+    predicted = Doc(vocab, words=["Ada-", "Mia", "sing"], spaces=[0, 1, 0])
+    write_annotations(
+        predicted,
+        [StoredEntity(0, 7, "DUO", 1.0)],
+        [StoredRelation(0, 3, "PER", 4, 7, "PER", "spouse", 1.0)],
+    )
+    scores = score_joint([Example(predicted, gold)])
+    assert prf(scores, "ents") == close((1, 1, 1))
+    assert prf(scores, "rel_strict") == close((1, 1, 1))
+
+
+@pytest.fixture(params=[" ", "\n", "\t"], ids=["blank", "newline", "tab"])
+def blank(request):
+    """An additional token of white space."""
+    return request.param
+
+
+def test_white_space_before_an_entity_does_not_matter(blank):
+    vocab = Vocab()
+    ada, hotel, works = (1, 3, "PER"), (6, 8, "ORG"), "works_for"
+    words = [blank, *WORDS[:2], "cooks", blank, "for", *WORDS[4:]]
+    predicted = annotate(Doc(vocab, words=words), [ada, hotel], [(ada, hotel, works)])
+    gold = annotate(Doc(vocab, words=WORDS), [ADA, HOTEL], [(ADA, HOTEL, works)])
+    scores = score_joint([Example(predicted, gold)])
+    assert prf(scores, "ents") == close((1, 1, 1))
+    assert prf(scores, "rel_strict") == close((1, 1, 1))
+
+
+def test_white_space_inside_an_entity_does_not_matter(blank):
+    vocab = Vocab()
+    predicted = Doc(vocab, words=["Hotel", blank, "Lima", "sang"])
+    gold = Doc(vocab, words=["Hotel", "Lima", "sang"])
+    annotate(predicted, [(0, 3, "ORG")])
+    annotate(gold, [(0, 2, "ORG")])
+    assert prf(score_joint([Example(predicted, gold)]), "ents") == close((1, 1, 1))
+
+
+def test_span_that_cannot_be_aligned_is_a_wrong_one():
+    vocab = Vocab()
+    duo, ola = (0, 1, "PER"), (2, 3, "PER")
+    gold = Doc(vocab, words=["Ada-Mia", "love", "Ola"])
+    annotate(gold, [duo, ola], [(duo, ola, "loves")])
+    ada, mia, ola = (1, 2, "PER"), (2, 3, "PER"), (4, 5, "PER")
+    words = [" ", "Ada", "-Mia", "love", "Ola"]
+    predicted = Doc(vocab, words=words, spaces=[0, 0, 1, 1, 0])
+    annotate(predicted, [], [(ada, ola, "loves"), (mia, ola, "loves"), (ola, ola, "x")])
+    scores = score_joint([Example(predicted, gold)])
+    assert prf(scores, "ents") == prf_of(1, 2, 1)
+    assert scores["rel_per_type"]["loves"] == {"p": 0, "r": 0, "f": 0}
+
+
+def test_each_span_that_cannot_be_aligned_counts():
+    vocab = Vocab()
+    gold = annotate(Doc(vocab, words=["Ada-Mia", "Ola"]), [(1, 2, "PER")])
+    spaces = [0, 0, 1, 0]
+    predicted = Doc(vocab, words=[" ", "Ada", "-Mia", "Ola"], spaces=spaces)
+    annotate(predicted, [(1, 2, "PER"), (2, 3, "PER"), (3, 4, "PER")])
+    assert prf(score_joint([Example(predicted, gold)]), "ents") == prf_of(1, 2, 0)
+
+
+# an independent reference
+
+RANDOM_WORDS = ["a", "b", "c"]
+SPANS = st.sampled_from([(0, 1), (0, 2), (1, 2), (1, 3), (2, 3)])
+ENTITIES = st.builds(lambda s, label: (*s, label), SPANS, st.sampled_from(["X", "Y"]))
+RELATIONS = st.tuples(ENTITIES, ENTITIES, st.sampled_from(["r", "s", "t"]))
+ANNOTATIONS = st.tuples(st.lists(ENTITIES, max_size=5), st.lists(RELATIONS, max_size=5))
+PAIRS = st.lists(st.tuples(ANNOTATIONS, ANNOTATIONS), min_size=1, max_size=4)
+
+
+def rows_of(annotation, name):
+    """The set of rows to compare, each with its label last."""
+    entities, relations = annotation
+    if name == "ents":
+        return {*entities, *(e for r in relations for e in r[:2])}
+    if name == "rel_strict":
+        return set(relations)
+    return {(head[:2], tail[:2], label) for head, tail, label in relations}
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(PAIRS)
+@pytest.mark.parametrize("name", ["ents", "rel", "rel_strict"])
+def test_scores_equal_those_of_scikit_learn(name, pairs):
+    metrics = pytest.importorskip("sklearn.metrics")
+    wanted, found = [], []
+    for gold, predicted in pairs:
+        right, guessed = rows_of(gold, name), rows_of(predicted, name)
+        for row in right | guessed:
+            wanted.append(row[-1] if row in right else "-")
+            found.append(row[-1] if row in guessed else "-")
+    labels = sorted({*wanted, *found} - {"-"})
+    scores = score_joint([make_example(*pair, RANDOM_WORDS) for pair in pairs])
+    assert list(scores[f"{name}_per_type"]) == labels
+    if not labels:
+        return
+
+    def reference(average):
+        return metrics.precision_recall_fscore_support(
+            wanted, found, labels=labels, average=average, zero_division=0
+        )[:3]
+
+    assert prf(scores, name) == close(reference("micro"))
+    macro = tuple(scores[f"{name}_macro_{measure}"] for measure in MEASURES)
+    assert macro == close(reference("macro"))
+    for index, label in enumerate(labels):
+        own = tuple(scores[f"{name}_per_type"][label][m] for m in MEASURES)
+        assert own == close(tuple(values[index] for values in reference(None)))
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(PAIRS)
+def test_every_order_of_symmetric_relations_scores_the_same(pairs):
+    def turned(annotation):
+        entities, relations = annotation
+        return entities, [(tail, head, label) for head, tail, label in relations]
+
+    def score(pairs):
+        examples = [make_example(*pair, RANDOM_WORDS) for pair in pairs]
+        return score_joint(examples, symmetric=["r", "s", "t"])
+
+    assert score(pairs) == score([(turned(g), p) for g, p in pairs])

@@ -156,7 +156,7 @@ def write_inline(record: Record) -> str:
     RAISES (ValueError): J606 for what the markup cannot say: entities that cross
         each other, blanks in a label, a line break in the text.
     """
-    labels = [item.label for item in (*record.entities, *record.relations)]
+    labels = [e.label for e in record.entities] + [r.label for r in record.relations]
     if any(re.search(r"[\s|\[\]\\]", label) for label in labels):
         problem = "a label has a blank, a bracket, a bar or a backslash in it"
         raise ValueError(_wrong(Path(record.source), 0, problem))

@@ -90,6 +90,10 @@ class Errors(metaclass=_ErrorsWithCodes):
         "The encoder '{name}' could not be loaded: {error}. Give a folder with a "
         "saved transformer, or a model name your hub or cache holds."
     )
+    J309 = (
+        "The weights carry no description of their module: they were not written by "
+        "this component, or are damaged. Save the pipeline again with nlp.to_disk."
+    )
     J308 = "The saved weights do not fit the network: {error}"
     # training
     J401 = (

@@ -167,7 +167,11 @@ class LoadModule:
 
 
 def read_metadata(data: bytes) -> dict[str, Any]:
-    """RETURNS (dict[str, Any]): What ``save_module`` wrote into the header."""
+    """RETURNS (dict[str, Any]): What ``save_module`` wrote into the header.
+    RAISES (ValueError): J309 for a file of another origin."""
     size = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + size])
-    return json.loads(header["__metadata__"][_METADATA_KEY])
+    try:
+        header = json.loads(data[8 : 8 + size])
+        return json.loads(header["__metadata__"][_METADATA_KEY])
+    except (ValueError, KeyError) as error:
+        raise ValueError(Errors.J309) from error

@@ -1,0 +1,66 @@
+import pytest
+import safetensors.torch
+import torch
+
+from spacy_jre.architectures.torch_node import (
+    LoadModule,
+    NotBuilt,
+    read_metadata,
+    save_module,
+)
+
+CPU = torch.device("cpu")
+
+
+class Small(torch.nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.metadata = {"width": width}
+        self.linear = torch.nn.Linear(width, width, bias=False)
+        self.twin = torch.nn.Linear(width, width, bias=False)
+
+
+def build(metadata):
+    return Small(**metadata)
+
+
+def test_module_is_built_from_the_header_and_filled():
+    module = Small(3)
+    loaded = LoadModule(build)(NotBuilt(), save_module(module), CPU)
+    assert loaded.metadata == {"width": 3}
+    torch.testing.assert_close(loaded.state_dict(), module.state_dict())
+    assert not loaded.training
+
+
+def test_shared_and_transposed_tensors_are_saved():
+    module = Small(2)
+    module.twin.weight = module.linear.weight
+    module.linear.weight.data = torch.arange(4.0).reshape(2, 2).t()
+    loaded = LoadModule(build)(NotBuilt(), save_module(module), CPU)
+    assert loaded.linear.weight.tolist() == [[0, 2], [1, 3]]
+    assert loaded.twin.weight.tolist() == [[0, 2], [1, 3]]
+
+
+def test_module_that_is_not_built_saves_nothing_and_stays():
+    assert save_module(NotBuilt()) == b""
+    nothing = NotBuilt()
+    assert LoadModule(build)(nothing, b"", CPU) is nothing
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        safetensors.torch.save({"x": torch.zeros(1)}),
+        safetensors.torch.save({"x": torch.zeros(1)}, metadata={"format": "pt"}),
+        b"\x05\0\0\0\0\0\0\0{oops",
+    ],
+)
+def test_weights_of_another_origin_are_refused(data):
+    with pytest.raises(ValueError, match="J309"):
+        read_metadata(data)
+
+
+def test_weights_that_do_not_fit_are_refused():
+    data = save_module(Small(3))
+    with pytest.raises(ValueError, match="J308"):
+        LoadModule(lambda metadata: Small(2))(NotBuilt(), data, CPU)

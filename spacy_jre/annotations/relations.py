@@ -4,12 +4,13 @@ Stored, under the one string key ``jre:<attr>`` of ``doc.user_data``, are plain
 values only, because everything else fails in ``to_bytes``, ``DocBin``,
 ``Doc.copy`` or ``nlp.pipe(n_process=2)``::
 
-    {"entities":  [[start, end, label, score], ...],
+    {"entities":  [[start, end, label, score], ...] or None,
      "relations": [[head start, head end, head label,
                     tail start, tail end, tail label, label, score], ...]}
 
-Offsets are characters, end exclusive: the only address that the retokenizer
-leaves valid. Spans are made when they are asked for.
+Entities are None where only relations were set: those of ``doc.spans["jre"]`` or
+``doc.ents`` count then. Offsets are characters, end exclusive: the only address that
+the retokenizer leaves valid. Spans are made when they are asked for.
 """
 
 import math
@@ -169,10 +170,30 @@ def stored_relations(doc: Doc, attr: str = DEFAULT_ATTR) -> list[StoredRelation]
     return [StoredRelation(*row) for row in data["relations"]] if data else []
 
 
-def stored_entities(doc: Doc, attr: str = DEFAULT_ATTR) -> list[StoredEntity]:
-    """The entities as stored beside the relations, nested ones too."""
+def stored_entities(doc: Doc, attr: str = DEFAULT_ATTR) -> list[StoredEntity] | None:
+    """The entities as stored beside the relations; None where none were."""
     data = doc.user_data.get(storage_key(attr))
-    return [StoredEntity(*row) for row in data["entities"]] if data else []
+    if data is None or data["entities"] is None:
+        return None
+    return [StoredEntity(*row) for row in data["entities"]]
+
+
+def annotated_entities(doc: Doc, attr: str = DEFAULT_ATTR) -> list[StoredEntity]:
+    """The entities of a Doc, however they were set: those stored, else those of
+    ``doc.spans["jre"]``, else ``doc.ents``."""
+    stored = stored_entities(doc, attr)
+    if stored is not None:
+        return stored
+    spans: Iterable[Span] = doc.ents
+    scores: Iterable[float] = [1.0] * len(doc.ents)
+    if SPANS_KEY in doc.spans:
+        group = doc.spans[SPANS_KEY]
+        spans = group
+        scores = group.attrs.get("scores", [1.0] * len(group))
+    return [
+        StoredEntity(span.start_char, span.end_char, span.label_, float(score))
+        for span, score in zip(spans, scores, strict=True)
+    ]
 
 
 def get_relations(doc: Doc, attr: str = DEFAULT_ATTR) -> tuple[Relation, ...]:
@@ -210,18 +231,18 @@ def write_annotations(
 
 def _store(
     doc: Doc,
-    entities: Iterable[StoredEntity],
+    entities: Iterable[StoredEntity] | None,
     relations: Iterable[StoredRelation],
     attr: str,
 ) -> None:
     doc.user_data[storage_key(attr)] = {
-        "entities": [list(entity) for entity in entities],
+        "entities": None if entities is None else [list(e) for e in entities],
         "relations": [list(relation) for relation in relations],
     }
 
 
 def entity_group(doc: Doc, attr: str = DEFAULT_ATTR) -> SpanGroup:
-    """Rebuild ``doc.spans["jre"]`` from the stored entities, with their scores.
+    """Rebuild ``doc.spans["jre"]`` from the entities, with their scores.
 
     spaCy does not re-index span groups when tokens are merged or split, so call
     this after ``merge_entities`` or a retokenizer.
@@ -229,7 +250,7 @@ def entity_group(doc: Doc, attr: str = DEFAULT_ATTR) -> SpanGroup:
     RETURNS (SpanGroup): The group, also set on the Doc; ``attrs["scores"]`` holds
         one float per span.
     """
-    entities = stored_entities(doc, attr)
+    entities = annotated_entities(doc, attr)
     group = SpanGroup(
         doc,
         name=SPANS_KEY,

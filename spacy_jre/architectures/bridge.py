@@ -23,10 +23,11 @@ from ..types import (
 from .torch_node import NotBuilt, device_of, is_built, set_module, torch_node
 from .units import read_units
 
-# wide enough for every span of a sentence; a component sets its own
+# until a component sets its own
 DEFAULT_MAX_SPAN_WIDTH = 10
-# entities of a window that are paired, per token of it: see layers/pairs.py
-ENTITIES_PER_TOKEN = 1
+# entities of a window that are paired: one per token of it and no more than these
+# (see layers/pairs.py; an untrained network calls most spans of a long Doc entities)
+MAX_PAIRED_ENTITIES = 100
 # tokens the network reads at once in prediction; bounds its memory
 TOKENS_PER_PASS = 4096
 
@@ -228,7 +229,7 @@ def _convert_inputs(
         spans=index(candidates.spans),
         pairs=None if candidates.pairs is None else index(candidates.pairs),
         width_counts=candidates.width_counts,
-        pair_limits=index(windows.counts * ENTITIES_PER_TOKEN),
+        pair_limits=index(np.minimum(windows.counts, MAX_PAIRED_ENTITIES)),
     )
     units = xp2torch(encoded.units, requires_grad=is_train, device=device)
     sentence = xp2torch(encoded.sentence, requires_grad=is_train, device=device)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from spacy.tokens import Doc, Span
 from spacy_transformers.data_classes import TransformerData
 from spacy_transformers.layers import TransformerListener
+from spacy_transformers.pipeline_component import install_extensions
 from thinc.api import Model
 
 from .windows import sentence_ranges
@@ -21,6 +22,8 @@ def build_shared_transformer_v1(
 
     upstream (str): Name of the upstream component, or "*" for any.
     """
+    # a listener reads doc._.trf_data, which only a `transformer` registers otherwise
+    install_extensions()
     return TransformerListener(upstream_name=upstream)
 
 

@@ -6,8 +6,17 @@ from typing import Any, cast
 
 import safetensors.torch
 import torch
-from thinc.api import ArgsKwargs, Model, PyTorchGradScaler, PyTorchWrapper_v3
+from thinc.api import (
+    ArgsKwargs,
+    Model,
+    Optimizer,
+    PyTorchGradScaler,
+    PyTorchWrapper_v3,
+    torch2xp,
+    xp2torch,
+)
 from thinc.shims import PyTorchShim
+from thinc.types import FloatsXd
 from thinc.util import convert_recursive, get_torch_default_device
 from torch import nn
 
@@ -32,8 +41,8 @@ class TorchShim(PyTorchShim):
     """
 
     def predict(self, inputs: ArgsKwargs) -> Any:
-        if self._model.training:
-            self._model.eval()
+        # each thread for itself: another one may be halfway through the modules
+        self._model.eval()
         with torch.inference_mode(), self._autocast():
             return self._model(*inputs.args, **inputs.kwargs)
 
@@ -45,19 +54,10 @@ class TorchShim(PyTorchShim):
             outputs = self._model(*inputs.args, **inputs.kwargs)
 
         def backprop(grads: ArgsKwargs) -> ArgsKwargs:
-            grads.kwargs["grad_tensors"] = self._grad_scaler.scale(
-                grads.kwargs["grad_tensors"], inplace=True
-            )
-            torch.autograd.backward(*grads.args, **grads.kwargs)
-            given = [t for t in inputs.args if isinstance(t, torch.Tensor)]
-            gradients = [
-                t.grad
-                for t in [*self._model.parameters(), *given]
-                if t.grad is not None
-            ]
-            if self._grad_scaler.unscale(gradients):
-                for gradient in gradients:
-                    gradient.zero_()
+            if self._scales:
+                self._backward_scaled(inputs, grads)
+            else:
+                torch.autograd.backward(*grads.args, **grads.kwargs)
             return convert_recursive(
                 lambda value: isinstance(value, torch.Tensor),
                 lambda value: value.grad,
@@ -65,6 +65,55 @@ class TorchShim(PyTorchShim):
             )
 
         return outputs, backprop
+
+    @property
+    def _scales(self) -> bool:
+        """Only float16 needs scaled gradients, and only CUDA runs it."""
+        return self._mixed_precision and self.device.type == "cuda"
+
+    def _backward_scaled(self, inputs: ArgsKwargs, grads: ArgsKwargs) -> None:
+        """Backward with scaled gradients, unscaled before they join earlier ones.
+
+        An update may come in several backward passes (sub-batches, accumulated
+        gradients): what they left must not be unscaled again.
+        """
+        parameters = list(self._model.parameters())
+        earlier = [parameter.grad for parameter in parameters]
+        for parameter in parameters:
+            parameter.grad = None
+        grads.kwargs["grad_tensors"] = self._grad_scaler.scale(
+            grads.kwargs["grad_tensors"], inplace=True
+        )
+        torch.autograd.backward(*grads.args, **grads.kwargs)
+        given = [t for t in inputs.args if isinstance(t, torch.Tensor)]
+        gradients = [t.grad for t in [*parameters, *given] if t.grad is not None]
+        if self._grad_scaler.unscale(gradients):
+            for gradient in gradients:
+                gradient.zero_()
+        for parameter, gradient in zip(parameters, earlier, strict=True):
+            if gradient is not None:
+                new = parameter.grad
+                parameter.grad = gradient if new is None else gradient + new
+
+    def finish_update(self, optimizer: Optimizer) -> None:
+        """Update every parameter that got a gradient, and let the gradient go.
+
+        thinc's own fills the gradients with zeros instead, which costs a pass over
+        memory that the next backward need not have.
+        """
+        for name, parameter in self._model.named_parameters():
+            if parameter.grad is None:
+                continue
+            if not self._grad_scaler.found_inf:
+                updated, _ = optimizer(
+                    (self.id, name),
+                    cast(FloatsXd, torch2xp(parameter.data)),
+                    cast(FloatsXd, torch2xp(parameter.grad)),
+                )
+                # ours changes the memory in place; another optimizer may not
+                parameter.data = xp2torch(updated, device=parameter.device)
+            parameter.grad = None
+        self._grad_scaler.update()
 
     def _autocast(self) -> torch.autocast:
         kind = self.device.type

@@ -45,12 +45,16 @@ class HFEncoder(nn.Module):
         self.encoder = transformer
         self.tokenizer = tokenizer
         cls_id = tokenizer.cls_token_id
-        # any id will do as content: only what stands around it matters
-        marker = tokenizer.unk_token_id
-        template = tokenizer.build_inputs_with_special_tokens([marker])
-        position = template.index(marker)
-        self.prefix = template[:position]
-        self.suffix = template[position + 1 :]
+        # what the tokenizer puts around a text: asked for by an example, since
+        # generic fast tokenizers keep it in their post-processor alone
+        plain = tokenizer(["a"], is_split_into_words=True, add_special_tokens=False)
+        whole = tokenizer(["a"], is_split_into_words=True)["input_ids"]
+        size = len(plain["input_ids"])
+        position = next(
+            i for i in range(len(whole)) if whole[i : i + size] == plain["input_ids"]
+        )
+        self.prefix = whole[:position]
+        self.suffix = whole[position + size :]
         self.cls_position: int | None = None
         if cls_id is not None and cls_id in self.prefix:
             self.cls_position = self.prefix.index(cls_id)
@@ -66,25 +70,33 @@ class HFEncoder(nn.Module):
         """
         # byte-level tokenizers need to know that words follow a blank
         settings = {"add_prefix_space": True, **tokenizer_config, "use_fast": True}
+        source = resolve_name(name)
         try:
-            source = resolve_name(name)
             tokenizer = AutoTokenizer.from_pretrained(source, **settings)
             transformer = AutoModel.from_pretrained(source, **transformer_config)
-        except (OSError, ValueError, ImportError, AttributeError) as error:
+        except (OSError, ValueError) as error:
             raise ValueError(Errors.J307.format(name=name, error=error)) from error
         if not tokenizer.is_fast:
             raise ValueError(Errors.J302.format(name=name))
         return cls(transformer, tokenizer)
 
     @classmethod
-    def from_metadata(cls, metadata: dict[str, Any]) -> "HFEncoder":
-        """Rebuild from what ``metadata`` wrote; the weights are loaded after."""
+    def from_metadata(
+        cls, transformer_config: dict[str, Any], metadata: dict[str, Any]
+    ) -> "HFEncoder":
+        """Rebuild from what ``metadata`` wrote; the weights are loaded after.
+
+        transformer_config (dict): The settings of the architecture. Most are in the
+            saved configuration; those that shape the module are needed again.
+        """
+        shaping = ("add_pooling_layer", "attn_implementation", "trust_remote_code")
+        again = {k: v for k, v in transformer_config.items() if k in shaping}
         with tempfile.TemporaryDirectory() as folder:
             for file, content in metadata["files"].items():
                 (Path(folder) / file).write_bytes(base64.b64decode(content))
             tokenizer = AutoTokenizer.from_pretrained(folder)
             config = AutoConfig.from_pretrained(folder)
-        return cls(AutoModel.from_config(config), tokenizer)
+        return cls(AutoModel.from_config(config, **again), tokenizer)
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -135,10 +147,15 @@ def resolve_name(name: str) -> str:
         ``get_model_path()``. Such a name says the same on every machine, where a
         folder would be written into the config of a published pipeline.
     RETURNS (str): A folder or a hub name.
+    RAISES (ValueError): J310 if the package is not there.
     """
     if not name.startswith("package:"):
         return name
-    return str(import_module(name.removeprefix("package:")).get_model_path())
+    module = name.removeprefix("package:")
+    try:
+        return str(import_module(module).get_model_path())
+    except (ImportError, AttributeError) as error:
+        raise ValueError(Errors.J310.format(name=name, module=module)) from error
 
 
 def build_transformer_encoder_v1(
@@ -165,7 +182,7 @@ def build_transformer_encoder_v1(
         NotBuilt(),
         convert_inputs=_convert_inputs,
         convert_outputs=_convert_outputs,
-        build=HFEncoder.from_metadata,
+        build=partial(HFEncoder.from_metadata, transformer_config),
         mixed_precision=mixed_precision,
     )
     return Model(

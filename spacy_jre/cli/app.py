@@ -42,6 +42,9 @@ def train_cli(
     dataset: Annotated[
         str, typer.Option(help="Name of the data, written into meta.json")
     ] = "",
+    lang: Annotated[
+        str, typer.Option(help="Language of the pipeline; empty: the config's")
+    ] = "",
     symmetric: Annotated[
         str, typer.Option(help="Relation labels without a direction, by commas")
     ] = "",
@@ -66,6 +69,7 @@ def train_cli(
             gpu_id=gpu_id,
             threads=threads,
             dataset=dataset,
+            lang=lang,
             symmetric=[label for label in symmetric.split(",") if label],
         )
 

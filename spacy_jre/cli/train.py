@@ -12,6 +12,7 @@ from spacy.cli.train import train
 from spacy.util import load_config
 
 from ..corpora.reader import find_docbins, load_docbin
+from ..errors import Errors
 
 ENCODER = "components.jre.model.tok2vec.name"
 
@@ -23,14 +24,16 @@ def schedule_overrides(
 
     n_sentences (int): Docs of the training data.
     warmup (float): Share of all steps in which the rate rises.
-    RETURNS (dict[str, Any]): Config overrides: steps of the schedule, one evaluation
-        per epoch, and no other end of training than the epochs.
+    RETURNS (dict[str, Any]): Config overrides: steps of the schedule, an evaluation
+        after each epoch, and no other end of training. spaCy counts steps from 0 and
+        evaluates after the update, so the last evaluation comes with one step more
+        than the epochs have, at a rate of 0.
     """
     per_epoch = math.ceil(n_sentences / batch_size)
     total = per_epoch * epochs
     return {
-        "training.max_epochs": epochs,
-        "training.max_steps": 0,
+        "training.max_epochs": 0,
+        "training.max_steps": total,
         "training.patience": 0,
         "training.eval_frequency": per_epoch,
         "training.batcher.size": batch_size,
@@ -53,10 +56,13 @@ def run_training(
     threads: int = 0,
     dataset: str = "",
     symmetric: Sequence[str] = (),
+    lang: str = "",
 ) -> None:
     """See ``spacy jre train --help``. ``[recipe]`` of the config has the defaults."""
     import_code(None)
     raw = load_config(config, interpolate=False)
+    if "recipe" not in raw:
+        raise ValueError(Errors.J706.format(path=config))
     recipe = raw["recipe"]
     count = sum(len(load_docbin(path)) for path in find_docbins(Path(train_path)))
     overrides: dict[str, Any] = {
@@ -72,6 +78,8 @@ def run_training(
     }
     if encoder:
         overrides[ENCODER] = encoder
+    if lang:
+        overrides["nlp.lang"] = lang
     if symmetric:
         overrides["components.jre.symmetric"] = list(symmetric)
     if threads:

@@ -35,7 +35,7 @@ td.score {{ font-variant-numeric: tabular-nums; color: #666; }}
 
 
 def render_relations(doc: Doc, *, attr: str = DEFAULT_ATTR) -> str:
-    """RETURNS (str): An SVG per sentence that has an arc, side by side with nothing.
+    """RETURNS (str): An SVG per sentence that has an arc; empty without any.
 
     The distance between words grows with the longest entity, so that none overlaps.
     """

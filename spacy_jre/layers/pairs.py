@@ -32,8 +32,9 @@ def propose_pairs(
     limits (Tensor): Entities to pair per window. Shape: (W,).
     RETURNS (ProposedPairs): The pairs.
     """
-    scores, labels = entity_logits.softmax(-1).max(-1)
-    entities = labels.nonzero().squeeze(1)
+    # argmax of the logits, as in decoding: probabilities may round to a tie
+    entities = entity_logits.argmax(-1).nonzero().squeeze(1)
+    scores = entity_logits.softmax(-1).amax(-1)
     windows = span_windows[entities]
     n_windows = limits.shape[0]
     # by window, best first: two stable sorts

@@ -34,8 +34,9 @@ def decode(
     RETURNS (list[Prediction]): One per Doc.
     """
     windows = scores.windows
-    probabilities = _softmax(_host(scores.entity_logits))
-    columns = probabilities.argmax(1)
+    logits = _host(scores.entity_logits)
+    probabilities = _softmax(logits)
+    columns = logits.argmax(1)
     chosen = np.flatnonzero(columns)
     spans = scores.spans[chosen]
     token_window = np.repeat(np.arange(len(windows.doc)), windows.counts)
@@ -67,7 +68,9 @@ def decode(
         [label_thresholds.get(label, threshold) for label in relation_labels],
         dtype=related.dtype,
     )
-    rows, labels = np.nonzero(related >= limits)
+    # (a tie may be an entity to the network and none here: no pair without entities)
+    known = (place[scores.pairs] >= 0).all(axis=1)
+    rows, labels = np.nonzero((related >= limits) & known[:, None])
     doc_of_span = np.zeros(len(scores.spans), dtype=np.int64)
     doc_of_span[chosen] = docs
     pairs = scores.pairs[rows]

@@ -23,7 +23,11 @@ from ..annotations import (
     register_extension,
     write_annotations,
 )
-from ..architectures.bridge import build_network, has_network
+from ..architectures.bridge import (
+    MAX_PAIRED_ENTITIES,
+    build_network,
+    has_network,
+)
 from ..architectures.units import count_missing_upstream, waits_for_upstream
 from ..errors import Errors, Warnings
 from ..training.losses import pair_loss, span_loss
@@ -207,7 +211,7 @@ class JointRelationExtractor(TrainablePipe):
         register_extension(attr)
         self._seed = seed
         self._rng = np.random.default_rng(seed)
-        self._warned_of_losses = False
+        self._warned_of: set[str] = set()
         self._told_of_crowds = False
 
     def _check(self, name: str, value: Any, good: bool, expected: str) -> None:
@@ -316,7 +320,7 @@ class JointRelationExtractor(TrainablePipe):
         sample = [eg.x for eg in islice(get_examples(), 10)]
         width = self._initialize_encoder(sample)
         self._rng = np.random.default_rng(self._seed)
-        self._warned_of_losses = False
+        self._warned_of = set()
         build_network(
             self.model,
             width,
@@ -433,15 +437,27 @@ class JointRelationExtractor(TrainablePipe):
         self, gold: GoldBatch, scores: JointScores
     ) -> tuple[float, ScoreGradient]:
         xp = self.model.ops.xp
-        spans, pairs = scores.spans, scores.pairs
-        entity_loss, d_entity = span_loss(
-            xp, scores.entity_logits, entity_targets(gold, spans)
-        )
-        relation_loss, d_relation = pair_loss(
+        windows = scores.windows
+        token_window = np.repeat(np.arange(len(windows.doc)), windows.counts)
+        span_window = token_window[scores.spans[:, 0]]
+        # what nobody annotated is no negative
+        rows = np.flatnonzero(gold.knows_entities[span_window])
+        entity_loss, gradient = span_loss(
             xp,
-            scores.relation_logits,
-            relation_targets(gold, spans, pairs, len(self.relation_labels)),
+            scores.entity_logits[xp.asarray(rows)],
+            entity_targets(gold, scores.spans[rows]),
         )
+        d_entity = xp.zeros_like(scores.entity_logits)
+        d_entity[xp.asarray(rows)] = gradient
+        rows = np.flatnonzero(gold.knows_relations[span_window[scores.pairs[:, 0]]])
+        targets = relation_targets(
+            gold, scores.spans, scores.pairs[rows], len(self.relation_labels)
+        )
+        relation_loss, gradient = pair_loss(
+            xp, scores.relation_logits[xp.asarray(rows)], targets
+        )
+        d_relation = xp.zeros_like(scores.relation_logits)
+        d_relation[xp.asarray(rows)] = gradient
         return entity_loss + relation_loss, ScoreGradient(d_entity, d_relation)
 
     def finish_update(self, sgd: Optimizer) -> None:
@@ -470,19 +486,19 @@ class JointRelationExtractor(TrainablePipe):
         return gold
 
     def _tell_losses(self, lost: Losses) -> None:
-        """Warn once per training run, with the counts of the first batch concerned."""
-        if self._warned_of_losses or lost == Losses():
-            return
-        self._warned_of_losses = True
-        if lost.entities or lost.relations:
-            message = Warnings.J904.format(
-                entities=lost.entities, relations=lost.relations
-            )
-            warnings.warn(message, stacklevel=3)
-        if lost.unannotated:
-            warnings.warn(Warnings.J903.format(count=lost.unannotated), stacklevel=3)
-        if lost.two_labels:
-            warnings.warn(Warnings.J906.format(count=lost.two_labels), stacklevel=3)
+        """Warn of each kind once, with the counts of the first batch concerned."""
+        kinds = {
+            Warnings.J904: lost.entities + lost.relations,
+            Warnings.J903: lost.unannotated,
+            Warnings.J906: lost.two_labels,
+        }
+        for message, count in kinds.items():
+            if count and message not in self._warned_of:
+                self._warned_of.add(message)
+                text = message.format(
+                    count=count, entities=lost.entities, relations=lost.relations
+                )
+                warnings.warn(text, stacklevel=3)
 
     # prediction -----------------------------------------------------------------------
 
@@ -504,7 +520,9 @@ class JointRelationExtractor(TrainablePipe):
         if scores.crowded and not self._told_of_crowds:
             # usual before the first few updates, and nothing to act on later
             self._told_of_crowds = True
-            logger.warning(Warnings.J905.format(count=scores.crowded))
+            logger.warning(
+                Warnings.J905.format(count=scores.crowded, limit=MAX_PAIRED_ENTITIES)
+            )
         return decode(
             scores,
             len(docs),

@@ -9,6 +9,7 @@ from spacy.training import Example
 
 from ..annotations import read_gold
 from ..annotations.gold import count_nonblank
+from ..errors import Errors
 from ..types import Windows
 
 
@@ -79,7 +80,8 @@ def align_gold(
     labels (Labels): The component's labels.
     attr (str): Name of the relation extension.
     RETURNS (GoldBatch): Gold of the batch.
-    RAISES (UnknownLabel): For a label that is not in `labels`.
+    RAISES (UnknownLabel): For a label that is not in `labels`. (ValueError): J403
+        for an argument of a relation without a label.
     """
     token_window = np.repeat(np.arange(len(windows.doc)), windows.counts)
     knows_entities = np.zeros(len(windows.doc), dtype=bool)
@@ -98,6 +100,11 @@ def align_gold(
         lost.unannotated += not (gold.knows_entities or gold.knows_relations)
         found: dict[tuple[int, int, str], int] = {}
         for key in gold.entities:
+            if not key[2]:
+                text = example.reference.text[key[0] : key[1]]
+                raise ValueError(
+                    Errors.J403.format(text=text, start=key[0], end=key[1])
+                )
             column = labels.entities.get(key[2])
             if column is None:
                 raise UnknownLabel("entity", key[2])

@@ -1,8 +1,8 @@
 import pytest
 from spacy.tokens import Doc
 
-from spacy_jre import concat_docs, span_as_doc
-from spacy_jre.annotations import build_doc
+from spacy_jre import concat_docs, entity_group, span_as_doc
+from spacy_jre.annotations import build_doc, has_relations, read_gold
 
 from ..conftest import STORY, make_record
 
@@ -40,6 +40,49 @@ def test_docs_from_text_and_from_words_join(docs, nlp):
     joined = concat_docs([text, docs[0], text])
     assert triples(joined)[0] == triples(joined)[-1]
     assert joined._.relations[-1].tail.text == "Oslo"
+
+
+@pytest.fixture
+def by_hand(nlp):
+    """Annotated as in the README: entities in doc.ents, one of them in no relation."""
+    doc = nlp.make_doc("Ada left Oslo. Kim stayed.")
+    doc.ents = [
+        doc.char_span(0, 3, label="PER"),
+        doc.char_span(9, 13, label="LOC"),
+        doc.char_span(15, 18, label="PER"),
+    ]
+    for token in doc:
+        token.is_sent_start = token.i in (0, 4)
+    doc._.relations = [(doc.ents[0], doc.ents[1], "left")]
+    return doc
+
+
+def entities_of(doc):
+    return [doc.text[start:end] for start, end, _ in read_gold(doc).entities]
+
+
+def test_entities_of_doc_ents_survive_the_join(by_hand):
+    assert entities_of(concat_docs([by_hand, by_hand])) == ["Ada", "Oslo", "Kim"] * 2
+
+
+def test_entities_of_doc_ents_survive_the_cut(by_hand):
+    parts = [span_as_doc(sentence).doc for sentence in by_hand.sents]
+    assert [entities_of(part) for part in parts] == [["Ada", "Oslo"], ["Kim"]]
+
+
+def test_entity_group_holds_the_entities_of_doc_ents(by_hand):
+    assert [span.text for span in entity_group(by_hand)] == ["Ada", "Oslo", "Kim"]
+
+
+def test_group_of_a_doc_without_relation_data_survives(by_hand, nlp):
+    doc = nlp.make_doc("Ada left Oslo")
+    doc.spans["jre"] = [doc.char_span(9, 13, label="LOC")]
+    joined = concat_docs([doc, doc])
+    assert [span.text for span in joined.spans["jre"]] == ["Oslo", "Oslo"]
+    assert not has_relations(joined)
+    part = span_as_doc(doc[1:]).doc
+    assert [span.text for span in part.spans["jre"]] == ["Oslo"]
+    assert not has_relations(part)
 
 
 def test_joining_nothing_gives_none():

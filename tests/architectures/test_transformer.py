@@ -274,13 +274,50 @@ def test_name_may_be_an_installed_package(tmp_path, monkeypatch):
 
 def test_missing_package_says_what_to_give():
     model = make_encoder("package:no_such_module")
-    with pytest.raises(ValueError, match="J307"):
+    with pytest.raises(ValueError, match=r"J310.*no_such_module.*\[demo\]"):
         model.initialize()
+
+
+def test_generic_fast_tokenizer_keeps_its_special_tokens(tmp_path, docs):
+    """Its post-processor adds them; build_inputs_with_special_tokens does not."""
+    from transformers import PreTrainedTokenizerFast
+
+    folder = save_tiny_bert(tmp_path / "bert")
+    special = {"cls_token": "[CLS]", "sep_token": "[SEP]", "unk_token": "[UNK]"}
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_file=str(folder / "tokenizer.json"),
+        pad_token="[PAD]",
+        model_max_length=64,
+        **special,
+    )
+    for file in ("vocab.txt", "tokenizer_config.json", "special_tokens_map.json"):
+        (folder / file).unlink()
+    tokenizer.save_pretrained(folder)
+    assert len(tokenizer.build_inputs_with_special_tokens([7])) == 1
+    model = make_encoder(str(folder))
+    model.initialize()
+    module = get_module(model.layers[0])
+    assert (module.prefix, module.suffix) == (
+        [tokenizer.cls_token_id],
+        [tokenizer.sep_token_id],
+    )
+    assert module.cls_position == 0
+
+
+def test_settings_that_shape_the_module_hold_after_loading(tiny_bert, docs):
+    settings = {"transformer_config": {"add_pooling_layer": False}}
+    model = make_encoder(tiny_bert, **settings)
+    model.initialize()
+    assert not any("pooler" in n for n in get_module(model.layers[0]).state_dict())
+    twin = make_encoder(tiny_bert, **settings).from_bytes(model.to_bytes())
+    np.testing.assert_allclose(
+        twin.predict(docs).units, model.predict(docs).units, atol=1e-6
+    )
 
 
 def test_rebuilt_module_has_the_tokenizer_of_the_first(encoder):
     module = get_module(encoder.layers[0])
-    twin = HFEncoder.from_metadata(module.metadata)
+    twin = HFEncoder.from_metadata({}, module.metadata)
     text = "Ada Quint cooks for Hotel Lima"
     assert twin.tokenizer.tokenize(text) == module.tokenizer.tokenize(text)
     assert twin.max_pieces == module.max_pieces
@@ -322,7 +359,7 @@ def test_roberta_like_positions_and_blanks(tmp_path, nlp):
     sizes = encoded.token_units[:, 1] - encoded.token_units[:, 0]
     assert sizes.tolist() == [4] * 12
     assert (encoded.unit_counts <= 18).all()
-    twin = HFEncoder.from_metadata(module.metadata)
+    twin = HFEncoder.from_metadata({}, module.metadata)
     twin.load_state_dict(module.state_dict())
     assert (
         twin.tokenizer(["Ada"], is_split_into_words=True)["input_ids"]

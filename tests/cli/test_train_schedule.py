@@ -27,8 +27,8 @@ def test_steps_are_those_counted_by_hand(
     n_sentences, batch_size, epochs, warmup, per_epoch, total, rising
 ):
     assert schedule_overrides(n_sentences, batch_size, epochs, warmup) == {
-        "training.max_epochs": epochs,
-        "training.max_steps": 0,
+        "training.max_epochs": 0,
+        "training.max_steps": total,
         "training.patience": 0,
         "training.eval_frequency": per_epoch,
         "training.batcher.size": batch_size,
@@ -46,6 +46,13 @@ def train(tmp_path, data):
     arguments = ["--output", tmp_path / "out", "--encoder", "nowhere"]
     arguments += ["--train", data, "--dev", data]
     return run("train", CONFIG, *arguments)
+
+
+def test_config_without_a_recipe_says_what_to_add(tmp_path):
+    config = tmp_path / "own.cfg"
+    config.write_text(CONFIG.read_text().replace("[recipe]", "[other]"))
+    result = run("train", config, "--output", tmp_path, "--train", "x", "--dev", "x")
+    assert_plain_error(result, "J706", str(config))
 
 
 def test_missing_training_data_fails(tmp_path):

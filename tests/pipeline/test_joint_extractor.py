@@ -332,6 +332,42 @@ def test_doc_without_annotation_teaches_nothing_and_is_counted():
     assert losses["jre"] == 0.0
 
 
+def test_each_kind_of_loss_is_told_once():
+    nlp, _ = make_nlp()
+    bare = nlp.make_doc("Ada Quint cooks")
+    across = make_example(nlp, STORY[0])
+    across.predicted[3].is_sent_start = True
+    with pytest.warns(UserWarning, match="J903"):
+        nlp.update([Example(bare, nlp.make_doc(bare.text))])
+    with pytest.warns(UserWarning, match="J904"):
+        nlp.update([across])
+    nlp.update([across])  # warnings are errors here
+
+
+def test_loss_of_any_scores_leaves_out_what_nobody_annotated():
+    nlp, examples = make_nlp()
+    pipe = nlp.get_pipe("jre")
+    bare = Example(nlp.make_doc("Ada Quint"), nlp.make_doc("Ada Quint"))
+    wanted, _ = pipe.get_loss(examples, pipe.model.predict([e.x for e in examples]))
+    batch = [*examples, bare]
+    scores = pipe.model.predict([e.x for e in batch])
+    with pytest.warns(UserWarning, match="J903"):
+        loss, gradient = pipe.get_loss(batch, scores)
+    assert loss == pytest.approx(wanted, rel=1e-5)
+    first = sum(len(e.x) for e in examples)
+    unknown = scores.spans[:, 0] >= first
+    assert unknown.any()
+    assert not gradient.entity[unknown].any()
+    assert gradient.entity[~unknown].any()
+
+
+def test_untrained_network_stays_within_bounds_on_a_long_window():
+    nlp, _ = make_nlp()
+    doc = nlp(nlp.make_doc("Ada Quint cooks for Hotel Lima in Oslo . " * 40))
+    pairs = {(r["head"]["start"], r["tail"]["start"]) for r in doc._.relations}
+    assert len(pairs) <= 100 * 99
+
+
 def test_unknown_label_in_training_names_itself(examples):
     nlp, _ = make_nlp()
     example = make_example(nlp, {**STORY[0], "relations": [(0, 1, "hates")]})

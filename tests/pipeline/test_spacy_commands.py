@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 
 from spacy_jre import register_extension
 from spacy_jre.annotations import build_doc
+from spacy_jre.cli.train import run_training
 from spacy_jre.corpora.reader import Corpus
 
 from ..conftest import ROOT, STORY, make_record
@@ -131,6 +132,14 @@ def test_training_shows_the_scores_and_saves_a_pipeline(overrides, tmp_path, cap
     nlp = spacy.load(tmp_path / "model-last")
     assert nlp.meta["performance"]["rel_strict_f"] is not None
     assert "rel_per_type" in nlp.meta["performance"]
+
+
+def test_last_evaluation_sees_every_update(corpus, tmp_path, capsys):
+    # five sentences in twos: three steps an epoch, two epochs
+    run_training(CONFIG, tmp_path, corpus, corpus, epochs=2, batch_size=2, lang="en")
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    steps = [int(r[1]) for r in rows if len(r) == 7 and r[0].isdigit()]
+    assert steps == [0, 3, 6]
 
 
 def test_labels_file_gives_the_same_labels_in_the_same_order(overrides, tmp_path):

@@ -152,6 +152,14 @@ def test_relation_arguments_without_a_label_take_that_of_the_entity(nlp):
     assert len(gold.relations) == 1
 
 
+def test_argument_that_is_no_entity_and_has_no_label_is_named(nlp):
+    doc = nlp.make_doc("Ada left Oslo")
+    doc.ents = [doc.char_span(0, 3, label="PER")]
+    doc._.relations = [(doc.ents[0], doc[2:3], "lives_in")]
+    with pytest.raises(ValueError, match=r"J403.*'Oslo' \(9\.\.13\)"):
+        align([Example(nlp.make_doc(doc.text), doc)])
+
+
 def test_targets_of_any_spans_and_pairs(nlp):
     gold = align([make_example(nlp, STORY[3])])
     spans = np.asarray([[0, 2], [1, 2], [3, 5], [8, 9]])

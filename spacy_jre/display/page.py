@@ -34,16 +34,18 @@ td.score {{ font-variant-numeric: tabular-nums; color: #666; }}
 """
 
 
-def render_relations(doc: Doc, *, attr: str = DEFAULT_ATTR) -> str:
+def render_relations(doc: Doc, *, max_gap: int = 4, attr: str = DEFAULT_ATTR) -> str:
     """RETURNS (str): An SVG per sentence that has an arc; empty without any.
 
     The distance between words grows with the longest entity, so that none overlaps.
     """
-    figures = displacy_relations(doc, skip_empty=True, attr=attr)
+    figures = displacy_relations(doc, skip_empty=True, max_gap=max_gap, attr=attr)
     drawn = []
     for figure in figures:
         longest = max(len(word["text"]) for word in figure["words"])
-        options = {"compact": True, "distance": max(90, 10 * longest + 20)}
+        distance = max(90, 10 * longest + 20)
+        # words are centred: the first one needs half its width to its left
+        options = {"compact": True, "distance": distance, "offset_x": distance // 2}
         drawn.append(
             displacy.render(
                 figure,

@@ -41,6 +41,11 @@ class Windows:
     def n_tokens(self) -> int:
         return int(self.counts.sum())
 
+    @property
+    def token_window(self) -> np.ndarray:
+        """Window of each token of the batch. Shape: (T,)."""
+        return np.repeat(np.arange(len(self.doc)), self.counts)
+
 
 @dataclass(frozen=True)
 class Encoded:

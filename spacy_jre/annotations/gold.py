@@ -32,6 +32,11 @@ class Gold:
     knows_relations: bool
 
 
+def same_but_for_blanks(first: str, second: str) -> bool:
+    """Tell whether two texts are the same but for their white space."""
+    return "".join(first.split()) == "".join(second.split())
+
+
 def count_nonblank(text: str) -> list[int]:
     """How many characters before each place are no blanks.
 

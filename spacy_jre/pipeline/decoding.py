@@ -39,8 +39,7 @@ def decode(
     columns = logits.argmax(1)
     chosen = np.flatnonzero(columns)
     spans = scores.spans[chosen]
-    token_window = np.repeat(np.arange(len(windows.doc)), windows.counts)
-    window = token_window[spans[:, 0]] if len(spans) else np.zeros(0, dtype=np.int64)
+    window = windows.token_window[spans[:, 0]]
     # from tokens of the batch to tokens of the Doc
     offset = windows.start - windows.first_token
     local = spans + offset[window][:, None]

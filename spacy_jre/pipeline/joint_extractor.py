@@ -437,9 +437,7 @@ class JointRelationExtractor(TrainablePipe):
         self, gold: GoldBatch, scores: JointScores
     ) -> tuple[float, ScoreGradient]:
         xp = self.model.ops.xp
-        windows = scores.windows
-        token_window = np.repeat(np.arange(len(windows.doc)), windows.counts)
-        span_window = token_window[scores.spans[:, 0]]
+        span_window = scores.windows.token_window[scores.spans[:, 0]]
         # what nobody annotated is no negative
         rows = np.flatnonzero(gold.knows_entities[span_window])
         entity_loss, gradient = span_loss(

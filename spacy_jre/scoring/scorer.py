@@ -15,7 +15,7 @@ from spacy.scorer import PRFScore
 from spacy.training import Example
 
 from ..annotations import DEFAULT_ATTR, read_gold
-from ..annotations.gold import SpanKey, count_nonblank
+from ..annotations.gold import SpanKey, count_nonblank, same_but_for_blanks
 from ..annotations.relations import expanded_span
 
 
@@ -121,7 +121,7 @@ def _aligners(example: Example) -> tuple[Place, Place]:
     predicted, reference = example.predicted, example.reference
     if predicted.text == reference.text:
         return _as_it_is, _as_it_is
-    if "".join(predicted.text.split()) == "".join(reference.text.split()):
+    if same_but_for_blanks(predicted.text, reference.text):
         return (
             partial(_without_blanks, count_nonblank(predicted.text)),
             partial(_without_blanks, count_nonblank(reference.text)),

@@ -1,14 +1,15 @@
 """Align the gold annotation with the predicted tokens and their windows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from ..annotations import read_gold
-from ..annotations.gold import count_nonblank
+from ..annotations.gold import SpanKey, count_nonblank, same_but_for_blanks
 from ..errors import Errors
 from ..types import Windows
 
@@ -83,7 +84,7 @@ def align_gold(
     RAISES (UnknownLabel): For a label that is not in `labels`. (ValueError): J403
         for an argument of a relation without a label.
     """
-    token_window = np.repeat(np.arange(len(windows.doc)), windows.counts)
+    token_window = windows.token_window
     knows_entities = np.zeros(len(windows.doc), dtype=bool)
     knows_relations = np.zeros(len(windows.doc), dtype=bool)
     lost = Losses()
@@ -94,6 +95,7 @@ def align_gold(
     for number, example in enumerate(examples):
         doc = example.predicted
         gold = read_gold(example.reference, attr=attr, symmetric=labels.symmetric)
+        align = _aligner(example)
         here = windows.doc == number
         knows_entities[here] = gold.knows_entities
         knows_relations[here] = gold.knows_relations
@@ -108,7 +110,7 @@ def align_gold(
             column = labels.entities.get(key[2])
             if column is None:
                 raise UnknownLabel("entity", key[2])
-            tokens = _align(example, doc, key)
+            tokens = align(key)
             if tokens is None:
                 lost.entities += 1
                 continue
@@ -144,7 +146,7 @@ def align_gold(
     return GoldBatch(
         spans=spans,
         labels=np.asarray(span_labels, dtype=np.int64),
-        windows=token_window[spans[:, 0]] if len(spans) else np.zeros(0, dtype=np.int64),
+        windows=token_window[spans[:, 0]],
         relations=np.asarray(list(relations), dtype=np.int64).reshape(-1, 3),
         knows_entities=knows_entities,
         knows_relations=knows_relations,
@@ -152,34 +154,46 @@ def align_gold(
     )
 
 
-def _align(
-    example: Example, doc: Doc, key: tuple[int, int, str]
-) -> tuple[int, int] | None:
-    """Tokens of the predicted Doc for characters of the reference."""
-    start, end, label = key
-    reference = example.reference
-    if doc.text == reference.text:
-        span = doc.char_span(start, end)
-        return None if span is None else (span.start, span.end)
-    if "".join(doc.text.split()) == "".join(reference.text.split()):
-        counts = count_nonblank(reference.text)
-        return _tokens_of(doc, counts[start], counts[end])
-    source = reference.char_span(start, end, label=label)
+TokenRange = tuple[int, int]
+Align = Callable[[SpanKey], TokenRange | None]
+
+
+def _aligner(example: Example) -> Align:
+    """Find the predicted tokens of characters of the reference: once per Example what
+    does not depend on the span."""
+    predicted, reference = example.predicted, example.reference
+    if predicted.text == reference.text:
+        return partial(_by_characters, predicted)
+    if same_but_for_blanks(predicted.text, reference.text):
+        counts = count_nonblank(predicted.text)
+        tokens = [token for token in predicted if not token.is_space]
+        return partial(
+            _without_blanks,
+            count_nonblank(reference.text),
+            {counts[token.idx]: token.i for token in tokens},
+            {counts[token.idx + len(token)]: token.i + 1 for token in tokens},
+        )
+    return partial(_by_tokens, example)
+
+
+def _by_characters(doc: Doc, key: SpanKey) -> TokenRange | None:
+    span = doc.char_span(key[0], key[1])
+    return None if span is None else (span.start, span.end)
+
+
+def _without_blanks(
+    counts: list[int], starts: dict[int, int], ends: dict[int, int], key: SpanKey
+) -> TokenRange | None:
+    start, end = starts.get(counts[key[0]]), ends.get(counts[key[1]])
+    return None if start is None or end is None else (start, end)
+
+
+def _by_tokens(example: Example, key: SpanKey) -> TokenRange | None:
+    source = example.reference.char_span(key[0], key[1], label=key[2])
     if source is None:
         return None
     aligned: list[Span] = example.get_aligned_spans_y2x([source], allow_overlap=True)
     return (aligned[0].start, aligned[0].end) if aligned else None
-
-
-def _tokens_of(doc: Doc, start: int, end: int) -> tuple[int, int] | None:
-    """The tokens between two numbers of characters that are no blanks."""
-    counts = count_nonblank(doc.text)
-    tokens = [token for token in doc if not token.is_space]
-    starts = {counts[token.idx]: token.i for token in tokens}
-    ends = {counts[token.idx + len(token)]: token.i + 1 for token in tokens}
-    if start not in starts or end not in ends:
-        return None
-    return starts[start], ends[end]
 
 
 def entity_targets(gold: GoldBatch, spans: np.ndarray) -> np.ndarray:

@@ -105,9 +105,21 @@ def story_examples(nlp: Language) -> list[Example]:
     return [make_example(nlp, sentence) for sentence in STORY]
 
 
+def empty_examples(nlp: Language, texts: list[str]) -> list[Example]:
+    """Texts annotated as holding no entity and no relation."""
+    found = []
+    for text in texts:
+        reference = nlp.make_doc(text)
+        reference._.relations = []
+        reference.ents = []
+        found.append(Example(nlp.make_doc(text), reference))
+    return found
+
+
 __all__ = [
     "NETWORKS",
     "TOK2VEC",
+    "empty_examples",
     "learn",
     "logits",
     "make_nlp",

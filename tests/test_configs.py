@@ -31,10 +31,18 @@ def test_training_block_resolves(path):
 @pytest.mark.parametrize("path", CONFIGS, ids=IDS)
 def test_config_has_a_recipe_for_the_schedule(path):
     recipe = load_config(path)["recipe"]
-    assert recipe.keys() == {"epochs", "batch_size", "warmup"}
+    assert recipe.keys() - {"tok2vec_rate"} == {"epochs", "batch_size", "warmup"}
 
 
-@pytest.mark.parametrize("name", ["SpERT", "SINET"])
+@pytest.mark.parametrize("path", CONFIGS, ids=IDS)
+def test_config_with_a_transformer_has_a_rate_for_tok2vec_too(path):
+    config = load_config(path)
+    encoder = config["components"]["jre"]["model"]["tok2vec"]["@architectures"]
+    is_transformer = encoder == "spacy-jre.TransformerEncoder.v1"
+    assert ("tok2vec_rate" in config["recipe"]) == is_transformer
+
+
+@pytest.mark.parametrize("name", ["SpERT", "SINET", "STSN"])
 def test_test_twin_exists_for_each_network(name):
     text = "".join(p.read_text() for p in ROOT.glob("configs/test/*.cfg"))
     assert f"spacy-jre.{name}.v1" in text
@@ -64,12 +72,19 @@ WRONG_SINET = [
     ("model.interaction", "some"),
     ("model.attention_dropout", "high"),
 ]
+WRONG_STSN = [
+    ("model.n_heads", "eight"),
+    ("model.n_layers", "three"),
+    ("model.interaction", "tap"),
+    ("model.attention_dropout", "high"),
+]
 
 
 @pytest.mark.parametrize(
     ("name", "field", "value"),
     [("SpERT", *wrong) for wrong in WRONG]
-    + [("SINET", *wrong) for wrong in WRONG_SINET],
+    + [("SINET", *wrong) for wrong in WRONG_SINET]
+    + [("STSN", *wrong) for wrong in WRONG_STSN],
 )
 def test_wrong_type_is_refused(name, field, value):
     config: dict = {

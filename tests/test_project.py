@@ -8,6 +8,8 @@ import sys
 import pytest
 import srsly
 
+from spacy_jre.corpora.dataset import read_dataset
+
 from .conftest import ROOT, SHARED
 
 PROJECT = srsly.read_yaml(ROOT / "project.yml")
@@ -31,11 +33,46 @@ def test_what_a_step_needs_is_there_or_made_before(workflow):
         made.update(COMMANDS[name].get("outputs", []))
 
 
-def test_paths_of_a_run_carry_dataset_model_and_seed():
+def test_paths_of_a_run_carry_dataset_model_fold_and_seed():
     for name in ("train", "evaluate", "show"):
         for output in COMMANDS[name]["outputs"]:
-            for var in ("dataset", "model", "seed"):
+            for var in ("dataset", "model", "fold", "seed"):
                 assert f"${{vars.{var}}}" in output
+
+
+def test_converted_files_carry_dataset_and_fold():
+    for output in COMMANDS["convert"]["outputs"]:
+        for var in ("dataset", "fold"):
+            assert f"${{vars.{var}}}" in output
+
+
+# licensed, so nothing can fetch them
+LICENSED = {"ace04", "ace05"}
+
+
+@pytest.mark.parametrize(
+    "folder", sorted((ROOT / "assets").iterdir()), ids=lambda folder: folder.name
+)
+def test_file_of_a_dataset_is_shipped_or_fetched(folder):
+    dataset = read_dataset(folder / "dataset.json")
+    fetched = {(ROOT / asset["dest"]).resolve() for asset in PROJECT["assets"]}
+    for fold in range(max(1, dataset.folds)):
+        for paths in dataset.paths(fold).values():
+            for path in paths:
+                known = path.exists() or path.resolve() in fetched
+                assert known or folder.name in LICENSED, path
+
+
+def test_every_fetched_file_is_used():
+    used = {
+        path.resolve()
+        for about in ROOT.glob("assets/*/dataset.json")
+        for dataset in [read_dataset(about)]
+        for fold in range(max(1, dataset.folds))
+        for paths in dataset.paths(fold).values()
+        for path in paths
+    }
+    assert {(ROOT / asset["dest"]).resolve() for asset in PROJECT["assets"]} <= used
 
 
 def test_every_asset_is_pinned_and_has_a_checksum():

@@ -1,7 +1,14 @@
 from .build import AlignmentReport, build_doc
 from .documents import DocPart, concat_docs, span_as_doc
 from .gold import Gold, read_gold
-from .records import EntityRecord, Record, RelationRecord
+from .read_back import read_record
+from .records import (
+    EntityRecord,
+    LeftOut,
+    Record,
+    RelationRecord,
+    split_sentences,
+)
 from .relations import (
     DEFAULT_ATTR,
     SPANS_KEY,
@@ -24,6 +31,7 @@ __all__ = [
     "DocPart",
     "EntityRecord",
     "Gold",
+    "LeftOut",
     "Record",
     "Relation",
     "RelationRecord",
@@ -35,8 +43,10 @@ __all__ = [
     "entity_group",
     "has_relations",
     "read_gold",
+    "read_record",
     "register_extension",
     "span_as_doc",
+    "split_sentences",
     "stored_entities",
     "stored_relations",
     "write_annotations",

@@ -1,19 +1,24 @@
 """Build a Doc from a record: the one place where annotation meets tokens."""
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
+import numpy as np
+from spacy.attrs import SENT_START
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from ..errors import Errors
-from .records import Record
+from .records import LeftOut, Record
 from .relations import (
     DEFAULT_ATTR,
     StoredEntity,
     StoredRelation,
     write_annotations,
 )
+
+# what a record says beyond the annotation; for writing the Doc back to its format
+RECORD_KEY = "jre:record"
 
 Alignment = Literal["strict", "contract", "expand"]
 
@@ -23,6 +28,7 @@ class AlignmentReport:
     """What building Docs kept and what it lost. Filled by ``build_doc``.
 
     entities, relations (int): Read from the records.
+    left_out (list[LeftOut]): What the readers left out of the records.
     misaligned (list[str]): One line per entity that fits no tokens, with its text
         and offsets.
     lost_relations (list[str]): One line per relation that lost an argument.
@@ -34,6 +40,7 @@ class AlignmentReport:
     docs: int = 0
     entities: int = 0
     relations: int = 0
+    left_out: list[LeftOut] = field(default_factory=list)
     misaligned: list[str] = field(default_factory=list)
     lost_relations: list[str] = field(default_factory=list)
     duplicates: int = 0
@@ -71,6 +78,7 @@ def build_doc(
     report.docs += 1
     report.entities += len(record.entities)
     report.relations += len(record.relations)
+    report.left_out += record.left_out
 
     spans: list[Span | None] = []
     for entity in record.entities:
@@ -111,14 +119,28 @@ def build_doc(
         )
         report.duplicates += stored in relations
         relations[stored] = None
-    write_annotations(
-        doc, [StoredEntity(*key, 1.0) for key in entities], relations, attr
-    )
-    doc.ents = without_overlaps(list(entities.values()))
-    report.not_in_ents += len(entities) - len(doc.ents)
-    if record.meta:
-        doc.user_data["jre:meta"] = dict(record.meta)
+    found = list(entities.values())
+    stored_entities = [StoredEntity(*key, 1.0) for key in entities]
+    write_annotations(doc, stored_entities, relations, attr, spans=found)
+    kept = without_overlaps(found)
+    doc.set_ents(kept)
+    report.not_in_ents += len(found) - len(kept)
+    _keep_record(doc, record, len(entities), len(relations))
     return doc
+
+
+def _keep_record(doc: Doc, record: Record, n_entities: int, n_relations: int) -> None:
+    kept: dict[str, Any] = {}
+    if record.meta:
+        kept["meta"] = dict(record.meta)
+    if record.document is not None:
+        kept["document"] = record.document
+    if (n_entities, n_relations) != (len(record.entities), len(record.relations)):
+        # what stands twice in the file stands once on the Doc
+        kept["entities"] = [[e.start, e.end, e.label] for e in record.entities]
+        kept["relations"] = [[r.head, r.tail, r.label] for r in record.relations]
+    if kept:
+        doc.user_data[RECORD_KEY] = kept
 
 
 def without_overlaps(spans: list[Span]) -> list[Span]:
@@ -135,8 +157,14 @@ def without_overlaps(spans: list[Span]) -> list[Span]:
 
 def _set_sentences(doc: Doc, record: Record) -> None:
     """One sentence, or those of the record; every token gets a value."""
-    starts = {0} if record.sentences is None else {s for s, _ in record.sentences}
-    for token in doc:
-        # a sentence that starts inside a token starts with that token
-        inside = range(token.idx, token.idx + max(len(token), 1))
-        token.is_sent_start = token.i == 0 or not starts.isdisjoint(inside)
+    values = np.full(len(doc), -1, dtype=np.int64)
+    values[:1] = 1
+    if record.sentences is not None:
+        starts = {start for start, _ in record.sentences}
+        for token in doc:
+            # a sentence that starts inside a token starts with that token
+            inside = range(token.idx, token.idx + max(len(token), 1))
+            if not starts.isdisjoint(inside):
+                values[token.i] = 1
+    # token by token, spaCy would look through the whole Doc each time
+    doc.from_array([SENT_START], values.astype(np.uint64))  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ the retokenizer leaves valid. Spans are made when they are asked for.
 
 import math
 import numbers
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -223,10 +223,14 @@ def write_annotations(
     entities: Iterable[StoredEntity],
     relations: Iterable[StoredRelation],
     attr: str = DEFAULT_ATTR,
+    spans: Sequence[Span] | None = None,
 ) -> None:
-    """Store entities and relations, and rebuild ``doc.spans["jre"]``."""
+    """Store entities and relations, and rebuild ``doc.spans["jre"]``.
+
+    spans (Sequence[Span] | None): The Spans of the entities, if they are at hand.
+    """
     _store(doc, entities, relations, attr)
-    entity_group(doc, attr)
+    _set_group(doc, annotated_entities(doc, attr), spans)
 
 
 def _store(
@@ -250,13 +254,16 @@ def entity_group(doc: Doc, attr: str = DEFAULT_ATTR) -> SpanGroup:
     RETURNS (SpanGroup): The group, also set on the Doc; ``attrs["scores"]`` holds
         one float per span.
     """
-    entities = annotated_entities(doc, attr)
-    group = SpanGroup(
-        doc,
-        name=SPANS_KEY,
-        attrs={"scores": [entity.score for entity in entities]},
-        spans=[expanded_span(doc, e.start, e.end, e.label) for e in entities],
-    )
+    return _set_group(doc, annotated_entities(doc, attr))
+
+
+def _set_group(
+    doc: Doc, entities: Sequence[StoredEntity], spans: Sequence[Span] | None = None
+) -> SpanGroup:
+    if spans is None:
+        spans = [expanded_span(doc, e.start, e.end, e.label) for e in entities]
+    scores = [entity.score for entity in entities]
+    group = SpanGroup(doc, name=SPANS_KEY, attrs={"scores": scores}, spans=list(spans))
     doc.spans[SPANS_KEY] = group
     return group
 

@@ -28,7 +28,9 @@ def train_cli(
     dev: Annotated[Path, typer.Option(help="Development data (.spacy)")],
     encoder: Annotated[
         str,
-        typer.Option(help="Transformer: a hub name, a folder or package:<module>"),
+        typer.Option(
+            help="A transformer's hub name, folder or package:<module>; or tok2vec"
+        ),
     ] = "",
     epochs: Annotated[int, typer.Option(help="Passes; 0: as the config has it")] = 0,
     batch_size: Annotated[
@@ -77,16 +79,61 @@ def train_cli(
 @jre_cli.command("convert")
 def convert_cli(
     source: Annotated[
-        Path, typer.Argument(help="A file, or a folder with train.*, dev.*, test.*")
+        Path,
+        typer.Argument(help="A file, a folder, or a folder with train, dev and test"),
     ],
-    target: Annotated[Path, typer.Argument(help="A .spacy file, or a folder")],
+    target: Annotated[
+        Path, typer.Argument(help="The file to write; a folder for several splits")
+    ],
     format: Annotated[
-        str, typer.Option(help="inline, spert, or auto (by the file's ending)")
+        str, typer.Option(help="Name of the format; auto: by what is in the file")
     ] = "auto",
-    lang: Annotated[str, typer.Option(help="Language of the tokenizer")] = "en",
+    to: Annotated[
+        str, typer.Option(help="What to write: spacy, spert, prodigy or brat")
+    ] = "spacy",
+    also: Annotated[
+        list[Path] | None, typer.Option(help="A further source; may be repeated")
+    ] = None,
+    lang: Annotated[
+        str, typer.Option(help="Language of the tokenizer; empty: the dataset's, or en")
+    ] = "",
     alignment: Annotated[
         str, typer.Option(help="strict, contract or expand entities to tokens")
     ] = "strict",
+    sentences: Annotated[
+        str,
+        typer.Option(
+            help="Where the format has no sentences: record (one), line, or rules"
+        ),
+    ] = "record",
+    per_sentence: Annotated[
+        bool,
+        typer.Option("--per-sentence", help="Make every sentence a Doc of its own"),
+    ] = False,
+    tokenized: Annotated[
+        bool, typer.Option("--tokenized", help="Tokens are what stands between blanks")
+    ] = False,
+    repeats: Annotated[
+        str,
+        typer.Option(
+            help="Triples of repeated surface forms mean: nearest, first or all"
+        ),
+    ] = "nearest",
+    discontinuous: Annotated[
+        str, typer.Option(help="Entities of several pieces (brat): skip or cover")
+    ] = "skip",
+    ids: Annotated[
+        Path | None,
+        typer.Option(help="Keep the records whose ids begin the lines of this file"),
+    ] = None,
+    split: Annotated[
+        str, typer.Option(help="Draw splits, such as 80/10/10 (train, dev, test)")
+    ] = "",
+    by: Annotated[
+        str, typer.Option(help="What a split keeps together: doc, or record (nothing)")
+    ] = "doc",
+    seed: Annotated[int, typer.Option(help="Random seed of the split")] = 0,
+    fold: Annotated[int, typer.Option(help="Fold of a dataset that has some")] = 0,
     checksums: Annotated[
         Path | None,
         typer.Option(help="A project.yml whose asset checksums must hold"),
@@ -95,67 +142,146 @@ def convert_cli(
         float, typer.Option(help="Largest share of entities or relations lost")
     ] = 0.01,
 ) -> None:
-    """Convert annotated files to .spacy files with relations, and report losses."""
-    from .convert import convert_path
+    """Convert annotated files to .spacy files with relations, and report losses.
+
+    Formats: inline, spert, dygie, conll04, multihead, ade, ade-dose, ade-neg, spo,
+    triples, brat, ddi, prodigy, label-studio, doccano, inception, spacy.
+    """
+    from .convert import Settings, check_losses, convert_path
 
     with _plain_errors():
-        conversions = convert_path(
-            source,
-            target,
+        # the values are checked where they are used
+        settings = Settings(
             format=format,
+            to=to,  # type: ignore[arg-type]
             lang=lang,
-            alignment=alignment,  # type: ignore[arg-type]  # checked in build_doc
+            alignment=alignment,  # type: ignore[arg-type]
+            sentences=sentences,  # type: ignore[arg-type]
+            per_sentence=per_sentence,
+            tokenized=tokenized,
+            repeats=repeats,  # type: ignore[arg-type]
+            discontinuous=discontinuous,  # type: ignore[arg-type]
+            ids=ids,
+            split=split,
+            by=by,  # type: ignore[arg-type]
+            seed=seed,
+            fold=fold,
             checksums=checksums,
         )
+        conversions = convert_path(source, target, settings, also or ())
         for conversion in conversions:
-            report = conversion.report
             for line in conversion.lost:
                 msg.warn(line)
-            msg.good(
-                f"{conversion.source} -> {conversion.target}: {report.docs} documents, "
-                f"{report.entities} entities ({len(report.misaligned)} misaligned, "
-                f"{report.not_in_ents} overlapping, not in doc.ents), "
-                f"{report.relations} relations ({len(report.lost_relations)} lost, "
-                f"{report.duplicates} duplicates)"
-            )
-        for kind, lost, total in (
-            (
-                "entities",
-                sum(len(c.report.misaligned) for c in conversions),
-                sum(c.report.entities for c in conversions),
-            ),
-            (
-                "relations",
-                sum(len(c.report.lost_relations) for c in conversions),
-                sum(c.report.relations for c in conversions),
-            ),
-        ):
-            if lost > max_loss * total:
-                raise ValueError(
-                    Errors.J702.format(
-                        lost=lost, total=total, kind=kind, limit=max_loss
-                    )
+            msg.good(conversion.summary())
+            if conversion.has_no_relations():
+                msg.warn(
+                    f"{conversion.target}: no relation in any record. If there should "
+                    "be some, the export lost them: see docs/data.md."
                 )
+        check_losses(conversions, max_loss)
+
+
+@jre_cli.command("cross-validate")
+def cross_validate_cli(
+    config: Annotated[Path, typer.Argument(help="Training config")],
+    source: Annotated[Path, typer.Argument(help="Folder of a dataset")],
+    output: Annotated[Path, typer.Option(help="Folder for the runs and their scores")],
+    folds: Annotated[str, typer.Option(help="Such as 0-4,7; empty: all")] = "",
+    seeds: Annotated[str, typer.Option(help="Such as 1-3")] = "0",
+    encoder: Annotated[str, typer.Option(help="See `spacy jre train`")] = "",
+    epochs: Annotated[int, typer.Option(help="Passes; 0: as the config has it")] = 0,
+    batch_size: Annotated[
+        int, typer.Option(help="Sentences per step; 0: as the config has it")
+    ] = 0,
+    gpu_id: Annotated[int, typer.Option(help="GPU number, -1 for the CPU")] = -1,
+    threads: Annotated[
+        int, typer.Option(help="CPU threads of torch; 0: its own choice")
+    ] = 0,
+    checksums: Annotated[
+        Path | None,
+        typer.Option(help="A project.yml whose asset checksums must hold"),
+    ] = None,
+    max_loss: Annotated[
+        float, typer.Option(help="Largest share of entities or relations lost")
+    ] = 0.01,
+    discard_models: Annotated[
+        bool, typer.Option("--discard-models", help="Delete pipelines once scored")
+    ] = False,
+) -> None:
+    """Train and score every fold and seed, and average; finished runs are skipped."""
+    import srsly
+
+    from .cross_validate import average, cross_validate, parse_numbers
+
+    with _plain_errors():
+        runs = []
+        for run in cross_validate(
+            config,
+            source,
+            output,
+            folds=parse_numbers(folds) if folds else (),
+            seeds=parse_numbers(seeds),
+            encoder=encoder,
+            epochs=epochs,
+            batch_size=batch_size,
+            gpu_id=gpu_id,
+            threads=threads,
+            checksums=checksums,
+            max_loss=max_loss,
+            keep_models=not discard_models,
+        ):
+            runs.append(run)
+            f1 = ", ".join(
+                f"{name} {100 * run.scores[name]:.2f}"
+                for name in ("ents_f", "rel_f", "rel_strict_f")
+            )
+            how = "" if run.repeated else " (finished before)"
+            msg.good(f"fold {run.fold}, seed {run.seed}: {f1}{how}")
+        found = average(runs)
+        rows = [
+            (
+                name,
+                f"{100 * mean:.2f}",
+                "" if (sd := found.deviation[name]) is None else f"{100 * sd:.2f}",
+            )
+            for name, mean in found.mean.items()
+        ]
+        msg.table(rows, header=("", f"mean of {len(runs)}", "sd"), divider=True)
+        summary = {
+            "mean": found.mean,
+            "deviation": found.deviation,
+            "runs": [vars(run) for run in runs],
+        }
+        srsly.write_json(output / "summary.json", summary)
+        msg.good(f"{output / 'summary.json'}")
 
 
 @jre_cli.command("validate")
 def validate_cli(
     folder: Annotated[
-        Path, typer.Argument(help="Folder with train.txt, dev.txt, test.txt")
+        Path, typer.Argument(help="Folder with files train, dev and test")
     ],
-    lang: Annotated[str, typer.Option(help="Language of the tokenizer")] = "en",
 ) -> None:
-    """Measure a corpus in inline markup and check it; labels.json lies beside it."""
-    import spacy
-    import srsly
+    """Measure a corpus of ours and check it; dataset.json lies beside it."""
+    from dataclasses import fields
 
+    import spacy
+
+    from ..corpora.dataset import FILE as DATASET_FILE
+    from ..corpora.dataset import read_dataset
     from ..corpora.validate import Limits, validate_corpus
 
     with _plain_errors():
-        if not (folder / "labels.json").is_file():
-            raise ValueError(Errors.J601.format(path=folder / "labels.json"))
-        labels = srsly.read_json(folder / "labels.json")
-        report = validate_corpus(folder, spacy.blank(lang), labels, Limits())
+        dataset = read_dataset(folder / DATASET_FILE)
+        unknown = dataset.limits.keys() - {field.name for field in fields(Limits)}
+        if unknown:
+            problem = f"has unknown names: {', '.join(sorted(unknown))}"
+            path = folder / DATASET_FILE
+            raise ValueError(
+                Errors.J633.format(path=path, field="limits", problem=problem)
+            )
+        limits = Limits(**dataset.limits)
+        report = validate_corpus(dataset, spacy.blank(dataset.lang), limits)
         for name, value in report.figures.items():
             msg.text(f"{name}: {value}")
         for problem in report.problems:
@@ -182,11 +308,63 @@ def show_cli(
         msg.good(f"{output}: {relations} relations in {docs} sentences")
 
 
+@jre_cli.command(
+    "debug-data",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def debug_data_cli(
+    ctx: typer.Context,  # has the overrides
+    config: Annotated[Path, typer.Argument(help="Training config")],
+    train: Annotated[
+        Path | None, typer.Option(help="Training data (.spacy); else the config's")
+    ] = None,
+    dev: Annotated[
+        Path | None, typer.Option(help="Development data (.spacy); else the config's")
+    ] = None,
+    test: Annotated[
+        Path | None, typer.Option(help="Test data (.spacy), to be compared")
+    ] = None,
+    component: Annotated[
+        str, typer.Option(help="Name of the component; empty: the only one")
+    ] = "",
+    output: Annotated[
+        Path | None, typer.Option(help="JSON file for the figures and findings")
+    ] = None,
+    code: Annotated[
+        Path | None,
+        typer.Option("--code", "-c", help="Python file with registered functions"),
+    ] = None,
+) -> None:
+    """Look at the data before training on them: figures, errors, warnings, advice.
+
+    Other options override the config, as in --components.jre.max_span_width 8.
+    Exits with 1 if there is an error.
+    """
+    import srsly
+    from spacy.cli._util import import_code
+
+    from .debug_data import debug_data, read_overrides
+    from .debug_print import print_report
+
+    with _plain_errors():
+        overrides = read_overrides(ctx.args, train=train, dev=dev)
+        import_code(code)
+        report = debug_data(config, overrides=overrides, test=test, component=component)
+        print_report(report)
+        if output is not None:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            srsly.write_json(output, report.as_json())
+        if any(finding.level == "error" for finding in report.findings):
+            raise typer.Exit(1)
+
+
 @contextmanager
 def _plain_errors() -> Iterator[None]:
     """Show our own errors as one line, not as a traceback."""
     try:
         yield
+    except OSError as error:  # a folder where a file has to be, or no permission
+        msg.fail(str(error), exits=1)
     except ValueError as error:
         if not str(error).startswith("[J"):
             raise

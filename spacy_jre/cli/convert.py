@@ -1,113 +1,352 @@
-"""`spacy jre convert`: annotated files to .spacy."""
+"""`spacy jre convert`: annotated files of any format to .spacy, and to some others."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Literal, get_args
 
 import spacy
 import srsly
-from spacy.tokens import DocBin
+from spacy.language import Language
 
 from ..annotations import (
     AlignmentReport,
+    LeftOut,
     Record,
     build_doc,
+    read_record,
     register_extension,
+    split_sentences,
 )
 from ..annotations.build import Alignment
-from ..corpora.inline import read_inline
-from ..corpora.spert_json import read_spert_json
-from ..corpora.validate import SPLITS
+from ..corpora.brat import Discontinuous, write_brat
+from ..corpora.dataset import FILE as DATASET_FILE
+from ..corpora.dataset import Dataset, find_dataset, write_facts
+from ..corpora.docbin import RelationDocBin
+from ..corpora.formats import find_format, guess_format
+from ..corpora.prodigy import write_prodigy
+from ..corpora.shaping import Sentences, with_sentences, with_words
+from ..corpora.sources import OnSkip
+from ..corpora.spert_json import write_spert_json
+from ..corpora.splits import (
+    By,
+    choose_by_id,
+    find_splits,
+    parse_shares,
+    split_records,
+)
+from ..corpora.surface import Repeats
 from ..errors import Errors
 from ..util import md5_of
 
-READERS: dict[str, Callable[[Path], Iterator[Record]]] = {
-    "inline": read_inline,
-    "spert": read_spert_json,
+Target = Literal["spacy", "spert", "prodigy", "brat"]
+ENDINGS: dict[str, str] = {
+    "spacy": ".spacy",
+    "spert": ".json",
+    "prodigy": ".jsonl",
+    "brat": "",
 }
-SUFFIXES = {".json": "spert", ".txt": "inline"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to read, shape, divide and write; see ``spacy jre convert --help``.
+
+    checksums (Path | None): A project.yml; a source among its assets must have the
+        checksum given there. (weasel prints a mismatch and goes on.)
+    """
+
+    format: str = "auto"
+    to: Target = "spacy"
+    lang: str = ""
+    alignment: Alignment = "strict"
+    sentences: Sentences = "record"
+    per_sentence: bool = False
+    tokenized: bool = False
+    repeats: Repeats = "nearest"
+    discontinuous: Discontinuous = "skip"
+    ids: Path | None = None
+    split: str = ""
+    by: By = "doc"
+    seed: int = 0
+    fold: int = 0
+    checksums: Path | None = None
 
 
 @dataclass
 class Conversion:
-    """What one file became."""
+    """What a target was made of, and what became of it.
 
-    source: Path
+    records (int): Read from the sources; with those skipped, all that they hold.
+    skipped (list[LeftOut]): Whole records that are not in the target. With a split, the
+        first target has those of all.
+    """
+
+    sources: list[Path]
     target: Path
+    records: int = 0
+    skipped: list[LeftOut] = field(default_factory=list)
     report: AlignmentReport = field(default_factory=AlignmentReport)
 
     @property
     def lost(self) -> list[str]:
-        return self.report.misaligned + self.report.lost_relations
+        """A line for everything that is not in the target."""
+        return [
+            *(left_out.reason for left_out in self.skipped),
+            *(left_out.reason for left_out in self.report.left_out),
+            *self.report.misaligned,
+            *self.report.lost_relations,
+        ]
+
+    def has_no_relations(self) -> bool:
+        """Tell whether entities came without any relation: often a broken export."""
+        report = self.report
+        return bool(report.entities) and not report.relations
+
+    def summary(self) -> str:
+        report, losses = self.report, self.losses()
+        sources = ", ".join(map(str, self.sources))
+        return (
+            f"{sources} -> {self.target}: {self.records} records read "
+            f"({len(self.skipped)} skipped), {report.docs} documents, "
+            f"{report.entities} entities ({losses['entities'][0]} lost, of them "
+            f"{len(report.misaligned)} misaligned; {report.not_in_ents} overlapping, "
+            f"not in doc.ents), {report.relations} relations "
+            f"({losses['relations'][0]} lost, {report.duplicates} duplicates)"
+        )
+
+    def losses(self) -> dict[str, tuple[int, int]]:
+        """Lost and all records, entities and relations; a record that is not broken but
+        was rejected or never annotated is no loss."""
+        report = self.report
+        left = [left_out.kind for left_out in report.left_out]
+        entities, relations = left.count("entity"), left.count("relation")
+        broken = [
+            left_out
+            for left_out in (*self.skipped, *report.left_out)
+            if left_out.broken and left_out.kind not in ("entity", "relation")
+        ]
+        return {
+            "records": (
+                len(broken),
+                self.records + len(self.skipped),
+            ),
+            "entities": (
+                len(report.misaligned) + entities,
+                report.entities + entities,
+            ),
+            "relations": (
+                len(report.lost_relations) + relations,
+                report.relations + relations,
+            ),
+        }
 
 
 def convert_path(
-    source: Path,
-    target: Path,
-    *,
-    format: str = "auto",
-    lang: str = "en",
-    alignment: Alignment = "strict",
-    checksums: Path | None = None,
+    source: Path, target: Path, settings: Settings, also: Sequence[Path] = ()
 ) -> list[Conversion]:
-    """Convert one file, or train, dev and test of a folder.
+    """Convert a file or folder of annotated texts.
 
-    source (Path): A file; or a folder with one file train.*, dev.*, test.* each.
-    target (Path): The .spacy file, or the folder for them.
-    format (str): "inline", "spert", or "auto" by the file's ending.
-    lang (str): Language of the tokenizer.
-    alignment (str): See ``build_doc``.
-    checksums (Path): A project.yml; a source among its assets must have the
-        checksum given there. (weasel prints a mismatch and goes on.)
-    RETURNS (list[Conversion]): One per file.
+    source (Path): A file; a folder in one format, such as brat's; a folder with one
+        file or folder train, dev and test each; or one with a dataset.json.
+    target (Path): The file to write; a folder where there are several.
+    settings (Settings): How.
+    also (Sequence[Path]): Further sources for the same target.
+    RETURNS (list[Conversion]): One per target.
     RAISES (ValueError): J601 for a missing file, J607 for a wrong checksum, J701 for
-        an unknown format, and what the readers raise.
+        an unknown format, J610 and J611 for one that cannot be guessed, J707 for
+        settings that do not go together, and what the readers raise.
     """
-    if source.is_dir():
-        pairs = [
-            (_only_file(source, split), target / f"{split}.spacy") for split in SPLITS
-        ]
-    else:
-        pairs = [(source, target)]
-    if format != "auto" and format not in READERS:
-        raise ValueError(Errors.J701.format(value=format, known=", ".join(READERS)))
-    expected = _checksums(checksums) if checksums else {}
+    if settings.to not in get_args(Target):
+        known = ", ".join(get_args(Target))
+        raise ValueError(Errors.J701.format(value=settings.to, known=known))
+    if settings.alignment not in get_args(Alignment):
+        value = settings.alignment
+        raise ValueError(Errors.J110.format(source=source, value=value))
+    if settings.format != "auto":
+        find_format(settings.format)
+    if source.resolve() == target.resolve():
+        raise ValueError(Errors.J708.format(path=source))
     register_extension()
-    nlp = spacy.blank(lang)
-    conversions = []
-    for path, output in pairs:
-        if not path.is_file():
-            raise ValueError(Errors.J601.format(path=path))
-        wanted = expected.get(path.resolve())
-        found = md5_of(path)
-        if wanted and found != wanted:
-            raise ValueError(
-                Errors.J607.format(path=path, found=found, expected=wanted)
-            )
-        kind = SUFFIXES.get(path.suffix, path.suffix) if format == "auto" else format
-        if kind not in READERS:
-            raise ValueError(Errors.J701.format(value=kind, known=", ".join(READERS)))
-        conversion = Conversion(path, output)
-        docs = DocBin(store_user_data=True)
-        for record in READERS[kind](path):
-            docs.add(
-                build_doc(record, nlp, alignment=alignment, report=conversion.report)
-            )
-        output.parent.mkdir(parents=True, exist_ok=True)
-        docs.to_disk(output)
-        conversions.append(conversion)
-    return conversions
+    dataset = find_dataset(source)
+    if dataset is None and find_splits(source):
+        dataset = Dataset(source)
+    if settings.fold and dataset is None:
+        raise ValueError(Errors.J634.format(folder=source, fold=settings.fold, folds=0))
+    lang = settings.lang or (dataset.lang if dataset else "en")
+    try:
+        nlp = spacy.blank(lang)
+    except ImportError as error:
+        raise ValueError(Errors.J712.format(lang=lang, error=error)) from error
+    if dataset is not None and dataset.per_sentence:
+        settings = replace(settings, per_sentence=True)
+    if dataset is not None:
+        if settings.split or also or settings.ids:
+            raise ValueError(Errors.J707.format(path=source))
+        jobs = _read_dataset(dataset, target, settings, nlp)
+    elif settings.split:
+        jobs = _read_and_split([source, *also], target, settings, nlp)
+    else:
+        conversion = Conversion([source, *also], target)
+        jobs = [(conversion, _read_all(conversion, settings, nlp))]
+    for conversion, records in jobs:
+        conversion.target.parent.mkdir(parents=True, exist_ok=True)
+        _write(conversion, records, settings, nlp)
+    if dataset is not None and (source / DATASET_FILE).is_file():
+        # `spacy jre train` looks for it beside its data
+        write_facts(dataset, target / DATASET_FILE)
+    return [conversion for conversion, _ in jobs]
 
 
-def _only_file(folder: Path, split: str) -> Path:
-    found = sorted(p for p in folder.glob(f"{split}.*") if p.suffix in SUFFIXES)
-    if not found:
-        raise ValueError(Errors.J601.format(path=folder / f"{split}.json (or .txt)"))
-    if len(found) > 1:
-        raise ValueError(
-            Errors.J705.format(first=found[0], second=found[1], split=split)
+Job = tuple[Conversion, Iterable[Record]]
+
+
+def _read_dataset(
+    dataset: Dataset, target: Path, settings: Settings, nlp: Language
+) -> list[Job]:
+    conversions: dict[str, Conversion] = {}
+    read: dict[str, list[Record]] = {}
+    for split, paths in dataset.paths(settings.fold).items():
+        conversions[split] = Conversion(paths, _name(target, split, settings))
+        read[split] = list(_read_all(conversions[split], settings, nlp))
+    left_out: dict[str, list[LeftOut]] = {}
+    arranged = dataset.arrange(read, left_out)
+    jobs: list[Job] = []
+    origin = "train" if dataset.dev_share else "test"  # of a dev without files
+    for split, records in arranged.items():
+        conversion = conversions.get(split) or Conversion(
+            conversions[origin].sources, _name(target, split, settings), len(records)
         )
-    return found[0]
+        conversion.report.left_out += left_out.get(split, [])
+        jobs.append((conversion, records))
+    return jobs
+
+
+def _read_and_split(
+    sources: list[Path], target: Path, settings: Settings, nlp: Language
+) -> list[Job]:
+    shares = parse_shares(settings.split)
+    whole = Conversion(sources, target)
+    records = list(_read_all(whole, settings, nlp))
+    parts = split_records(records, shares, by=settings.by, seed=settings.seed)
+    jobs: list[Job] = [
+        (Conversion(sources, _name(target, split, settings), len(part)), part)
+        for split, part in parts.items()
+    ]
+    jobs[0][0].skipped = whole.skipped
+    return jobs
+
+
+def check_losses(conversions: Sequence[Conversion], max_loss: float) -> None:
+    """
+    max_loss (float): Largest share of broken records, of entities and of relations.
+    RAISES (ValueError): J702 where more were lost, J711 where nothing is left.
+    """
+    for conversion in conversions:
+        if not conversion.report.docs:
+            sources = ", ".join(map(str, conversion.sources))
+            skipped = len(conversion.skipped)
+            raise ValueError(Errors.J711.format(source=sources, skipped=skipped))
+    losses = [conversion.losses() for conversion in conversions]
+    for kind in ("records", "entities", "relations"):
+        lost = sum(loss[kind][0] for loss in losses)
+        total = sum(loss[kind][1] for loss in losses)
+        if lost > max_loss * total:
+            raise ValueError(
+                Errors.J702.format(lost=lost, total=total, kind=kind, limit=max_loss)
+            )
+
+
+def _name(target: Path, split: str, settings: Settings) -> Path:
+    return target / f"{split}{ENDINGS[settings.to]}"
+
+
+def _read_all(
+    conversion: Conversion, settings: Settings, nlp: Language
+) -> Iterator[Record]:
+    """The records of the sources, shaped."""
+    expected = _checksums(settings.checksums) if settings.checksums else {}
+    for path in conversion.sources:
+        wanted = expected.get(path.resolve())
+        if wanted and path.is_file() and md5_of(path) != wanted:
+            raise ValueError(
+                Errors.J607.format(path=path, found=md5_of(path), expected=wanted)
+            )
+    skip = conversion.skipped.append
+
+    def read() -> Iterator[Record]:
+        for path in conversion.sources:
+            for record in _read(path, settings, skip):
+                conversion.records += 1
+                yield record
+
+    records: Iterable[Record] = read()
+    if settings.ids is not None:
+        ids = _read_ids(settings.ids)
+        records = choose_by_id(records, ids, str(settings.ids))
+    for record in records:
+        if settings.tokenized:
+            record = with_words(record)
+        record = with_sentences(record, settings.sentences, nlp)
+        yield from split_sentences(record) if settings.per_sentence else (record,)
+
+
+def _read(path: Path, settings: Settings, skip: OnSkip) -> Iterator[Record]:
+    if not path.exists():
+        raise ValueError(Errors.J601.format(path=path))
+    auto = settings.format == "auto"
+    format = guess_format(path) if auto else find_format(settings.format)
+    options = {name: getattr(settings, name) for name in format.options}
+    return format.read(path, skip=skip, **options)
+
+
+def _read_ids(path: Path) -> set[str]:
+    """The ids of a file: what a line has before a colon, a blank or its end."""
+    if not path.is_file():
+        raise ValueError(Errors.J601.format(path=path))
+    lines = path.read_text(encoding="utf8", errors="replace").splitlines()
+    return {line.replace(":", " ").split()[0] for line in lines if line.strip()}
+
+
+def _write(
+    conversion: Conversion, records: Iterable[Record], settings: Settings, nlp: Language
+) -> None:
+    report, target = conversion.report, conversion.target
+    build = partial(build_doc, nlp=nlp, alignment=settings.alignment, report=report)
+    if settings.to == "spacy":
+        docs = RelationDocBin()
+        for record in records:
+            docs.add(build(record))
+        docs.to_disk(target)
+        return
+    if settings.to == "spert":
+        tokenized = (
+            read_record(build(record), words=True, source=record.source)
+            for record in records
+        )
+        write_spert_json(_counted_sentences(tokenized, report), target)
+        return
+
+    def untouched() -> Iterator[Record]:
+        for record in records:
+            report.docs += 1
+            report.entities += len(record.entities)
+            report.relations += len(record.relations)
+            report.left_out += record.left_out
+            yield record
+
+    (write_prodigy if settings.to == "prodigy" else write_brat)(untouched(), target)
+
+
+def _counted_sentences(
+    records: Iterable[Record], report: AlignmentReport
+) -> Iterator[Record]:
+    """SpERT's unit is the sentence; what lies across two is told."""
+    for record in records:
+        for sentence in split_sentences(record):
+            report.left_out += sentence.left_out
+            yield sentence
 
 
 def _checksums(project: Path) -> dict[Path, str]:

@@ -1,6 +1,7 @@
 """`spacy jre train`: spaCy's own training with computed schedule steps."""
 
 import math
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,25 @@ import torch
 from spacy.cli._util import import_code
 from spacy.cli.train import train
 from spacy.util import load_config
+from thinc.api import Config
 
+from ..corpora.dataset import find_dataset, settings_of_data
 from ..corpora.reader import find_docbins, load_docbin
 from ..errors import Errors
 
-ENCODER = "components.jre.model.tok2vec.name"
+TOK2VEC = "tok2vec"
+TRANSFORMER = "spacy-jre.TransformerEncoder.v1"
+# spaCy's own small encoder, for CPUs and for languages without a transformer at hand
+TOK2VEC_BLOCK = {
+    "@architectures": "spacy.HashEmbedCNN.v2",
+    "pretrained_vectors": None,
+    "width": 96,
+    "depth": 4,
+    "embed_size": 2000,
+    "window_size": 1,
+    "maxout_pieces": 3,
+    "subword_features": True,
+}
 
 
 def schedule_overrides(
@@ -42,8 +57,43 @@ def schedule_overrides(
     }
 
 
+def choose_encoder(config: Config, encoder: str) -> None:
+    """Put an encoder into the slot of the component, with a learning rate to suit.
+
+    encoder (str): A hub name, a folder or ``package:<module>`` of a transformer, which
+        takes the settings of one that is there; "tok2vec" for spaCy's own, whose rate
+        is ``tok2vec_rate`` of ``[recipe]``.
+    RAISES (ValueError): J710 where "tok2vec" is asked for and the recipe has no rate.
+    """
+    model = config["components"]["jre"]["model"]
+    if encoder == TOK2VEC:
+        if "tok2vec_rate" not in config["recipe"]:
+            raise ValueError(Errors.J710)
+        model["tok2vec"] = dict(TOK2VEC_BLOCK)
+        schedule = config["training"]["optimizer"]["learn_rate"]
+        schedule["initial_rate"] = config["recipe"]["tok2vec_rate"]
+    elif model["tok2vec"].get("@architectures") == TRANSFORMER:
+        model["tok2vec"]["name"] = encoder
+    else:
+        model["tok2vec"] = {"@architectures": TRANSFORMER, "name": encoder}
+
+
+def choose_language(config: Config, lang: str) -> None:
+    """Make it the pipeline's language, with the tokenizer that belongs to it.
+
+    A config that spaCy filled in names the tokenizer of the language before; only one
+    that is not spaCy's stays.
+    """
+    nlp = config["nlp"]
+    tokenizer = str(nlp.get("tokenizer", {}).get("@tokenizers", ""))
+    if nlp["lang"] != lang and tokenizer.startswith("spacy."):
+        del nlp["tokenizer"]
+        config.get("initialize", {}).pop("tokenizer", None)
+    nlp["lang"] = lang
+
+
 def run_training(
-    config: Path,
+    config_path: Path,
     output: Path,
     train_path: Path,
     dev_path: Path,
@@ -58,14 +108,25 @@ def run_training(
     symmetric: Sequence[str] = (),
     lang: str = "",
 ) -> None:
-    """See ``spacy jre train --help``. ``[recipe]`` of the config has the defaults."""
+    """See ``spacy jre train --help``. ``[recipe]`` of the config has the defaults, and
+    the dataset.json beside the training data those that follow from the data."""
     import_code(None)
-    raw = load_config(config, interpolate=False)
-    if "recipe" not in raw:
-        raise ValueError(Errors.J706.format(path=config))
-    recipe = raw["recipe"]
+    config = load_config(config_path, interpolate=False)
+    if "recipe" not in config:
+        raise ValueError(Errors.J706.format(path=config_path))
+    recipe = config["recipe"]
+    known = find_dataset(Path(train_path).parent)
+    if known is not None:
+        encoder = encoder or known.encoder
+    if encoder:
+        choose_encoder(config, encoder)
+    settings = settings_of_data(Path(train_path))
+    its_lang = settings.pop("nlp.lang", "")
+    if lang or its_lang:
+        choose_language(config, lang or its_lang)
     count = sum(len(load_docbin(path)) for path in find_docbins(Path(train_path)))
     overrides: dict[str, Any] = {
+        **settings,
         "paths.train": str(train_path),
         "paths.dev": str(dev_path),
         "system.seed": seed,
@@ -76,16 +137,16 @@ def run_training(
             recipe["warmup"],
         ),
     }
-    if encoder:
-        overrides[ENCODER] = encoder
-    if lang:
-        overrides["nlp.lang"] = lang
     if symmetric:
         overrides["components.jre.symmetric"] = list(symmetric)
     if threads:
         torch.set_num_threads(threads)
     output.mkdir(parents=True, exist_ok=True)
-    train(config, output, use_gpu=gpu_id, overrides=overrides)
+    config.to_disk(output / "config.cfg")
+    train(output / "config.cfg", output, use_gpu=gpu_id, overrides=overrides)
+    if known is not None and known.keep == "last":
+        shutil.rmtree(output / "model-best")
+        shutil.copytree(output / "model-last", output / "model-best")
     if dataset:
         for folder in (output / "model-best", output / "model-last"):
             _name_dataset(folder, dataset)

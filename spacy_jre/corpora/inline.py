@@ -17,10 +17,13 @@ import re
 from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from ..annotations import EntityRecord, Record, RelationRecord
 from ..errors import Errors
+from .sources import OnSkip, each_record, refuse
 
 _TAG = re.compile(r"\|([^\s|\[\]\\]+)(?: ([0-9]+))?\]")
 _RELATION = re.compile(r"> *([0-9]+) +(\S+) +([0-9]+) *")
@@ -35,35 +38,46 @@ class _Marked:
     numbers: dict[str, int]
 
 
-def read_inline(path: Path) -> Iterator[Record]:
+def read_inline(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:
     """
     path (Path): The file, UTF-8.
+    skip (Callable): Told of every sentence that is left out.
     YIELDS (Record): One per sentence; ``meta["line"]`` is its line.
-    RAISES (ValueError): J601, J602 for the file, J606 with the line and the mend.
+    RAISES (ValueError): J601, J602 for the file. By `refuse`: J606 with the line and
+        the mend.
     """
     if not path.is_file():
         raise ValueError(Errors.J601.format(path=path))
-    lines = path.read_bytes().removeprefix(BOM_UTF8).split(b"\n")
+    return each_record(_blocks(path), partial(_read_block, path), skip)
+
+
+def _blocks(path: Path) -> Iterator[list[tuple[int, bytes]]]:
+    """Lines that belong together, with their numbers."""
+    block: list[tuple[int, bytes]] = []
     empty = True
-    block: list[tuple[int, str]] = []
-    for number, raw in enumerate([*lines, b""], 1):
-        try:
-            line = raw.decode("utf8").rstrip("\r")
-        except UnicodeDecodeError as error:
-            raise ValueError(_wrong(path, number, f"is not UTF-8: {error}")) from error
-        if line.startswith("#"):
-            continue
-        if line.strip():
-            block.append((number, line))
-        elif block:
-            empty = False
-            yield _read_block(path, block)
-            block = []
+    with path.open("rb") as file:
+        for number, line in enumerate(chain(file, [b""]), 1):
+            if number == 1:
+                line = line.removeprefix(BOM_UTF8)
+            if line.startswith(b"#"):
+                continue
+            if line.strip():
+                block.append((number, line))
+            elif block:
+                empty = False
+                yield block
+                block = []
     if empty:
         raise ValueError(Errors.J602.format(path=path))
 
 
-def _read_block(path: Path, block: list[tuple[int, str]]) -> Record:
+def _read_block(path: Path, raw_block: list[tuple[int, bytes]]) -> Record:
+    block = []
+    for number, raw in raw_block:
+        try:
+            block.append((number, raw.decode("utf8").rstrip("\r\n")))
+        except UnicodeDecodeError as error:
+            raise ValueError(_wrong(path, number, f"is not UTF-8: {error}")) from error
     first, line = block[0]
     if line.startswith(">"):
         raise ValueError(_wrong(path, first, "a relation without a sentence before it"))

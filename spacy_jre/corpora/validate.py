@@ -4,16 +4,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
-from pathlib import Path
 from typing import Any
 
 from spacy.language import Language
 from spacy.tokens import Doc
 
 from ..annotations import AlignmentReport, Record, build_doc
-from .inline import read_inline
-
-SPLITS = ("train", "dev", "test")
+from ..errors import Errors
+from .dataset import FILE, Dataset
+from .formats import guess_format
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,7 @@ class Limits:
     ngram, max_ngram_share (int, float): No sequence of that many words stands in
         more than this share.
     min_distinct (float): Share still distinct when entities are replaced by labels.
+    min_repeated (float): Share in which an entity's text stands more than once.
     person (str): Entity label whose names may stand in one split only.
     """
 
@@ -42,6 +42,7 @@ class Limits:
     ngram: int = 6
     max_ngram_share: float = 0.02
     min_distinct: float = 1.0
+    min_repeated: float = 0.0
     person: str = "Peop"
 
 
@@ -53,27 +54,34 @@ class CorpusReport:
     problems: list[str]
 
 
-def validate_corpus(
-    folder: Path, nlp: Language, labels: Mapping[str, Any], limits: Limits
-) -> CorpusReport:
-    """Read the splits of a corpus in inline markup, measure and check them.
+def validate_corpus(dataset: Dataset, nlp: Language, limits: Limits) -> CorpusReport:
+    """Read the splits of a corpus, measure and check them.
 
-    folder (Path): Holds train.txt, dev.txt and test.txt.
+    dataset (Dataset): Says where the files are, which labels there are, and which
+        entity labels each relation joins.
     nlp (Language): Gives the tokenizer.
-    labels (Mapping): ``{"entities": [...], "relations": {label: [head, tail]}}``:
-        which labels there are, and which entity labels a relation joins.
     limits (Limits): What the corpus must reach.
     RETURNS (CorpusReport): Figures and problems.
     RAISES (ValueError): J601, J602, J606 for a file that cannot be read.
     """
+    joins = dataset.relations
+    if not isinstance(joins, Mapping):
+        raise ValueError(
+            Errors.J633.format(
+                path=dataset.folder / FILE,
+                field="relations",
+                problem="must say which entity labels each relation joins",
+            )
+        )
+    folder = dataset.folder
     problems: list[str] = []
     report = AlignmentReport()
     splits: dict[str, list[tuple[Record, Doc]]] = {}
-    for split in SPLITS:
-        records = list(read_inline(folder / f"{split}.txt"))
+    for split, paths in dataset.paths().items():
+        records = [record for path in paths for record in guess_format(path).read(path)]
         splits[split] = [(r, build_doc(r, nlp, report=report)) for r in records]
         for record in records:
-            problems += _check_labels(record, labels)
+            problems += _check_labels(record, dataset.entities, joins)
     problems += report.misaligned
     everything = [pair for pairs in splits.values() for pair in pairs]
     records = [record for record, _ in everything]
@@ -92,7 +100,7 @@ def validate_corpus(
     masked = {mask_entities(record) for record in records}
     ngrams = _ngrams([doc for _, doc in everything], limits.ngram)
     commonest = ngrams.most_common(1)[0] if ngrams else ((), 0)
-    compatible, related = _count_pairs(records, labels["relations"])
+    compatible, related = _count_pairs(records, joins)
     # exact for the checks, rounded for the eye
     exact: dict[str, Any] = {
         "sentences": {split: len(pairs) for split, pairs in splits.items()},
@@ -107,6 +115,10 @@ def validate_corpus(
         ),
         "without a relation": _share(sum(not r.relations for r in records), count),
         "with nested entities": sum(_nests(r) for r in records),
+        "with a repeated entity text": _share(sum(map(_repeats, records)), count),
+        "with an entity in several relations": _share(
+            sum(map(_shares_entities, records)), count
+        ),
         "distinct with entities as labels": _share(len(masked), count),
         "type-compatible ordered pairs": compatible,
         "of them unrelated": _share(compatible - related, compatible),
@@ -119,6 +131,7 @@ def validate_corpus(
         ("without a relation", limits.min_without_relation),
         ("distinct with entities as labels", limits.min_distinct),
         ("of them unrelated", limits.min_unrelated),
+        ("with a repeated entity text", limits.min_repeated),
     )
     figures = {
         name: round(value, 3) if isinstance(value, float) else value
@@ -126,7 +139,9 @@ def validate_corpus(
     }
     for name, least in minima:
         if exact[name] < least:
-            problems.append(f"{folder}: {name}: {figures[name]}, at least {least:.3g}")
+            problems.append(
+                f"{dataset.folder}: {name}: {figures[name]}, at least {least:.3g}"
+            )
     name = f"share with these {limits.ngram} words"
     if exact[name] > limits.max_ngram_share:
         problems.append(
@@ -145,16 +160,18 @@ def mask_entities(record: Record) -> str:
     return "".join([*text, record.text[position:]]).casefold()
 
 
-def _check_labels(record: Record, labels: Mapping[str, Any]) -> list[str]:
+def _check_labels(
+    record: Record, entities: Sequence[str], joins: Mapping[str, Sequence[str]]
+) -> list[str]:
     problems = [
         f"{record.source}: unknown entity label {entity.label!r}"
         for entity in record.entities
-        if entity.label not in labels["entities"]
+        if entity.label not in entities
     ]
     seen = set()
     for relation in record.relations:
         types = [record.entities[i].label for i in (relation.head, relation.tail)]
-        wanted = labels["relations"].get(relation.label)
+        wanted = joins.get(relation.label)
         if wanted is None:
             problems.append(
                 f"{record.source}: unknown relation label {relation.label!r}"
@@ -225,6 +242,16 @@ def _nests(record: Record) -> bool:
         a.start <= b.start and b.end <= a.end and a != b
         for a, b in permutations(record.entities, 2)
     )
+
+
+def _repeats(record: Record) -> bool:
+    forms = {record.text[e.start : e.end] for e in record.entities}
+    return any(record.text.count(form) > 1 for form in forms)
+
+
+def _shares_entities(record: Record) -> bool:
+    ends = [number for r in record.relations for number in (r.head, r.tail)]
+    return len(set(ends)) < len(ends)
 
 
 def _share(part: int, whole: int) -> float:

@@ -1,11 +1,15 @@
+from dataclasses import replace
+
 import pytest
 
 from spacy_jre.annotations import (
     AlignmentReport,
     EntityRecord,
+    LeftOut,
     Record,
     RelationRecord,
     build_doc,
+    split_sentences,
 )
 
 from ..conftest import STORY, make_record
@@ -95,4 +99,162 @@ def test_record_refuses_what_is_out_of_range(entities, relations, code):
 
 def test_meta_of_the_record_stays_with_the_doc(nlp):
     doc = build_doc(make_record(STORY[0], meta={"orig_id": 7}), nlp)
-    assert doc.user_data["jre:meta"] == {"orig_id": 7}
+    assert doc.user_data["jre:record"] == {"meta": {"orig_id": 7}}
+
+
+def test_document_of_the_record_stays_with_the_doc(nlp):
+    doc = build_doc(make_record(STORY[0], document="D1"), nlp)
+    assert doc.user_data["jre:record"] == {"document": "D1"}
+
+
+def test_record_that_says_no_more_than_its_annotation_leaves_no_trace(nlp):
+    assert "jre:record" not in build_doc(make_record(STORY[0]), nlp).user_data
+
+
+def test_duplicates_of_entities_are_kept_once_and_remembered(nlp):
+    twice = EntityRecord(0, 1, "X"), EntityRecord(0, 1, "X")
+    doc = build_doc(Record("A b", twice, (RelationRecord(1, 0, "r"),)), nlp)
+    assert len(doc.spans["jre"]) == 1
+    assert doc.user_data["jre:record"] == {
+        "entities": [[0, 1, "X"], [0, 1, "X"]],
+        "relations": [[1, 0, "r"]],
+    }
+
+
+def test_what_the_reader_left_out_is_reported(nlp):
+    report = AlignmentReport()
+    left_out = LeftOut("event", "line 1"), LeftOut("relation", "line 2")
+    for entry in left_out:
+        build_doc(Record("A", left_out=(entry,)), nlp, report=report)
+    assert report.left_out == list(left_out)
+
+
+def test_text_with_half_a_surrogate_pair_is_refused():
+    with pytest.raises(ValueError, match=r"J111.*line 3.*character 2"):
+        Record("A \ud83d", source="line 3")
+
+
+def test_source_is_no_part_of_equality():
+    assert Record("A", source="line 1") == Record("A", source="line 2")
+
+
+# dividing a record into its sentences
+
+TWO = Record(
+    "Ada cooks. Mia sings in Lima.",
+    (
+        EntityRecord(0, 3, "PER"),
+        EntityRecord(11, 14, "PER"),
+        EntityRecord(24, 28, "LOC"),
+    ),
+    (RelationRecord(2, 1, "home_of"), RelationRecord(1, 2, "lives_in")),
+    sentences=((0, 10), (11, 29)),
+    document="D1",
+    source="line 3",
+    meta={"clusters": [[0]]},
+)
+
+
+def test_sentences_get_offsets_and_numbers_of_their_own():
+    assert list(split_sentences(TWO)) == [
+        Record("Ada cooks.", (EntityRecord(0, 3, "PER"),), document="D1"),
+        Record(
+            "Mia sings in Lima.",
+            (EntityRecord(0, 3, "PER"), EntityRecord(13, 17, "LOC")),
+            (RelationRecord(1, 0, "home_of"), RelationRecord(0, 1, "lives_in")),
+            document="D1",
+        ),
+    ]
+
+
+def test_source_of_a_sentence_has_its_number():
+    sources = [sentence.source for sentence in split_sentences(TWO)]
+    assert sources == ["line 3, sentence 0", "line 3, sentence 1"]
+
+
+def test_record_of_one_sentence_passes_through():
+    record = make_record(STORY[0], meta={"orig_id": 7})
+    (sentence,) = split_sentences(record)
+    assert sentence is record
+
+
+def test_words_are_divided_too():
+    record = Record(
+        "Ada cooks . Mia sings .",
+        words=("Ada", "cooks", ".", "Mia", "sings", "."),
+        sentences=((0, 11), (12, 23)),
+    )
+    assert [(s.text, s.words) for s in split_sentences(record)] == [
+        ("Ada cooks .", ("Ada", "cooks", ".")),
+        ("Mia sings .", ("Mia", "sings", ".")),
+    ]
+
+
+def split(entities, relations=(), text="A b. C d.", sentences=((0, 4), (5, 9))):
+    """Entities and relations of the sentences, and what each leaves out."""
+    record = Record(
+        text,
+        tuple(EntityRecord(*e, "X") for e in entities),
+        tuple(RelationRecord(*r, "r") for r in relations),
+        sentences=sentences,
+        source="line 3",
+    )
+    return [
+        (
+            [(e.start, e.end) for e in sentence.entities],
+            [(r.head, r.tail) for r in sentence.relations],
+            [(left_out.kind, left_out.reason) for left_out in sentence.left_out],
+        )
+        for sentence in split_sentences(record)
+    ]
+
+
+def test_entity_over_a_boundary_is_left_out_and_named_where_it_begins():
+    reason = "line 3, sentence 0: entity 1 reaches out of the sentence"
+    assert split([(0, 1), (2, 6), (7, 8)]) == [
+        ([(0, 1)], [], [("entity", reason)]),
+        ([(2, 3)], [], []),
+    ]
+
+
+@pytest.mark.parametrize("place", [(4, 5), (4, 6), (4, 9)])
+def test_entity_that_begins_between_sentences_is_left_out_and_named(place):
+    (first, second) = split([place])
+    reason = "line 3, sentence 0: entity 0 reaches out of the sentence"
+    assert first[2] == [("entity", reason)]
+    assert second == ([], [], [])
+
+
+@pytest.mark.parametrize(("place", "number"), [((0, 2), 0), ((9, 10), 1)])
+def test_entity_outside_all_sentences_is_left_out_and_named(place, number):
+    found = split([place], text="  A b  C d ", sentences=((2, 5), (7, 9)))
+    reason = f"line 3, sentence {number}: entity 0 reaches out of the sentence"
+    assert [entry for _, _, left_out in found for entry in left_out] == [
+        ("entity", reason)
+    ]
+
+
+@pytest.mark.parametrize(("relation", "number"), [((0, 1), 0), ((1, 0), 1)])
+def test_relation_across_sentences_is_left_out_and_named_at_its_head(relation, number):
+    found = split([(0, 1), (5, 6)], [relation])
+    reason = f"line 3, sentence {number}: relation 0 leads across sentences"
+    assert found[number][2] == [("relation", reason)]
+    assert found[1 - number][2] == []
+
+
+@pytest.mark.parametrize(
+    ("relation", "number"), [((0, 1), 0), ((1, 0), 1), ((0, 0), 0)]
+)
+def test_relation_of_an_entity_that_is_left_out_is_named(relation, number):
+    found = split([(2, 6), (7, 8)], [relation])
+    assert (
+        "relation",
+        f"line 3, sentence {number}: relation 0 leads across sentences",
+    ) in (found[number][2])
+    assert not any(relations for _, relations, _ in found)
+
+
+def test_what_the_record_left_out_goes_with_the_first_sentence():
+    entry = LeftOut("event", "line 3: an event")
+    first, second = split_sentences(replace(TWO, left_out=(entry,)))
+    assert (first.left_out, second.left_out) == ((entry,), ())

@@ -5,7 +5,8 @@ import pytest
 import spacy
 from spacy.tokens import DocBin
 
-from spacy_jre.cli.convert import convert_path
+from spacy_jre.cli.convert import Settings, convert_path
+from spacy_jre.corpora.formats import FORMATS
 from spacy_jre.util import md5_of
 
 from .helpers import assert_plain_error, run, said
@@ -38,8 +39,8 @@ def folder(tmp_path):
     folder.mkdir()
     (folder / "train.txt").write_text(INLINE, encoding="utf8")
     (folder / "dev.json").write_text(json.dumps(SPERT), encoding="utf8")
-    (folder / "test.txt").write_text("Rain fell.\n", encoding="utf8")
-    (folder / "labels.json").write_text("{}", encoding="utf8")
+    (folder / "test.txt").write_text("[Rain|Other] fell.\n", encoding="utf8")
+    (folder / "notes.json").write_text("{}", encoding="utf8")
     return folder
 
 
@@ -69,20 +70,22 @@ def read(path):
 
 def test_inline_file_becomes_docs_with_relations(tmp_path, source):
     target = tmp_path / "story.spacy"
-    convert_path(source, target)
+    convert_path(source, target, Settings())
     assert read(target) == [[("Ada Quint", "Live_In", "Oslo")], []]
 
 
 def test_spert_file_becomes_docs_with_its_own_tokens(tmp_path, folder):
     target = tmp_path / "dev.spacy"
-    convert_path(folder / "dev.json", target)
+    convert_path(folder / "dev.json", target, Settings())
     (doc,) = DocBin().from_disk(target).get_docs(spacy.blank("en").vocab)
     assert [token.text for token in doc] == SPERT[0]["tokens"]
     assert read(target) == [[("Nils", "Work_For", "Fjordline")]]
 
 
 def test_report_has_the_counts(tmp_path, folder):
-    (conversion,) = convert_path(folder / "dev.json", tmp_path / "dev.spacy")
+    (conversion,) = convert_path(
+        folder / "dev.json", tmp_path / "dev.spacy", Settings()
+    )
     report = conversion.report
     assert (report.docs, report.entities, report.relations) == (1, 2, 2)
     assert (report.duplicates, report.not_in_ents) == (1, 0)
@@ -90,7 +93,7 @@ def test_report_has_the_counts(tmp_path, folder):
 
 
 def test_report_names_what_was_lost(tmp_path, misaligned):
-    (conversion,) = convert_path(misaligned, tmp_path / "x.spacy")
+    (conversion,) = convert_path(misaligned, tmp_path / "x.spacy", Settings())
     entity, relation = conversion.lost
     assert entity == f"{misaligned}, line 1: Peop 'ia' at 15..17 fits no tokens"
     assert relation.startswith(f"{misaligned}, line 1: r between entities 0 and 1")
@@ -99,20 +102,20 @@ def test_report_names_what_was_lost(tmp_path, misaligned):
 
 def test_report_counts_nested_entities(tmp_path, source):
     source.write_text("[Hotel [Lima|Loc]|Org] sang\n", encoding="utf8")
-    (conversion,) = convert_path(source, tmp_path / "x.spacy")
+    (conversion,) = convert_path(source, tmp_path / "x.spacy", Settings())
     assert conversion.report.not_in_ents == 1
 
 
 def test_expanding_entities_loses_none(tmp_path, misaligned):
     target = tmp_path / "x.spacy"
-    (conversion,) = convert_path(misaligned, target, alignment="expand")
+    (conversion,) = convert_path(misaligned, target, Settings(alignment="expand"))
     assert conversion.lost == []
     assert read(target) == [[("Ada", "r", "Mia"), ("Ada", "r", "Ola")]]
 
 
 def test_folder_gives_a_file_for_each_split(tmp_path, folder):
     target = tmp_path / "new" / "corpus"
-    conversions = convert_path(folder, target)
+    conversions = convert_path(folder, target, Settings())
     assert [c.target for c in conversions] == [
         target / "train.spacy",
         target / "dev.spacy",
@@ -124,13 +127,15 @@ def test_folder_gives_a_file_for_each_split(tmp_path, folder):
 
 def test_format_given_beats_the_ending(tmp_path, source):
     path = source.rename(tmp_path / "story.json")
-    (conversion,) = convert_path(path, tmp_path / "x.spacy", format="inline")
+    (conversion,) = convert_path(path, tmp_path / "x.spacy", Settings(format="inline"))
     assert conversion.report.docs == 2
 
 
 def test_file_with_the_right_checksum_is_converted(tmp_path, source):
     project = project_of(source, md5_of(source))
-    (conversion,) = convert_path(source, tmp_path / "x.spacy", checksums=project)
+    (conversion,) = convert_path(
+        source, tmp_path / "x.spacy", Settings(checksums=project)
+    )
     assert conversion.report.docs == 2
 
 
@@ -139,21 +144,23 @@ def test_checksum_holds_for_a_relative_path_too(tmp_path, source, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path, project = Path(source.name), Path("project.yml")
     with pytest.raises(ValueError, match=r"J607.*story\.txt"):
-        convert_path(path, Path("x.spacy"), checksums=project)
+        convert_path(path, Path("x.spacy"), Settings(checksums=project))
 
 
 def test_file_the_project_does_not_know_is_converted(tmp_path, source, misaligned):
     project = project_of(misaligned, "0" * 32)
-    (conversion,) = convert_path(source, tmp_path / "x.spacy", checksums=project)
+    (conversion,) = convert_path(
+        source, tmp_path / "x.spacy", Settings(checksums=project)
+    )
     assert conversion.report.docs == 2
 
 
 def test_language_chooses_the_tokenizer(tmp_path, source):
-    source.write_text("Ada can't cook\n", encoding="utf8")
+    source.write_text("[Ada|Peop] can't cook\n", encoding="utf8")
     target = tmp_path / "x.spacy"
     lengths = []
     for lang in ("en", "xx"):
-        convert_path(source, target, lang=lang)
+        convert_path(source, target, Settings(lang=lang))
         (doc,) = DocBin().from_disk(target).get_docs(spacy.blank("en").vocab)
         lengths.append(len(doc))
     assert lengths == [4, 3]
@@ -162,7 +169,10 @@ def test_language_chooses_the_tokenizer(tmp_path, source):
 # the command
 
 
-@pytest.mark.parametrize("command", ["train", "convert", "validate", "show"])
+COMMANDS = ["train", "convert", "cross-validate", "validate", "show", "debug-data"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command):
     result = run(command, "--help")
     assert result.exit_code == 0
@@ -172,7 +182,7 @@ def test_every_command_has_help(command):
 def test_help_lists_every_command():
     result = run("--help")
     assert result.exit_code == 0
-    for command in ("train", "convert", "validate", "show"):
+    for command in COMMANDS:
         assert f" {command} " in said(result)
 
 
@@ -180,7 +190,8 @@ def test_converting_a_file_says_what_became_of_it(tmp_path, source):
     target = tmp_path / "story.spacy"
     result = run("convert", source, target)
     assert result.exit_code == 0
-    assert "2 documents, 2 entities (0 misaligned, 0 overlapping" in said(result)
+    assert "2 records read (0 skipped), 2 documents, 2 entities" in said(result)
+    assert "2 entities (0 lost, of them 0 misaligned; 0 overlapping" in said(result)
     assert "1 relations (0 lost, 0 duplicates)" in said(result)
     assert target.is_file()
 
@@ -196,7 +207,7 @@ def test_losses_within_the_limit_are_warned_of(tmp_path, misaligned):
     result = run("convert", misaligned, tmp_path / "x.spacy", "--max-loss", "0.5")
     assert result.exit_code == 0
     assert "'ia' at 15..17 fits no tokens" in said(result)
-    assert "3 entities (1 misaligned" in said(result)
+    assert "3 entities (1 lost, of them 1 misaligned" in said(result)
     assert "2 relations (1 lost" in said(result)
 
 
@@ -228,9 +239,14 @@ def test_folder_without_a_split_fails(tmp_path, folder):
 
 
 def test_broken_file_fails_with_its_line(tmp_path, source):
-    source.write_text("Rain\n\n[Ada sang\n", encoding="utf8")
+    # the good mark shows the format
+    source.write_text("[Rain|Other]\n\n[Ada sang\n", encoding="utf8")
     result = run("convert", source, tmp_path / "x.spacy")
-    assert_plain_error(result, "J606", f"{source}, line 3")
+    assert isinstance(result.exception, SystemExit)
+    assert result.exit_code == 1
+    assert f"[J606] {source}, line 3: " in said(result)
+    assert "[J702] 1 of 2 records were lost" in said(result)
+    assert "Traceback" not in said(result)
 
 
 def test_wrong_checksum_fails(tmp_path, source):
@@ -256,14 +272,20 @@ def test_project_file_without_assets_knows_no_checksum(tmp_path, source):
 
 
 def test_unknown_format_fails(tmp_path, source):
-    result = run("convert", source, tmp_path / "x.spacy", "--format", "brat")
-    assert_plain_error(result, "J701", "'brat'", "inline, spert")
+    result = run("convert", source, tmp_path / "x.spacy", "--format", "conllu")
+    assert_plain_error(result, "J701", "'conllu'", ", ".join(FORMATS))
 
 
-def test_unknown_ending_fails(tmp_path, source):
+def test_unknown_content_fails(tmp_path, source):
+    source.write_text("Ada;Quint\n1;2\n", encoding="utf8")
+    result = run("convert", source, tmp_path / "x.spacy")
+    assert_plain_error(result, "J610", str(source), *FORMATS)
+
+
+def test_content_decides_where_the_ending_says_nothing(tmp_path, source):
     path = source.rename(tmp_path / "story.csv")
-    result = run("convert", path, tmp_path / "x.spacy")
-    assert_plain_error(result, "J701", "'.csv'", "inline, spert")
+    (conversion,) = convert_path(path, tmp_path / "x.spacy", Settings())
+    assert conversion.report.docs == 2
 
 
 def test_unknown_alignment_fails(tmp_path, source):
@@ -275,4 +297,4 @@ def test_two_files_for_one_split_are_refused(tmp_path):
     for name in ("train.json", "train.txt"):
         (tmp_path / name).write_text("x")
     with pytest.raises(ValueError, match=r"J705.*train\.json.*train\.txt"):
-        convert_path(tmp_path, tmp_path / "out")
+        convert_path(tmp_path, tmp_path / "out", Settings())

@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import pytest
@@ -6,6 +7,7 @@ from ..conftest import ROOT
 from .helpers import assert_plain_error, run, said
 
 NEWSWIRE = ROOT / "assets" / "newswire"
+DDI_ZH = ROOT / "assets" / "ddi_zh"
 
 
 @pytest.fixture
@@ -14,10 +16,11 @@ def folder(tmp_path):
     return shutil.copytree(NEWSWIRE, tmp_path / "newswire")
 
 
-def test_shipped_corpus_passes():
-    result = run("validate", NEWSWIRE)
+@pytest.mark.parametrize("corpus", [NEWSWIRE, DDI_ZH], ids=lambda path: path.name)
+def test_shipped_corpus_passes(corpus):
+    result = run("validate", corpus)
     assert result.exit_code == 0
-    assert f"{NEWSWIRE} passes every check" in said(result)
+    assert f"{corpus} passes every check" in said(result)
 
 
 def test_figures_are_shown():
@@ -35,16 +38,45 @@ def test_problem_is_shown_and_counted(folder):
 
 
 def test_broken_split_fails_with_its_line(folder):
-    (folder / "dev.txt").write_text("Rain\n\n[Ada sang\n", encoding="utf8")
+    # the good mark shows the format
+    markup = "[Rain|Other] fell\n\n[Ada sang\n"
+    (folder / "dev.txt").write_text(markup, encoding="utf8")
     result = run("validate", folder)
     assert_plain_error(result, "J606", f"{folder / 'dev.txt'}, line 3")
 
 
-@pytest.mark.parametrize("name", ["train.txt", "dev.txt", "test.txt", "labels.json"])
-def test_missing_file_fails(folder, name):
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("train.txt", "train.*"),
+        ("dev.txt", "dev.*"),
+        ("test.txt", "test.*"),
+        ("dataset.json", "dataset.json"),
+    ],
+)
+def test_missing_file_fails(folder, name, path):
     (folder / name).unlink()
     result = run("validate", folder)
-    assert_plain_error(result, "J601", str(folder / name))
+    assert_plain_error(result, "J601", str(folder / path))
+
+
+def change(folder, **values):
+    path = folder / "dataset.json"
+    old = json.loads(path.read_text(encoding="utf8"))
+    path.write_text(json.dumps({**old, **values}), encoding="utf8")
+
+
+def test_limits_are_those_of_the_dataset(folder):
+    change(folder, limits={"min_sentences": 701})
+    result = run("validate", folder)
+    assert_plain_error(result, "J703", "distinct sentences: 700, at least 701")
+
+
+def test_language_is_that_of_the_dataset(folder):
+    # characters as tokens: no sentence is short enough any more
+    change(folder, lang="zh")
+    result = run("validate", folder)
+    assert "tokens, not 6 to 60" in said(result)
 
 
 def test_missing_folder_fails(tmp_path):

@@ -1,14 +1,14 @@
-import json
 from dataclasses import replace
 
 import pytest
+import spacy
 
 from spacy_jre.annotations import EntityRecord, Record
+from spacy_jre.corpora.dataset import Dataset, read_dataset
 from spacy_jre.corpora.validate import Limits, mask_entities, validate_corpus
 
 from ..conftest import ROOT
 
-LABELS = {"entities": ["Peop", "Org"], "relations": {"Work_For": ["Peop", "Org"]}}
 LIMITS = Limits(
     min_sentences=3,
     min_tokens=4,
@@ -23,14 +23,20 @@ LIMITS = Limits(
 )
 COOK = "[Ada Quint|Peop 1] cooks for [Hotel Lima|Org 2].\n> 1 Work_For 2\n"
 FERRY = "[Nils Dahl|Peop] met nobody from [Fjordline|Org], which lost its last ferry.\n"
-RAIN = "Rain fell all week.\n"
+# the mark shows the format
+RAIN = "[Rain|Org] fell all week.\n"
 LEAVES = "[Bo Roe|Peop 1] quit [Lima Line|Org 2].\n> 1 Work_For 2\n"
 
 
-def validate(folder, nlp, limits=LIMITS, *, train=COOK, dev=FERRY, test=RAIN):
+def make_dataset(folder, *, train=COOK, dev=FERRY, test=RAIN):
     for name, markup in (("train", train), ("dev", dev), ("test", test)):
         (folder / f"{name}.txt").write_text(markup, encoding="utf8")
-    return validate_corpus(folder, nlp, LABELS, limits)
+    joins = {"Work_For": ["Peop", "Org"]}
+    return Dataset(folder, entities=["Peop", "Org"], relations=joins)
+
+
+def validate(folder, nlp, limits=LIMITS, **splits):
+    return validate_corpus(make_dataset(folder, **splits), nlp, limits)
 
 
 def test_masking_puts_labels_in_the_place_of_entities():
@@ -60,7 +66,7 @@ def test_figures_are_those_counted_by_hand(tmp_path, nlp):
     assert figures == {
         "sentences": {"train": 1, "dev": 1, "test": 1},
         "distinct sentences": 3,
-        "entities": {"Peop": 2, "Org": 2},
+        "entities": {"Peop": 2, "Org": 3},
         "relations": {"Work_For": 1},
         "tokens, shortest": 5,
         "tokens, median": 7,
@@ -68,6 +74,8 @@ def test_figures_are_those_counted_by_hand(tmp_path, nlp):
         "above 10 tokens": 0.333,
         "without a relation": 0.667,
         "with nested entities": 0,
+        "with a repeated entity text": 0.0,
+        "with an entity in several relations": 0.0,
         "distinct with entities as labels": 1.0,
         "type-compatible ordered pairs": 2,
         "of them unrelated": 0.5,
@@ -80,13 +88,30 @@ def test_nested_entities_are_counted(tmp_path, nlp):
     assert report.figures["with nested entities"] == 1
 
 
+def test_sentences_that_repeat_the_text_of_an_entity_are_counted(tmp_path, nlp):
+    report = validate(tmp_path, nlp, test="[Rain|Org] fell, Rain all week.\n")
+    assert report.figures["with a repeated entity text"] == 0.333
+
+
+@pytest.mark.parametrize(
+    ("relations", "share"),
+    [("> 1 Work_For 2\n> 3 Work_For 2\n", 0.333), ("> 1 Work_For 2\n", 0.0)],
+)
+def test_sentences_that_use_an_entity_in_several_relations_are_counted(
+    tmp_path, nlp, relations, share
+):
+    markup = "[Ada|Peop 1] cooks for [Lima|Org 2], and so does [Bo|Peop 3].\n"
+    figures = validate(tmp_path, nlp, train=markup + relations).figures
+    assert figures["with an entity in several relations"] == share
+
+
 def test_commonest_words_are_named(tmp_path, nlp):
-    report = validate(tmp_path, nlp, test="He cooks for Hotel guests.\n")
+    report = validate(tmp_path, nlp, test="He cooks for Hotel [guests|Org].\n")
     assert report.figures["commonest 3 words"] == "cooks for hotel"
 
 
 def test_words_said_twice_in_one_sentence_count_once(tmp_path, nlp):
-    report = validate(tmp_path, nlp, test="La la la la la.\n")
+    report = validate(tmp_path, nlp, test="[La|Org] la la la la.\n")
     assert report.figures["share with these 3 words"] == 0.333
 
 
@@ -133,13 +158,13 @@ def test_long_sentence_has_more_tokens_than_the_limit(
             id="misaligned",
         ),
         pytest.param(
-            {"test": "Rain fell.\n"},
+            {"test": "[Rain|Org] fell.\n"},
             {},
             "test.txt, line 1: 3 tokens, not 4 to 15",
             id="too short",
         ),
         pytest.param(
-            {"test": "Rain fell " + "again and " * 7 + "again.\n"},
+            {"test": "[Rain|Org] fell " + "again and " * 7 + "again.\n"},
             {"ngram": 20},
             "test.txt, line 1: 18 tokens, not 4 to 15",
             id="too long",
@@ -172,7 +197,7 @@ def test_long_sentence_has_more_tokens_than_the_limit(
             id="few unrelated pairs",
         ),
         pytest.param(
-            {"test": "He cooks for Hotel guests.\n"},
+            {"test": "He cooks for Hotel [guests|Org].\n"},
             {},
             "share with these 3 words: 0.667, at most 0.35",
             id="words too common",
@@ -182,6 +207,12 @@ def test_long_sentence_has_more_tokens_than_the_limit(
             {},
             "distinct with entities as labels: 0.667, at least 1",
             id="pattern twice",
+        ),
+        pytest.param(
+            {},
+            {"min_repeated": 0.1},
+            "with a repeated entity text: 0.0, at least 0.1",
+            id="few repeated forms",
         ),
     ],
 )
@@ -208,7 +239,8 @@ def test_person_may_stand_twice_in_one_split(tmp_path, nlp):
 
 def test_each_copy_of_a_sentence_is_a_problem(tmp_path, nlp):
     limits = replace(LIMITS, min_long=0.2, min_distinct=0.7, max_ngram_share=0.5)
-    report = validate(tmp_path, nlp, limits, train=f"{COOK}\n{RAIN.upper()}")
+    loud = "[RAIN|Org] FELL ALL WEEK.\n"
+    report = validate(tmp_path, nlp, limits, train=f"{COOK}\n{loud}")
     assert report.problems == [
         f"{tmp_path / 'train.txt'}, line 4: the sentence stands more than once",
         f"{tmp_path / 'test.txt'}, line 1: the sentence stands more than once",
@@ -234,31 +266,54 @@ def test_person_of_blanks_is_a_problem_and_no_crash(tmp_path, nlp):
 
 @pytest.mark.parametrize(
     ("markup", "code"),
-    [("", "J602"), ("[Rain fell\n", "J606")],
-    ids=["empty", "broken"],
+    [
+        ("", "J610"),
+        ("# no sentence: |Org]\n", "J602"),
+        (f"[Rain fell\n\n{RAIN}", "J606"),
+    ],
+    ids=["no format", "empty", "broken"],
 )
 def test_split_that_cannot_be_read_is_refused(tmp_path, nlp, markup, code):
     with pytest.raises(ValueError, match=rf"{code}.*dev\.txt"):
         validate(tmp_path, nlp, dev=markup)
 
 
-def test_missing_split_is_refused(tmp_path, nlp):
-    with pytest.raises(ValueError, match=r"J601.*train\.txt"):
-        validate_corpus(tmp_path, nlp, LABELS, LIMITS)
+@pytest.mark.parametrize("split", ["train", "dev", "test"])
+def test_missing_split_is_refused(tmp_path, nlp, split):
+    dataset = make_dataset(tmp_path)
+    (tmp_path / f"{split}.txt").unlink()
+    with pytest.raises(ValueError, match=rf"J601.*{split}\."):
+        validate_corpus(dataset, nlp, LIMITS)
+
+
+def test_folder_without_any_split_is_refused(tmp_path, nlp):
+    joins = {"Work_For": ["Peop", "Org"]}
+    with pytest.raises(ValueError, match=r"J601.*train\."):
+        validate_corpus(Dataset(tmp_path, relations=joins), nlp, LIMITS)
+
+
+def test_dataset_whose_relations_say_not_what_they_join_is_refused(tmp_path, nlp):
+    dataset = replace(make_dataset(tmp_path), relations=["Work_For"])
+    with pytest.raises(ValueError, match=r"J633.*dataset\.json.*'relations'"):
+        validate_corpus(dataset, nlp, LIMITS)
 
 
 @pytest.fixture(scope="module")
-def newswire():
-    import spacy
-
-    folder = ROOT / "assets" / "newswire"
-    labels = json.loads((folder / "labels.json").read_text(encoding="utf8"))
-    return validate_corpus(folder, spacy.blank("en"), labels, Limits())
-
-
-def test_shipped_corpus_passes_every_check(newswire):
-    assert newswire.problems == []
+def shipped():
+    """The report of each corpus we ship."""
+    reports = {}
+    for name in ("newswire", "ddi_zh"):
+        dataset = read_dataset(ROOT / "assets" / name / "dataset.json")
+        limits = Limits(**dataset.limits)
+        reports[name] = validate_corpus(dataset, spacy.blank(dataset.lang), limits)
+    return reports
 
 
-def test_shipped_corpus_has_600_distinct_sentences(newswire):
-    assert newswire.figures["distinct sentences"] >= 600
+@pytest.mark.parametrize("name", ["newswire", "ddi_zh"])
+def test_shipped_corpus_passes_every_check(shipped, name):
+    assert shipped[name].problems == []
+
+
+@pytest.mark.parametrize(("name", "least"), [("newswire", 600), ("ddi_zh", 300)])
+def test_shipped_corpus_has_enough_distinct_sentences(shipped, name, least):
+    assert shipped[name].figures["distinct sentences"] >= least

@@ -1,0 +1,231 @@
+"""Print what `spacy jre debug-data` found."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+import typer
+from wasabi import msg
+
+from ..corpora.inspection import Finding, Inspection, Leak, compare_with, percent
+from .debug_data import Report
+
+# argument types of a relation that are written out
+MAX_TYPES = 3
+# entity widths with a figure of their own
+MAX_WIDTHS = 4
+# characters of a sample; a Doc without sentence boundaries may have many more
+MAX_MARKUP = 2000
+
+# a name, and a figure for each split
+Row = tuple[str, ...]
+
+
+def print_report(report: Report) -> None:
+    """The figures, and at the end, where eyes are, what they mean."""
+    splits, settings = report.splits, report.settings
+    header = ("", *splits)
+    compared = [compare_with(found, splits["train"]) for found in splits.values()]
+    found = list(splits.values())
+    msg.divider(f"{report.component} of {report.config}")
+    _print_table(header, _size_rows(found, compared, settings.negative_pairs))
+    msg.divider("Labels")
+    entities = {name: one.entities.labels for name, one in splits.items()}
+    relations = {name: one.relations.labels for name, one in splits.items()}
+    _print_table(("Entity", *splits), _label_rows(entities))
+    _print_table(("Relation", *splits), _label_rows(relations))
+    _print_table(("Relation", "joins (train)"), _type_rows(splits["train"]))
+    msg.divider("Entities and relations")
+    rows = _loss_rows(found, compared, settings.max_span_width)
+    _print_table(header, [*_overlap_rows(found), *rows])
+    msg.divider("Texts that stand more than once")
+    _print_table(header, _repeat_rows(splits, report.leaks))
+    msg.divider("Sentences of the training data")
+    for name, markup in report.samples:
+        msg.text(name)
+        cut = "..." if len(markup) > MAX_MARKUP else ""
+        typer.echo(f"{markup[:MAX_MARKUP]}{cut}\n")  # unwrapped: it is markup
+    _print_findings(report.findings)
+
+
+def _print_findings(findings: list[Finding]) -> None:
+    msg.divider("Findings")
+    for finding in findings:
+        if finding.level == "error":
+            msg.fail(finding.message)
+        elif finding.level == "warning":
+            msg.warn(finding.message)
+        else:
+            msg.info(finding.message)
+        for example in finding.examples:
+            typer.echo(f"    {example}")
+    counts = Counter(finding.level for finding in findings)
+    summary = (
+        f"errors: {counts['error']}, warnings: {counts['warning']}, advice: "
+        f"{counts['advice']}"
+    )
+    if counts["error"]:
+        msg.fail(summary, spaced=True)
+    else:
+        msg.good(summary, spaced=True)
+
+
+def _print_table(header: Row, rows: list[Row]) -> None:
+    aligns = (
+        "l",
+        *("l" if header[1:] == ("joins (train)",) else "r",) * len(header[1:]),
+    )
+    msg.table(rows, header=header, divider=True, aligns=aligns)
+
+
+def _size_rows(
+    splits: list[Inspection],
+    compared: list[dict[str, float]],
+    negative_pairs: int | None,
+) -> list[Row]:
+    sizes = [split.size for split in splits]
+    rows: list[Row] = [
+        ("Docs", *(str(size.docs) for size in sizes)),
+        ("Sentences", *(str(size.sentences) for size in sizes)),
+        (
+            "  without an entity",
+            *(counted(one.sentences - one.with_entity, one.sentences) for one in sizes),
+        ),
+        (
+            "  without a relation",
+            *(
+                counted(
+                    one.relation_sentences - one.with_relation, one.relation_sentences
+                )
+                for one in sizes
+            ),
+        ),
+        ("Tokens", *(str(size.tokens) for size in sizes)),
+        ("  per sentence", *_means(compared, "tokens_per_sentence")),
+        ("  in the longest", *(str(size.longest) for size in sizes)),
+        ("Entities", *(str(split.entities.total) for split in splits)),
+        ("  per sentence", *_means(compared, "entities_per_sentence")),
+        ("Relations", *(str(split.relations.total) for split in splits)),
+        ("  per sentence", *_means(compared, "relations_per_sentence")),
+        ("Ordered pairs", *(str(split.pairs.total) for split in splits)),
+        ("  per sentence", *_means(compared, "pairs_per_sentence")),
+        ("  most in a sentence", *(str(split.pairs.most) for split in splits)),
+        ("  type-compatible", *(f"{one['compatible_pairs']}" for one in compared)),
+        (
+            "  of these related",
+            *(
+                counted(int(one["related_pairs"]), int(one["compatible_pairs"]))
+                for one in compared
+            ),
+        ),
+    ]
+    if negative_pairs is not None:
+        name = f"  sentences with > {negative_pairs} unrelated"
+        rows.append((name, *(str(split.pairs.sampled) for split in splits)))
+    return rows
+
+
+def _label_rows(splits: Mapping[str, Mapping[str, int]]) -> list[Row]:
+    total: Counter[str] = Counter()
+    for counts in splits.values():
+        total.update(counts)
+    return [
+        (label or "(none)", *(str(counts.get(label, 0)) for counts in splits.values()))
+        for label, _ in total.most_common()
+    ]
+
+
+def _type_rows(train: Inspection) -> list[Row]:
+    rows: list[Row] = []
+    for label, _ in train.relations.labels.most_common():
+        types = train.relations.arguments[label].most_common()
+        shown = [f"{joined} ({count})" for joined, count in types[:MAX_TYPES]]
+        if len(types) > MAX_TYPES:
+            rest = sum(count for _, count in types[MAX_TYPES:])
+            shown.append(f"{len(types) - MAX_TYPES} others ({rest})")
+        rows += [(label, shown[0]), *(("", one) for one in shown[1:])]
+    return rows
+
+
+def _overlap_rows(splits: list[Inspection]) -> list[Row]:
+    overlaps = [split.overlaps for split in splits]
+    rows: list[Row] = [("Overlapping pairs", *(str(one.pairs) for one in overlaps))]
+    if any(one.pairs for one in overlaps):
+        rows += [
+            (
+                "  nested, crossing, same",
+                *(f"{one.nested}, {one.crossing}, {one.same_span}" for one in overlaps),
+            ),
+            ("  in sentences", *(str(one.sentences) for one in overlaps)),
+            ("  doc.ents cannot hold", *(str(one.not_in_ents) for one in overlaps)),
+            ("  related to each other", *(str(one.related) for one in overlaps)),
+        ]
+    return rows
+
+
+def _loss_rows(
+    splits: list[Inspection], compared: list[dict[str, float]], limit: int
+) -> list[Row]:
+    entities = [split.entities for split in splits]
+    relations = [split.relations for split in splits]
+    return [
+        (
+            f"Widths 1 to {MAX_WIDTHS}, more (%)",
+            *(_widths(one.widths) for one in entities),
+        ),
+        ("  widest", *(str(max(one.widths, default=0)) for one in entities)),
+        (
+            f"  > max_span_width = {limit}",
+            *(counted(one.too_wide, one.total) for one in entities),
+        ),
+        ("  entity recall left", *_shares(compared, "width_entity_recall")),
+        ("  relation recall left", *_shares(compared, "width_relation_recall")),
+        ("Misaligned entities", *(str(one.misaligned) for one in entities)),
+        ("  across sentences", *(str(one.across) for one in entities)),
+        ("  with second labels", *(str(one.second_labels) for one in entities)),
+        ("  best recall", *_shares(compared, "best_entity_recall")),
+        ("Relations across sentences", *(str(one.across) for one in relations)),
+        ("  with a lost argument", *(str(one.lost_argument) for one in relations)),
+        ("  of one with itself", *(str(one.itself) for one in relations)),
+        ("  best recall", *_shares(compared, "best_relation_recall")),
+        ("  repeated", *(str(one.repeated) for one in relations)),
+        ("Pairs with several labels", *(str(one.several_labels) for one in relations)),
+    ]
+
+
+def _repeat_rows(splits: Mapping[str, Inspection], leaks: list[Leak]) -> list[Row]:
+    repeats = [split.repeats for split in splits.values()]
+    rows: list[Row] = [
+        ("In the same split", *(str(one.repeated) for one in repeats)),
+        ("  annotated otherwise", *(str(one.inconsistent) for one in repeats)),
+    ]
+    for source in list(splits)[:-1]:
+        found = {leak.split: leak for leak in leaks if leak.source == source}
+        cells = [
+            counted(found[name].sentences, found[name].total) if name in found else ""
+            for name in splits
+        ]
+        others = [
+            str(found[name].otherwise) if name in found else "" for name in splits
+        ]
+        rows += [(f"In {source}", *cells), ("  annotated otherwise", *others)]
+    return rows
+
+
+def counted(part: int, whole: int) -> str:
+    """A figure and the share it is."""
+    return f"{part} ({percent(part, whole)})" if part and whole else str(part)
+
+
+def _widths(widths: Counter[int]) -> str:
+    total = sum(widths.values()) or 1
+    counts = [widths[width] for width in range(1, MAX_WIDTHS + 1)]
+    counts.append(sum(n for width, n in widths.items() if width > MAX_WIDTHS))
+    return " ".join(f"{100 * count / total:.0f}" for count in counts)
+
+
+def _means(compared: list[dict[str, float]], key: str) -> Row:
+    return tuple(f"{one[key]:.2f}" for one in compared)
+
+
+def _shares(compared: list[dict[str, float]], key: str) -> Row:
+    return tuple(f"{100 * one[key]:.2f}%" for one in compared)

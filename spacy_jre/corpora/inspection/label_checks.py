@@ -1,0 +1,161 @@
+"""Judge the labels: which there are, where, and which way their relations run."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from .figures import Inspection
+from .finding import Finding, Splits, listed, percent
+from .passage import Settings
+
+# examples of a label in the training data: hardly learnt, thinly learnt
+FEW, SOME = 10, 50
+# a relation looks symmetric from these shares on
+BOTH_WAYS, ONE_TYPE, LEFT_TO_RIGHT = 0.5, 0.6, 0.85
+LEAST_BOTH = 3
+
+
+def check_labels(splits: Splits, settings: Settings) -> Iterator[Finding]:
+    """Labels that one place has and another one lacks."""
+    for kind, known in known_labels(splits["train"], settings).items():
+        train = _count_labels(splits["train"], kind)
+        refused = sorted(set(train) - {*known, ""})
+        if not known:
+            yield Finding(
+                "error",
+                f"no-{kind}-labels",
+                f"The training data has no {kind} label. Training stops with J502.",
+            )
+        elif refused:  # the config names the labels, and not these
+            yield Finding(
+                "error",
+                f"refused-{kind}-labels",
+                f"The {kind} labels of [initialize] lack some of the training data: "
+                f"{listed(refused)}. Training stops with J504.",
+            )
+        for name in [name for name in splits if name != "train"]:
+            counts = _count_labels(splits[name], kind)
+            unseen = sorted(set(counts) - {*known, ""})
+            if unseen:
+                total = sum(counts.values())
+                lost = sum(counts[label] for label in unseen)
+                yield Finding(
+                    "error",
+                    f"unseen-{kind}-labels",
+                    f"{name} has {kind} labels that are not learnt, because the "
+                    f"training data lacks them: {listed(unseen)}. {lost} of {total} "
+                    f"count as missed; recall ends at {percent(total - lost, total)}.",
+                )
+            absent = sorted(set(train) - {*counts, ""})
+            if absent and name == "dev":
+                yield Finding(
+                    "advice",
+                    f"undeveloped-{kind}-labels",
+                    f"dev lacks {kind} labels of the training data: {listed(absent)}. "
+                    "Nothing tells how well they are learnt.",
+                )
+
+
+def check_label_settings(splits: Splits, settings: Settings) -> Iterator[Finding]:
+    known = known_labels(splits["train"], settings)["relation"]
+    for setting, labels, code in (
+        ("symmetric", settings.symmetric, "J505"),
+        ("label_thresholds", settings.label_thresholds, "J507"),
+    ):
+        unknown = [label for label in labels if label not in known]
+        if unknown:
+            yield Finding(
+                "error",
+                f"unknown-{setting.replace('_', '-')}",
+                f"The setting `{setting}` names what is no relation label: "
+                f"{listed(unknown)}. Training stops with {code}. Labels: "
+                f"{listed(sorted(known)) or 'none'}.",
+            )
+
+
+def check_label_counts(splits: Splits, settings: Settings) -> Iterator[Finding]:
+    for kind, known in known_labels(splits["train"], settings).items():
+        train = _count_labels(splits["train"], kind)
+        counts = {label: train.get(label, 0) for label in sorted(known)}
+        few = [f"{label} ({n})" for label, n in counts.items() if n < FEW]
+        some = [f"{label} ({n})" for label, n in counts.items() if FEW <= n < SOME]
+        if few:
+            yield Finding(
+                "warning",
+                f"few-{kind}-examples",
+                f"Fewer than {FEW} training examples: the {kind} labels {listed(few)}. "
+                "Too few to learn from; annotate more, or merge labels.",
+            )
+        if some:
+            yield Finding(
+                "advice",
+                f"some-{kind}-examples",
+                f"Fewer than {SOME} training examples: the {kind} labels "
+                f"{listed(some)}.",
+            )
+
+
+def known_labels(train: Inspection, settings: Settings) -> dict[str, Sequence[str]]:
+    """RETURNS (dict): "entity" and "relation" -> the labels a component will have:
+    those the config names, else those of the training data."""
+    fixed = {"entity": settings.entity_labels, "relation": settings.relation_labels}
+    return {
+        kind: [label for label in _count_labels(train, kind) if label]
+        if labels is None
+        else labels
+        for kind, labels in fixed.items()
+    }
+
+
+def _count_labels(split: Inspection, kind: str) -> Mapping[str, int]:
+    return split.entities.labels if kind == "entity" else split.relations.labels
+
+
+def check_directions(splits: Splits, settings: Settings) -> Iterator[Finding]:
+    train = splits["train"].relations
+    both_ways, one_type = [], []
+    for label, row in sorted(train.directions.items()):
+        if label in settings.symmetric:
+            yield from _check_symmetric(label, splits["train"])
+        elif row.both >= LEAST_BOTH and row.both >= BOTH_WAYS * row.pairs:
+            both_ways.append(f"{label} ({row.both} of {row.pairs} pairs)")
+        else:
+            count = train.labels[label]
+            same, right = row.same_type / count, row.left_to_right / count
+            if count >= FEW and same >= ONE_TYPE and right >= LEFT_TO_RIGHT:
+                shares = f"{same:.0%} one type, {right:.0%} in order"
+                one_type.append(f"{label} ({shares})")
+    if both_ways:
+        yield Finding(
+            "warning",
+            "annotated-both-ways",
+            f"Relations annotated in both directions: {listed(both_ways)}. Those that "
+            "have no direction belong into the setting `symmetric`, with which each "
+            "counts once.",
+        )
+    if one_type:
+        yield Finding(
+            "advice",
+            "symmetric-candidates",
+            "Relations that mostly join entities of one type in the order of the text: "
+            f"{listed(one_type)}. Those that have no direction belong into the "
+            "setting `symmetric`; a directed one can look like this too.",
+        )
+
+
+def _check_symmetric(label: str, train: Inspection) -> Iterator[Finding]:
+    """What speaks against calling a relation symmetric."""
+    row = train.relations.directions[label]
+    if row.both:
+        yield Finding(
+            "warning",
+            "symmetric-both-ways",
+            f"{label} is in `symmetric`, and {row.both} of its {row.pairs} pairs are "
+            "annotated in both directions. Each counts once.",
+        )
+    relations = row.pairs + row.both
+    if row.same_type < relations / 2:
+        yield Finding(
+            "warning",
+            "symmetric-between-types",
+            f"{label} is in `symmetric`, but {relations - row.same_type} of "
+            f"{relations} join entities of two types. Has it no direction?",
+        )

@@ -1,0 +1,881 @@
+"""Converting: formats in and out, splits, sentences, and the count of what is lost."""
+
+import json
+import shutil
+
+import pytest
+import spacy
+from spacy.tokens import DocBin
+
+from spacy_jre.cli.convert import Settings, check_losses, convert_path
+from spacy_jre.corpora.brat import read_brat
+from spacy_jre.corpora.formats import FORMATS, guess_format
+
+from ..conftest import write_json
+from ..corpora.story import FOLDER, STORY, assert_is_the_story, content
+from .helpers import assert_plain_error, run, said
+
+FILES = sorted(path.name for path in FOLDER.iterdir())
+LINES = ["doccano.jsonl", "dygie.jsonl", "prodigy.jsonl", "spo.jsonl"]
+DIVIDED = ("train", "dev", "test")
+XX = {"lang": "xx"}  # quick to build, and cuts the story where English does
+
+
+def read(path):
+    return list(DocBin().from_disk(path).get_docs(spacy.blank("xx").vocab))
+
+
+def texts(path):
+    # spaCy puts a blank behind the last of given words
+    return [doc.text.removesuffix(" ") for doc in read(path)]
+
+
+def triples(path):
+    return [relation.as_triple() for doc in read(path) for relation in doc._.relations]
+
+
+def convert(source, target, *, also=(), **settings):
+    return convert_path(source, target, Settings(**{**XX, **settings}), also)
+
+
+def write_lines(path, lines):
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf8")
+    return path
+
+
+def write_sentences(path, n, per_document=0):
+    """SpERT's JSON of n sentences, so many of each document."""
+    sentences = []
+    for number in range(n):
+        sentence = {
+            "tokens": ["Ada", "sings", f"song{number}"],
+            "entities": [{"type": "PER", "start": 0, "end": 1}],
+            "relations": [{"type": "self", "head": 0, "tail": 0}],
+        }
+        if per_document:
+            sentence["document"] = f"book {number // per_document}"
+        sentences.append(sentence)
+    return write_json(path, sentences)
+
+
+# formats in
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_format_becomes_docs_of_the_story(tmp_path, name):
+    if name == "inception":
+        pytest.importorskip("cassis", reason="needs the extra inception")
+    target = tmp_path / "x.spacy"
+    (conversion,) = convert(FOLDER / name, target)
+    assert texts(target) == [record.text for record in STORY]
+    found = [
+        {(r.head.start_char, r.tail.start_char, r.label) for r in doc._.relations}
+        for doc in read(target)
+    ]
+    assert found == [
+        {
+            (record.entities[r.head].start, record.entities[r.tail].start, r.label)
+            for r in record.relations
+        }
+        for record in STORY
+    ]
+    assert conversion.lost == []
+    check_losses([conversion], 0.0)
+
+
+def test_spacy_file_is_a_source_too(tmp_path):
+    first, second = tmp_path / "first.spacy", tmp_path / "second.spacy"
+    convert(FOLDER / "spert.json", first)
+    (conversion,) = convert(first, second)
+    assert (conversion.records, conversion.report.docs) == (4, 4)
+    assert triples(second) == triples(first) != []
+
+
+# formats out
+
+
+@pytest.mark.parametrize("source", ["inline.txt", "spert.json", "brat", "dygie.jsonl"])
+@pytest.mark.parametrize(
+    ("to", "name"), [("spert", "x.json"), ("prodigy", "x.jsonl"), ("brat", "x")]
+)
+def test_what_is_written_reads_back_as_the_story(tmp_path, source, to, name):
+    target = tmp_path / "new" / name
+    (conversion,) = convert(FOLDER / source, target, to=to)
+    format = guess_format(target)
+    assert format.name == to
+    assert_is_the_story(format.read(target))
+    report = conversion.report
+    assert (report.docs, report.entities, report.relations) == (4, 10, 6)
+
+
+@pytest.mark.parametrize(
+    ("to", "name"), [("spert", "x.json"), ("prodigy", "x.jsonl"), ("brat", "x")]
+)
+def test_spacy_file_is_written_back_to_a_format(tmp_path, to, name):
+    convert(FOLDER / "prodigy.jsonl", tmp_path / "x.spacy")
+    convert(tmp_path / "x.spacy", tmp_path / name, to=to)
+    assert_is_the_story(FORMATS[to].read(tmp_path / name))
+
+
+def test_format_that_cannot_be_written_fails(tmp_path):
+    arguments = (FOLDER / "inline.txt", tmp_path / "x", "--to", "doccano")
+    result = run("convert", *arguments)
+    assert_plain_error(result, "J701", "'doccano'", "spacy, spert, prodigy, brat")
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("to", "names"),
+    [
+        ("spacy", {"train.spacy", "dev.spacy", "test.spacy"}),
+        ("spert", {"train.json", "dev.json", "test.json"}),
+        ("prodigy", {"train.jsonl", "dev.jsonl", "test.jsonl"}),
+        ("brat", {"train", "dev", "test"}),
+    ],
+)
+def test_splits_are_named_as_the_format_wants(tmp_path, to, names):
+    target = tmp_path / "out"
+    convert(FOLDER / "inline.txt", target, to=to, split="2/1/1")
+    assert {path.name for path in target.iterdir()} == names
+
+
+def test_sentences_of_a_document_are_spert_sentences(tmp_path):
+    source = write_brat_document(tmp_path / "in")
+    (conversion,) = convert(source, tmp_path / "x.json", to="spert", sentences="line")
+    written = json.loads((tmp_path / "x.json").read_text())
+    assert [sentence["tokens"] for sentence in written] == [
+        ["Ada", "sang", "."],
+        ["Bo", "left", "."],
+    ]
+    # a relation leads across them
+    assert conversion.losses()["relations"][0] == 1
+    assert any("across sentences" in line for line in conversion.lost)
+
+
+# folders
+
+
+def test_folders_of_brat_are_splits(tmp_path):
+    for split in DIVIDED:
+        shutil.copytree(FOLDER / "brat", tmp_path / "in" / split)
+    for path in (tmp_path / "in" / "dev").glob("[34]-*"):
+        path.unlink()
+    conversions = convert(tmp_path / "in", tmp_path / "out")
+    assert [c.target.name for c in conversions] == [f"{s}.spacy" for s in DIVIDED]
+    assert [c.report.docs for c in conversions] == [4, 2, 4]
+    assert texts(tmp_path / "out" / "dev.spacy") == [r.text for r in STORY[:2]]
+
+
+def test_brat_folder_that_is_not_divided_is_one_source(tmp_path):
+    (conversion,) = convert(FOLDER / "brat", tmp_path / "x.spacy")
+    assert conversion.report.docs == 4
+
+
+def divided(folder, n=4):
+    """A folder with files train, dev and test."""
+    folder.mkdir()
+    for number, split in enumerate(DIVIDED):
+        write_sentences(folder / f"{split}.json", n + number)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "extra", [("--split", "80/20"), ("--also", FOLDER / "inline.txt")]
+)
+def test_divided_folder_is_not_divided_again(tmp_path, extra):
+    source = divided(tmp_path / "in")
+    result = run("convert", source, tmp_path / "out", *extra)
+    assert_plain_error(result, "J707", str(source))
+    assert not (tmp_path / "out").exists()
+
+
+# splits
+
+
+@pytest.fixture
+def twenty(tmp_path):
+    return write_sentences(tmp_path / "twenty.json", 20)
+
+
+@pytest.fixture
+def books(tmp_path):
+    """Ten books of two sentences."""
+    return write_sentences(tmp_path / "books.json", 20, per_document=2)
+
+
+def parts(folder, splits=DIVIDED):
+    return {split: texts(folder / f"{split}.spacy") for split in splits}
+
+
+@pytest.mark.parametrize(
+    ("split", "sizes"),
+    [("80/10/10", [16, 2, 2]), ("2/1/1", [10, 5, 5]), ("0.75/0.25", [15, 5])],
+)
+def test_each_split_has_its_share(tmp_path, twenty, split, sizes):
+    conversions = convert(twenty, tmp_path / "out", split=split)
+    assert [c.report.docs for c in conversions] == sizes
+    assert [len(texts(c.target)) for c in conversions] == sizes
+    names = [c.target.name for c in conversions]
+    assert names == [f"{name}.spacy" for name in DIVIDED[: len(sizes)]]
+
+
+def test_two_shares_leave_no_test_file(tmp_path, twenty):
+    convert(twenty, tmp_path / "out", split="80/20")
+    assert not (tmp_path / "out" / "test.spacy").exists()
+
+
+def test_split_loses_and_repeats_nothing(tmp_path, twenty):
+    convert(twenty, tmp_path / "out", split="60/20/20")
+    found = [text for part in parts(tmp_path / "out").values() for text in part]
+    assert sorted(found) == sorted(f"Ada sings song{n}" for n in range(20))
+
+
+def test_reports_of_the_splits_add_up(tmp_path, twenty):
+    conversions = convert(twenty, tmp_path / "out", split="60/20/20")
+    for counted in ("docs", "entities", "relations"):
+        assert sum(getattr(c.report, counted) for c in conversions) == 20
+    assert sum(c.records for c in conversions) == 20
+
+
+def test_split_says_a_line_for_each_target(tmp_path, twenty):
+    target = tmp_path / "out"
+    result = run("convert", twenty, target, "--split", "80/10/10", "--lang", "xx")
+    assert result.exit_code == 0
+    for split, docs in (("train", 16), ("dev", 2), ("test", 2)):
+        line = f"{twenty} -> {target / split}.spacy: {docs} records read (0 skipped)"
+        assert line in said(result)
+
+
+def test_same_seed_gives_the_same_files(tmp_path, twenty):
+    for name in ("a", "b"):
+        convert(twenty, tmp_path / name, split="60/20/20", seed=3)
+    for split in DIVIDED:
+        first, second = (tmp_path / name / f"{split}.spacy" for name in ("a", "b"))
+        assert first.read_bytes() == second.read_bytes()
+
+
+def test_another_seed_draws_others(tmp_path, twenty):
+    for seed in (0, 1):
+        convert(twenty, tmp_path / str(seed), split="60/20/20", seed=seed)
+    first, second = (parts(tmp_path / str(seed)) for seed in (0, 1))
+    assert first.keys() == second.keys()
+    assert first["dev"] != second["dev"]
+
+
+def books_of(texts):
+    return {int(text.rpartition("song")[2]) // 2 for text in texts}
+
+
+def test_split_by_document_divides_none(tmp_path, books):
+    convert(books, tmp_path / "out", split="60/20/20")
+    found = [books_of(part) for part in parts(tmp_path / "out").values()]
+    assert sum(map(len, found)) == 10
+    assert [len(part) for part in parts(tmp_path / "out").values()] == [12, 4, 4]
+
+
+def test_split_by_record_minds_no_document(tmp_path, books):
+    convert(books, tmp_path / "out", split="60/20/20", by="record")
+    found = [books_of(part) for part in parts(tmp_path / "out").values()]
+    assert sum(map(len, found)) > 10
+
+
+def test_options_of_the_split_are_those_of_the_command(tmp_path, books):
+    convert(books, tmp_path / "a", split="60/20/20", by="record", seed=5)
+    result = run(
+        *("convert", books, tmp_path / "b", "--lang", "xx"),
+        *("--split", "60/20/20", "--by", "record", "--seed", 5),
+    )
+    assert result.exit_code == 0
+    assert parts(tmp_path / "b") == parts(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "part"),
+    [
+        (("--split", "80"), "J630", "'80'"),
+        (("--split", "a/b"), "J630", "'a/b'"),
+        (("--split", "80/20/0"), "J630", "'80/20/0'"),
+        (("--split", "80/20", "--by", "sentence"), "J202", "'sentence'"),
+    ],
+)
+def test_wrong_split_fails(tmp_path, twenty, options, code, part):
+    result = run("convert", twenty, tmp_path / "out", *options)
+    assert_plain_error(result, code, part)
+
+
+def test_fewer_documents_than_splits_fail(tmp_path):
+    source = write_sentences(tmp_path / "book.json", 9, per_document=9)
+    result = run("convert", source, tmp_path / "out", "--split", "80/10/10")
+    assert_plain_error(result, "J631", "1 document(s)", "--by record")
+
+
+def test_skipped_records_of_a_split_are_counted_once(tmp_path):
+    lines = (FOLDER / "spo.jsonl").read_text(encoding="utf8").splitlines()
+    source = write_lines(tmp_path / "x.jsonl", [*lines, "{broken"])
+    conversions = convert(source, tmp_path / "out", split="50/50")
+    assert sum(c.records for c in conversions) == 4
+    assert sum(len(c.skipped) for c in conversions) == 1
+    with pytest.raises(ValueError, match=r"J702.*1 of 5 records"):
+        check_losses(conversions, 0.1)
+
+
+# further sources
+
+
+def test_further_sources_may_be_of_other_formats(tmp_path, twenty):
+    also = [FOLDER / "inline.txt", FOLDER / "brat"]
+    (conversion,) = convert(twenty, tmp_path / "x.spacy", also=also)
+    assert conversion.sources == [twenty, *also]
+    assert (conversion.records, conversion.report.docs) == (28, 28)
+    assert texts(tmp_path / "x.spacy")[20:] == 2 * [record.text for record in STORY]
+
+
+def test_command_takes_several_further_sources(tmp_path):
+    result = run(
+        *("convert", FOLDER / "inline.txt", tmp_path / "x.spacy", "--lang", "xx"),
+        *("--also", FOLDER / "spert.json", "--also", FOLDER / "spo.jsonl"),
+    )
+    assert result.exit_code == 0
+    assert "12 records read (0 skipped), 12 documents" in said(result)
+    assert f"{FOLDER / 'inline.txt'}, {FOLDER / 'spert.json'}" in said(result)
+
+
+def test_all_sources_are_divided_together(tmp_path, twenty):
+    more = write_sentences(tmp_path / "more.json", 40)
+    conversions = convert(twenty, tmp_path / "out", also=[more], split="50/50")
+    # twenty sentences stand in both, and equal texts stay together
+    found = [set(texts(c.target)) for c in conversions]
+    assert [c.report.docs for c in conversions] == [30, 30]
+    assert not found[0] & found[1]
+
+
+def test_missing_further_source_fails(tmp_path):
+    gone = tmp_path / "gone.txt"
+    arguments = ("convert", FOLDER / "inline.txt", tmp_path / "x.spacy")
+    assert_plain_error(run(*arguments, "--also", gone), "J601", str(gone))
+
+
+def test_checksum_of_a_further_source_must_hold(tmp_path, twenty):
+    more = write_sentences(tmp_path / "more.json", 3)
+    project = tmp_path / "project.yml"
+    write_json(project, {"assets": [{"dest": "more.json", "checksum": "0" * 32}]})
+    with pytest.raises(ValueError, match=r"J607.*more\.json"):
+        convert(twenty, tmp_path / "x.spacy", also=[more], checksums=project)
+
+
+# records by their ids
+
+
+@pytest.fixture
+def ids(tmp_path):
+    """Two sentences of the story, as the index files of CoNLL04 name them."""
+    lines = ["101:   Two    days  after", "", "103 Both osterone"]
+    return write_lines(tmp_path / "ids.txt", lines)
+
+
+def test_records_are_chosen_by_their_ids(tmp_path, ids):
+    target = tmp_path / "x.spacy"
+    (conversion,) = convert(FOLDER / "story.corp", target, ids=ids)
+    assert texts(target) == [STORY[1].text, STORY[3].text]
+    assert conversion.report.docs == 2
+
+
+def test_records_are_chosen_by_their_document_too(tmp_path):
+    ids = write_lines(tmp_path / "ids.txt", ["story-2"])
+    convert(FOLDER / "dygie.jsonl", tmp_path / "x.spacy", ids=ids)
+    assert texts(tmp_path / "x.spacy") == [STORY[2].text]
+
+
+def test_command_takes_ids(tmp_path, ids):
+    target = tmp_path / "x.spacy"
+    result = run("convert", FOLDER / "story.corp", target, "--ids", ids)
+    assert result.exit_code == 0
+    assert len(read(target)) == 2
+
+
+def test_id_that_no_record_has_fails(tmp_path, ids):
+    write_lines(ids, ["101: Two", "999: Nine", "888"])
+    arguments = ("convert", FOLDER / "story.corp", tmp_path / "x.spacy")
+    result = run(*arguments, "--ids", ids)
+    assert_plain_error(result, "J632", str(ids), "2 id(s)", "888, 999")
+
+
+def test_missing_file_of_ids_fails(tmp_path):
+    gone = tmp_path / "ids.txt"
+    arguments = ("convert", FOLDER / "story.corp", tmp_path / "x.spacy")
+    assert_plain_error(run(*arguments, "--ids", gone), "J601", str(gone))
+
+
+# sentences and tokens
+
+
+def write_brat_document(folder, text="Ada sang.\nBo left.", *annotations):
+    folder.mkdir()
+    # no line end of the system's own
+    (folder / "a.txt").write_bytes(text.encode())
+    annotations = annotations or (
+        "T1\tPER 0 3\tAda",
+        "T2\tPER 10 12\tBo",
+        "R1\tknows Arg1:T1 Arg2:T2",
+    )
+    write_lines(folder / "a.ann", annotations)
+    return folder
+
+
+THREE = "Ada sang. Bo left.\nMia fell"
+
+
+@pytest.mark.parametrize(
+    ("sentences", "starts"),
+    [
+        ("record", ["Ada"]),
+        ("line", ["Ada", "Mia"]),
+        ("rules", ["Ada", "Bo", "Mia"]),
+    ],
+)
+def test_sentences_are_found_as_wanted(tmp_path, sentences, starts):
+    source = write_brat_document(tmp_path / "in", THREE, "T1\tPER 0 3\tAda")
+    convert(source, tmp_path / "x.spacy", lang="en", sentences=sentences)
+    (doc,) = read(tmp_path / "x.spacy")
+    assert [sent.text.split()[0] for sent in doc.sents] == starts
+
+
+def test_sentences_of_the_format_beat_the_rules(tmp_path):
+    line = {
+        "doc_key": "a",
+        "sentences": [["Ada", ".", "sang", "."], ["Bo", "left"]],
+        "ner": [[[0, 0, "PER"]], []],
+        "relations": [[], []],
+    }
+    source = write_lines(tmp_path / "x.jsonl", [json.dumps(line)])
+    convert(source, tmp_path / "x.spacy", sentences="rules")
+    (doc,) = read(tmp_path / "x.spacy")
+    assert [sent.text for sent in doc.sents] == ["Ada . sang .", "Bo left"]
+
+
+def test_unknown_kind_of_sentences_fails(tmp_path):
+    arguments = ("convert", FOLDER / "inline.txt", tmp_path / "x.spacy")
+    result = run(*arguments, "--sentences", "paragraph")
+    assert_plain_error(result, "J202", "'paragraph'", "record, line, rules")
+
+
+def test_each_sentence_becomes_a_doc_of_its_own(tmp_path):
+    source = write_brat_document(tmp_path / "in")
+    target = tmp_path / "x.spacy"
+    (conversion,) = convert(source, target, sentences="line", per_sentence=True)
+    assert texts(target) == ["Ada sang.", "Bo left."]
+    assert [[e.text for e in doc.ents] for doc in read(target)] == [["Ada"], ["Bo"]]
+    assert (conversion.records, conversion.report.docs) == (1, 2)
+
+
+def test_relation_across_sentences_is_said_and_counted(tmp_path):
+    source = write_brat_document(tmp_path / "in")
+    arguments = ("convert", source, tmp_path / "x.spacy", "--sentences", "line")
+    result = run(*arguments, "--per-sentence")
+    assert "relation 0 leads across sentences" in said(result)
+    assert_plain_error(result, "J702", "1 of 1 relations")
+
+
+def test_relation_across_sentences_of_one_doc_is_no_loss(tmp_path):
+    source = write_brat_document(tmp_path / "in")
+    (conversion,) = convert(source, tmp_path / "x.spacy", sentences="line")
+    assert triples(tmp_path / "x.spacy") == [("Ada", "knows", "Bo")]
+    assert conversion.lost == []
+
+
+def test_tokens_are_what_stands_between_blanks(tmp_path):
+    source = tmp_path / "x.txt"
+    source.write_text("[Ada|PER] can't  cook (much).\n", encoding="utf8")
+    for tokenized in (True, False):
+        convert(source, tmp_path / "x.spacy", lang="en", tokenized=tokenized)
+        (doc,) = read(tmp_path / "x.spacy")
+        words = [token.text for token in doc]
+        assert (words == ["Ada", "can't", "cook", "(much)."]) == tokenized
+
+
+def test_command_takes_tokens_between_blanks(tmp_path):
+    source = tmp_path / "x.txt"
+    source.write_text("[Ada|PER] can't cook.\n", encoding="utf8")
+    result = run("convert", source, tmp_path / "x.spacy", "--tokenized")
+    assert result.exit_code == 0
+    assert [token.text for token in read(tmp_path / "x.spacy")[0]][-1] == "cook."
+
+
+def test_entity_inside_a_token_between_blanks_is_lost_and_named(tmp_path):
+    source = tmp_path / "x.txt"
+    source.write_text("[Ada|PER], sang\n", encoding="utf8")
+    (conversion,) = convert(source, tmp_path / "x.spacy", tokenized=True)
+    assert conversion.lost == [f"{source}, line 1: PER 'Ada' at 0..3 fits no tokens"]
+
+
+# repeated forms, entities in pieces
+
+
+@pytest.mark.parametrize(
+    ("repeats", "places"),
+    [
+        # the first Ada and Oslo are 12 characters apart, the second 7
+        ("first", [(16, 0)]),
+        ("nearest", [(22, 32)]),
+        ("all", [(16, 0), (16, 32), (22, 0), (22, 32)]),
+    ],
+)
+def test_repeated_forms_mean_what_is_wanted(tmp_path, repeats, places):
+    text = "Oslo never lost Ada , Ada found Oslo"
+    value = {"text": text, "triple_list": [["Ada", "in", "Oslo"]]}
+    source = write_json(tmp_path / "x.json", [value])
+    target = tmp_path / "x.spacy"
+    result = run("convert", source, target, "--repeats", repeats, "--lang", "xx")
+    assert result.exit_code == 0
+    (doc,) = read(target)
+    found = [(r.head.start_char, r.tail.start_char) for r in doc._.relations]
+    assert sorted(found) == places
+
+
+def test_unknown_rule_for_repeats_fails(tmp_path):
+    arguments = ("convert", FOLDER / "spo.jsonl", tmp_path / "x.spacy")
+    result = run(*arguments, "--repeats", "last")
+    assert_plain_error(result, "J202", "'last'", "nearest, first, all")
+
+
+@pytest.fixture
+def in_pieces(tmp_path):
+    annotations = ("T1\tSign 0 6;11 15\tsevere rash", "T2\tDrug 20 24\tx123")
+    text = "severe red rash and x123 ."
+    return write_brat_document(tmp_path / "in", text, *annotations)
+
+
+def test_entity_in_pieces_is_left_out_and_counted(tmp_path, in_pieces):
+    result = run("convert", in_pieces, tmp_path / "x.spacy")
+    assert "entity T1 is discontinuous: 'severe' + 'rash'" in said(result)
+    assert_plain_error(result, "J702", "1 of 2 entities")
+
+
+def test_entity_in_pieces_may_cover_all(tmp_path, in_pieces):
+    target = tmp_path / "x.spacy"
+    result = run("convert", in_pieces, target, "--discontinuous", "cover")
+    assert result.exit_code == 0
+    (doc,) = read(target)
+    assert [e.text for e in doc.ents] == ["severe red rash", "x123"]
+
+
+def test_unknown_way_with_pieces_fails(tmp_path, in_pieces):
+    arguments = ("convert", in_pieces, tmp_path / "x.spacy")
+    result = run(*arguments, "--discontinuous", "join")
+    assert_plain_error(result, "J608", "'join'", "skip or cover")
+
+
+# what is lost
+
+
+def test_entities_without_any_relation_are_warned_of(tmp_path):
+    source = tmp_path / "x.txt"
+    source.write_text("[Ada|PER] sang\n", encoding="utf8")
+    result = run("convert", source, tmp_path / "x.spacy")
+    assert result.exit_code == 0
+    assert f"{tmp_path / 'x.spacy'}: no relation in any record" in said(result)
+
+
+@pytest.mark.parametrize("text", ["10030778 NEG Nothing happened .\n", None])
+def test_other_sources_are_not_warned_of(tmp_path, text):
+    source = FOLDER / "inline.txt"
+    if text is not None:  # no entities either: nothing seems to be missing
+        source = tmp_path / "x.txt"
+        source.write_text(text, encoding="utf8")
+    result = run("convert", source, tmp_path / "x.spacy")
+    assert result.exit_code == 0
+    assert "no relation" not in said(result)
+
+
+@pytest.fixture(params=LINES)
+def damaged(request, tmp_path):
+    """A file of the story with broken second and fifth lines."""
+    lines = (FOLDER / request.param).read_text(encoding="utf8").splitlines()
+    lines = [lines[0], "{broken", *lines[1:3], '{"text": 3, "sentences": 3}', lines[3]]
+    return write_lines(tmp_path / request.param, lines)
+
+
+def test_read_and_skipped_records_are_all_of_the_file(tmp_path, damaged):
+    (conversion,) = convert(damaged, tmp_path / "x.spacy")
+    assert (conversion.records, len(conversion.skipped)) == (4, 2)
+    assert conversion.report.docs == 4
+    assert conversion.losses()["records"] == (2, 6)
+
+
+def test_skipped_records_are_listed_by_their_line(tmp_path, damaged):
+    result = run("convert", damaged, tmp_path / "x.spacy", "--max-loss", 0.5)
+    assert result.exit_code == 0
+    assert f"[J604] {damaged}, line 2: broken JSON" in said(result)
+    assert f"[J605] {damaged}, line 5: " in said(result)
+    assert "4 records read (2 skipped), 4 documents" in said(result)
+
+
+@pytest.mark.parametrize(("limit", "code"), [(0.33, 1), (0.34, 0)])
+def test_broken_records_above_the_limit_fail(tmp_path, damaged, limit, code):
+    result = run("convert", damaged, tmp_path / "x.spacy", "--max-loss", limit)
+    assert result.exit_code == code
+    assert ("[J702] 2 of 6 records were lost" in said(result)) == bool(code)
+
+
+def test_rejected_tasks_are_said_and_are_no_loss(tmp_path):
+    lines = (FOLDER / "prodigy.jsonl").read_text(encoding="utf8").splitlines()
+    tasks = [json.loads(line) for line in lines]
+    tasks[1]["answer"], tasks[3]["answer"] = "reject", "ignore"
+    source = write_lines(tmp_path / "x.jsonl", map(json.dumps, tasks))
+    result = run("convert", source, tmp_path / "x.spacy", "--max-loss", 0)
+    assert result.exit_code == 0
+    assert f"{source}, line 2: the answer is 'reject'" in said(result)
+    assert f"{source}, line 4: the answer is 'ignore'" in said(result)
+    assert "2 records read (2 skipped), 2 documents" in said(result)
+
+
+def write_spo(path, triples):
+    values = [
+        {
+            "predicate": "in",
+            "subject": head,
+            "subject_type": "PER",
+            "object": {"@value": tail},
+            "object_type": {"@value": "LOC"},
+        }
+        for head, tail in triples
+    ]
+    line = {"text": "Ada lives in Oslo , Bo in Rome .", "spo_list": values}
+    line["entity_list"] = [{"entity": "Lima", "type": "LOC"}]
+    return write_lines(path, [json.dumps(line)])
+
+
+@pytest.mark.parametrize(
+    ("limit", "lost"), [(0.1, "1 of 5 entities"), (0.3, "1 of 3 relations")]
+)
+def test_what_the_reader_left_out_counts_as_lost(tmp_path, limit, lost):
+    triples = [("Ada", "Oslo"), ("Bo", "Rome"), ("Mia", "Rome")]
+    source = write_spo(tmp_path / "x.jsonl", triples)
+    result = run("convert", source, tmp_path / "x.spacy", "--max-loss", limit)
+    assert "'Mia' is not in the text" in said(result)
+    assert "LOC 'Lima' is not in the text" in said(result)
+    assert "4 entities (1 lost, of them 0 misaligned;" in said(result)
+    assert "2 relations (1 lost, 0 duplicates)" in said(result)
+    assert_plain_error(result, "J702", lost)
+
+
+def test_loss_that_just_meets_the_limit_passes(tmp_path):
+    triples = [("Ada", "Oslo"), ("Bo", "Rome"), ("Ada", "Rome"), ("Mia", "Rome")]
+    source = write_spo(tmp_path / "x.jsonl", triples)
+    result = run("convert", source, tmp_path / "x.spacy", "--max-loss", 0.25)
+    # one of five entities, one of four relations
+    assert result.exit_code == 0
+
+
+def test_broken_lines_of_a_document_count_as_records(tmp_path):
+    annotations = ("T1\tPER 0 3\tAda", "nonsense")
+    source = write_brat_document(tmp_path / "in", "Ada sang.", *annotations)
+    (conversion,) = convert(source, tmp_path / "x.spacy")
+    assert conversion.losses()["records"][0] == 1
+    assert f"{source / 'a.ann'}, line 2" in conversion.lost[0]
+
+
+# datasets
+
+
+def add_dataset(folder, **values):
+    write_json(folder / "dataset.json", values)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("about", "lang", "tokens"),
+    [
+        ({"lang": "zh"}, "", list("Adacan't")),
+        ({"lang": "xx"}, "", ["Ada", "can't"]),
+        ({}, "", ["Ada", "ca", "n't"]),
+        ({"lang": "zh"}, "xx", ["Ada", "can't"]),
+    ],
+)
+def test_language_is_that_of_the_dataset_unless_given(tmp_path, about, lang, tokens):
+    source = tmp_path / "in"
+    source.mkdir()
+    for split in DIVIDED:
+        (source / f"{split}.txt").write_text("[Ada|PER] can't\n", encoding="utf8")
+    add_dataset(source, **about)
+    convert(source, tmp_path / "out", lang=lang)
+    (doc,) = read(tmp_path / "out" / "dev.spacy")
+    assert [token.text for token in doc if not token.is_space] == tokens
+
+
+def test_dataset_json_goes_along(tmp_path):
+    source = add_dataset(divided(tmp_path / "in"), title="ours", lang="xx")
+    convert(source, tmp_path / "out")
+    copy = tmp_path / "out" / "dataset.json"
+    assert json.loads(copy.read_text()) == {"title": "ours", "lang": "xx"}
+
+
+def test_without_a_dataset_json_none_is_written(tmp_path):
+    convert(divided(tmp_path / "in"), tmp_path / "out")
+    assert not (tmp_path / "out" / "dataset.json").exists()
+
+
+def test_dataset_may_ask_for_docs_of_one_sentence(tmp_path):
+    source = tmp_path / "in"
+    for split in ("train", "test"):
+        shutil.copytree(FOLDER / "brat", source / split)
+    line = {
+        "doc_key": "a",
+        "sentences": [["Ada", "sang"], ["Bo", "left"]],
+        "ner": [[[0, 0, "PER"]], []],
+        "relations": [[], []],
+    }
+    write_lines(source / "dev.jsonl", [json.dumps(line)])
+    add_dataset(source, per_sentence=True)
+    _, dev, _ = convert(source, tmp_path / "out")
+    assert texts(dev.target) == ["Ada sang", "Bo left"]
+
+
+@pytest.fixture
+def folds(tmp_path):
+    """Twelve sentences; test of fold 0 and 1 are the first and the last two."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    sentences = json.loads(write_sentences(folder / "all.json", 12).read_text())
+    sentences = [{**s, "orig_id": number} for number, s in enumerate(sentences)]
+    write_json(folder / "all.json", sentences)
+    write_json(folder / "test0.json", sentences[:2])
+    write_json(folder / "test1.json", sentences[-2:])
+    return add_dataset(
+        folder,
+        files={"train": ["all.json"], "test": ["test{fold}.json"]},
+        folds=2,
+        train_minus_test=True,
+        keep="last",
+    )
+
+
+@pytest.mark.parametrize(("fold", "test"), [(0, range(0, 2)), (1, range(10, 12))])
+def test_fold_has_its_test_and_the_rest_as_train(tmp_path, folds, fold, test):
+    arguments = ("convert", folds, tmp_path / "out", "--lang", "xx", "--fold", fold)
+    assert run(*arguments).exit_code == 0
+    found = parts(tmp_path / "out")
+    assert found["test"] == [f"Ada sings song{n}" for n in test]
+    rest = [n for n in range(12) if n not in test]
+    assert found["train"] == [f"Ada sings song{n}" for n in rest]
+    assert found["dev"] == found["test"]
+
+
+def test_fold_that_is_not_there_fails(tmp_path, folds):
+    result = run("convert", folds, tmp_path / "out", "--fold", 2)
+    assert_plain_error(result, "J634", str(folds), "2 fold(s)")
+
+
+def test_missing_file_of_a_dataset_fails(tmp_path, folds):
+    (folds / "test0.json").unlink()
+    result = run("convert", folds, tmp_path / "out")
+    assert_plain_error(result, "J601", str(folds / "test0.json"))
+
+
+def test_wrong_dataset_json_fails(tmp_path, folds):
+    add_dataset(folds, folds="ten")
+    result = run("convert", folds, tmp_path / "out")
+    assert_plain_error(result, "J633", str(folds / "dataset.json"), "'folds'")
+
+
+def test_share_of_train_becomes_dev(tmp_path, folds):
+    files = {"train": ["all.json"], "test": ["test0.json"]}
+    add_dataset(folds, files=files, train_minus_test=True, dev_share=0.2)
+    conversions = convert(folds, tmp_path / "out")
+    assert [c.report.docs for c in conversions] == [8, 2, 2]
+    found = parts(tmp_path / "out")
+    assert not set(found["train"]) & {*found["dev"], *found["test"]}
+
+
+def test_texts_with_overlaps_are_said_and_are_no_loss(tmp_path, folds):
+    sentences = json.loads((folds / "test1.json").read_text())
+    sentences[0]["entities"].append({"type": "ART", "start": 0, "end": 3})
+    write_json(folds / "test1.json", sentences)
+    files = {"train": ["all.json"], "test": ["test1.json"]}
+    add_dataset(folds, files=files, without_overlaps=True, keep="last")
+    arguments = ("convert", folds, tmp_path / "out", "--lang", "xx", "--max-loss", 0)
+    result = run(*arguments)
+    assert result.exit_code == 0
+    assert "record 0: has overlapping entities" in said(result)
+    assert len(read(tmp_path / "out" / "test.spacy")) == 1
+
+
+def test_spacy_files_of_splits_are_a_source_too(tmp_path):
+    convert(divided(tmp_path / "in"), tmp_path / "out")
+    conversions = convert(tmp_path / "out", tmp_path / "again", to="brat")
+    assert [c.report.docs for c in conversions] == [4, 5, 6]
+    records = list(read_brat(tmp_path / "again" / "dev"))
+    assert [record.text for record in records] == texts(tmp_path / "out" / "dev.spacy")
+    assert content(records[0])[1:] == ([(0, 3, "PER")], [(0, 0, "self")])
+
+
+# what does not go together
+
+
+def test_target_that_is_the_source_is_refused(tmp_path):
+    source = divided(tmp_path / "in")
+    with pytest.raises(ValueError, match=r"\[J708\]"):
+        convert(source, source)
+
+
+def test_converted_dataset_can_be_converted_again(tmp_path):
+    files = {"train": ["dev.json"], "dev": ["dev.json"], "test": ["test.json"]}
+    source = divided(tmp_path / "in")
+    names = {path.stem: path.name for path in source.iterdir()}
+    files = {split: [names[split]] for split in DIVIDED}
+    add_dataset(source, files=files, lang="xx")
+    convert(source, tmp_path / "once")
+    convert(tmp_path / "once", tmp_path / "twice")
+    for split in DIVIDED:
+        assert (tmp_path / "twice" / f"{split}.spacy").is_file()
+
+
+def test_file_of_rejected_tasks_only_fails(tmp_path):
+    path = tmp_path / "rejected.jsonl"
+    path.write_text(
+        '{"text": "a b", "tokens": [], "spans": [], "answer": "reject"}\n',
+        encoding="utf8",
+    )
+    result = run("convert", path, tmp_path / "x.spacy")
+    assert_plain_error(result, "J711", str(path), "all 1 record(s)")
+
+
+def test_unknown_language_fails(tmp_path):
+    result = run("convert", FOLDER / "spert.json", tmp_path / "x", "--lang", "qq")
+    assert_plain_error(result, "J712", "'qq'")
+
+
+def test_fold_of_a_single_file_fails(tmp_path):
+    result = run("convert", FOLDER / "spert.json", tmp_path / "x", "--fold", 2)
+    assert_plain_error(result, "J634", "fold 2")
+
+
+def test_alignment_is_checked_for_every_target(tmp_path):
+    arguments = ("--to", "brat", "--alignment", "loose")
+    result = run("convert", FOLDER / "spert.json", tmp_path / "x", *arguments)
+    assert_plain_error(result, "J110", "'loose'")
+
+
+def test_ids_have_no_place_in_a_divided_folder(tmp_path):
+    ids = tmp_path / "ids.txt"
+    ids.write_text("1\n", encoding="utf8")
+    source = divided(tmp_path / "in")
+    result = run("convert", source, tmp_path / "out", "--ids", ids)
+    assert_plain_error(result, "J707", str(source))
+
+
+def test_folder_as_the_file_to_write_fails_without_a_traceback(tmp_path):
+    result = run("convert", FOLDER / "spert.json", tmp_path)
+    assert isinstance(result.exception, SystemExit)
+    assert result.exit_code == 1
+    assert str(tmp_path) in "".join(result.output.split())
+
+
+def test_brat_documents_may_be_named_as_splits(tmp_path):
+    folder = tmp_path / "brat"
+    folder.mkdir()
+    for name in ("train", "test"):
+        (folder / f"{name}.txt").write_text("Ada", encoding="utf8")
+        (folder / f"{name}.ann").write_text("T1\tPER 0 3\tAda\n", encoding="utf8")
+    (conversion,) = convert(folder, tmp_path / "x.spacy")
+    assert conversion.records == 2

@@ -1,0 +1,482 @@
+"""Folds and seeds are trained, scored and averaged, and none of them twice."""
+
+import json
+import shutil
+
+import pytest
+
+from spacy_jre.cli import cross_validate as module
+from spacy_jre.cli.cross_validate import (
+    SCORES,
+    Run,
+    average,
+    cross_validate,
+    fingerprint,
+    parse_numbers,
+)
+
+from ..conftest import ROOT, STORY, write_json
+from ..corpora.story import FOLDER as STORIES
+from .helpers import assert_plain_error, run, said
+
+CONFIG = ROOT / "configs" / "test" / "spert.cfg"
+ABOUT = {
+    "lang": "xx",
+    "files": {"train": ["all.json"], "test": ["fold_{fold}.json"]},
+    "folds": 2,
+    "train_minus_test": True,
+    "keep": "last",
+}
+
+
+def copies(suffix, first):
+    """The story of the tests once more, with other names."""
+    return [
+        {
+            "tokens": [w + suffix if w[0].isupper() else w for w in sentence["words"]],
+            "entities": [
+                {"start": start, "end": end, "type": label}
+                for start, end, label in sentence["entities"]
+            ],
+            "relations": [
+                {"head": head, "tail": tail, "type": label}
+                for head, tail, label in sentence["relations"]
+            ],
+            "orig_id": number,
+        }
+        for number, sentence in enumerate(STORY, first)
+    ]
+
+
+def write_dataset(folder):
+    """Three copies of the story, of which the first or the second is test."""
+    folder.mkdir()
+    parts = [copies("", 0), copies("by", 5), copies("sen", 10)]
+    write_json(folder / "all.json", [s for part in parts for s in part])
+    for fold in (0, 1):
+        write_json(folder / f"fold_{fold}.json", parts[fold])
+    write_json(folder / "dataset.json", ABOUT)
+    return folder
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    return write_dataset(tmp_path / "tiny")
+
+
+@pytest.fixture
+def output(tmp_path):
+    return tmp_path / "runs"
+
+
+def fake_training(monkeypatch):
+    """Training that learns nothing, and a list that gets its settings."""
+    calls = []
+
+    def train(config, folder, train_path, dev_path, **settings):
+        assert train_path.is_file()
+        assert dev_path.is_file()
+        for name in ("model-best", "model-last"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        calls.append({"folder": folder.name, **settings})
+
+    monkeypatch.setattr(module, "run_training", train)
+    # a recall is None where there is no gold
+    found = {**dict.fromkeys(SCORES, 0.5), "rel_r": None}
+    monkeypatch.setattr(module, "evaluate", lambda *_, **__: found)
+    return calls
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    return fake_training(monkeypatch)
+
+
+# numbers
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("0", [0]),
+        ("3-3", [3]),
+        ("0-4,7", [0, 1, 2, 3, 4, 7]),
+        (" 2 , 0-1 ", [2, 0, 1]),
+        ("1,0-2,1", [1, 0, 2]),
+    ],
+)
+def test_numbers_are_read_in_their_order_and_once(text, numbers):
+    assert parse_numbers(text) == numbers
+
+
+@pytest.mark.parametrize(
+    "text", ["", ",", "1,", "a", "-1", "1-", "3-1", "1.5", "1 2", "²", "1-2-3"]
+)
+def test_what_is_no_list_of_numbers_is_refused(text):
+    with pytest.raises(ValueError, match=r"\[J709\]") as caught:
+        parse_numbers(text)
+    assert repr(text) in str(caught.value)
+
+
+# averages
+
+
+def test_average_is_that_worked_out_by_hand():
+    low, high = dict.fromkeys(SCORES, 0.5), dict.fromkeys(SCORES, 0.8)
+    found = average([Run(0, 0, low, True), Run(1, 0, high, True)])
+    # mean 0.65; squares 2 * 0.15 ** 2 = 0.045 over n - 1 = 1
+    assert found.mean == pytest.approx(dict.fromkeys(SCORES, 0.65))
+    assert found.deviation == pytest.approx(dict.fromkeys(SCORES, 0.045**0.5))
+
+
+def test_scores_are_averaged_apart():
+    one = {name: number / 10 for number, name in enumerate(SCORES)}
+    found = average([Run(0, 0, one, True), Run(0, 1, one, False)])
+    assert found.mean == pytest.approx(one)
+    assert found.deviation == pytest.approx(dict.fromkeys(SCORES, 0.0))
+
+
+def test_single_run_has_no_deviation():
+    found = average([Run(0, 0, dict.fromkeys(SCORES, 0.5), True)])
+    assert found.mean == dict.fromkeys(SCORES, 0.5)
+    assert found.deviation == dict.fromkeys(SCORES)
+
+
+def test_averaged_are_entities_relations_and_strict_relations():
+    assert (
+        *("ents_p", "ents_r", "ents_f"),
+        *("rel_p", "rel_r", "rel_f"),
+        *("rel_strict_p", "rel_strict_r", "rel_strict_f"),
+    ) == SCORES
+
+
+# a real run
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """What the command says and writes, with training of one epoch."""
+    folder = tmp_path_factory.mktemp("folds")
+    result = run(
+        *("cross-validate", CONFIG, write_dataset(folder / "tiny")),
+        *("--output", folder / "runs", "--epochs", 1),
+    )
+    assert result.exit_code == 0, result.output
+    return folder / "runs", said(result)
+
+
+def test_every_fold_gets_its_scores(real):
+    output, _ = real
+    for fold in (0, 1):
+        path = output / f"fold-{fold}-seed-0" / "metrics.json"
+        metrics = json.loads(path.read_text())
+        assert metrics["scores"].keys() == set(SCORES)
+        assert all(0 <= score <= 1 for score in metrics["scores"].values())
+
+
+def test_summary_has_the_averages_and_every_run(real):
+    output, _ = real
+    summary = json.loads((output / "summary.json").read_text())
+    first, second = summary["runs"]
+    assert [(r["fold"], r["seed"], r["repeated"]) for r in (first, second)] == [
+        (0, 0, True),
+        (1, 0, True),
+    ]
+    for name in SCORES:
+        mean = (first["scores"][name] + second["scores"][name]) / 2
+        assert summary["mean"][name] == pytest.approx(mean)
+    assert summary["deviation"].keys() == set(SCORES)
+
+
+def test_command_says_what_came_out(real):
+    output, text = real
+    assert "fold 0, seed 0: ents_f" in text
+    assert "fold 1, seed 0: ents_f" in text
+    assert "mean of 2" in text
+    assert str(output / "summary.json") in text
+
+
+def test_pipelines_stay_where_nobody_discards_them(real):
+    output, _ = real
+    assert (output / "fold-1-seed-0" / "model-best" / "config.cfg").is_file()
+
+
+def test_test_part_of_a_fold_is_not_in_its_train_part(real):
+    from spacy.tokens import DocBin
+    from spacy.vocab import Vocab
+
+    output, _ = real
+    for fold in (0, 1):
+        corpus = output / "corpus" / str(fold)
+        train, test = (
+            {
+                d.text
+                for d in DocBin().from_disk(corpus / f"{s}.spacy").get_docs(Vocab())
+            }
+            for s in ("train", "test")
+        )
+        assert (len(train), len(test)) == (10, 5)
+        assert not train & test
+
+
+def test_finished_runs_are_not_repeated_by_a_second_command(real, monkeypatch):
+    output, _ = real
+    calls = fake_training(monkeypatch)
+    source = output.parent / "tiny"
+    result = run("cross-validate", CONFIG, source, "--output", output, "--epochs", 1)
+    assert result.exit_code == 0
+    assert calls == []
+    assert said(result).count("(finished before)") == 2
+
+
+# which runs there are
+
+
+def test_every_fold_is_trained_with_every_seed(dataset, output, calls):
+    runs = list(cross_validate(CONFIG, dataset, output, seeds=[3, 1]))
+    assert [(r.fold, r.seed) for r in runs] == [(0, 3), (0, 1), (1, 3), (1, 1)]
+    assert [call["folder"] for call in calls] == [
+        "fold-0-seed-3",
+        "fold-0-seed-1",
+        "fold-1-seed-3",
+        "fold-1-seed-1",
+    ]
+    assert [call["seed"] for call in calls] == [3, 1, 3, 1]
+
+
+def test_only_the_folds_asked_for_are_trained(dataset, output, calls):
+    runs = list(cross_validate(CONFIG, dataset, output, folds=[1]))
+    assert [run.fold for run in runs] == [1]
+    assert len(calls) == 1
+
+
+def test_settings_reach_the_training(dataset, output, calls):
+    settings = {"encoder": "nowhere", "epochs": 2, "gpu_id": 7}
+    list(cross_validate(CONFIG, dataset, output, folds=[0], **settings))
+    assert calls == [{"folder": "fold-0-seed-0", "seed": 0, **settings}]
+
+
+def test_score_without_gold_is_zero(dataset, output, calls):
+    (found, _) = cross_validate(CONFIG, dataset, output)
+    assert found.scores == {**dict.fromkeys(SCORES, 0.5), "rel_r": 0.0}
+
+
+def test_folder_without_folds_is_one_run(tmp_path, output, calls):
+    for split in ("train", "dev", "test"):
+        write_json(tmp_path / f"{split}.json", copies(split, 0))
+    runs = list(cross_validate(CONFIG, tmp_path, output))
+    assert [(run.fold, run.seed) for run in runs] == [(0, 0)]
+
+
+@pytest.mark.parametrize("folds", ["2", "0-2"])
+def test_fold_that_is_not_there_is_refused_before_any_training(
+    dataset, output, calls, folds
+):
+    arguments = ("--output", output, "--folds", folds)
+    result = run("cross-validate", CONFIG, dataset, *arguments)
+    assert_plain_error(result, "J634", str(dataset), "2 fold(s)", "no fold 2")
+    assert calls == []
+
+
+@pytest.mark.parametrize("name", ["all.json", "fold_1.json"])
+def test_missing_file_of_a_fold_is_refused_before_any_training(
+    dataset, output, calls, name
+):
+    (dataset / name).unlink()
+    result = run("cross-validate", CONFIG, dataset, "--output", output)
+    assert_plain_error(result, "J601", str(dataset / name))
+    assert calls == []
+
+
+def test_missing_config_is_refused(dataset, output, calls):
+    gone = dataset / "gone.cfg"
+    result = run("cross-validate", gone, dataset, "--output", output)
+    assert_plain_error(result, "J601", str(gone))
+
+
+def test_source_without_splits_is_refused(tmp_path, output, calls):
+    result = run("cross-validate", CONFIG, STORIES / "brat", "--output", output)
+    assert_plain_error(result, "J601", str(STORIES / "brat" / "train.*"))
+
+
+def test_wrong_checksum_is_refused(dataset, output, calls):
+    project = dataset.parent / "project.yml"
+    asset = {"dest": "tiny/all.json", "checksum": "0" * 32}
+    write_json(project, {"assets": [asset]})
+    arguments = ("--output", output, "--checksums", project)
+    result = run("cross-validate", CONFIG, dataset, *arguments)
+    assert_plain_error(result, "J607", str(dataset / "all.json"))
+
+
+def test_losses_above_the_limit_are_refused(dataset, output, calls):
+    lines = [json.dumps(sentence) for sentence in copies("", 0)]
+    (dataset / "fold_0.json").write_text("\n".join([*lines, "{broken"]))
+    result = run("cross-validate", CONFIG, dataset, "--output", output)
+    assert_plain_error(result, "J702", "records")
+    assert calls == []
+
+
+# what is repeated
+
+
+def repeated(dataset, output, config=CONFIG, **settings):
+    return [r.repeated for r in cross_validate(config, dataset, output, **settings)]
+
+
+def test_second_call_repeats_nothing_and_gives_the_same_scores(dataset, output, calls):
+    first = list(cross_validate(CONFIG, dataset, output, epochs=1))
+    second = list(cross_validate(CONFIG, dataset, output, epochs=1))
+    assert [run.repeated for run in first] == [True, True]
+    assert [run.repeated for run in second] == [False, False]
+    assert [run.scores for run in second] == [run.scores for run in first]
+    assert len(calls) == 2
+
+
+def test_call_that_was_cut_off_goes_on_where_it_stopped(dataset, output, calls):
+    next(cross_validate(CONFIG, dataset, output))
+    assert repeated(dataset, output) == [False, True]
+
+
+def test_another_seed_is_another_run(dataset, output, calls):
+    repeated(dataset, output)
+    assert repeated(dataset, output, seeds=[0, 1]) == [False, True, False, True]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"epochs": 2},
+        {"epochs": 1, "batch_size": 3},
+        {"epochs": 1, "encoder": "other"},
+        {"epochs": 1, "symmetric": ["spouse"]},
+    ],
+    ids=lambda settings: list(settings)[-1],
+)
+def test_changed_setting_repeats(dataset, output, calls, settings):
+    repeated(dataset, output, epochs=1)
+    assert repeated(dataset, output, **settings) == [True, True]
+
+
+def test_setting_that_json_writes_otherwise_repeats_nothing(dataset, output, calls):
+    repeated(dataset, output, symmetric=("spouse",))
+    assert repeated(dataset, output, symmetric=("spouse",)) == [False, False]
+
+
+def test_changed_config_repeats(dataset, output, calls):
+    config = shutil.copy(CONFIG, dataset.parent / "own.cfg")
+    repeated(dataset, output, config)
+    with open(config, "a") as file:
+        file.write("\n# a comment\n")
+    assert repeated(dataset, output, config) == [True, True]
+
+
+def test_changed_version_repeats(dataset, output, calls, monkeypatch):
+    repeated(dataset, output)
+    monkeypatch.setattr(module, "__version__", "0.0.0")
+    assert repeated(dataset, output) == [True, True]
+
+
+def test_changed_file_repeats_the_folds_that_have_it(dataset, output, calls):
+    repeated(dataset, output)
+    write_json(dataset / "fold_1.json", copies("by", 5)[:4])
+    assert repeated(dataset, output) == [False, True]
+
+
+def test_changed_dataset_json_repeats(dataset, output, calls):
+    repeated(dataset, output)
+    settings = {"components.jre.symmetric": ["spouse"]}
+    write_json(dataset / "dataset.json", {**ABOUT, "settings": settings})
+    assert repeated(dataset, output) == [True, True]
+
+
+def test_changed_dataset_json_repeats_where_there_are_no_folds(tmp_path, output, calls):
+    for split in ("train", "dev", "test"):
+        write_json(tmp_path / f"{split}.json", copies(split, 0))
+    assert repeated(tmp_path, output) == [True]
+    write_json(tmp_path / "dataset.json", {"title": "ours"})
+    assert repeated(tmp_path, output) == [True]
+    assert repeated(tmp_path, output) == [False]
+
+
+def test_dataset_json_that_is_gone_has_no_effect_any_more(tmp_path, output, calls):
+    for split in ("train", "dev", "test"):
+        write_json(tmp_path / f"{split}.json", copies(split, 0))
+    about = write_json(tmp_path / "dataset.json", {"lang": "xx"})
+    repeated(tmp_path, output)
+    about.unlink()
+    repeated(tmp_path, output)
+    assert not (output / "corpus" / "0" / "dataset.json").exists()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda text: text[: len(text) // 2], id="cut off"),
+        pytest.param(lambda text: "", id="empty"),
+        pytest.param(lambda text: "[]", id="no object"),
+        pytest.param(lambda text: text.replace('"rel_f"', '"f"'), id="without a score"),
+    ],
+)
+def test_damaged_metrics_are_repeated(dataset, output, calls, damage):
+    repeated(dataset, output)
+    path = output / "fold-1-seed-0" / "metrics.json"
+    path.write_text(damage(path.read_text()))
+    assert repeated(dataset, output) == [False, True]
+    assert repeated(dataset, output) == [False, False]
+
+
+def test_repeated_run_that_fails_leaves_no_old_scores(
+    dataset, output, calls, monkeypatch
+):
+    repeated(dataset, output, folds=[0])
+
+    def fail(*_, **__):
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(module, "run_training", fail)
+    with pytest.raises(RuntimeError, match="no memory"):
+        repeated(dataset, output, folds=[0], epochs=7)
+    assert not (output / "fold-0-seed-0" / "metrics.json").exists()
+
+
+def test_discarding_models_keeps_the_scores_alone(dataset, output, calls):
+    arguments = ("--output", output, "--folds", "0", "--discard-models")
+    result = run("cross-validate", CONFIG, dataset, *arguments)
+    assert result.exit_code == 0
+    left = [path.name for path in (output / "fold-0-seed-0").iterdir()]
+    assert left == ["metrics.json"]
+
+
+# folders as splits
+
+
+@pytest.fixture
+def brat(tmp_path):
+    """A dataset whose splits are folders."""
+    for split in ("train", "dev", "test"):
+        shutil.copytree(STORIES / "brat", tmp_path / "brat" / split)
+    return tmp_path / "brat"
+
+
+def test_splits_that_are_folders_are_converted_and_not_repeated(brat, output, calls):
+    assert repeated(brat, output) == [True]
+    assert repeated(brat, output) == [False]
+
+
+def test_changed_file_in_a_folder_repeats(brat, output, calls):
+    repeated(brat, output)
+    with (brat / "dev" / "1-hives.ann").open("a") as file:
+        file.write("#1\tAnnotatorNotes T1\tsure\n")
+    assert repeated(brat, output) == [True]
+
+
+def test_fingerprint_of_a_folder_knows_names_and_contents(tmp_path):
+    folder = tmp_path / "a"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "inner" / "x").write_text("1")
+    first = fingerprint(folder)
+    assert fingerprint(shutil.copytree(folder, tmp_path / "b")) == first
+    (folder / "inner" / "x").write_text("2")
+    second = fingerprint(folder)
+    (folder / "inner" / "x").rename(folder / "y")
+    assert len({first, second, fingerprint(folder)}) == 3

@@ -1,0 +1,339 @@
+"""What `spacy jre train` makes of its config, its options and the dataset.json."""
+
+import itertools
+import shutil
+from pathlib import Path
+
+import pytest
+import spacy
+import srsly
+from spacy.util import load_config, load_model_from_config
+from thinc.api import Config
+
+from spacy_jre.annotations import has_relations
+from spacy_jre.cli import train as module
+from spacy_jre.cli.convert import Settings, convert_path
+from spacy_jre.cli.train import (
+    TOK2VEC_BLOCK,
+    choose_encoder,
+    choose_language,
+    run_training,
+)
+
+from ..conftest import ROOT, STORY, make_example, write_json
+from .helpers import assert_plain_error, run
+
+TRANSFORMER_CONFIG = ROOT / "configs" / "spert.cfg"
+TOK2VEC_CONFIG = ROOT / "configs" / "test" / "spert.cfg"
+PATHS = {"paths.train": "x", "paths.dev": "x"}
+SPLITS = {
+    "train": "[Ada|PER 1] sings for [Lima|ORG 2].\n> 1 works_for 2\n",
+    "dev": "[Bo|PER] left.\n",
+    "test": "[Mia|PER] fell.\n",
+}
+
+
+def load(path):
+    return load_config(path, interpolate=False)
+
+
+def slot(config):
+    return config["components"]["jre"]["model"]["tok2vec"]
+
+
+# the encoder
+
+
+@pytest.mark.parametrize("name", ["spert", "sinet"])
+def test_tok2vec_puts_spacys_own_block_into_the_slot(name):
+    config = load(ROOT / "configs" / f"{name}.cfg")
+    choose_encoder(config, "tok2vec")
+    assert slot(config) == TOK2VEC_BLOCK
+    assert slot(config)["@architectures"] == "spacy.HashEmbedCNN.v2"
+
+
+def test_tok2vec_takes_the_rate_of_the_recipe():
+    config = load(TRANSFORMER_CONFIG)
+    config["recipe"]["tok2vec_rate"] = 0.003
+    choose_encoder(config, "tok2vec")
+    schedule = config["training"]["optimizer"]["learn_rate"]
+    assert schedule["initial_rate"] == 0.003
+
+
+def test_tok2vec_changes_nothing_but_block_and_rate():
+    before, config = load(TRANSFORMER_CONFIG), load(TRANSFORMER_CONFIG)
+    choose_encoder(config, "tok2vec")
+    before["components"]["jre"]["model"]["tok2vec"] = TOK2VEC_BLOCK
+    rate = before["recipe"]["tok2vec_rate"]
+    before["training"]["optimizer"]["learn_rate"]["initial_rate"] = rate
+    assert config == before
+
+
+def test_chosen_block_is_a_copy():
+    config = load(TRANSFORMER_CONFIG)
+    choose_encoder(config, "tok2vec")
+    slot(config)["width"] = 8
+    assert TOK2VEC_BLOCK["width"] == 96
+
+
+def test_pipeline_with_tok2vec_chosen_is_built(tmp_path):
+    config = load(TRANSFORMER_CONFIG)
+    choose_encoder(config, "tok2vec")
+    config.to_disk(tmp_path / "config.cfg")
+    written = load_config(tmp_path / "config.cfg", overrides=PATHS)
+    nlp = load_model_from_config(written, auto_fill=True)
+    assert nlp.pipe_names == ["jre"]
+
+
+def test_config_without_a_rate_for_tok2vec_is_refused():
+    config = load(TOK2VEC_CONFIG)
+    with pytest.raises(ValueError, match=r"\[J710\].*tok2vec_rate.*\[recipe\]"):
+        choose_encoder(config, "tok2vec")
+
+
+def test_another_transformer_changes_the_name_alone():
+    before, config = load(TRANSFORMER_CONFIG), load(TRANSFORMER_CONFIG)
+    before["components"]["jre"]["model"]["tok2vec"]["max_batch_pieces"] = 77
+    slot(config)["max_batch_pieces"] = 77
+    choose_encoder(config, "bert-base-cased")
+    before["components"]["jre"]["model"]["tok2vec"]["name"] = "bert-base-cased"
+    assert config == before
+
+
+@pytest.mark.parametrize("name", ["spert", "sinet"])
+def test_transformer_takes_the_place_of_a_tok2vec(name):
+    config = load(ROOT / "configs" / "test" / f"{name}.cfg")
+    choose_encoder(config, "bert-base-cased")
+    assert slot(config) == {
+        "@architectures": "spacy-jre.TransformerEncoder.v1",
+        "name": "bert-base-cased",
+    }
+
+
+def test_pipeline_with_a_transformer_chosen_for_a_tok2vec_runs(tmp_path, tiny_bert):
+    config = load(TOK2VEC_CONFIG)
+    choose_encoder(config, tiny_bert)
+    config.to_disk(tmp_path / "config.cfg")
+    written = load_config(tmp_path / "config.cfg", overrides=PATHS)
+    nlp = load_model_from_config(written, auto_fill=True)
+    nlp.initialize(lambda: [make_example(nlp, STORY[0])])
+    assert has_relations(nlp("Ada sang in Oslo."))
+
+
+# the language
+
+
+FILLED = {"lang": "en", "tokenizer": {"@tokenizers": "spacy.Tokenizer.v1"}}
+
+
+def test_another_language_brings_its_own_tokenizer(tmp_path):
+    config = load_config(TOK2VEC_CONFIG, overrides=PATHS)
+    filled = load_model_from_config(config, auto_fill=True).config
+    assert filled["nlp"]["tokenizer"] == FILLED["tokenizer"]
+    choose_language(filled, "zh")
+    nlp = load_model_from_config(filled, auto_fill=True)
+    assert nlp.lang == "zh"
+    assert [token.text for token in nlp.make_doc("华法林")] == ["华", "法", "林"]
+
+
+def test_same_language_keeps_its_tokenizer():
+    config = Config({"nlp": dict(FILLED), "initialize": {"tokenizer": {"a": 1}}})
+    choose_language(config, "en")
+    assert config == {"nlp": FILLED, "initialize": {"tokenizer": {"a": 1}}}
+
+
+def test_tokenizer_of_somebody_else_stays_with_any_language():
+    own = {"@tokenizers": "acme.Tokenizer.v1"}
+    config = Config({"nlp": {"lang": "en", "tokenizer": own}})
+    choose_language(config, "zh")
+    assert config == {"nlp": {"lang": "zh", "tokenizer": own}}
+
+
+# what reaches the training
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """A folder of converted data; ``dataset.json`` is up to the test."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for split, markup in SPLITS.items():
+        (source / f"{split}.txt").write_text(markup, encoding="utf8")
+    convert_path(source, tmp_path / "corpus", Settings(lang="xx"))
+    return tmp_path / "corpus"
+
+
+class Trained:
+    """What spaCy's training was asked for."""
+
+    config: Config
+    overrides: dict
+
+
+@pytest.fixture
+def train(corpus, tmp_path, monkeypatch):
+    """Calls ``run_training`` with spaCy's training replaced."""
+    trained = Trained()
+
+    def fake(path, output, *, use_gpu, overrides):
+        # as spaCy does, which refuses what does not go together
+        trained.config = load_config(path, overrides=overrides, interpolate=True)
+        trained.overrides = overrides
+        for name in ("model-best", "model-last"):
+            (output / name).mkdir()
+            (output / name / "which").write_text(name)
+            write_json(output / name / "meta.json", {})
+
+    def call(config=TRANSFORMER_CONFIG, **settings):
+        data = (corpus / "train.spacy", corpus / "dev.spacy")
+        run_training(config, tmp_path / "out", *data, **settings)
+        return trained
+
+    monkeypatch.setattr(module, "train", fake)
+    return call
+
+
+ABOUT = {
+    "lang": "xx",
+    "encoder": "somewhere",
+    "settings": {"components.jre.symmetric": ["spouse"]},
+}
+
+
+def test_dataset_gives_language_encoder_and_settings(train, corpus):
+    write_json(corpus / "dataset.json", ABOUT)
+    config = train().config
+    assert config["nlp"]["lang"] == "xx"
+    assert slot(config)["name"] == "somewhere"
+    assert config["components"]["jre"]["symmetric"] == ["spouse"]
+
+
+def test_command_line_beats_the_dataset(train, corpus):
+    write_json(corpus / "dataset.json", ABOUT)
+    config = train(lang="de", encoder="elsewhere", symmetric=["knows"]).config
+    assert config["nlp"]["lang"] == "de"
+    assert slot(config)["name"] == "elsewhere"
+    assert config["components"]["jre"]["symmetric"] == ["knows"]
+
+
+def test_without_a_dataset_the_config_holds(train):
+    config = train().config
+    assert config["nlp"]["lang"] == "en"
+    assert slot(config) == slot(load(TRANSFORMER_CONFIG))
+    assert "symmetric" not in config["components"]["jre"]
+
+
+def test_data_steps_and_seed_are_no_settings_of_a_dataset(train, corpus):
+    wrong = {"paths.train": "gone", "system.seed": 9, "training.max_steps": 9}
+    write_json(corpus / "dataset.json", {"settings": wrong})
+    config = train(seed=4, epochs=2).config
+    assert config["paths"]["train"] == str(corpus / "train.spacy")
+    assert config["system"]["seed"] == 4
+    # one sentence, two epochs
+    assert config["training"]["max_steps"] == 2
+
+
+def test_tok2vec_of_a_dataset_comes_with_its_rate(train, corpus):
+    write_json(corpus / "dataset.json", {"encoder": "tok2vec"})
+    config = train().config
+    schedule = config["training"]["optimizer"]["learn_rate"]
+    assert slot(config) == TOK2VEC_BLOCK
+    assert schedule["initial_rate"] == config["recipe"]["tok2vec_rate"]
+
+
+def test_broken_dataset_json_fails(corpus, tmp_path):
+    write_json(corpus / "dataset.json", {"lang": 3})
+    result = run(
+        *("train", TOK2VEC_CONFIG, "--output", tmp_path / "out"),
+        *("--train", corpus / "train.spacy", "--dev", corpus / "dev.spacy"),
+    )
+    assert_plain_error(result, "J633", str(corpus / "dataset.json"), "'lang'")
+
+
+def test_missing_rate_for_tok2vec_is_said_plainly(corpus, tmp_path):
+    result = run(
+        *("train", TOK2VEC_CONFIG, "--output", tmp_path / "out"),
+        *("--train", corpus / "train.spacy", "--dev", corpus / "dev.spacy"),
+        *("--encoder", "tok2vec"),
+    )
+    assert_plain_error(result, "J710", "[recipe]", "tok2vec_rate")
+    assert not (tmp_path / "out").exists()
+
+
+# which epoch is kept
+
+
+@pytest.mark.parametrize(
+    ("about", "kept"),
+    [
+        ({"keep": "last"}, "model-last"),
+        ({"keep": "best"}, "model-best"),
+        ({}, "model-best"),
+        (None, "model-best"),
+    ],
+)
+def test_model_best_is_the_epoch_the_dataset_wants(
+    train, corpus, tmp_path, about, kept
+):
+    if about is not None:
+        write_json(corpus / "dataset.json", about)
+    train()
+    assert (tmp_path / "out" / "model-best" / "which").read_text() == kept
+    assert (tmp_path / "out" / "model-last" / "which").read_text() == "model-last"
+
+
+def test_both_pipelines_say_what_they_were_trained_on(train, corpus, tmp_path):
+    write_json(corpus / "dataset.json", {"keep": "last"})
+    train(dataset="story")
+    for name in ("model-best", "model-last"):
+        meta = srsly.read_json(tmp_path / "out" / name / "meta.json")
+        assert meta["sources"] == [{"name": "story"}]
+
+
+# a language without blanks
+
+
+@pytest.fixture(scope="module")
+def chinese(tmp_path_factory) -> Path:
+    """A pipeline trained for an epoch on a few sentences of ddi_zh."""
+    folder = tmp_path_factory.mktemp("chinese")
+    source = folder / "ddi"
+    source.mkdir()
+    shipped = ROOT / "assets" / "ddi_zh"
+    shutil.copy(shipped / "dataset.json", source)
+    for split in ("train", "dev", "test"):
+        with (shipped / f"{split}.jsonl").open(encoding="utf8") as lines:
+            few = "".join(itertools.islice(lines, 12))
+        (source / f"{split}.jsonl").write_text(few, encoding="utf8")
+    corpus = folder / "corpus"
+    assert run("convert", source, corpus).exit_code == 0
+    result = run(
+        *("train", TRANSFORMER_CONFIG, "--output", folder / "out"),
+        *("--train", corpus / "train.spacy", "--dev", corpus / "dev.spacy"),
+        *("--epochs", 1, "--batch-size", 6),
+    )
+    assert result.exit_code == 0, result.output
+    return folder / "out" / "model-best"
+
+
+def test_chinese_pipeline_loads_with_characters_as_tokens(chinese):
+    nlp = spacy.load(chinese)
+    assert nlp.lang == "zh"
+    assert [token.text for token in nlp.make_doc("华法林钠片")] == list("华法林钠片")
+
+
+def test_chinese_pipeline_has_what_the_dataset_says(chinese):
+    nlp = spacy.load(chinese)
+    about = srsly.read_json(ROOT / "assets" / "ddi_zh" / "dataset.json")
+    assert nlp.config["components"]["jre"]["max_span_width"] == 12
+    assert slot(nlp.config)["@architectures"] == "spacy.HashEmbedCNN.v2"
+    labels = nlp.get_pipe("jre").label_data
+    assert set(labels["entities"]) <= set(about["entities"])
+    assert set(labels["relations"]) <= set(about["relations"])
+
+
+def test_chinese_pipeline_reads_a_text(chinese):
+    nlp = spacy.load(chinese)
+    doc = nlp("华法林钠片@阿司匹林的抗血小板作用与本品叠加。")
+    assert has_relations(doc)
+    assert doc.has_annotation("ENT_IOB")

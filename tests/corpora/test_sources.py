@@ -1,0 +1,367 @@
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spacy_jre.annotations import LeftOut, Record
+from spacy_jre.corpora.sources import (
+    Place,
+    each_record,
+    first_sign,
+    read_json,
+    read_lines,
+    read_text,
+    refuse,
+    shorten,
+)
+
+PLACE = Place(Path("story.json"), "line 3")
+# more digits than Python turns into a number
+LONG = "1" * 5000
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "story.json"
+
+
+def write(path, text):
+    path.write_bytes(text if isinstance(text, bytes) else text.encode("utf8"))
+    return path
+
+
+def read(path, skip=refuse):
+    """Places and values of a JSON file."""
+    return [(place.where, value) for place, value in read_json(path, skip)]
+
+
+def values(path, skip=refuse):
+    return [value for _, value in read(path, skip)]
+
+
+def skipped(path):
+    """What a JSON file gives, and what it leaves out."""
+    left_out = []
+    return values(path, left_out.append), left_out
+
+
+# JSON: a list, or a value a line
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('[{"a": 1}, {"a": 2}]', id="list on a line"),
+        pytest.param('[\n{"a": 1},\n{"a": 2}\n]\n', id="list, a value a line"),
+        pytest.param('{"a": 1}\n{"a": 2}\n', id="lines"),
+        pytest.param('{"a": 1}\n{"a": 2}', id="lines, the last without an end"),
+        pytest.param('\n \n{"a": 1}\n\n\n{"a": 2}\n \n', id="blank lines"),
+        pytest.param('\n \n[{"a": 1},\n\n{"a": 2}]\n \n', id="list in blank lines"),
+        pytest.param('{"a": 1}\r\n{"a": 2}\r\n', id="lines with CRLF"),
+        pytest.param('[\r\n{"a": 1},\r\n{"a": 2}\r\n]\r\n', id="list with CRLF"),
+        pytest.param('\ufeff{"a": 1}\n{"a": 2}', id="lines with BOM"),
+        pytest.param('\ufeff[{"a": 1}, {"a": 2}]', id="list with BOM"),
+        pytest.param('{\n"a": 1\n}\n{\n"a": 2\n}\n', id="indented objects"),
+        pytest.param('\ufeff{\r\n"a": 1}{"a": 2}', id="indented objects with BOM"),
+    ],
+)
+def test_layout_does_not_matter(path, text):
+    assert values(write(path, text)) == [{"a": 1}, {"a": 2}]
+
+
+def test_indented_object_is_one_value(path):
+    story = {"a": [1, {"b": "c"}], "d": None}
+    path.write_text(json.dumps(story, indent=2), encoding="utf8")
+    assert read(path) == [("line 1, record 0", story)]
+
+
+def test_places_in_lines_are_the_lines(path):
+    assert read(write(path, "\ufeff1\r\n\r\n2\n3")) == [
+        ("line 1", 1),
+        ("line 3", 2),
+        ("line 4", 3),
+    ]
+
+
+def test_places_in_a_list_are_line_and_record(path):
+    text = '\n[\n {\n  "a": 1\n },\n\n {"a": 2}, {"a": 3},\n 4]'
+    assert read(write(path, text)) == [
+        ("line 3, record 0", {"a": 1}),
+        ("line 7, record 1", {"a": 2}),
+        ("line 7, record 2", {"a": 3}),
+        ("line 8, record 3", 4),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        pytest.param('[\n{"a": 1},\n{"a": oops}]', 3, id="no JSON"),
+        pytest.param('[\n{"a": 1},\n{"b":\n\n[}]', 5, id="deep in a value"),
+        pytest.param('[\n{"a": 1},\n\n', 4, id="never closed after a comma"),
+        pytest.param('[\n{"a": 1},\n,2]', 3, id="two commas"),
+        pytest.param('[{"a": 1},\n2\n3]', 3, id="comma missing"),
+        pytest.param('[{"a": 1},\n2\n', 3, id="never closed"),
+        pytest.param('[{"a": 1}]\n[{"a": 2}]', 2, id="a second list"),
+        pytest.param('[{"a": 1}]\n\nend', 3, id="words behind the list"),
+        pytest.param(f'[{{"a": 1}},\n{LONG}]', 2, id="number without end"),
+        pytest.param(f'[{{"a": 1}},\n{"[" * 100_000}]', 2, id="nested without end"),
+    ],
+)
+def test_values_before_the_break_of_a_list_are_given(path, text, line):
+    found = read_json(write(path, text), refuse)
+    assert next(found)[1] == {"a": 1}
+    with pytest.raises(ValueError, match=rf"J604.*story\.json, line {line}:"):
+        list(found)
+
+
+def test_broken_list_cannot_be_skipped(path):
+    with pytest.raises(ValueError, match="J604"):
+        skipped(write(path, "[1, 2, oops]"))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param("oops", id="no JSON"),
+        pytest.param('{"a": 1', id="never closed"),
+        pytest.param('{"a": 1} {"a": 2}', id="two values"),
+        pytest.param(b'"Troms\xf8"', id="not UTF-8"),
+        pytest.param(LONG, id="number without end"),
+        pytest.param('{"a": ' + "[" * 100_000, id="nested without end"),
+    ],
+)
+def test_broken_line_is_skipped_and_reading_goes_on(path, broken):
+    broken = broken if isinstance(broken, bytes) else broken.encode()
+    found, [left_out] = skipped(write(path, b'{"a": 0}\n\n' + broken + b"\n2\n"))
+    assert found == [{"a": 0}, 2]
+    assert (left_out.kind, left_out.broken) == ("record", True)
+    assert left_out.reason.startswith(f"[J604] {path}, line 3: ")
+
+
+def test_broken_line_is_refused_by_default(path):
+    with pytest.raises(ValueError, match=r"J604.*line 2"):
+        read(write(path, "1\noops"))
+
+
+@pytest.mark.parametrize("layout", ["[1, %s]", "1\n%s"])
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999", "1" * 4000])
+def test_unusual_numbers_are_read(path, layout, number):
+    assert values(write(path, layout % number))[0] == 1
+
+
+@pytest.mark.parametrize("text", ["[]", " [ ]\n", "", "\n", " \n\r\n", "\ufeff"])
+def test_file_without_a_value_is_refused(path, text):
+    with pytest.raises(ValueError, match=r"J602.*story\.json"):
+        read(write(path, text))
+
+
+@pytest.mark.parametrize("text", [b"oops\n", b"\n\xff\n"])
+def test_file_of_broken_lines_alone_is_not_called_empty(path, text):
+    found, left_out = skipped(write(path, text))
+    assert (found, len(left_out)) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    "reader",
+    [
+        lambda path: list(read_json(path, refuse)),
+        lambda path: list(read_lines(path, refuse)),
+        read_text,
+        first_sign,
+    ],
+)
+def test_missing_file_and_folder_are_named(tmp_path, reader):
+    for missing in (tmp_path / "story.json", tmp_path):
+        with pytest.raises(ValueError, match="J601") as error:
+            reader(missing)
+        assert str(missing) in str(error.value)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner)
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    st.lists(JSON, min_size=1, max_size=4),
+    st.sampled_from([None, 1]),
+    st.booleans(),
+)
+def test_any_list_is_read_as_it_was_written(tmp_path_factory, written, indent, ascii_):
+    path = tmp_path_factory.mktemp("sources") / "any.json"
+    write(path, json.dumps(written, indent=indent, ensure_ascii=ascii_))
+    assert values(path) == written
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.lists(JSON.filter(lambda v: not isinstance(v, list)), min_size=1, max_size=4))
+def test_any_lines_are_read_as_they_were_written(tmp_path_factory, written):
+    path = tmp_path_factory.mktemp("sources") / "any.jsonl"
+    write(path, "\n".join(json.dumps(value, ensure_ascii=False) for value in written))
+    assert values(path) == written
+
+
+# lines and text
+
+
+def test_lines_have_their_number_and_no_ends(tmp_path):
+    path = write(tmp_path / "a.txt", "\ufeffone\r\n\r\n \t\ntwo \n\tthree")
+    assert [(p.where, line) for p, line in read_lines(path, refuse)] == [
+        ("line 1", "one"),
+        ("line 4", "two "),
+        ("line 5", "\tthree"),
+    ]
+
+
+def test_unusual_line_separators_are_text(tmp_path):
+    path = write(tmp_path / "a.txt", "a\u2028b\x0bc\x85d\n")
+    assert [line for _, line in read_lines(path, refuse)] == ["a\u2028b\x0bc\x85d"]
+
+
+def test_text_keeps_its_line_ends_and_loses_the_mark(tmp_path):
+    assert read_text(write(tmp_path / "a.txt", "\ufeffa\r\nb\n")) == "a\r\nb\n"
+
+
+def test_text_that_is_not_utf8_is_named_with_its_line(tmp_path):
+    with pytest.raises(ValueError, match=r"J604.*a\.txt, line 2: .*not UTF-8"):
+        read_text(write(tmp_path / "a.txt", "a\nTromsø".encode("latin1")))
+
+
+@pytest.mark.parametrize(
+    ("text", "sign"),
+    [("", ""), (" \n", ""), ("[1]", "["), ("\ufeff \r\n {", "{"), (b"\xff", "\xff")],
+)
+def test_first_sign_is_no_blank_and_no_mark(tmp_path, text, sign):
+    assert first_sign(write(tmp_path / "a.txt", text)) == sign
+
+
+# skipping
+
+
+def test_refuse_raises_for_what_is_broken():
+    with pytest.raises(ValueError, match=r"^a reason$"):
+        refuse(LeftOut("record", "a reason", broken=True))
+
+
+def test_refuse_lets_pass_what_is_benign():
+    assert refuse(LeftOut("record", "not annotated")) is None
+
+
+def parse(item):
+    """A record of a string; 0 is broken, None is told apart."""
+    if item == 0:
+        raise PLACE.wrong("text", "is 0")
+    return None if item is None else Record(item)
+
+
+def test_broken_item_is_skipped_and_the_next_one_parsed():
+    left_out = []
+    records = list(each_record(["a", 0, "b"], parse, left_out.append))
+    assert [r.text for r in records] == ["a", "b"]
+    reason = "[J605] story.json, line 3: field 'text' is 0."
+    assert left_out == [LeftOut("record", reason, broken=True)]
+
+
+def test_item_that_gives_nothing_is_passed_over():
+    assert [r.text for r in each_record(["a", None, "b"], parse, refuse)] == ["a", "b"]
+
+
+def test_items_are_parsed_when_they_are_asked_for():
+    records = each_record(iter(["a", 0]), parse, refuse)
+    assert next(records).text == "a"
+    with pytest.raises(ValueError, match="J605"):
+        next(records)
+
+
+def test_mistake_of_ours_is_not_taken_for_a_broken_file():
+    left_out = []
+    with pytest.raises(ValueError, match="invalid literal"):
+        list(each_record(["x"], int, left_out.append))
+    assert not left_out
+
+
+# places
+
+
+def test_place_within_a_place_names_both():
+    assert str(PLACE.at("entity 2")) == "story.json, line 3, entity 2"
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ({}, "is missing"),
+        ([], r"is missing: \[\] is no object"),
+        (None, "is missing: None is no object"),
+        ({"a": "1"}, "must be of type int, is '1'"),
+        ({"a": True}, "must be of type int, is True"),
+        ({"a": 1.0}, "must be of type int, is 1.0"),
+    ],
+)
+def test_field_of_another_kind_is_named(value, problem):
+    with pytest.raises(ValueError, match=rf"J605.*line 3: field 'a' {problem}"):
+        PLACE.get(value, "a", int)
+
+
+def test_one_of_several_kinds_is_enough():
+    assert PLACE.get({"a": "x"}, "a", (dict, str)) == "x"
+    with pytest.raises(ValueError, match="must be of type dict or str, is 1"):
+        PLACE.get({"a": 1}, "a", (dict, str))
+
+
+def test_half_a_surrogate_pair_is_no_text():
+    with pytest.raises(ValueError, match=r"J605.*half a surrogate pair"):
+        PLACE.check("a", "x\ud83d", str)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("0", 0), ("007", 7), ("9" * 18, 10**18 - 1)]
+)
+def test_number_is_read(text, number):
+    assert PLACE.number("a", text) == number
+
+
+@pytest.mark.parametrize("text", ["", " 1", "-1", "1.0", "²", "x", "9" * 19, LONG])
+def test_what_is_no_number_is_named(text):
+    with pytest.raises(ValueError, match=r"J605.*field 'a' must be a number"):
+        PLACE.number("a", text)
+
+
+def test_rest_is_what_is_not_known():
+    value = {"a": 1, "b": [None, {"c": 2.5}], "d": "e"}
+    assert PLACE.rest(value, "a", "x") == {"b": [None, {"c": 2.5}], "d": "e"}
+
+
+def nested(depth):
+    value = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("key", "item"),
+    [
+        pytest.param("a", 2**64, id="huge number"),
+        pytest.param("a", [-(2**63) - 1], id="huge negative number"),
+        pytest.param("a", nested(600), id="nested too deeply"),
+        pytest.param("a", "\ud83d", id="half a surrogate pair"),
+        pytest.param("a\ud83d", 1, id="half a surrogate pair as key"),
+    ],
+)
+def test_rest_that_no_file_can_hold_is_named(key, item):
+    with pytest.raises(ValueError, match=r"J605.*line 3: field 'a.*cannot be stored"):
+        PLACE.rest({key: item})
+
+
+def test_long_values_are_shortened():
+    assert shorten("a" * 99) == "'" + "a" * 59 + "..."
+    assert shorten([1, "a"]) == "[1, 'a']"

@@ -286,9 +286,9 @@ def _read_all(
         ids = _read_ids(settings.ids)
         records = choose_by_id(records, ids, str(settings.ids))
     for record in records:
-        if settings.tokenized:
-            record = with_words(record)
         record = with_sentences(record, settings.sentences, nlp)
+        if settings.tokenized:
+            record = with_words(record)  # and moves the sentences along
         yield from split_sentences(record) if settings.per_sentence else (record,)
 
 

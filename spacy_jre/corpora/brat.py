@@ -138,7 +138,7 @@ def _read_lines(path: Path) -> Iterator[_Line]:
 
 
 def _choose_reading(text: str, lines: list[_Line]) -> str:
-    """The text as all entities count it; as it is, where no reading fits them all."""
+    """The text as most entities count it; as it is, where readings are equal."""
     matches = [match for line in lines if (match := _ENTITY.fullmatch(line.text))]
     # what is written of several pieces differs from tool to tool
     spans = [
@@ -148,10 +148,15 @@ def _choose_reading(text: str, lines: list[_Line]) -> str:
         if ";" not in match[2]
     ]
     bare = text.removeprefix("\ufeff")
-    for reading in (text, bare, text.replace("\r\n", "\n"), bare.replace("\r\n", "\n")):
-        if all(reading[start:end].split() == words for start, end, words in spans):
-            return reading if matches else bare
-    return text
+    if not matches:
+        return bare
+    readings = (text, bare, text.replace("\r\n", "\n"), bare.replace("\r\n", "\n"))
+    return max(
+        readings,
+        key=lambda reading: sum(
+            reading[start:end].split() == words for start, end, words in spans
+        ),
+    )
 
 
 def _parse_pieces(offsets: str) -> Pieces:

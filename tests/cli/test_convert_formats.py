@@ -879,3 +879,16 @@ def test_brat_documents_may_be_named_as_splits(tmp_path):
         (folder / f"{name}.ann").write_text("T1\tPER 0 3\tAda\n", encoding="utf8")
     (conversion,) = convert(folder, tmp_path / "x.spacy")
     assert conversion.records == 2
+
+
+def test_lines_of_a_tokenized_text_are_sentences(tmp_path):
+    path = tmp_path / "two.jsonl"
+    text = "Ada sang .\nOla slept ."
+    path.write_text(json.dumps({"text": text, "spo_list": []}), encoding="utf8")
+    target = tmp_path / "x.spacy"
+    convert(path, target, sentences="line", tokenized=True)
+    (doc,) = read(target)
+    assert [[t.text for t in s] for s in doc.sents] == [
+        ["Ada", "sang", "."],
+        ["Ola", "slept", "."],
+    ]

@@ -640,3 +640,14 @@ def test_samples_have_the_published_counts(folder, counts):
     assert set(kinds) <= {"event", "equivalence"}
     found = (len(records), entities, relations, kinds["event"], kinds["equivalence"])
     assert found == counts
+
+
+def test_one_wrong_line_does_not_change_how_line_ends_are_counted(tmp_path):
+    # two entities count CRLF as one sign, the third is wrong either way
+    (tmp_path / "a.txt").write_bytes(b"Rain.\r\nAda met Ola.\r\n")
+    lines = ("T1\tPER 6 9\tAda", "T2\tPER 14 17\tOla", "T3\tPER 0 3\tEva")
+    (tmp_path / "a.ann").write_text("\n".join(lines), encoding="utf8")
+    (record,) = read_brat(tmp_path, skip=lambda left_out: None)
+    forms = [record.text[e.start : e.end] for e in record.entities]
+    assert forms == ["Ada", "Ola"]
+    assert [left.kind for left in record.left_out] == ["entity"]

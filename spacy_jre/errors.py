@@ -196,9 +196,7 @@ class Errors(metaclass=_ErrorsWithCodes):
     J610 = (
         "The format of {path} is not recognized. Give it with --format. Known: {known}."
     )
-    J611 = (
-        "{path} could be of several formats: {candidates}. Say which with --format."
-    )
+    J611 = "{path} could be of several formats: {candidates}. Say which with --format."
     J612 = "{path}: {problem}"
     J613 = (
         "{source}: the format {format} holds single tokenised sentences, and this "
@@ -256,7 +254,8 @@ class Errors(metaclass=_ErrorsWithCodes):
     J709 = "{value!r} is no list of numbers such as 0-4,7."
     J710 = (
         "The encoder tok2vec wants a learning rate of its own, and the config has "
-        "none. Put tok2vec_rate (such as 0.002) into its section [recipe]."
+        "none. Put tok2vec_rate (such as 0.002) into its section [recipe]; but LAI-Net "
+        "needs a transformer."
     )
     J704 = "Nothing to draw for this Doc: it carries no relation data under '{attr}'."
     J720 = "{path} is no config to train with: {error}. `spacy debug config` says more."

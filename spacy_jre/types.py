@@ -9,6 +9,7 @@ numbers of ``Candidates`` and ``JointScores`` run over the windows of the batch,
 after the other.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,6 +92,56 @@ class Candidates:
 
 
 @dataclass(frozen=True)
+class LabelNames:
+    """The labels of a component, in the order of its output columns.
+
+    entities, relations (tuple[str, ...]): "None" is not among them.
+    symmetric (frozenset[str]): Relation labels without a direction.
+    """
+
+    entities: tuple[str, ...]
+    relations: tuple[str, ...]
+    symmetric: frozenset[str]
+
+
+@dataclass(frozen=True)
+class GoldArrays:
+    """The gold of a batch, for a model that learns from it without sampling.
+
+    spans (ndarray): Token ranges, each once. Shape: (N, 2).
+    labels (ndarray): Entity column of each span, from 1. Shape: (N,).
+    windows (ndarray): Window of each span. Shape: (N,).
+    relations (ndarray): Head and tail as positions in spans, and the relation
+        column, from 0. Shape: (M, 3).
+    knows_entities, knows_relations (ndarray): Per window, whether it was annotated.
+        Shape of each: (W,), bool.
+    max_span_width (int): Widest entity that is predicted, in tokens.
+    """
+
+    spans: np.ndarray
+    labels: np.ndarray
+    windows: np.ndarray
+    relations: np.ndarray
+    knows_entities: np.ndarray
+    knows_relations: np.ndarray
+    max_span_width: int
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What a model that learns by itself has made of a batch.
+
+    loss (float): The loss.
+    backprop (Callable): Leaves the gradients at the parameters.
+    doubled (int): Pairs of entities with two relation labels, of which one was learnt.
+    """
+
+    loss: float
+    backprop: Callable[[], None]
+    doubled: int = 0
+
+
+@dataclass(frozen=True)
 class JointScores:
     """What the network says of the candidates.
 
@@ -100,6 +151,8 @@ class JointScores:
     pairs (ndarray): Positions of head and tail in spans. Shape: (P, 2).
     relation_logits (Floats2d): One independent logit per label. Shape: (P, R).
     crowded (int): Windows that proposed more entities than were paired.
+    tag_logits (Floats2d | None): In learning, of a network that learns the tags of
+        tokens too. Shape: (T, tags).
     """
 
     windows: Windows
@@ -108,14 +161,16 @@ class JointScores:
     pairs: np.ndarray
     relation_logits: Floats2d
     crowded: int = 0
+    tag_logits: Floats2d | None = None
 
 
 @dataclass(frozen=True)
 class ScoreGradient:
-    """Gradients of the logits: entity (S, E + 1) and relation (P, R)."""
+    """Gradients of the logits: entity (S, E + 1), relation (P, R), tags (T, tags)."""
 
     entity: Floats2d
     relation: Floats2d
+    tags: Floats2d | None = None
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,7 @@ def rng():
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
-def save_tiny_bert(folder: Path, *, dropout: float = 0.1) -> Path:
+def save_tiny_bert(folder: Path, *, dropout: float = 0.1, positions: int = 64) -> Path:
     """A random BERT with a vocabulary of its own, small enough for any test."""
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
@@ -165,7 +165,7 @@ def save_tiny_bert(folder: Path, *, dropout: float = 0.1) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocab.txt").write_text("\n".join(vocab), encoding="utf8")
     tokenizer = BertTokenizerFast(
-        str(folder / "vocab.txt"), do_lower_case=True, model_max_length=64
+        str(folder / "vocab.txt"), do_lower_case=True, model_max_length=positions
     )
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
@@ -175,7 +175,7 @@ def save_tiny_bert(folder: Path, *, dropout: float = 0.1) -> Path:
         num_hidden_layers=2,
         num_attention_heads=4,
         intermediate_size=64,
-        max_position_embeddings=64,
+        max_position_embeddings=positions,
         hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=dropout,
     )
@@ -191,6 +191,13 @@ def save_tiny_bert(folder: Path, *, dropout: float = 0.1) -> Path:
 @pytest.fixture(scope="session")
 def tiny_bert(tmp_path_factory) -> str:
     return str(save_tiny_bert(tmp_path_factory.mktemp("bert") / "tiny"))
+
+
+@pytest.fixture(scope="session")
+def wide_bert(tmp_path_factory) -> str:
+    """With positions for a sentence of letters and the annotations of its labels."""
+    folder = tmp_path_factory.mktemp("bert") / "wide"
+    return str(save_tiny_bert(folder, positions=160))
 
 
 def transformer_config(name: str, architecture: str = "SpERT", **network) -> dict:

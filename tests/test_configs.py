@@ -31,7 +31,8 @@ def test_training_block_resolves(path):
 @pytest.mark.parametrize("path", CONFIGS, ids=IDS)
 def test_config_has_a_recipe_for_the_schedule(path):
     recipe = load_config(path)["recipe"]
-    assert recipe.keys() - {"tok2vec_rate"} == {"epochs", "batch_size", "warmup"}
+    optional = {"tok2vec_rate", "cold_start"}
+    assert recipe.keys() - optional == {"epochs", "batch_size", "warmup"}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=IDS)
@@ -39,10 +40,13 @@ def test_config_with_a_transformer_has_a_rate_for_tok2vec_too(path):
     config = load_config(path)
     encoder = config["components"]["jre"]["model"]["tok2vec"]["@architectures"]
     is_transformer = encoder == "spacy-jre.TransformerEncoder.v1"
-    assert ("tok2vec_rate" in config["recipe"]) == is_transformer
+    model = config["components"]["jre"]["model"]["@architectures"]
+    # which needs a transformer
+    takes_tok2vec = is_transformer and model != "spacy-jre.LAINet.v1"
+    assert ("tok2vec_rate" in config["recipe"]) == takes_tok2vec
 
 
-@pytest.mark.parametrize("name", ["SpERT", "SINET", "STSN"])
+@pytest.mark.parametrize("name", ["SpERT", "SINET", "STSN", "ISER", "LAINet"])
 def test_test_twin_exists_for_each_network(name):
     text = "".join(p.read_text() for p in ROOT.glob("configs/test/*.cfg"))
     assert f"spacy-jre.{name}.v1" in text
@@ -78,13 +82,41 @@ WRONG_STSN = [
     ("model.interaction", "tap"),
     ("model.attention_dropout", "high"),
 ]
+WRONG_ISER = [
+    ("model.n_heads", "eight"),
+    ("model.fusion", "perhaps"),
+    ("model.global_context", "max"),
+    ("model.local_context", "sea"),
+    ("model.span_memory", "much"),
+]
+WRONG_LAINET = [
+    ("model.annotations", ["a person"]),
+    ("model.max_length", "long"),
+    ("model.max_candidates", "all"),
+    ("model.shared_encoder", "perhaps"),
+    ("model.cold_start", "half"),
+    ("model.annotate", "perhaps"),
+    ("model.mask", "some"),
+    ("model.text_sees_markers", "perhaps"),
+    ("model.markers_see", "none"),
+    ("model.filter", "perhaps"),
+    ("model.filter_threshold", "low"),
+    ("model.entity_layers", "one"),
+    ("model.entity_heads", "four"),
+    ("model.relation_layers", "two"),
+    ("model.relation_heads", "two"),
+    ("model.dropout", "high"),
+    ("model.graph_dropout", "high"),
+    ("model.agreement", "most"),
+]
 
 
 @pytest.mark.parametrize(
     ("name", "field", "value"),
     [("SpERT", *wrong) for wrong in WRONG]
     + [("SINET", *wrong) for wrong in WRONG_SINET]
-    + [("STSN", *wrong) for wrong in WRONG_STSN],
+    + [("STSN", *wrong) for wrong in WRONG_STSN]
+    + [("ISER", *wrong) for wrong in WRONG_ISER],
 )
 def test_wrong_type_is_refused(name, field, value):
     config: dict = {

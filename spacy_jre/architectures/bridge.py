@@ -30,12 +30,18 @@ DEFAULT_MAX_SPAN_WIDTH = 10
 MAX_PAIRED_ENTITIES = 100
 # tokens the network reads at once in prediction; bounds its memory
 TOKENS_PER_PASS = 4096
+# and what they may grow to where attention pads the windows of a pass to the longest
+PADDED_PER_TOKEN = 4
 
 NetworkBuilder = Callable[..., nn.Module]
 
 
 def joint_model(
-    tok2vec: Model, network: NetworkBuilder, *, mixed_precision: bool = False
+    tok2vec: Model,
+    network: NetworkBuilder,
+    *,
+    mixed_precision: bool = False,
+    learns_tags: bool = False,
 ) -> Model[list[Doc], JointScores]:
     """Put an encoder and a joint network together.
 
@@ -43,6 +49,8 @@ def joint_model(
     network (Callable): Makes the network from width, n_entity_labels and
         n_relation_labels; module level or a partial.
     mixed_precision (bool): Half precision for the network.
+    learns_tags (bool): Whether the network takes n_tags too and learns the tags of
+        tokens.
     RETURNS (Model): Refs "encoder" and "network". Calling it scores all spans and
         the pairs of predicted entities; a component that learns calls the two one
         after the other, and samples spans and pairs in between.
@@ -62,7 +70,11 @@ def joint_model(
         init=init,
         layers=[encoder, bridge],
         refs={"encoder": encoder, "network": bridge},
-        attrs={"max_span_width": DEFAULT_MAX_SPAN_WIDTH, "network": network},
+        attrs={
+            "max_span_width": DEFAULT_MAX_SPAN_WIDTH,
+            "network": network,
+            "learns_tags": learns_tags,
+        },
     )
     return model
 
@@ -72,23 +84,32 @@ def init(model: Model, X: Any = None, Y: Any = None) -> None:
 
 
 def build_network(
-    model: Model, width: int, n_entity_labels: int, n_relation_labels: int
+    model: Model,
+    width: int,
+    n_entity_labels: int,
+    n_relation_labels: int,
+    n_tags: int = 0,
 ) -> None:
     """Make the network once width and label counts are known.
 
     model (Model): A model of ``joint_model``.
     width (int): D of the encoder.
+    n_tags (int): Of a network that learns tags.
     """
     bridge = model.get_ref("network")
-    module = _build(
-        model.attrs["network"],
-        {
-            "width": width,
-            "n_entity_labels": n_entity_labels,
-            "n_relation_labels": n_relation_labels,
-        },
-    )
-    set_module(bridge, module)
+    dims = {
+        "width": width,
+        "n_entity_labels": n_entity_labels,
+        "n_relation_labels": n_relation_labels,
+    }
+    if learns_tags(model):
+        dims["n_tags"] = n_tags
+    set_module(bridge, _build(model.attrs["network"], dims))
+
+
+def learns_tags(model: Model) -> bool:
+    """Tell whether the network learns the tags of tokens, too."""
+    return model.attrs.get("learns_tags", False)
 
 
 def has_network(model: Model) -> bool:
@@ -137,11 +158,16 @@ def _no_backprop(gradient: ScoreGradient) -> None:
 def split_encoded(encoded: Encoded, max_tokens: int) -> list[Encoded]:
     """Split a long batch between windows, so that the network's memory is bounded.
 
+    A long window does not share its pass with many short ones, which attention
+    would pad to its length.
+
     RETURNS (list[Encoded]): At least one; none with more than `max_tokens` tokens,
-        but for a single longer window.
+        or four times as many when padded, but for a single longer window.
     """
     windows = encoded.windows
-    if windows.n_tokens <= max_tokens:
+    max_padded = max_tokens * PADDED_PER_TOKEN
+    padded = len(windows.doc) * windows.counts.max(initial=0)
+    if windows.n_tokens <= max_tokens and padded <= max_padded:
         return [encoded]
     token_ends = np.cumsum(windows.counts)
     unit_ends = np.cumsum(encoded.unit_counts)
@@ -151,6 +177,9 @@ def split_encoded(encoded: Encoded, max_tokens: int) -> list[Encoded]:
         token = token_ends[first] - windows.counts[first]
         unit = unit_ends[first] - encoded.unit_counts[first]
         last = np.searchsorted(token_ends, token + max_tokens, side="right")
+        longest = np.maximum.accumulate(windows.counts[first:last])
+        padded = longest * np.arange(1, len(longest) + 1)
+        last = first + np.searchsorted(padded, max_padded, side="right")
         last = max(int(last), first + 1)
         tokens = slice(token, token_ends[last - 1])
         part = slice(first, last)
@@ -268,16 +297,22 @@ def _convert_outputs(
         pairs=outputs.pairs.cpu().numpy() if pairs is None else pairs,
         relation_logits=_to_array(outputs.relation_logits),
         crowded=int(outputs.crowded),
+        tag_logits=(
+            None if outputs.tag_logits is None else _to_array(outputs.tag_logits)
+        ),
     )
 
     def backprop(gradient: ScoreGradient) -> ArgsKwargs:
-        logits = (outputs.entity_logits, outputs.relation_logits)
+        logits = [outputs.entity_logits, outputs.relation_logits]
+        arrays = [gradient.entity, gradient.relation]
+        # a network may have no tags, and a caller no gradient of them
+        if outputs.tag_logits is not None and gradient.tags is not None:
+            logits.append(outputs.tag_logits)
+            arrays.append(gradient.tags)
         gradients = tuple(
             xp2torch(array, device=tensor.device).to(tensor.dtype)
-            for array, tensor in zip(
-                (gradient.entity, gradient.relation), logits, strict=True
-            )
+            for array, tensor in zip(arrays, logits, strict=True)
         )
-        return ArgsKwargs(args=(logits,), kwargs={"grad_tensors": gradients})
+        return ArgsKwargs(args=(tuple(logits),), kwargs={"grad_tensors": gradients})
 
     return scores, backprop

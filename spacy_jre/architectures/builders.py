@@ -6,10 +6,14 @@ from typing import Literal
 from spacy.tokens import Doc
 from thinc.api import Model
 
+from ..networks.iser import ISER
+from ..networks.lainet import LAINet
 from ..networks.sinet import SINET
 from ..networks.spert import SpERT
+from ..networks.stsn import STSN
 from ..types import JointScores
 from .bridge import joint_model
+from .lainet import lainet_model
 
 
 def build_spert_v1(
@@ -64,3 +68,124 @@ def build_sinet_v1(
         pooling=pooling,
     )
     return joint_model(tok2vec, network, mixed_precision=mixed_precision)
+
+
+def build_stsn_v1(
+    tok2vec: Model,
+    width_embedding: int = 150,
+    dropout: float = 0.1,
+    attention_dropout: float = 0.1,
+    n_heads: int = 8,
+    n_layers: int = 3,
+    interaction: Literal["full", "ner_to_re", "re_to_ner", "none"] = "full",
+    mixed_precision: bool = False,
+) -> Model[list[Doc], JointScores]:
+    """spacy-jre.STSN.v1: see ``networks/stsn.py`` for the settings.
+
+    tok2vec (Model): The encoder, bare, as for spacy-jre.SpERT.v1.
+    """
+    network = partial(
+        STSN,
+        width_embedding=width_embedding,
+        dropout=dropout,
+        attention_dropout=attention_dropout,
+        n_heads=n_heads,
+        n_layers=n_layers,
+        interaction=interaction,
+    )
+    return joint_model(
+        tok2vec, network, mixed_precision=mixed_precision, learns_tags=n_layers > 0
+    )
+
+
+def build_iser_v1(
+    tok2vec: Model,
+    width_embedding: int = 25,
+    dropout: float = 0.1,
+    n_heads: int = 8,
+    fusion: bool = True,
+    global_context: Literal["sea", "gru", "cls"] = "sea",
+    local_context: Literal[
+        "max", "attention", "raw", "cls", "global", "global_raw"
+    ] = "max",
+    span_memory: int = 1024,
+    pooling: Literal["max"] | None = None,
+    mixed_precision: bool = False,
+) -> Model[list[Doc], JointScores]:
+    """spacy-jre.ISER.v1: see ``networks/iser.py`` for the settings.
+
+    tok2vec (Model): The encoder, bare, as for spacy-jre.SpERT.v1.
+    """
+    network = partial(
+        ISER,
+        width_embedding=width_embedding,
+        dropout=dropout,
+        n_heads=n_heads,
+        fusion=fusion,
+        global_context=global_context,
+        local_context=local_context,
+        span_memory=span_memory,
+        pooling=pooling,
+    )
+    return joint_model(tok2vec, network, mixed_precision=mixed_precision)
+
+
+def build_lainet_v1(
+    tok2vec: Model,
+    annotations: dict[str, str] = {},  # noqa: B006  (spaCy's schema wants a dict)
+    max_length: int = 150,
+    max_candidates: int = 220,
+    shared_encoder: bool = False,
+    cold_start: int = 1000,
+    annotate: bool = True,
+    mask: Literal["invisible", "visible", "full"] = "invisible",
+    text_sees_markers: bool = True,
+    markers_see: Literal["all", "pair"] = "all",
+    filter: bool = True,
+    filter_threshold: float = 0.5,
+    entity_layers: int = 2,
+    entity_heads: int = 4,
+    relation_layers: int = 2,
+    relation_heads: int = 2,
+    dropout: float = 0.1,
+    graph_dropout: float = 0.1,
+    agreement: Literal["both", "mean", "forward"] = "both",
+) -> Model[list[Doc], JointScores]:
+    """spacy-jre.LAINet.v1: see ``networks/lainet.py`` for the other settings.
+
+    tok2vec (Model): spacy-jre.TransformerEncoder.v1 and nothing else: LAI-Net changes
+        what a transformer reads.
+    annotations (dict[str, str]): What a label means, in a few words (at most ten in
+        the paper); other labels are split into their words.
+    max_length (int): Most tokens the transformer reads at once, markers not counted.
+    max_candidates (int): Most spans marked at once; a window of more is read in
+        several passes.
+    shared_encoder (bool): One transformer for both stages instead of two.
+    cold_start (int): Updates in which only gold spans are classified. Counted in
+        updates, since a component does not know epochs; saved with the pipeline.
+    """
+    network = partial(
+        LAINet,
+        annotate=annotate,
+        mask=mask,
+        text_sees_markers=text_sees_markers,
+        markers_see=markers_see,
+        filter=filter,
+        filter_threshold=filter_threshold,
+        entity_layers=entity_layers,
+        entity_heads=entity_heads,
+        relation_layers=relation_layers,
+        relation_heads=relation_heads,
+        dropout=dropout,
+        graph_dropout=graph_dropout,
+        agreement=agreement,
+    )
+    return lainet_model(
+        tok2vec,
+        network,
+        cold_start=cold_start,
+        max_length=max_length,
+        max_candidates=max_candidates,
+        shared_encoder=shared_encoder,
+        annotations=annotations if annotate else None,
+    )

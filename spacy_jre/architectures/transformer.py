@@ -121,13 +121,17 @@ class HFEncoder(nn.Module):
         limits = [self.tokenizer.model_max_length]
         positions = getattr(self.encoder.config, "max_position_embeddings", None)
         if positions:
-            # RoBERTa's positions start after the padding index
-            table = getattr(
-                getattr(self.encoder, "embeddings", None), "position_embeddings", None
-            )
-            padding = getattr(table, "padding_idx", None)
-            limits.append(positions - (0 if padding is None else padding + 1))
+            limits.append(positions - self.first_position)
         return int(min(limits)) - len(self.prefix) - len(self.suffix)
+
+    @property
+    def first_position(self) -> int:
+        """Position of the first piece: RoBERTa's start after the padding index."""
+        table = getattr(
+            getattr(self.encoder, "embeddings", None), "position_embeddings", None
+        )
+        padding = getattr(table, "padding_idx", None)
+        return 0 if padding is None else padding + 1
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """
@@ -196,6 +200,9 @@ def build_transformer_encoder_v1(
                 HFEncoder.from_name, name, tokenizer_config, transformer_config
             ),
             "max_batch_pieces": max_batch_pieces,
+            # for a network that feeds the transformer itself
+            "rebuild": partial(HFEncoder.from_metadata, transformer_config),
+            "mixed_precision": mixed_precision,
         },
     )
 
@@ -213,7 +220,7 @@ def forward(
     module = get_module(wrapper)
     if not isinstance(module, HFEncoder):
         raise ValueError(Errors.J301)
-    windows, pieces, sizes = cut_into_pieces(docs, module)
+    windows, pieces, sizes = cut_into_pieces(docs, module.tokenizer, module.max_pieces)
     xp = model.ops.xp
 
     unit_counts = np.asarray([len(p) for p in pieces], dtype=np.int64)
@@ -292,20 +299,21 @@ def _make_callback(
 
 
 def cut_into_pieces(
-    docs: Sequence[Doc], module: HFEncoder
+    docs: Sequence[Doc], tokenizer: Any, limit: int
 ) -> tuple[Windows, list[list[int]], np.ndarray]:
     """Cut Docs into windows of wordpieces.
 
     Every token is cut by itself, as SpERT does; the tokenizer is asked once per
     distinct token. Tokens of white space have no piece.
 
+    limit (int): Most wordpieces of a window.
     RETURNS (tuple): The windows, the piece ids of each, and the number of pieces of
         each token, shape: (T,).
     """
     distinct = list({token.text: None for doc in docs for token in doc})
     known: dict[str, list[int]] = {}
     if distinct:
-        ids = module.tokenizer(
+        ids = tokenizer(
             [[text] for text in distinct],
             is_split_into_words=True,
             add_special_tokens=False,
@@ -313,7 +321,6 @@ def cut_into_pieces(
             verbose=False,
         )["input_ids"]
         known = dict(zip(distinct, ids, strict=True))
-    limit = module.max_pieces
     too_long = {text for text, ids in known.items() if len(ids) > limit}
     for text in too_long:
         known[text] = known[text][:limit]

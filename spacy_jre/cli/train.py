@@ -137,6 +137,11 @@ def run_training(
             recipe["warmup"],
         ),
     }
+    if "cold_start" in recipe:
+        # a share of all updates, which LAI-Net counts
+        steps = overrides["training.max_steps"]
+        cold = round(steps * recipe["cold_start"])
+        overrides["components.jre.model.cold_start"] = cold
     if symmetric:
         overrides["components.jre.symmetric"] = list(symmetric)
     if threads:

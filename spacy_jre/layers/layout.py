@@ -53,9 +53,12 @@ class JointOutputs(NamedTuple):
     pairs (Tensor): The given pairs, or the proposed ones in both orders. (P, 2).
     relation_logits (Tensor): One independent logit per label. Shape: (P, R).
     crowded (Tensor): Windows that proposed more entities than were paired. Scalar.
+    tag_logits (Tensor | None): In learning, of a network that learns the tags of
+        tokens too. Shape: (T, tags).
     """
 
     entity_logits: Tensor
     pairs: Tensor
     relation_logits: Tensor
     crowded: Tensor
+    tag_logits: Tensor | None = None

@@ -1,10 +1,19 @@
-"""A linear layer over a concatenation that is never built."""
+"""Linear layers: one with BERT's start, one over a concatenation never built."""
 
 from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+def linear(n_inputs: int, n_outputs: int, *, bias: bool = True) -> nn.Linear:
+    """RETURNS (Linear): With BERT's start: weights N(0, 0.02), bias 0."""
+    layer = nn.Linear(n_inputs, n_outputs, bias=bias)
+    nn.init.normal_(layer.weight, std=0.02)
+    if bias:
+        nn.init.zeros_(layer.bias)
+    return layer
 
 
 class PartsLinear(nn.Module):

@@ -1,5 +1,7 @@
 """Between one flat matrix of rows and a padded batch of windows."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -16,6 +18,45 @@ def pad_windows(rows: Tensor, counts: Tensor, longest: int) -> tuple[Tensor, Ten
     real = torch.arange(longest, device=rows.device) < counts.unsqueeze(1)
     batch = rows.new_zeros((counts.shape[0], longest, rows.shape[1]))
     return batch.masked_scatter(real.unsqueeze(2), rows), real
+
+
+class WindowPadding:
+    """One index for laying many matrices of rows into padded windows and back.
+
+    keys (Tensor): What attention may look at: the real rows; and the first, zeros,
+        of a window without rows, since a softmax over nothing is not a number.
+        Shape: (W, L), bool.
+    """
+
+    def __init__(self, counts: Tensor, longest: int, total: int):
+        """
+        counts (Tensor): Rows per window. Shape: (W,).
+        longest (int): At least the largest count.
+        total (int): Their sum.
+        """
+        self._shape = counts.shape[0], max(longest, 1)
+        windows = window_ids(counts, total)
+        starts = counts.cumsum(0) - counts
+        places = torch.arange(total, device=counts.device) - starts[windows]
+        self._slots = windows * self._shape[1] + places
+        positions = torch.arange(self._shape[1], device=counts.device)
+        self.keys = positions < counts.clamp(min=1).unsqueeze(1)
+
+    def pad(self, rows: Tensor) -> Tensor:
+        """
+        rows (Tensor): Rows of all windows. Shape: (N, D).
+        RETURNS (Tensor): Zeros where padded. Shape: (W, L, D).
+        """
+        width = rows.shape[1]
+        batch = rows.new_zeros((math.prod(self._shape), width))
+        return batch.index_copy(0, self._slots, rows).view(*self._shape, width)
+
+    def unpad(self, batch: Tensor) -> Tensor:
+        """
+        batch (Tensor): Shape: (W, L, D).
+        RETURNS (Tensor): The real rows. Shape: (N, D).
+        """
+        return batch.flatten(0, 1)[self._slots]
 
 
 def window_ids(counts: Tensor, total: int) -> Tensor:

@@ -19,18 +19,30 @@ class ProposedPairs(NamedTuple):
     crowded: Tensor
 
 
-def propose_pairs(
+class BestEntities(NamedTuple):
+    """The entities to pair, by window, in span order inside each.
+
+    entities (Tensor): Positions in the spans. Shape: (N,).
+    windows (Tensor): Window of each. Shape: (N,).
+    crowded (Tensor): How many windows have more entities than allowed. Scalar.
+    """
+
+    entities: Tensor
+    windows: Tensor
+    crowded: Tensor
+
+
+def choose_entities(
     entity_logits: Tensor, span_windows: Tensor, limits: Tensor
-) -> ProposedPairs:
-    """All pairs of distinct spans of one window whose best label is an entity.
+) -> BestEntities:
+    """The spans whose best label is an entity, the best-scored of each window.
 
     An untrained classifier calls most spans entities, and pairs grow with the
-    square. So at most `limits` entities of a window are paired, the best-scored.
+    square. So at most `limits` entities of a window are paired.
 
     entity_logits (Tensor): Column 0 is "none". Shape: (S, E + 1).
     span_windows (Tensor): Window of each span. Shape: (S,).
     limits (Tensor): Entities to pair per window. Shape: (W,).
-    RETURNS (ProposedPairs): The pairs.
     """
     # argmax of the logits, as in decoding: probabilities may round to a tie
     entities = entity_logits.argmax(-1).nonzero().squeeze(1)
@@ -52,8 +64,19 @@ def propose_pairs(
     # back into span order inside each window
     order = torch.argsort(entities, stable=True)
     order = order[torch.argsort(windows[order], stable=True)]
-    entities, windows = entities[order], windows[order]
-    counts = torch.bincount(windows, minlength=n_windows)
+    return BestEntities(entities[order], windows[order], crowded)
+
+
+def propose_pairs(
+    entity_logits: Tensor, span_windows: Tensor, limits: Tensor
+) -> ProposedPairs:
+    """All pairs of distinct entities of one window, as ``choose_entities`` finds them.
+
+    entity_logits, span_windows, limits (Tensor): As there.
+    RETURNS (ProposedPairs): The pairs.
+    """
+    entities, windows, crowded = choose_entities(entity_logits, span_windows, limits)
+    counts = torch.bincount(windows, minlength=limits.shape[0])
     ends = counts.cumsum(0)[windows]
     positions = torch.arange(len(entities), device=entities.device)
     partners = ends - positions - 1

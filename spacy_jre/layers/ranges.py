@@ -84,14 +84,18 @@ class PrefixSums:
         return sums.to(self._dtype)
 
 
-class SpanPooler(Protocol):
-    """Pool token ranges of one matrix of units."""
+class RangePooler(Protocol):
+    """Give every token range a row."""
 
     def ranges(self, ranges: Tensor) -> Tensor:
         """
         ranges (Tensor): Token ranges, end exclusive. Shape: (Q, 2).
         RETURNS (Tensor): Shape: (Q, D). A range without a unit is zeros.
         """
+
+
+class SpanPooler(RangePooler, Protocol):
+    """Pool token ranges of one matrix of units."""
 
     def widths(self, longest: int) -> Iterator[Tensor]:
         """
@@ -154,7 +158,7 @@ class SumPooler:
         self._token_units = token_units
 
     def ranges(self, ranges: Tensor) -> Tensor:
-        return self._sums(self._unit_ranges(ranges))
+        return self._sums(unit_ranges(ranges, self._token_units))
 
     def widths(self, longest: int) -> Iterator[Tensor]:
         count = self._token_units.shape[0]
@@ -163,24 +167,31 @@ class SumPooler:
             ends = (starts + width).clamp(max=count)
             yield self.ranges(torch.stack([starts, ends], 1))
 
-    def _unit_ranges(self, ranges: Tensor) -> Tensor:
-        if self._token_units.shape[0] == 0:
-            return torch.zeros_like(ranges)
-        start, end = ranges[:, 0], ranges[:, 1]
-        filled = end > start
-        first = self._token_units[torch.where(filled, start, 0), 0]
-        last = self._token_units[torch.where(filled, end - 1, 0), 1]
-        return torch.stack([first, torch.where(filled, last, first)], 1)
-
 
 class MeanPooler(SumPooler):
     """Mean over the units of token ranges (not over the tokens)."""
 
     def ranges(self, ranges: Tensor) -> Tensor:
-        unit_ranges = self._unit_ranges(ranges)
-        sums = self._sums(unit_ranges)
-        counts = (unit_ranges[:, 1] - unit_ranges[:, 0]).clamp(min=1)
+        of_units = unit_ranges(ranges, self._token_units)
+        sums = self._sums(of_units)
+        counts = (of_units[:, 1] - of_units[:, 0]).clamp(min=1)
         return sums / counts.unsqueeze(1).to(sums.dtype)
+
+
+def unit_ranges(ranges: Tensor, token_units: Tensor) -> Tensor:
+    """From ranges of tokens to ranges of their units.
+
+    ranges (Tensor): Token ranges, end exclusive. Shape: (Q, 2).
+    token_units (Tensor): Unit range of each token, in rising order. Shape: (T, 2).
+    RETURNS (Tensor): Empty where the token range is. Shape: (Q, 2).
+    """
+    if token_units.shape[0] == 0:
+        return torch.zeros_like(ranges)
+    start, end = ranges[:, 0], ranges[:, 1]
+    filled = end > start
+    first = token_units[torch.where(filled, start, 0), 0]
+    last = token_units[torch.where(filled, end - 1, 0), 1]
+    return torch.stack([first, torch.where(filled, last, first)], 1)
 
 
 def between_ranges(first: Tensor, second: Tensor) -> Tensor:

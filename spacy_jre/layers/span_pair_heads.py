@@ -1,4 +1,4 @@
-"""The two classifiers that SpERT and SINET share: of spans, and of their pairs."""
+"""The two classifiers that the networks share: of spans, and of their pairs."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from .layout import JointOutputs, Layout
 from .linear import PartsLinear
 from .padding import window_ids
 from .pairs import propose_pairs
-from .ranges import SpanPooler, between_ranges
+from .ranges import RangePooler, SpanPooler, between_ranges
 from .width_embedding import WidthEmbedding
 
 
@@ -19,28 +19,33 @@ class HeadInputs:
 
     entity, relation (SpanPooler): Pool the spans for the entity head and the
         arguments for the relation head.
-    between (SpanPooler): Pools the tokens between two spans.
-    entity_sentence (Tensor): Sentence vector of the entity head. Shape: (W, D).
+    between (RangePooler): Pools the tokens between two spans.
+    entity_sentence (Tensor | None): Sentence vector of the entity head. Shape:
+        (W, D).
     relation_sentence (Tensor | None): Sentence vector of the relation head.
     spans (Tensor): Spans to classify. Shape: (S, 2).
     span_windows (Tensor): Window of each span. Shape: (S,).
+    span_context (Tensor | None): A vector of each span in place of its window's
+        sentence vector, for the entity head. Shape: (S, D).
     """
 
     entity: SpanPooler
     relation: SpanPooler
-    between: SpanPooler
-    entity_sentence: Tensor
+    between: RangePooler
+    entity_sentence: Tensor | None
     relation_sentence: Tensor | None
     spans: Tensor
     span_windows: Tensor
+    span_context: Tensor | None = None
 
 
 class SpanPairHeads(nn.Module):
-    """Entity head ``[span; width; sentence]``, relation head ``[between; head; tail;
-    width(head); width(tail)(; sentence)]``, both linear.
+    """Entity head ``[span; width(; sentence)]``, relation head ``[between; head;
+    tail; width(head); width(tail)(; sentence)]``, both linear.
 
     One width table serves spans and arguments. The relation head's sentence part is
-    SINET's (equation 9); SpERT has none (section 3.3).
+    SINET's (equation 9); SpERT has none (section 3.3), STSN has none at all. ISER's
+    entity head reads a context of the span where the others read the sentence.
     """
 
     def __init__(
@@ -52,6 +57,8 @@ class SpanPairHeads(nn.Module):
         width_embedding: int,
         dropout: float,
         relation_sentence: bool,
+        entity_sentence: bool = True,
+        span: int | None = None,
     ):
         """
         width (int): D, the width of units and sentence vectors.
@@ -59,19 +66,21 @@ class SpanPairHeads(nn.Module):
         n_relation_labels (int): R.
         width_embedding (int): Size of the width embedding.
         dropout (float): Rate on the heads' inputs.
-        relation_sentence (bool): Whether the relation head reads a sentence vector.
+        relation_sentence, entity_sentence (bool): Whether the head reads a sentence
+            vector.
+        span (int | None): Width of a pooled span, if it is not D.
         """
         super().__init__()
+        self.span = width if span is None else span
         self.width_embedding = WidthEmbedding(width_embedding)
-        self.entity = PartsLinear(
-            {"span": width, "width": width_embedding, "sentence": width},
-            n_entity_labels + 1,
-            dropout,
-        )
+        parts = {"span": self.span, "width": width_embedding}
+        if entity_sentence:
+            parts["sentence"] = width
+        self.entity = PartsLinear(parts, n_entity_labels + 1, dropout)
         parts = {
             "between": width,
-            "head": width,
-            "tail": width,
+            "head": self.span,
+            "tail": self.span,
             "head_width": width_embedding,
             "tail_width": width_embedding,
         }
@@ -102,13 +111,12 @@ class SpanPairHeads(nn.Module):
         """
         spans, windows = inputs.spans, inputs.span_windows
         widths = self.width_embedding(spans[:, 1] - spans[:, 0])
-        entity_logits = self.entity(
-            {
-                "span": inputs.entity.ranges(spans),
-                "width": widths,
-                "sentence": inputs.entity_sentence[windows],
-            }
-        )
+        rows = {"span": inputs.entity.ranges(spans), "width": widths}
+        if inputs.entity_sentence is not None:
+            rows["sentence"] = inputs.entity_sentence[windows]
+        if inputs.span_context is not None:
+            rows["sentence"] = inputs.span_context
+        entity_logits = self.entity(rows)
         head, tail = pairs[:, 0], pairs[:, 1]
         rows = {
             "between": inputs.between.ranges(between_ranges(spans[head], spans[tail])),
@@ -140,7 +148,7 @@ class SpanPairHeads(nn.Module):
         if limits is None:
             limits = layout.token_counts
         # no spans, no widths: an empty part keeps the shapes
-        none = inputs.entity_sentence[:0]
+        none = entity.weight.new_zeros((0, self.span))
         roles: list[list[Tensor]] = [
             [entity.project("span", none)],
             [relation.project("head", none)],
@@ -162,11 +170,14 @@ class SpanPairHeads(nn.Module):
         table = self.width_embedding.rows()
         width_index = self.width_embedding.index(spans)
         entity_logits = (
-            by_span
-            + entity.project("width", table)[width_index]
-            + entity.project("sentence", inputs.entity_sentence)[windows]
-            + entity.bias
+            by_span + entity.project("width", table)[width_index] + entity.bias
         )
+        if inputs.entity_sentence is not None:
+            sentence = entity.project("sentence", inputs.entity_sentence)
+            entity_logits = entity_logits + sentence[windows]
+        if inputs.span_context is not None:
+            context = entity.project("sentence", inputs.span_context)
+            entity_logits = entity_logits + context
         as_head = as_head + relation.project("head_width", table)[width_index]
         as_tail = as_tail + relation.project("tail_width", table)[width_index]
 

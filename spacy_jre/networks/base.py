@@ -19,6 +19,7 @@ __all__ = [
     "Pooling",
     "check_choice",
     "make_pooler",
+    "max_per_window",
     "pool_units_to_tokens",
 ]
 
@@ -80,3 +81,10 @@ def make_pooler(pooling: Pooling, units: Tensor, layout: Layout) -> SpanPooler:
     if pooling == "sum":
         return SumPooler(units, layout.token_units)
     return MeanPooler(units, layout.token_units)
+
+
+def max_per_window(units: Tensor, layout: Layout) -> Tensor:
+    """RETURNS (Tensor): The maximum over all units of each window. Shape: (W, D)."""
+    ends = layout.token_counts.cumsum(0)
+    windows = torch.stack([ends - layout.token_counts, ends], 1)
+    return make_pooler("max", units, layout).ranges(windows)

@@ -3,7 +3,6 @@ Joint Relational Triple Extraction" (LREC-COLING 2024)."""
 
 from typing import Literal, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from ..errors import Errors
@@ -17,6 +16,7 @@ from .base import (
     Pooling,
     check_choice,
     make_pooler,
+    max_per_window,
     pool_units_to_tokens,
 )
 
@@ -174,9 +174,7 @@ class SINET(nn.Module):
             return sentence
         if self.agent == "mean":
             return window_means(units, layout.unit_counts)
-        ends = layout.token_counts.cumsum(0)
-        windows = torch.stack([ends - layout.token_counts, ends], 1)
-        return make_pooler("max", units, layout).ranges(windows)
+        return max_per_window(units, layout)
 
 
 class TaskViews(NamedTuple):

@@ -69,7 +69,8 @@ def decode(
     )
     # (a tie may be an entity to the network and none here: no pair without entities)
     known = (place[scores.pairs] >= 0).all(axis=1)
-    rows, labels = np.nonzero((related >= limits) & known[:, None])
+    # what has no probability at all is no relation, though the threshold be zero
+    rows, labels = np.nonzero((related >= limits) & (related > 0.0) & known[:, None])
     doc_of_span = np.zeros(len(scores.spans), dtype=np.int64)
     doc_of_span[chosen] = docs
     pairs = scores.pairs[rows]

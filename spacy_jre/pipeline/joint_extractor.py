@@ -13,6 +13,7 @@ from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.util import logger
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer, set_dropout_rate
+from thinc.types import Floats2d
 
 from ..annotations import (
     DEFAULT_ATTR,
@@ -27,12 +28,15 @@ from ..architectures.bridge import (
     MAX_PAIRED_ENTITIES,
     build_network,
     has_network,
+    learns_tags,
 )
 from ..architectures.units import count_missing_upstream, waits_for_upstream
+from ..architectures.windows import sentence_windows
 from ..errors import Errors, Warnings
 from ..training.losses import pair_loss, span_loss
 from ..training.optimizer import AdamW
 from ..training.sampling import sample_candidates
+from ..training.tags import find_tags, plain_tags, tag_targets
 from ..training.targets import (
     GoldBatch,
     Labels,
@@ -42,7 +46,14 @@ from ..training.targets import (
     entity_targets,
     relation_targets,
 )
-from ..types import JointScores, Prediction, ScoreGradient
+from ..types import (
+    GoldArrays,
+    JointScores,
+    LabelNames,
+    Prediction,
+    ScoreGradient,
+    Windows,
+)
 from .decoding import best_without_overlaps, decode
 
 DEFAULT_MODEL = """
@@ -207,6 +218,7 @@ class JointRelationExtractor(TrainablePipe):
             "attr": attr,
             "entity_labels": [],
             "relation_labels": [],
+            "tags": [],
         }
         register_extension(attr)
         self._seed = seed
@@ -241,11 +253,17 @@ class JointRelationExtractor(TrainablePipe):
 
     @property
     def label_data(self) -> dict[str, list[str]]:
-        """What ``spacy init labels`` writes and ``initialize(labels=...)`` takes."""
-        return {
+        """What ``spacy init labels`` writes and ``initialize(labels=...)`` takes.
+
+        "tags", the tags of tokens, are there where the network learns them.
+        """
+        labels = {
             "entities": list(self.entity_labels),
             "relations": list(self.relation_labels),
         }
+        if self.cfg["tags"]:
+            labels["tags"] = list(self.cfg["tags"])
+        return labels
 
     def add_label(self, label: str, *, kind: str = "relation") -> int:
         """Add a label before initialization.
@@ -276,6 +294,12 @@ class JointRelationExtractor(TrainablePipe):
             symmetric=frozenset(self.cfg["symmetric"]),
         )
 
+    @property
+    def _label_names(self) -> LabelNames:
+        return LabelNames(
+            self.entity_labels, self.relation_labels, frozenset(self.cfg["symmetric"])
+        )
+
     # training -------------------------------------------------------------------------
 
     def initialize(
@@ -290,8 +314,10 @@ class JointRelationExtractor(TrainablePipe):
         get_examples (Callable): Gives gold-standard Examples.
         nlp (Language): The pipeline.
         labels (dict): ``label_data``; without it the labels are those of the
-            examples, in alphabetical order.
+            examples, in alphabetical order. Without "tags" the tags are those the
+            examples need.
         RAISES (ValueError): J502 without labels, J503 for labels of another shape,
+            J504 for an example with a label it lacks, if the network learns tags,
             J505 or J507 for settings that name an unknown label, J306 for an encoder
             without width.
         """
@@ -317,16 +343,25 @@ class JointRelationExtractor(TrainablePipe):
                             name=self.name, label=label, labels=self.relation_labels
                         )
                     )
+        self.cfg["tags"] = []
+        if learns_tags(self.model):
+            given = None if labels is None else labels.get("tags")
+            self.cfg["tags"] = self._choose_tags(get_examples, given)
         sample = [eg.x for eg in islice(get_examples(), 10)]
-        width = self._initialize_encoder(sample)
         self._rng = np.random.default_rng(self._seed)
         self._warned_of = set()
-        build_network(
-            self.model,
-            width,
-            len(self.entity_labels),
-            len(self.relation_labels),
-        )
+        if "build" in self.model.attrs:
+            # a model that brings the transformer along wants the names of the labels
+            self.model.attrs["build"](self.model, self._label_names)
+        else:
+            width = self._initialize_encoder(sample)
+            build_network(
+                self.model,
+                width,
+                len(self.entity_labels),
+                len(self.relation_labels),
+                len(self.cfg["tags"]),
+            )
 
     def _collect_labels(self, examples: Iterable[Example]) -> None:
         # labels added by hand keep their place; those of the data follow
@@ -343,13 +378,26 @@ class JointRelationExtractor(TrainablePipe):
     def _take_labels(self, labels: Any) -> None:
         if (
             not isinstance(labels, dict)
-            or set(labels) != {"entities", "relations"}
+            or set(labels) - {"tags"} != {"entities", "relations"}
             or not all(isinstance(names, (list, tuple)) for names in labels.values())
             or not all(isinstance(n, str) for names in labels.values() for n in names)
         ):
             raise ValueError(Errors.J503.format(name=self.name, value=labels))
         self.cfg["entity_labels"] = list(labels["entities"])
         self.cfg["relation_labels"] = list(labels["relations"])
+
+    def _choose_tags(
+        self, get_examples: Callable[[], Iterable[Example]], given: list[str] | None
+    ) -> list[str]:
+        """RETURNS (list[str]): The tags given, with what plain BIO needs; without any,
+        those of the examples."""
+        if given is not None:
+            return list(dict.fromkeys([*given, *plain_tags(self.entity_labels)]))
+        golds = (
+            self._find_gold([example], sentence_windows([example.predicted]))
+            for example in get_examples()
+        )
+        return find_tags(self.entity_labels, golds)
 
     def _initialize_encoder(self, docs: Sequence[Doc]) -> int:
         """RETURNS (int): The width of its units, which only a prediction tells."""
@@ -399,6 +447,18 @@ class JointRelationExtractor(TrainablePipe):
         if waits_for_upstream(self.model):
             self._require_upstream(docs)
         set_dropout_rate(self.model, drop)
+        if "learn" in self.model.attrs:
+            loss = self._learn_alone(examples)
+        else:
+            loss = self._learn_sampled(examples)
+        if sgd not in (None, False):  # spaCy passes either for "not now"
+            self.finish_update(sgd)
+        losses[self.name] += loss
+        return losses
+
+    def _learn_sampled(self, examples: Sequence[Example]) -> float:
+        """Encode, sample spans and pairs, score them, send the gradients back."""
+        docs = [example.predicted for example in examples]
         encoded, backprop_encoder = self.model.get_ref("encoder").begin_update(docs)
         gold = self._align(examples, encoded.windows)
         candidates = sample_candidates(
@@ -414,10 +474,28 @@ class JointRelationExtractor(TrainablePipe):
         )
         loss, gradient = self._loss(gold, scores)
         backprop_encoder(backprop_network(gradient))
-        if sgd not in (None, False):  # spaCy passes either for "not now"
-            self.finish_update(sgd)
-        losses[self.name] += loss
-        return losses
+        return loss
+
+    def _learn_alone(self, examples: Sequence[Example]) -> float:
+        """Let a model learn that samples nothing and has losses of its own."""
+        docs = [example.predicted for example in examples]
+
+        def find_gold(windows: Windows) -> GoldArrays:
+            gold = self._align(examples, windows)
+            return GoldArrays(
+                spans=gold.spans,
+                labels=gold.labels,
+                windows=gold.windows,
+                relations=gold.relations,
+                knows_entities=gold.knows_entities,
+                knows_relations=gold.knows_relations,
+                max_span_width=self.cfg["max_span_width"],
+            )
+
+        learnt = self.model.attrs["learn"](self.model, docs, find_gold)
+        self._tell_losses(Losses(two_relations=learnt.doubled))
+        learnt.backprop()
+        return learnt.loss
 
     def get_loss(
         self, examples: Iterable[Example], scores: JointScores
@@ -426,8 +504,8 @@ class JointRelationExtractor(TrainablePipe):
 
         examples (Iterable[Example]): The batch.
         scores (JointScores): Scores of any spans and pairs of it.
-        RETURNS (tuple[float, ScoreGradient]): Entity loss plus relation loss, and
-            the gradients of the logits.
+        RETURNS (tuple[float, ScoreGradient]): Entity loss plus relation loss, plus
+            tag loss where the scores hold tags, and the gradients of the logits.
         """
         examples = list(examples)
         validate_examples(examples, f"{type(self).__name__}.get_loss")
@@ -456,7 +534,31 @@ class JointRelationExtractor(TrainablePipe):
         )
         d_relation = xp.zeros_like(scores.relation_logits)
         d_relation[xp.asarray(rows)] = gradient
-        return entity_loss + relation_loss, ScoreGradient(d_entity, d_relation)
+        tag_loss, d_tags = self._tag_loss(gold, scores)
+        return (
+            entity_loss + relation_loss + tag_loss,
+            ScoreGradient(d_entity, d_relation, d_tags),
+        )
+
+    def _tag_loss(
+        self, gold: GoldBatch, scores: JointScores
+    ) -> tuple[float, Floats2d | None]:
+        """The mean over the tokens of annotated windows (STSN, equation 9)."""
+        if scores.tag_logits is None:
+            return 0.0, None
+        xp = self.model.ops.xp
+        windows = scores.windows
+        targets, untagged = tag_targets(
+            gold, self.entity_labels, self.cfg["tags"], windows.n_tokens
+        )
+        self._tell_losses(Losses(untagged=untagged))
+        rows = np.flatnonzero(gold.knows_entities[windows.token_window])
+        loss, gradient = span_loss(
+            xp, scores.tag_logits[xp.asarray(rows)], targets[rows]
+        )
+        d_tags = xp.zeros_like(scores.tag_logits)
+        d_tags[xp.asarray(rows)] = gradient
+        return loss, d_tags
 
     def finish_update(self, sgd: Optimizer) -> None:
         """Update the weights, clipping by the global norm where the optimizer can."""
@@ -466,9 +568,14 @@ class JointRelationExtractor(TrainablePipe):
         else:
             self.model.finish_update(sgd)
 
-    def _align(self, examples: Sequence[Example], windows: Any) -> GoldBatch:
+    def _align(self, examples: Sequence[Example], windows: Windows) -> GoldBatch:
+        gold = self._find_gold(examples, windows)
+        self._tell_losses(gold.lost)
+        return gold
+
+    def _find_gold(self, examples: Sequence[Example], windows: Windows) -> GoldBatch:
         try:
-            gold = align_gold(examples, windows, self._columns, self.cfg["attr"])
+            return align_gold(examples, windows, self._columns, self.cfg["attr"])
         except UnknownLabel as error:
             kind, label = error.args
             raise ValueError(
@@ -480,8 +587,6 @@ class JointRelationExtractor(TrainablePipe):
                     labels=self.label_data,
                 )
             ) from error
-        self._tell_losses(gold.lost)
-        return gold
 
     def _tell_losses(self, lost: Losses) -> None:
         """Warn of each kind once, with the counts of the first batch concerned."""
@@ -489,6 +594,8 @@ class JointRelationExtractor(TrainablePipe):
             Warnings.J904: lost.entities + lost.relations,
             Warnings.J903: lost.unannotated,
             Warnings.J906: lost.two_labels,
+            Warnings.J909: lost.untagged,
+            Warnings.J910: lost.two_relations,
         }
         for message, count in kinds.items():
             if count and message not in self._warned_of:

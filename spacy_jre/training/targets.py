@@ -36,12 +36,16 @@ class Losses:
     relations (int): An argument was lost, or the arguments lie in two windows.
     two_labels (int): Spans with two gold labels; the first in label order is learnt.
     unannotated (int): Docs without any annotation.
+    untagged (int): Entities that no token tag can hold; the span loss has them.
+    two_relations (int): Pairs with two relation labels, where a pair has but one.
     """
 
     entities: int = 0
     relations: int = 0
     two_labels: int = 0
     unannotated: int = 0
+    untagged: int = 0
+    two_relations: int = 0
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,16 @@ from spacy_jre.architectures.bridge import (
     all_spans,
     build_network,
     joint_model,
+    learns_tags,
     merge_scores,
     split_encoded,
 )
-from spacy_jre.architectures.builders import build_sinet_v1, build_spert_v1
+from spacy_jre.architectures.builders import (
+    build_iser_v1,
+    build_sinet_v1,
+    build_spert_v1,
+    build_stsn_v1,
+)
 from spacy_jre.architectures.torch_node import get_module
 from spacy_jre.networks.base import Layout
 from spacy_jre.types import Candidates, Encoded, ScoreGradient, Windows
@@ -35,20 +41,19 @@ def make_encoded(rng, counts=(4, 1, 6), width=6) -> Encoded:
     )
 
 
-@pytest.fixture(params=[build_spert_v1, build_sinet_v1], ids=["SpERT", "SINET"])
+@pytest.fixture(
+    params=[build_spert_v1, build_sinet_v1, build_stsn_v1, build_iser_v1],
+    ids=["SpERT", "SINET", "STSN", "ISER"],
+)
 def model(request):
     torch.manual_seed(0)
-    options = {"n_heads": 2} if request.param is build_sinet_v1 else {}
+    options = {"n_heads": 2, "attention_dropout": 0.0}
+    if request.param is build_spert_v1:
+        options = {}
+    if request.param is build_iser_v1:
+        options = {"n_heads": 2}
     model = request.param(fake_encoder(6), dropout=0.0, width_embedding=3, **options)
-    if options:
-        model = build_sinet_v1(
-            fake_encoder(6),
-            dropout=0.0,
-            attention_dropout=0.0,
-            width_embedding=3,
-            n_heads=2,
-        )
-    build_network(model, 6, 2, 3)
+    build_network(model, 6, 2, 3, n_tags=4)
     for parameter in get_module(model.get_ref("network")).parameters():
         parameter.data.normal_(0, 0.5)
     return model
@@ -96,6 +101,15 @@ def test_split_batches_score_what_one_batch_scores(model, rng):
             np.testing.assert_allclose(second[key], row, atol=1e-5)
 
 
+def test_long_window_does_not_pad_many_short_ones(rng):
+    encoded = make_encoded(rng, (1, 1, 10, 1, 1, 1, 1, 1, 1))
+    counts = [part.windows.counts.tolist() for part in split_encoded(encoded, 12)]
+    # at most 12 tokens and 48 padded ones: 4 windows of 10
+    assert counts == [[1, 1, 10], [1, 1, 1, 1, 1, 1]]
+    counts = [part.windows.counts.tolist() for part in split_encoded(encoded, 18)]
+    assert counts == [[1, 1, 10, 1, 1, 1, 1], [1, 1]]
+
+
 def test_gradients_come_home_as_those_of_plain_torch(model, rng):
     network = model.get_ref("network")
     module = get_module(network)
@@ -105,8 +119,12 @@ def test_gradients_come_home_as_those_of_plain_torch(model, rng):
     scores, backprop = network.begin_update((encoded, Candidates(spans, pairs)))
     d_entity = rng.normal(size=scores.entity_logits.shape).astype("float32")
     d_relation = rng.normal(size=scores.relation_logits.shape).astype("float32")
+    d_tags = None
+    if scores.tag_logits is not None:
+        assert scores.tag_logits.shape == (11, 4)
+        d_tags = rng.normal(size=scores.tag_logits.shape).astype("float32")
     module.zero_grad()
-    home = backprop(ScoreGradient(d_entity, d_relation))
+    home = backprop(ScoreGradient(d_entity, d_relation, d_tags))
     ours = {n: p.grad.clone() for n, p in module.named_parameters()}
 
     module.zero_grad()
@@ -128,11 +146,30 @@ def test_gradients_come_home_as_those_of_plain_torch(model, rng):
     )
     loss = (outputs.entity_logits * torch.from_numpy(d_entity)).sum()
     loss = loss + (outputs.relation_logits * torch.from_numpy(d_relation)).sum()
+    if d_tags is not None:
+        loss = loss + (outputs.tag_logits * torch.from_numpy(d_tags)).sum()
     loss.backward()
     np.testing.assert_allclose(home.units, units.grad, atol=1e-5)
-    np.testing.assert_allclose(home.sentence, sentence.grad, atol=1e-5)
+    expected = 0.0 if sentence.grad is None else sentence.grad
+    np.testing.assert_allclose(home.sentence, expected, atol=1e-5)
     for name, parameter in module.named_parameters():
         torch.testing.assert_close(ours[name], parameter.grad)
+
+
+@pytest.mark.parametrize("build", [build_spert_v1, build_stsn_v1])
+def test_tags_are_asked_for_by_the_network_that_learns_them(build):
+    model = build(fake_encoder(8))
+    build_network(model, 8, 2, 3, n_tags=4)
+    module = get_module(model.get_ref("network"))
+    assert learns_tags(model) == (build is build_stsn_v1)
+    assert ("n_tags" in module.metadata) == (build is build_stsn_v1)
+
+
+def test_network_without_attention_layers_learns_no_tags():
+    model = build_stsn_v1(fake_encoder(8), n_layers=0)
+    assert not learns_tags(model)
+    build_network(model, 8, 2, 3)
+    assert "n_tags" not in get_module(model.get_ref("network")).metadata
 
 
 @pytest.mark.parametrize("n_spans", [0, 2])

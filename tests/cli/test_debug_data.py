@@ -192,9 +192,10 @@ def test_component_is_found_whatever_its_name(config, data, train, dev):
     assert debug_data(path, overrides=overrides).component == "own"
 
 
-def test_labels_of_the_config_are_known(tmp_path, config, train, dev):
+@pytest.mark.parametrize("tags", [{}, {"tags": ["O"]}])  # STSN's have some
+def test_labels_of_the_config_are_known(tmp_path, config, train, dev, tags):
     labels = tmp_path / "labels.json"
-    known = {"entities": ["PER", "LOC"], "relations": ["spouse"]}
+    known = {"entities": ["PER", "LOC"], "relations": ["spouse"], **tags}
     labels.write_text(json.dumps(known), encoding="utf8")
     path = config()
     with path.open("a", encoding="utf8") as file:

@@ -149,6 +149,50 @@ def test_tokenizer_of_somebody_else_stays_with_any_language():
     assert config == {"nlp": {"lang": "zh", "tokenizer": own}}
 
 
+# LAI-Net
+
+
+LAINET_CONFIG = ROOT / "configs" / "lainet.cfg"
+
+
+def test_transformer_of_lainet_changes_its_name_alone():
+    before, config = load(LAINET_CONFIG), load(LAINET_CONFIG)
+    choose_encoder(config, "bert-base-uncased")
+    before["components"]["jre"]["model"]["tok2vec"]["name"] = "bert-base-uncased"
+    assert config == before
+
+
+def test_lainet_on_tok2vec_is_refused():
+    with pytest.raises(ValueError, match=r"J710.*LAI-Net needs a transformer"):
+        choose_encoder(load(LAINET_CONFIG), "tok2vec")
+
+
+def test_cold_start_is_a_share_of_all_updates(train):
+    # one sentence, 20 epochs of one step each, 15 of 80 of them cold
+    config = train(LAINET_CONFIG, epochs=20, encoder="x").config
+    assert config["training"]["max_steps"] == 20
+    assert config["components"]["jre"]["model"]["cold_start"] == 4
+
+
+def test_models_without_a_cold_start_are_given_none(train):
+    assert "cold_start" not in train().config["components"]["jre"]["model"]
+
+
+def test_lainet_is_trained_from_the_command_line(corpus, tmp_path, wide_bert):
+    result = run(
+        *("train", ROOT / "configs" / "test" / "lainet.cfg"),
+        *("--output", tmp_path / "out", "--encoder", wide_bert),
+        *("--train", corpus / "train.spacy", "--dev", corpus / "dev.spacy"),
+        *("--epochs", 2, "--lang", "en"),
+    )
+    assert result.exit_code == 0, result.output
+    nlp = spacy.load(tmp_path / "out" / "model-last")
+    assert has_relations(nlp("Ada sang in Oslo."))
+    model = nlp.get_pipe("jre").model
+    # spaCy makes one step more
+    assert model.attrs["updates"] == 3
+
+
 # what reaches the training
 
 

@@ -5,7 +5,12 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck
 from torch.testing import assert_close
 
-from spacy_jre.layers.padding import pad_windows, window_ids, window_means
+from spacy_jre.layers.padding import (
+    WindowPadding,
+    pad_windows,
+    window_ids,
+    window_means,
+)
 
 ROWS = torch.tensor([[1.0, 2.0], [3.0, 5.0], [7.0, 11.0]])
 EXAMPLES = settings(max_examples=30, deadline=None, derandomize=True)
@@ -100,3 +105,25 @@ def test_gradient_of_means_equals_finite_differences():
 
 def test_no_windows_have_no_means():
     assert window_means(torch.zeros((0, 2)), as_counts([])).shape == (0, 2)
+
+
+@given(window_counts, st.integers(0, 2))
+@EXAMPLES
+def test_one_index_pads_as_pad_windows_and_takes_the_rows_out_again(counts, more):
+    rows, longest = make_rows(counts), max(counts, default=0) + more
+    padding = WindowPadding(as_counts(counts), longest, sum(counts))
+    batch = padding.pad(rows)
+    assert torch.equal(padding.unpad(batch), rows)
+    expected, real = pad_windows(rows, as_counts(counts), max(longest, 1))
+    assert torch.equal(batch, expected)
+    # a window without rows shows its first one, zeros, so that a softmax has a key
+    real[:, 0] = True
+    assert torch.equal(padding.keys, real)
+
+
+def test_gradients_of_the_index_equal_finite_differences():
+    padding = WindowPadding(as_counts([2, 0, 1]), 3, 3)
+    rows = ROWS.double().requires_grad_()
+    assert gradcheck(lambda r: padding.pad(r), rows)
+    batch = torch.randn(3, 3, 2, dtype=torch.float64, requires_grad=True)
+    assert gradcheck(lambda b: padding.unpad(b), batch)

@@ -1,6 +1,7 @@
 """Random networks and random batches for them."""
 
 from dataclasses import replace
+from functools import partial
 from itertools import permutations
 from typing import NamedTuple
 
@@ -9,17 +10,31 @@ import torch
 from torch import Tensor, nn
 
 from spacy_jre.networks.base import JointOutputs, Layout
+from spacy_jre.networks.iser import ISER
 from spacy_jre.networks.sinet import SINET
 from spacy_jre.networks.spert import SpERT
+from spacy_jre.networks.stsn import STSN
 
 WIDTH = 8
 N_ENTITY_LABELS = 3
 N_RELATION_LABELS = 2
+N_TAGS = 7
 
-NETWORKS = {"spert": SpERT, "sinet": SINET}
+NETWORKS = {
+    "spert": SpERT,
+    "sinet": SINET,
+    "stsn": partial(STSN, n_tags=N_TAGS),
+    "iser": ISER,
+}
+# these read wordpieces or tokens, the others tokens
+CHOOSE_UNITS = {"spert", "sinet", "iser"}
+# [CLS]
+READ_SENTENCE = {"spert", "sinet"}
 NO_DROPOUT = {
     "spert": {"dropout": 0.0},
     "sinet": {"dropout": 0.0, "attention_dropout": 0.0},
+    "stsn": {"dropout": 0.0, "attention_dropout": 0.0},
+    "iser": {"dropout": 0.0},
 }
 # Units of each token of three windows: long and short, some tokens without units.
 STORY = ((1, 3, 0, 2), (2, 1), (0, 1, 1, 1, 4, 1))
@@ -41,8 +56,12 @@ def build(name: str, *, dtype: torch.dtype = torch.float32, **settings) -> nn.Mo
         WIDTH, N_ENTITY_LABELS, N_RELATION_LABELS, width_embedding=5, **settings
     )
     generator = torch.Generator().manual_seed(0)
-    for parameter in network.parameters():
+    for key, parameter in network.named_parameters():
         parameter.data.normal_(0, 0.5, generator=generator)
+        if key.endswith("norm.weight"):
+            parameter.data += 1.0  # else all rows of a deep network look alike
+    if name == "stsn":
+        network.heads.entity.bias.data[0] -= 1.0  # else there is nothing to pair
     return network.to(dtype).eval()
 
 
@@ -138,9 +157,14 @@ def with_layout(batch: Batch, **changes) -> Batch:
 
 
 def backpropagate(outputs: JointOutputs) -> None:
-    """Send back the gradient of some scalar that both kinds of logits decide."""
-    entity, relation = outputs.entity_logits, outputs.relation_logits
-    (entity.pow(2).sum() + relation.pow(2).sum()).backward()
+    """Send back the gradient of some scalar that all kinds of logits decide."""
+    sum(logits.pow(2).sum() for logits in logits_of(outputs)).backward()
+
+
+def logits_of(outputs: JointOutputs) -> tuple[Tensor, ...]:
+    """Entity and relation logits, and those of the tags where there are any."""
+    logits = outputs.entity_logits, outputs.relation_logits, outputs.tag_logits
+    return tuple(rows for rows in logits if rows is not None)
 
 
 def idle_parameters(network: nn.Module) -> list[str]:

@@ -9,10 +9,12 @@ from spacy_jre.networks.base import make_pooler
 from spacy_jre.networks.sinet import SINET
 
 from .helpers import (
+    CHOOSE_UNITS,
     N_ENTITY_LABELS,
     N_RELATION_LABELS,
     NETWORKS,
     NO_DROPOUT,
+    READ_SENTENCE,
     STORY,
     WIDTH,
     Batch,
@@ -23,12 +25,18 @@ from .helpers import (
     by_span,
     idle_parameters,
     learning_batch,
+    logits_of,
     make_layout,
     predicting_batch,
     with_layout,
 )
 
-POOLED = [{}, {"pooling": "max"}]
+VARIANTS = {f"{name}-as-is": (name, {}) for name in NETWORKS} | {
+    f"{name}-tokens": (name, {"pooling": "max"}) for name in sorted(CHOOSE_UNITS)
+}
+every_variant = pytest.mark.parametrize(
+    ("name", "settings"), VARIANTS.values(), ids=VARIANTS
+)
 
 
 @pytest.fixture(autouse=True)
@@ -43,14 +51,14 @@ def name(request):
     return request.param
 
 
-@pytest.fixture(params=POOLED, ids=["wordpieces", "tokens"])
-def network(name, request):
-    return build(name, **request.param)
+@pytest.fixture(params=VARIANTS.values(), ids=VARIANTS)
+def network(request):
+    name, settings = request.param
+    return build(name, **settings)
 
 
 def all_finite(outputs) -> bool:
-    logits = outputs.entity_logits, outputs.relation_logits
-    return all(bool(rows.isfinite().all()) for rows in logits)
+    return all(bool(rows.isfinite().all()) for rows in logits_of(outputs))
 
 
 def joined(first: Batch, second: Batch) -> Batch:
@@ -211,16 +219,19 @@ def test_every_parameter_gets_a_gradient(network):
     assert idle_parameters(network) == []
 
 
-def test_units_and_sentence_get_a_gradient(network):
+def test_units_and_the_sentence_that_is_read_get_a_gradient(name):
     batch = learning_batch()
     batch.units.requires_grad_()
     batch.sentence.requires_grad_()
-    backpropagate(network(*batch))
+    backpropagate(build(name)(*batch))
     assert batch.units.grad.any()
-    assert batch.sentence.grad.any(1).all()
+    if name in READ_SENTENCE:
+        assert batch.sentence.grad.any(1).all()
+    else:
+        assert batch.sentence.grad is None
 
 
-@pytest.mark.parametrize("settings", POOLED, ids=["wordpieces", "tokens"])
+@every_variant
 @pytest.mark.parametrize("make_batch", [learning_batch, predicting_batch])
 def test_gradients_equal_finite_differences(name, settings, make_batch):
     network = build(name, dtype=torch.float64, **settings)
@@ -229,7 +240,7 @@ def test_gradients_equal_finite_differences(name, settings, make_batch):
     def logits(units, sentence):
         outputs = network(units, sentence, batch.layout)
         assert len(outputs.pairs)
-        return outputs.entity_logits, outputs.relation_logits
+        return logits_of(outputs)
 
     inputs = batch.units.requires_grad_(), batch.sentence.requires_grad_()
     assert gradcheck(logits, inputs, fast_mode=True)

@@ -1,16 +1,20 @@
 """Pipelines for the component's tests: every encoder, every network."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import spacy
 import torch
 from spacy.language import Language
 from spacy.training import Example
 
+from spacy_jre.architectures.lainet import MarkingTransformer
 from spacy_jre.architectures.torch_node import get_module
 
 from ..conftest import STORY, make_example, transformer_config
 
-NETWORKS = ["SpERT", "SINET"]
+NETWORKS = ["SpERT", "SINET", "STSN", "ISER"]
 TOK2VEC = {
     "@architectures": "spacy.HashEmbedCNN.v2",
     "pretrained_vectors": None,
@@ -31,6 +35,11 @@ def tok2vec_config(architecture: str = "SpERT", **network) -> dict:
             "tok2vec": TOK2VEC,
         }
     }
+
+
+def lainet_config(name: str, **network) -> dict:
+    """Config of LAI-Net, which brings its transformer along."""
+    return transformer_config(name, "LAINet", **{"cold_start": 1, **network})
 
 
 def make_nlp(config: dict | None = None, **settings) -> tuple[Language, list[Example]]:
@@ -84,13 +93,26 @@ def logits(nlp: Language) -> tuple[np.ndarray, np.ndarray]:
     *upstream, (_, pipe) = nlp.pipeline
     for _, component in upstream:
         docs = list(component.pipe(docs))
-    bias = get_module(pipe.model.get_ref("network")).heads.entity.bias
-    with torch.no_grad():
-        bias[0] -= 100.0  # no span is "none"
+    with no_span_is_none(get_module(pipe.model.get_ref("network"))):
         scores = pipe.model.predict(docs)
-        bias[0] += 100.0
     assert len(scores.pairs)
     return scores.entity_logits, scores.relation_logits
+
+
+@contextmanager
+def no_span_is_none(module: torch.nn.Module) -> Iterator[None]:
+    """Every span is an entity, and passes LAI-Net's filter."""
+    if isinstance(module, MarkingTransformer):
+        stage = module.network.entity
+        changes = [(stage.classify.bias, 0, -100.0), (stage.filter.bias, 1, 100.0)]
+    else:
+        changes = [(module.heads.entity.bias, 0, -100.0)]
+    with torch.no_grad():
+        for bias, column, value in changes:
+            bias[column] += value
+        yield
+        for bias, column, value in changes:
+            bias[column] -= value
 
 
 def same(first, second) -> bool:
@@ -120,6 +142,7 @@ __all__ = [
     "NETWORKS",
     "TOK2VEC",
     "empty_examples",
+    "lainet_config",
     "learn",
     "logits",
     "make_nlp",

@@ -61,6 +61,13 @@ def test_threshold_of_a_label_comes_before_the_common_one():
     assert relations_of(found) == [(0, 1, "near")]
 
 
+def test_threshold_of_zero_lets_nothing_impossible_through():
+    # LAI-Net: what its agreement did not choose
+    scores = make_scores([[0, 1], [2, 3]], [1, 1], [[0, 1]], [[-1e4, -5.0]])
+    (found,) = read(scores, threshold=0.0)
+    assert relations_of(found) == [(0, 1, "near")]
+
+
 def test_symmetric_relation_keeps_the_better_of_both_orders():
     scores = make_scores([[4, 6], [0, 2]], [1, 2], [[0, 1], [1, 0]], [[-9, 3], [-9, 1]])
     (found,) = read(scores, symmetric=frozenset({"near"}))

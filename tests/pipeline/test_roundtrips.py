@@ -15,6 +15,7 @@ from spacy.tokens import DocBin
 from ..conftest import STORY
 from .helpers import (
     NETWORKS,
+    lainet_config,
     learn,
     logits,
     make_nlp,
@@ -27,10 +28,12 @@ from .helpers import (
 TEXTS = [" ".join(sentence["words"]) for sentence in STORY]
 
 
-@pytest.fixture(params=[*NETWORKS, "Tok2Vec"])
-def config(request, tiny_bert):
+@pytest.fixture(params=[*NETWORKS, "LAINet", "Tok2Vec"])
+def config(request, tiny_bert, wide_bert):
     if request.param == "Tok2Vec":
         return tok2vec_config()
+    if request.param == "LAINet":
+        return lainet_config(wide_bert)
     return transformer_config(tiny_bert, request.param)
 
 

@@ -1,0 +1,571 @@
+"""LAI-Net as a thinc model: transformers that read marked text, and the network."""
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, cast
+
+import numpy as np
+import torch
+from spacy.tokens import Doc
+from thinc.api import ArgsKwargs, Model, torch2xp
+from thinc.types import Floats2d
+from torch import Tensor, nn
+
+from ..errors import Errors
+from ..layers.layout import JointOutputs
+from ..layers.pairs import choose_entities
+from ..networks.lainet import LAINet, Marked, entity_loss, mean_loss
+from ..types import GoldArrays, JointScores, LabelNames, Learnt, Windows
+from .bridge import DEFAULT_MAX_SPAN_WIDTH, MAX_PAIRED_ENTITIES, all_spans
+from .lainet_input import (
+    Graphs,
+    InputFormat,
+    Texts,
+    group_by_window,
+    pad_passes,
+    pair_entities,
+    relation_graphs,
+)
+from .lainet_vocabulary import add_markers, check_family, make_forms
+from .torch_node import NotBuilt, get_module, is_built, set_module, torch_node
+from .transformer import HFEncoder, cut_into_pieces, pack
+
+# spans whose vectors are held at once in prediction; bounds its memory
+SPANS_PER_CHUNK = 4096
+# least length of a pass, as a share of the longest it is read with
+ALIKE = 0.8
+# the logit of what is out of the question
+NEVER = -1e4
+ENTITY, RELATION = 0, 1
+
+NetworkBuilder = Callable[..., LAINet]
+FindGold = Callable[[Windows], GoldArrays]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a transformer is fed.
+
+    max_length (int): Most tokens of a pass, markers not counted.
+    max_candidates (int): Most spans marked in a pass.
+    shared_encoder (bool): One transformer for both stages.
+    annotations (dict[str, str] | None): Words for labels; None: no annotations.
+    max_batch_pieces (int): Tokens, padding included, of one forward.
+    """
+
+    max_length: int
+    max_candidates: int
+    shared_encoder: bool
+    annotations: dict[str, str] | None
+    max_batch_pieces: int
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A batch to learn from. cold (bool): See ``EntityStage``."""
+
+    gold: GoldArrays
+    cold: bool
+
+
+class MarkingTransformer(nn.Module):
+    """One or two transformers, what they are fed, and the network that reads them.
+
+    Parameter names of the transformers start with ``encoder.``, so that an
+    optimizer's rates can name them.
+    """
+
+    def __init__(
+        self,
+        encoders: Sequence[nn.Module],
+        tokenizer: Any,
+        forms: Sequence[InputFormat],
+        network: LAINet,
+        labels: dict[str, Any],
+        reading: Reading,
+    ):
+        """
+        encoders (Sequence[Module]): Of both stages, or one that both share.
+        forms (Sequence[InputFormat]): Of both stages.
+        labels (dict[str, Any]): Arguments that shape the network, for the header.
+        RAISES (ValueError): J312 if the annotations leave no room for text.
+        """
+        super().__init__()
+        self.encoder = nn.ModuleList(encoders)
+        self.network = network
+        self.tokenizer = tokenizer
+        self.forms = list(forms)
+        self.labels = labels
+        self.reading = reading
+        # so that both stages have room for a window
+        self.max_pieces = room_for_text(encoders[0], tokenizer, forms, reading)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What rebuilds the module, for the header of the weights."""
+        first = HFEncoder(self.encoder[0], self.tokenizer)
+        forms = [asdict(form) for form in self.forms]
+        return {**first.metadata, "labels": self.labels, "forms": forms}
+
+    def read(self, docs: Sequence[Doc]) -> Texts:
+        """Cut Docs into the windows that find room beside the annotations."""
+        return Texts.of(*cut_into_pieces(docs, self.tokenizer, self.max_pieces))
+
+    def forward(
+        self, texts: Texts, max_width: int, lesson: Lesson | None
+    ) -> JointOutputs | tuple[Tensor, int]:
+        """
+        texts (Texts): The windows.
+        max_width (int): Widest candidate, in tokens.
+        lesson (Lesson | None): In learning, the gold.
+        RETURNS (JointOutputs | tuple[Tensor, int]): The scores of all candidates; in
+            learning the loss, and the pairs of which one of two labels was learnt.
+        """
+        if lesson is None:
+            return self._predict(texts, max_width)
+        loss = self._entity_loss(texts, lesson)
+        relation_loss, doubled = self._relation_loss(texts, lesson.gold)
+        return loss + relation_loss, doubled
+
+    # prediction
+
+    def _predict(self, texts: Texts, max_width: int) -> JointOutputs:
+        windows = texts.windows
+        spans = sorted_spans(windows, max_width)
+        logits = self._entity_logits(texts, spans)
+        token_window = torch.from_numpy(windows.token_window)
+        limits = np.minimum(windows.counts, MAX_PAIRED_ENTITIES)
+        device = logits.device
+        entities, entity_windows, crowded = choose_entities(
+            logits,
+            token_window[torch.from_numpy(spans[:, 0])].to(device),
+            torch.from_numpy(limits).to(device),
+        )
+        chosen = entities.cpu().numpy()
+        pairs, mirrors = pair_entities(entity_windows.cpu().numpy())
+        graphs = relation_graphs(
+            texts, spans[chosen], entity_windows.cpu().numpy(), pairs
+        )
+        n_labels = self.network.relation.n_labels
+        related = logits.new_full((len(pairs), n_labels), NEVER)
+        parts = graphs.chunks(SPANS_PER_CHUNK)
+        if parts:
+            found = torch.cat(
+                [self.network.relation(self.encode(RELATION, part)) for part in parts]
+            )
+            mirrored = found[torch.from_numpy(mirrors).to(device)]
+            labels, scores = self.network.decide(found, mirrored)
+            rows = (labels >= 0).nonzero().squeeze(1)
+            related[rows, labels[rows]] = torch.logit(scores[rows], eps=1e-7)
+        return JointOutputs(logits, entities[torch.from_numpy(pairs)], related, crowded)
+
+    def _entity_logits(self, texts: Texts, spans: np.ndarray) -> Tensor:
+        """Of all spans; "none" for those that the filter stops or that have no
+        pieces. Shape: (S, E + 1)."""
+        device = self.network.entity.classify.weight.device
+        n_columns = self.network.entity.classify.out_features
+        logits = torch.full((len(spans), n_columns), NEVER, device=device)
+        logits[:, 0] = 0.0
+        marked, graphs = candidate_graphs(texts, spans)
+        first = 0
+        for part in graphs.chunks(SPANS_PER_CHUNK):
+            size = sum(len(rows) for rows in part.spans)
+            outputs = self.network.entity(self.encode(ENTITY, part))
+            rows = torch.from_numpy(marked[first : first + size]).to(device)
+            logits[rows[outputs.nodes]] = outputs.entity_logits.float()
+            first += size
+        return logits
+
+    # learning
+
+    def _entity_loss(self, texts: Texts, lesson: Lesson) -> Tensor:
+        gold = lesson.gold
+        spans = sorted_spans(texts.windows, gold.max_span_width)
+        # what nobody annotated is no negative
+        spans = spans[gold.knows_entities[texts.windows.token_window[spans[:, 0]]]]
+        marked, graphs = candidate_graphs(texts, spans)
+        device = self.network.entity.classify.weight.device
+        if not len(marked):
+            return torch.zeros((), device=device)
+        targets = torch.from_numpy(entity_targets(gold, spans[marked])).to(device)
+        outputs = self.network.entity(
+            self.encode(ENTITY, graphs), targets > 0, cold=lesson.cold
+        )
+        return entity_loss(outputs, targets)
+
+    def _relation_loss(self, texts: Texts, gold: GoldArrays) -> tuple[Tensor, int]:
+        device = self.network.relation.mirrors.device
+        pieces = texts.span_pieces(gold.spans)
+        usable = gold.knows_relations[gold.windows] & (pieces[:, 0] <= pieces[:, 1])
+        entities = np.flatnonzero(usable)
+        spans = gold.spans[entities]
+        # windows follow the text
+        order = np.lexsort((spans[:, 1], spans[:, 0]))
+        entities, spans = entities[order], spans[order]
+        windows = gold.windows[entities]
+        pairs, _ = pair_entities(windows)
+        if not len(pairs):
+            return torch.zeros((), device=device), 0
+        mirrors = self.network.relation.mirrors.tolist()
+        targets, doubled = pair_targets(gold.relations, entities[pairs], mirrors)
+        graphs = relation_graphs(texts, spans, windows, pairs)
+        logits = self.network.relation(self.encode(RELATION, graphs))
+        return mean_loss(logits, torch.from_numpy(targets).to(device)), doubled
+
+    # the transformers
+
+    def encode(self, stage: int, graphs: Graphs) -> Marked:
+        """Run the passes of some graphs through the transformer of a stage.
+
+        RETURNS (Marked): What the network reads, in the order of the graphs.
+        """
+        encoder = self.encoder[min(stage, len(self.encoder) - 1)]
+        passes, pass_graphs = graphs.passes(
+            self.forms[stage], self.reading.max_candidates
+        )
+        device = self.network.entity.classify.weight.device
+        lengths = np.asarray([len(p.ids) for p in passes], dtype=np.int64)
+        batches = pack_alike(lengths, self.reading.max_batch_pieces)
+        padding = self.tokenizer.pad_token_id or 0
+        spans, annotations, subjects = [], [], []
+        for batch in batches:
+            members = [passes[number] for number in batch]
+            ids, positions, kinds, pairs = (
+                torch.from_numpy(array).to(device)
+                for array in pad_passes(members, padding)
+            )
+            hidden = encoder(
+                input_ids=ids,
+                position_ids=positions,
+                attention_mask=self.network.attention(kinds, pairs),
+                # given, since a pass may be longer than the encoder has positions
+                token_type_ids=torch.zeros_like(ids),
+            ).last_hidden_state
+            sizes = [len(p.spans) for p in members]
+            rows = torch.from_numpy(np.repeat(np.arange(len(members)), sizes))
+            columns = torch.from_numpy(np.concatenate([p.spans for p in members]))
+            spans.append(hidden[rows.to(device).unsqueeze(1), columns.to(device)])
+            rows = torch.arange(len(members), device=device).view(-1, 1, 1)
+            columns = torch.from_numpy(np.stack([p.annotations for p in members]))
+            annotations.append(hidden[rows, columns.to(device)])
+            columns = torch.from_numpy(np.stack([p.subject for p in members]))
+            subjects.append(hidden[rows, columns.to(device)].flatten(1, 2))
+        # back from sorted by length
+        order = np.concatenate(batches)
+        back = torch.from_numpy(np.argsort(order)).to(device)
+        counts = np.asarray([len(p.spans) for p in passes], dtype=np.int64)
+        numbers = np.repeat(np.arange(len(passes)), counts)
+        span_order = np.argsort(np.repeat(order, counts[order]), kind="stable")
+        return Marked(
+            spans=torch.cat(spans)[torch.from_numpy(span_order).to(device)],
+            passes=torch.from_numpy(numbers).to(device),
+            pass_graphs=torch.from_numpy(pass_graphs).to(device),
+            n_graphs=len(graphs.windows),
+            annotations=torch.cat(annotations)[back],
+            subjects=torch.cat(subjects)[back],
+        )
+
+
+def pack_alike(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
+    """As ``pack``, with passes of much the same length only.
+
+    Most of a pass are markers, whose number grows with the window: a short one beside
+    a long one would be padding for the most part, and attention grows with the square.
+    """
+    batches = []
+    for batch in pack(lengths, budget):
+        while len(batch):
+            size = int((lengths[batch] >= ALIKE * lengths[batch[0]]).sum())
+            batches.append(batch[:size])
+            batch = batch[size:]
+    return batches
+
+
+def room_for_text(
+    encoder: nn.Module, tokenizer: Any, forms: Sequence[InputFormat], reading: Reading
+) -> int:
+    """RETURNS (int): Most pieces of a window. RAISES (ValueError): J312 for none."""
+    whole = HFEncoder(encoder, tokenizer)
+    positions = whole.max_pieces + len(whole.prefix) + len(whole.suffix)
+    room = min(form.room(reading.max_length, positions) for form in forms)
+    if room < 1:
+        raise ValueError(
+            Errors.J312.format(
+                sizes=" and ".join(str(form.n_fixed) for form in forms),
+                max_length=reading.max_length,
+                positions=positions,
+            )
+        )
+    return room
+
+
+def sorted_spans(windows: Windows, max_width: int) -> np.ndarray:
+    """All token spans of each window up to a width, by place. Shape: (S, 2)."""
+    spans = all_spans(windows, max_width).spans
+    return spans[np.lexsort((spans[:, 1], spans[:, 0]))]
+
+
+def candidate_graphs(texts: Texts, spans: np.ndarray) -> tuple[np.ndarray, Graphs]:
+    """One graph per window.
+
+    spans (ndarray): Token spans by place. Shape: (S, 2).
+    RETURNS (tuple): Which of the spans have pieces, and the graphs of these.
+    """
+    pieces = texts.span_pieces(spans)
+    marked = np.flatnonzero(pieces[:, 0] <= pieces[:, 1])
+    span_windows = texts.windows.token_window[spans[marked, 0]]
+    windows, groups = group_by_window(texts, spans[marked], span_windows)
+    return marked, Graphs(texts, windows, groups, [None] * len(groups))
+
+
+def entity_targets(gold: GoldArrays, spans: np.ndarray) -> np.ndarray:
+    """The entity column of each span; 0 where it is no gold entity.
+
+    spans (ndarray): By place. Shape: (S, 2).
+    """
+    targets = np.zeros(len(spans), dtype=np.int64)
+    scale = 1 + max(spans.max(initial=0), gold.spans.max(initial=0))
+    keys = spans[:, 0] * scale + spans[:, 1]
+    wanted = gold.spans[:, 0] * scale + gold.spans[:, 1]
+    places = np.searchsorted(keys, wanted).clip(max=max(len(keys) - 1, 0))
+    found = keys[places] == wanted
+    targets[places[found]] = gold.labels[found]
+    return targets
+
+
+def pair_targets(
+    relations: np.ndarray, pairs: np.ndarray, mirrors: Sequence[int]
+) -> tuple[np.ndarray, int]:
+    """The relation column of each ordered pair (section 3.5, appendix B.9).
+
+    A relation labels its pair, and its mirror the other order. Of several labels a
+    forward one wins, then label order: the lowest column.
+
+    relations (ndarray): Head, tail and label, from 0. Shape: (M, 3).
+    pairs (ndarray): Shape: (P, 2).
+    mirrors (Sequence[int]): See ``mirror_columns``.
+    RETURNS (tuple[ndarray, int]): Columns, 0 for none, shape: (P,); and the pairs, in
+        whatever order, that have several labels.
+    """
+    columns: dict[tuple[int, int], set[int]] = {}
+    for head, tail, label in relations.tolist():
+        columns.setdefault((head, tail), set()).add(1 + label)
+        columns.setdefault((tail, head), set()).add(mirrors[1 + label])
+    targets = [min(columns.get((i, j), {0})) for i, j in pairs.tolist()]
+    known = {(i, j) for i, j in pairs.tolist()}
+    doubled = sum(
+        i < j and len(found) > 1 and (i, j) in known
+        for (i, j), found in columns.items()
+    )
+    return np.asarray(targets, dtype=np.int64), doubled
+
+
+# thinc --------------------------------------------------------------------------------
+
+
+def lainet_model(
+    tok2vec: Model, network: NetworkBuilder, *, cold_start: int, **reading: Any
+) -> Model[list[Doc], JointScores]:
+    """Put a transformer and the network together.
+
+    tok2vec (Model): spacy-jre.TransformerEncoder.v1. It is read for its settings:
+        LAI-Net changes what a transformer is fed, so it runs one of its own.
+    network (Callable): Makes the network from width, n_entity_labels,
+        n_relation_labels and symmetric; module level or a partial.
+    cold_start (int): Updates in which only gold spans are classified.
+    reading: Of ``Reading``.
+    RETURNS (Model): Ref "network". Attrs "build" and "learn" are what a component
+        calls to initialize and to learn.
+    RAISES (ValueError): J311 for another encoder, J203 for a setting out of range.
+    """
+    if "load" not in tok2vec.attrs:
+        raise ValueError(Errors.J311.format(kind=tok2vec.name))
+    settings = Reading(
+        max_batch_pieces=tok2vec.attrs["max_batch_pieces"],
+        **reading,
+    )
+    for name, value, least in (
+        ("max_candidates", settings.max_candidates, 1),
+        ("cold_start", cold_start, 0),
+    ):
+        if value < least:
+            expected = f"at least {least}"
+            raise ValueError(
+                Errors.J203.format(name=name, expected=expected, value=value)
+            )
+    node = torch_node(
+        NotBuilt(),
+        convert_inputs=_convert_inputs,
+        convert_outputs=_convert_outputs,
+        build=partial(
+            _build_from_metadata, tok2vec.attrs["rebuild"], network, settings
+        ),
+        mixed_precision=tok2vec.attrs["mixed_precision"],
+    )
+    node.name = "jre-lainet"
+    return Model(
+        "jre",
+        forward,
+        layers=[node],
+        refs={"network": node},
+        attrs={
+            "max_span_width": DEFAULT_MAX_SPAN_WIDTH,
+            "learns_tags": False,
+            "build": partial(build, tok2vec.attrs["load"], network, settings),
+            "learn": partial(learn, cold_start),
+            # saved, so that a loaded pipeline knows how far it is
+            "updates": 0,
+        },
+    )
+
+
+def forward(
+    model: Model[list[Doc], JointScores], docs: list[Doc], is_train: bool
+) -> tuple[JointScores, Callable]:
+    node = model.get_ref("network")
+    texts = _module(node).read(docs)
+    return node.predict((texts, model.attrs["max_span_width"], None)), _no_backprop
+
+
+def _no_backprop(gradient: Any) -> None:
+    raise NotImplementedError(Errors.J315)
+
+
+def learn(
+    cold_start: int, model: Model, docs: Sequence[Doc], find_gold: FindGold
+) -> Learnt:
+    """Run a batch forward and compare with the gold; the model counts its updates.
+
+    docs (Sequence[Doc]): The batch.
+    find_gold (Callable): Gives the gold of the windows that are read.
+    """
+    node = model.get_ref("network")
+    texts = _module(node).read(docs)
+    gold = find_gold(texts.windows)
+    cold = model.attrs["updates"] < cold_start
+    model.attrs["updates"] += 1
+    (loss, doubled), backprop = node.begin_update(
+        (texts, gold.max_span_width, Lesson(gold, cold))
+    )
+    # a batch may have nothing to teach
+    send = partial(backprop, 1.0) if loss.requires_grad else _nothing
+    return Learnt(float(loss.detach()), send, doubled)
+
+
+def _nothing() -> None:
+    """There is nothing to send back."""
+
+
+def _module(node: Model) -> MarkingTransformer:
+    module = get_module(node)
+    if not isinstance(module, MarkingTransformer):
+        raise ValueError(Errors.J301)
+    return module
+
+
+def _convert_inputs(
+    model: Model, X: tuple, is_train: bool
+) -> tuple[ArgsKwargs, Callable[[ArgsKwargs], None]]:
+    return ArgsKwargs(args=X, kwargs={}), _no_gradient
+
+
+def _no_gradient(gradient: ArgsKwargs) -> None:
+    """A text has none."""
+
+
+def _convert_outputs(
+    model: Model, inputs_outputs: tuple[tuple, Any], is_train: bool
+) -> tuple[Any, Callable[[Any], Any]]:
+    (texts, max_width, _), outputs = inputs_outputs
+    if is_train:
+        return outputs, partial(_send, outputs[0])
+    scores = JointScores(
+        windows=texts.windows,
+        spans=sorted_spans(texts.windows, max_width),
+        entity_logits=_to_array(outputs.entity_logits),
+        pairs=outputs.pairs.cpu().numpy(),
+        relation_logits=_to_array(outputs.relation_logits),
+        crowded=int(outputs.crowded),
+    )
+    return scores, _no_backprop
+
+
+def _send(loss: Tensor, gradient: float) -> ArgsKwargs:
+    given = torch.full_like(loss, gradient)
+    return ArgsKwargs(args=((loss,),), kwargs={"grad_tensors": (given,)})
+
+
+def _to_array(logits: Tensor) -> Floats2d:
+    return cast(Floats2d, torch2xp(logits.detach().float()))
+
+
+# making the module --------------------------------------------------------------------
+
+
+def build(
+    load: Callable[[], HFEncoder],
+    network: NetworkBuilder,
+    reading: Reading,
+    model: Model,
+    labels: LabelNames,
+) -> None:
+    """Make the module once the labels are known.
+
+    A module that is there keeps its transformers: the folder they came from may be
+    gone.
+
+    RAISES (ValueError): J312, J313, J314, J316 for what cannot work.
+    """
+    node = model.get_ref("network")
+    if is_built(node):
+        module = _module(node)
+        encoders, tokenizer = list(module.encoder), module.tokenizer
+        entity, relation = module.forms
+        markers = [*entity.markers, *relation.solid, *relation.markers]
+    else:
+        loaded = load()
+        check_family(loaded.encoder)
+        tokenizer = loaded.tokenizer
+        markers = add_markers(loaded.encoder, tokenizer)
+        encoders = [loaded.encoder]
+        if not reading.shared_encoder:
+            encoders.append(deepcopy(loaded.encoder))
+    forms = make_forms(encoders[0], tokenizer, markers, labels, reading.annotations)
+    dims = {
+        "n_entity_labels": len(labels.entities),
+        "n_relation_labels": len(labels.relations),
+        "symmetric": [
+            i for i, label in enumerate(labels.relations) if label in labels.symmetric
+        ],
+    }
+    set_module(node, _assemble(encoders, tokenizer, forms, network, dims, reading))
+    model.attrs["updates"] = 0
+
+
+def _build_from_metadata(
+    rebuild: Callable[[dict[str, Any]], HFEncoder],
+    network: NetworkBuilder,
+    reading: Reading,
+    metadata: dict[str, Any],
+) -> MarkingTransformer:
+    loaded = rebuild(metadata)
+    encoders = [loaded.encoder]
+    if not reading.shared_encoder:
+        encoders.append(deepcopy(loaded.encoder))
+    forms = [InputFormat(**form) for form in metadata["forms"]]
+    dims = metadata["labels"]
+    return _assemble(encoders, loaded.tokenizer, forms, network, dims, reading)
+
+
+def _assemble(
+    encoders: Sequence[Any],
+    tokenizer: Any,
+    forms: Sequence[InputFormat],
+    network: NetworkBuilder,
+    dims: dict[str, Any],
+    reading: Reading,
+) -> MarkingTransformer:
+    built = network(encoders[0].config.hidden_size, **dims)
+    return MarkingTransformer(encoders, tokenizer, forms, built, dims, reading)

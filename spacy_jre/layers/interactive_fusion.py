@@ -1,0 +1,86 @@
+"""Two views of the same units that read each other and become one."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from .padding import WindowPadding, window_ids
+
+
+class FusedUnits(NamedTuple):
+    """
+    rows (Tensor): H. Shape: (U, D).
+    by_relation, by_entity (Tensor): The attention weights of equations 3 and 4:
+        relation rows that read entity rows, and the other way round. Query before
+        key, zeros for padded keys. Shape of each: (W, longest, longest).
+    """
+
+    rows: Tensor
+    by_relation: Tensor
+    by_entity: Tensor
+
+
+class InteractiveFusion(nn.Module):
+    """Cross attention in both directions, then a BiLSTM over both results.
+
+    Source: ISER, section 3.3, equations 3-5: no projections, scale ``sqrt(D)``, D /
+    2 per direction of the LSTM. (Contribution 2 of the paper says BiGRU; section 3.3
+    and equation 5 say BiLSTM.)
+    """
+
+    def __init__(self, width: int):
+        """width (int): D, even."""
+        super().__init__()
+        self.scale = width**-0.5
+        self.lstm = nn.LSTM(2 * width, width // 2, bidirectional=True)
+
+    def forward(
+        self, entity: Tensor, relation: Tensor, unit_counts: Tensor, longest: int
+    ) -> FusedUnits:
+        """
+        entity, relation (Tensor): X_e and X_r. Shape of each: (U, D).
+        unit_counts (Tensor): Units per window. Shape: (W,).
+        longest (int): The largest count.
+        RETURNS (FusedUnits): H and the weights.
+        """
+        padding = WindowPadding(unit_counts, longest, entity.shape[0])
+        by_entity, by_relation = padding.pad(entity), padding.pad(relation)
+        scores = by_relation @ by_entity.transpose(1, 2) * self.scale
+        # equation 4 has the transposed scores of equation 3
+        weights = [
+            part.masked_fill(
+                ~padding.keys.unsqueeze(1), torch.finfo(part.dtype).min
+            ).softmax(-1)
+            for part in (scores, scores.transpose(1, 2))
+        ]
+        rows = torch.cat(
+            [
+                padding.unpad(weights[0] @ by_entity),
+                padding.unpad(weights[1] @ by_relation),
+            ],
+            1,
+        )
+        return FusedUnits(run_windows(self.lstm, rows, unit_counts), *weights)
+
+
+def run_windows(network: nn.LSTM, rows: Tensor, counts: Tensor) -> Tensor:
+    """Run a recurrent network over each window, without padding.
+
+    rows (Tensor): Rows of all windows, one window after the other. Shape: (N, D).
+    counts (Tensor): Rows per window. Shape: (W,).
+    RETURNS (Tensor): Its outputs in the same order. Shape: (N, outputs).
+    """
+    total = rows.shape[0]
+    windows = window_ids(counts, total)
+    starts = counts.cumsum(0) - counts
+    places = torch.arange(total, device=rows.device) - starts[windows]
+    if total == 0:
+        return rows.new_zeros((0, 2 * network.hidden_size))
+    # packed: all first rows, all second rows, ..., longer windows first
+    ranks = torch.argsort(torch.argsort(counts, descending=True, stable=True))
+    order = torch.argsort(places * counts.shape[0] + ranks[windows])
+    # torch wants the batch sizes on the host
+    packed = PackedSequence(rows[order], torch.bincount(places).cpu())
+    return network(packed)[0].data[torch.argsort(order)]

@@ -1,0 +1,105 @@
+"""What stands for the tokens between two spans, other than their maximum."""
+
+import torch
+from torch import Tensor
+
+from .masked_attention import MaskedSelfAttention
+from .ranges import unit_ranges
+from .span_chunks import read_in_chunks
+
+
+class WindowVectors:
+    """One vector for all ranges of a window.
+
+    Source: ISER, tables 5 and 6: "LC -> CLS", "LC -> GC".
+    """
+
+    def __init__(self, vectors: Tensor, token_windows: Tensor):
+        """
+        vectors (Tensor): Shape: (W, D).
+        token_windows (Tensor): Window of each token. Shape: (T,).
+        """
+        self._vectors = vectors
+        self._token_windows = token_windows
+
+    def ranges(self, ranges: Tensor) -> Tensor:
+        """
+        ranges (Tensor): Token ranges between two spans. Shape: (Q, 2).
+        RETURNS (Tensor): Shape: (Q, D).
+        """
+        return self._vectors[windows_of_gaps(ranges, self._token_windows)]
+
+
+class AttendedRanges:
+    """The maximum over self-attention among the units of a range alone.
+
+    Source: ISER, tables 5 and 6, "LC -> LC_att". Zeros for an empty range.
+    """
+
+    def __init__(
+        self,
+        attention: MaskedSelfAttention,
+        rows: Tensor,
+        token_units: Tensor,
+        unit_counts: Tensor,
+        token_windows: Tensor,
+        *,
+        memory: int,
+    ):
+        """
+        rows (Tensor): The units of all windows. Shape: (U, D).
+        token_units (Tensor): Unit range of each token. Shape: (T, 2).
+        unit_counts (Tensor): Units per window. Shape: (W,).
+        token_windows (Tensor): Window of each token. Shape: (T,).
+        memory (int): Bytes that the reads may take (see span_chunks.py).
+        """
+        self._attention = attention
+        self._shared = attention.project(rows)
+        self._token_units = token_units
+        self._unit_counts = unit_counts
+        self._token_windows = token_windows
+        self._memory = memory
+
+    def ranges(self, ranges: Tensor) -> Tensor:
+        """
+        ranges (Tensor): Token ranges between two spans. Shape: (Q, 2).
+        RETURNS (Tensor): Shape: (Q, D).
+        """
+        # many pairs share what lies between: both orders, nested spans
+        ranges, places = torch.unique(ranges, dim=0, return_inverse=True)
+        rows = read_in_chunks(
+            self._read,
+            unit_ranges(ranges, self._token_units),
+            windows_of_gaps(ranges, self._token_windows),
+            self._unit_counts,
+            cost=self._cost,
+            memory=self._memory,
+        )
+        return rows[places]
+
+    def _read(self, units: slice, inside: Tensor) -> Tensor:
+        if 0 in inside.shape:
+            return self._shared.rows.new_zeros((inside.shape[0], self._width))
+        rows = self._attention(self._shared, units, inside)
+        lowest = torch.finfo(rows.dtype).min
+        rows = rows.masked_fill(~inside.T.unsqueeze(2), lowest).amax(0)
+        return rows.masked_fill(~inside.any(1, keepdim=True), 0.0)
+
+    @property
+    def _width(self) -> int:
+        return self._shared.rows.shape[1]
+
+    def _cost(self, n_units: int) -> int:
+        return 4 * n_units * (4 * self._width + self._attention.floats(n_units))
+
+
+def windows_of_gaps(ranges: Tensor, token_windows: Tensor) -> Tensor:
+    """The window of what lies between two spans, be it empty.
+
+    It starts where one of the spans ends, so that the token before is of the window.
+
+    ranges (Tensor): Shape: (Q, 2).
+    token_windows (Tensor): Window of each token. Shape: (T,).
+    RETURNS (Tensor): Shape: (Q,).
+    """
+    return token_windows[ranges[:, 0] - 1]

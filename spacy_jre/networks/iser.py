@@ -1,0 +1,215 @@
+"""ISER: Feng et al., "The Joint Entity-Relation Extraction Model Based on Span and
+Interactive Fusion Representation for Chinese Medical Texts with Complex Semantics"."""
+
+from typing import Literal, NamedTuple
+
+from torch import Tensor, nn
+
+from ..errors import Errors
+from ..layers.interactive_fusion import InteractiveFusion
+from ..layers.linear import linear
+from ..layers.masked_attention import MaskedSelfAttention
+from ..layers.padding import window_ids
+from ..layers.pair_context import AttendedRanges, WindowVectors
+from ..layers.ranges import RangePooler, unit_ranges
+from ..layers.span_context import SpanContext
+from ..layers.span_pair_heads import HeadInputs, SpanPairHeads, span_windows
+from .base import (
+    JointOutputs,
+    Layout,
+    check_choice,
+    make_pooler,
+    max_per_window,
+    pool_units_to_tokens,
+)
+
+# Tables 3 to 6: ISER, ISER_GRU, "SEA -> CLS"
+GlobalContext = Literal["sea", "gru", "cls"]
+GLOBAL_CONTEXTS = ("sea", "gru", "cls")
+# Tables 5 and 6: ISER and "LC ->" LC_att, LC_BERT, CLS, GC, GC_BERT
+LocalContext = Literal["max", "attention", "raw", "cls", "global", "global_raw"]
+LOCAL_CONTEXTS = ("max", "attention", "raw", "cls", "global", "global_raw")
+
+
+class ISER(nn.Module):
+    """Fuse two views of the units, and read the window around every single span.
+
+    Source: section 3. Two feed-forward networks (equations 1, 2), interactive fusion
+    (3-5), spans ``[max; width; SEA]`` (6-11), pairs ``[span; width; max between;
+    span; width]`` (12-14). The paper is silent on the heads of SEA (8) and on
+    dropout inside the network (none). SEA runs once per candidate span: a budget
+    bounds its memory. The published "test" of CoNLL04 is its dev split.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        n_entity_labels: int,
+        n_relation_labels: int,
+        *,
+        width_embedding: int = 25,
+        dropout: float = 0.1,
+        n_heads: int = 8,
+        fusion: bool = True,
+        global_context: GlobalContext = "sea",
+        local_context: LocalContext = "max",
+        span_memory: int = 1024,
+        pooling: Literal["max"] | None = None,
+    ):
+        """
+        width (int): D, the width of the units; even.
+        n_entity_labels (int): E, without "none".
+        n_relation_labels (int): R.
+        width_embedding (int): Size of the width embedding.
+        dropout (float): Rate before both classifiers.
+        n_heads (int): Heads of SEA's attention; they divide D.
+        fusion (bool): Interactive fusion. Without it spans and SEA read the entity
+            view, pairs and what lies between them the relation view.
+        global_context (str): What the span classifier reads beside the span: "sea",
+            "gru" for SEA without its attention, "cls" for the encoder's sentence
+            vector.
+        local_context (str): What the pair classifier reads beside the pair: the
+            maximum between the spans; "attention" among the units between, then the
+            maximum; "raw" the maximum over the encoder's units between; "cls" the
+            encoder's sentence vector; "global" and "global_raw" the maximum over
+            all units of the window, fused or the encoder's.
+        span_memory (int): Budget in MiB for reading the window once per span.
+        pooling (str | None): "max" pools the wordpieces of a token first; None reads
+            wordpieces.
+        RAISES (ValueError): J201, J202 or J203 for settings that do not fit.
+        """
+        super().__init__()
+        check_choice("global_context", global_context, GLOBAL_CONTEXTS)
+        check_choice("local_context", local_context, LOCAL_CONTEXTS)
+        check_choice("pooling", pooling, ("max", None))
+        _check("dropout", dropout, 0.0 <= dropout < 1.0, "at least 0 and below 1")
+        _check("width_embedding", width_embedding, width_embedding >= 1, "at least 1")
+        _check("span_memory", span_memory, span_memory >= 1, "at least 1 (MiB)")
+        _check("the encoder's width", width, width % 2 == 0, "even")
+        self.pooling = pooling
+        self.global_context = global_context
+        self.local_context = local_context
+        self.memory = span_memory * 2**20
+        self.entity_view = _feed_forward(width)
+        self.relation_view = _feed_forward(width)
+        # Equations 3 and 4 have no projection and no residual: units that start with
+        # scores near 0 all fuse to the same mean. Views that start alike and do not
+        # shrink let every unit find itself first (paper silent; ours).
+        self.relation_view.load_state_dict(self.entity_view.state_dict())
+        self.fusion = InteractiveFusion(width) if fusion else None
+        self.context = None
+        if global_context != "cls":
+            heads = n_heads if global_context == "sea" else None
+            self.context = SpanContext(width, n_heads=heads, memory=self.memory)
+        self.between = None
+        if local_context == "attention":
+            self.between = MaskedSelfAttention(width, n_heads=n_heads)
+        self.heads = SpanPairHeads(
+            width,
+            n_entity_labels=n_entity_labels,
+            n_relation_labels=n_relation_labels,
+            width_embedding=width_embedding,
+            dropout=dropout,
+            relation_sentence=False,
+        )
+
+    def forward(self, units: Tensor, sentence: Tensor, layout: Layout) -> JointOutputs:
+        """
+        units (Tensor): Shape: (U, D).
+        sentence (Tensor): Read by the two "cls" contexts alone. Shape: (W, D).
+        layout (Layout): Where windows, tokens, spans and pairs lie.
+        RETURNS (JointOutputs): The logits.
+        """
+        if self.pooling == "max":
+            units, layout = pool_units_to_tokens(units, layout)
+        views = self.read(units, layout)
+        windows = span_windows(layout.spans, layout.token_counts, layout.n_tokens)
+        context = None
+        if self.context is not None:
+            spans = unit_ranges(layout.spans, layout.token_units)
+            context = self.context(views.entity, layout.unit_counts, spans, windows)
+        entity = make_pooler("max", views.entity, layout)
+        relation = entity
+        if views.relation is not views.entity:
+            relation = make_pooler("max", views.relation, layout)
+        inputs = HeadInputs(
+            entity=entity,
+            relation=relation,
+            between=self._between(relation, views.relation, units, sentence, layout),
+            entity_sentence=sentence if context is None else None,
+            relation_sentence=None,
+            spans=layout.spans,
+            span_windows=windows,
+            span_context=context,
+        )
+        return self.heads(inputs, layout)
+
+    def read(self, units: Tensor, layout: Layout) -> "Views":
+        """Compute the two views and fuse them (equations 1-5).
+
+        units (Tensor): Shape: (U, D).
+        layout (Layout): Over these units.
+        RETURNS (Views): With the attention weights of both directions (figures 7
+            and 8).
+        """
+        entity, relation = self.entity_view(units), self.relation_view(units)
+        if self.fusion is None:
+            return Views(entity, relation, None)
+        fused = self.fusion(entity, relation, layout.unit_counts, layout.longest_units)
+        return Views(fused.rows, fused.rows, (fused.by_relation, fused.by_entity))
+
+    def _between(
+        self,
+        pooler: RangePooler,
+        rows: Tensor,
+        units: Tensor,
+        sentence: Tensor,
+        layout: Layout,
+    ) -> RangePooler:
+        """RETURNS (RangePooler): The local context (equation 12; tables 5, 6)."""
+        kind = self.local_context
+        if kind == "max":
+            return pooler
+        if kind == "raw":
+            return make_pooler("max", units, layout)
+        token_windows = window_ids(layout.token_counts, layout.n_tokens)
+        if self.between is not None:
+            return AttendedRanges(
+                self.between,
+                rows,
+                layout.token_units,
+                layout.unit_counts,
+                token_windows,
+                memory=self.memory,
+            )
+        if kind == "cls":
+            return WindowVectors(sentence, token_windows)
+        whole = rows if kind == "global" else units
+        return WindowVectors(max_per_window(whole, layout), token_windows)
+
+
+class Views(NamedTuple):
+    """
+    entity, relation (Tensor): What spans and pairs read: twice H, or without fusion
+        X_e and X_r. Shape of each: (U, D).
+    weights (tuple | None): Cross-attention weights, padded: relation rows that read
+        entity rows (equation 3), entity rows that read relation rows (4). Shape of
+        each: (W, longest, longest), query before key.
+    """
+
+    entity: Tensor
+    relation: Tensor
+    weights: tuple[Tensor, Tensor] | None
+
+
+def _feed_forward(width: int) -> nn.Sequential:
+    """RETURNS (Sequential): Equations 1 and 2; starts with He's variance."""
+    first, second = linear(width, width), linear(width, width)
+    for layer in (first, second):
+        nn.init.normal_(layer.weight, std=(2 / width) ** 0.5)
+    return nn.Sequential(first, nn.ReLU(), second)
+
+
+def _check(name: str, value: float, good: bool, expected: str) -> None:
+    if not good:
+        raise ValueError(Errors.J203.format(name=name, expected=expected, value=value))

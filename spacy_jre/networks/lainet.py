@@ -1,0 +1,416 @@
+"""LAI-Net: Lai et al., "LAI: Label Annotation Interaction based Representation
+Enhancement for End to End Relation Extraction" (2025)."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..errors import Errors
+from ..layers.gaussian_graph import GaussianGraph
+from ..layers.linear import linear
+from ..layers.padding import pad_windows
+from ..layers.partial_attention import MarkersSee, Mask, PartialAttention
+from .base import check_choice
+
+Agreement = Literal["both", "mean", "forward"]
+
+
+class Marked(NamedTuple):
+    """What the encoder says of the spans of some graphs, one graph after the other.
+
+    A graph is a window in the first stage, a subject in the second. It may have been
+    read in several passes, which share its text and divide its spans.
+
+    spans (Tensor): First and last piece, start and end marker. Shape: (C, 4, D).
+    passes (Tensor): Pass of each span. Shape: (C,).
+    pass_graphs (Tensor): Graph of each pass, in rising order. Shape: (P,).
+    n_graphs (int): G.
+    annotations (Tensor): First and last piece of each label's annotation; A is 0
+        where none were read. Shape: (P, A, 2, D).
+    subjects (Tensor): As `spans`, of the subject of each pass, with its solid
+        markers. Shape: (P, 4, D); (P, 0, D) in the first stage.
+    """
+
+    spans: Tensor
+    passes: Tensor
+    pass_graphs: Tensor
+    n_graphs: int
+    annotations: Tensor
+    subjects: Tensor
+
+    @property
+    def graphs(self) -> Tensor:
+        """Graph of each span. Shape: (C,)."""
+        return self.pass_graphs[self.passes]
+
+
+class EntityOutputs(NamedTuple):
+    """
+    filter_logits (Tensor | None): No entity, entity; None without a filter. (C, 2).
+    nodes (Tensor): The spans that were classified. Shape: (S,).
+    entity_logits (Tensor): Theirs; column 0 is "none". Shape: (S, E + 1).
+    """
+
+    filter_logits: Tensor | None
+    nodes: Tensor
+    entity_logits: Tensor
+
+
+class LAINet(nn.Module):
+    """Spans marked beside the text read it together with annotations of the labels.
+
+    Source: section 3. Two stages, each reading an encoder's output over an input of
+    its own: ``entity`` filters and classifies all spans of a window, ``relation``
+    classifies one subject with all other entities. What the encoder is to read, and
+    ``attention``, the mask it reads under, are the first round of interaction; a
+    graph over spans and annotations is the second.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        n_entity_labels: int,
+        n_relation_labels: int,
+        *,
+        symmetric: Sequence[int] = (),
+        annotate: bool = True,
+        mask: Mask = "invisible",
+        text_sees_markers: bool = True,
+        markers_see: MarkersSee = "all",
+        filter: bool = True,
+        filter_threshold: float = 0.5,
+        entity_layers: int = 2,
+        entity_heads: int = 4,
+        relation_layers: int = 2,
+        relation_heads: int = 2,
+        dropout: float = 0.1,
+        graph_dropout: float = 0.1,
+        agreement: Agreement = "both",
+    ):
+        """
+        width (int): D of the encoder.
+        n_entity_labels (int): E, without "none".
+        n_relation_labels (int): R.
+        symmetric (Sequence[int]): Relation labels without a direction, from 0.
+        annotate (bool): Whether the input has annotations; without them there is no
+            graph either (table 4, "w/o 1st").
+        mask, text_sees_markers, markers_see: See ``PartialAttention`` (table 5).
+        filter (bool): Whether spans are filtered first (table 2).
+        filter_threshold (float): Least probability of an entity to pass the filter.
+        entity_layers, relation_layers (int): Layers of the graph (table 2); 0 is
+            "w/o 2nd" of table 4.
+        entity_heads, relation_heads (int): Views of the graph (table 2); they divide
+            D.
+        dropout (float): Rate before the filter and the classifiers.
+        graph_dropout (float): Rate in the graph.
+        agreement (str): Which relations are read off the two orders of a pair: see
+            ``agree_both``, ``agree_mean``, ``agree_forward``.
+        RAISES (ValueError): J201, J202 or J203 for settings that do not fit.
+        """
+        super().__init__()
+        check_choice("agreement", agreement, tuple(AGREEMENTS))
+        if not 0.0 <= filter_threshold <= 1.0:
+            raise ValueError(
+                Errors.J203.format(
+                    name="filter_threshold",
+                    expected="within 0 and 1",
+                    value=filter_threshold,
+                )
+            )
+        self.agree = AGREEMENTS[agreement]
+        self.attention = PartialAttention(
+            mask=mask, text_sees_markers=text_sees_markers, markers_see=markers_see
+        )
+        self.entity = EntityStage(
+            width,
+            n_entity_labels,
+            filter=filter,
+            filter_threshold=filter_threshold,
+            n_layers=entity_layers if annotate else 0,
+            n_heads=entity_heads,
+            dropout=dropout,
+            graph_dropout=graph_dropout,
+        )
+        self.relation = RelationStage(
+            width,
+            n_relation_labels,
+            symmetric,
+            n_layers=relation_layers if annotate else 0,
+            n_heads=relation_heads,
+            dropout=dropout,
+            graph_dropout=graph_dropout,
+        )
+
+    def decide(self, logits: Tensor, mirrored: Tensor) -> tuple[Tensor, Tensor]:
+        """Read relations off the logits of ordered pairs (appendix B.9).
+
+        logits (Tensor): Of the pairs. Shape: (P, K).
+        mirrored (Tensor): Of the same pairs in the other order. Shape: (P, K).
+        RETURNS (tuple[Tensor, Tensor]): The label of each pair, from 0, or -1, and
+            its score. Shape of each: (P,).
+        """
+        columns, scores = self.agree(
+            logits.float().log_softmax(1),
+            mirrored.float().log_softmax(1),
+            self.relation.mirrors,
+        )
+        is_label = (columns > 0) & (columns <= self.relation.n_labels)
+        return torch.where(is_label, columns - 1, -1), scores
+
+
+class EntityStage(nn.Module):
+    """Section 3.4: represent, filter, let read each other, classify."""
+
+    def __init__(
+        self,
+        width: int,
+        n_labels: int,
+        *,
+        filter: bool,
+        filter_threshold: float,
+        n_layers: int,
+        n_heads: int,
+        dropout: float,
+        graph_dropout: float,
+    ):
+        """See ``LAINet``."""
+        super().__init__()
+        self.represent = linear(4 * width, width)
+        self.filter = linear(width, 2) if filter else None
+        self.filter_threshold = filter_threshold
+        self.interact = make_label_graph(width, n_layers, n_heads, graph_dropout)
+        self.dropout = nn.Dropout(dropout)
+        self.classify = linear(width, n_labels + 1)
+
+    def forward(
+        self, marked: Marked, gold: Tensor | None = None, *, cold: bool = False
+    ) -> EntityOutputs:
+        """
+        marked (Marked): All spans of some windows; a window is a graph.
+        gold (Tensor | None): In learning, which spans are entities: they are
+            classified, whatever the filter says. Shape: (C,), bool.
+        cold (bool): Classify these alone (appendix B.8).
+        RETURNS (EntityOutputs): The logits.
+        """
+        # equation 10
+        spans = self.represent(marked.spans.flatten(1))
+        kept = spans.new_ones(len(spans), dtype=torch.bool)
+        filter_logits = None
+        if self.filter is not None:
+            filter_logits = self.filter(self.dropout(spans))
+            probability = filter_logits.detach().float().softmax(1)[:, 1]
+            kept = probability >= self.filter_threshold
+            if gold is not None:
+                kept = gold if cold else kept | gold
+        nodes = kept.nonzero().squeeze(1)
+        rows = self.interact(spans[nodes], marked.graphs[nodes], marked)
+        return EntityOutputs(filter_logits, nodes, self.classify(self.dropout(rows)))
+
+
+class RelationStage(nn.Module):
+    """Section 3.5: pair the subject with every object, let read each other, classify.
+
+    Columns are "none", the labels, and an inverse twin of each label that has a
+    direction: what the pair is when read from object to subject.
+
+    mirrors (Tensor): The column that the other order of a pair has. Shape: (K,).
+    """
+
+    mirrors: Tensor
+
+    def __init__(
+        self,
+        width: int,
+        n_labels: int,
+        symmetric: Sequence[int],
+        *,
+        n_layers: int,
+        n_heads: int,
+        dropout: float,
+        graph_dropout: float,
+    ):
+        """See ``LAINet``."""
+        super().__init__()
+        self.n_labels = n_labels
+        mirrors = mirror_columns(n_labels, symmetric)
+        # no weight: it follows from the labels
+        self.register_buffer("mirrors", torch.tensor(mirrors), persistent=False)
+        self.subject = linear(4 * width, width)
+        self.object = linear(4 * width, width)
+        self.pair = linear(2 * width, width)
+        self.interact = make_label_graph(width, n_layers, n_heads, graph_dropout)
+        self.dropout = nn.Dropout(dropout)
+        self.classify = linear(width, len(mirrors))
+
+    def forward(self, marked: Marked) -> Tensor:
+        """
+        marked (Marked): The objects of some subjects; a subject is a graph.
+        RETURNS (Tensor): Of the subject with each object. Shape: (C, K).
+        """
+        objects = self.object(marked.spans.flatten(1))
+        subjects = self.subject(marked.subjects.flatten(1))
+        pairs = self.pair(torch.cat([subjects[marked.passes], objects], 1))
+        # equation 13
+        rows = self.interact(pairs, marked.graphs, marked)
+        return self.classify(self.dropout(rows))
+
+
+class LabelGraph(nn.Module):
+    """The second round of interaction: nodes read the label annotations, each other.
+
+    Source: section 3.3, equations 8 and 13; equation 9 for the annotations.
+    """
+
+    def __init__(self, width: int, n_layers: int, n_heads: int, dropout: float):
+        super().__init__()
+        self.annotation = linear(2 * width, width)
+        self.graph = GaussianGraph(
+            width, n_heads=n_heads, n_layers=n_layers, dropout=dropout
+        )
+
+    def forward(self, rows: Tensor, graphs: Tensor, marked: Marked) -> Tensor:
+        """
+        rows (Tensor): Nodes that are no annotations. Shape: (S, D).
+        graphs (Tensor): The graph of each, in rising order. Shape: (S,).
+        marked (Marked): Where the annotations are.
+        RETURNS (Tensor): Shape: (S, D).
+        """
+        counts = torch.bincount(graphs, minlength=marked.n_graphs)
+        # an annotation that nothing reads needs no graph
+        filled = (counts > 0).nonzero().squeeze(1)
+        if not len(filled):
+            return rows
+        counts = counts[filled]
+        nodes, real = pad_windows(rows, counts, int(counts.max()))
+        annotations = self._annotations(marked)[filled]
+        n_spans = nodes.shape[1]
+        nodes = torch.cat([nodes, annotations.to(nodes.dtype)], 1)
+        known = real.new_ones(annotations.shape[:2])
+        read = self.graph(nodes, torch.cat([real, known], 1))
+        return 0.5 * (rows + read[:, :n_spans][real])
+
+    def _annotations(self, marked: Marked) -> Tensor:
+        """One row per label and graph: the mean over the graph's passes, which are a
+        matter of memory and must not shape the graph. Shape: (G, A, D)."""
+        # equation 9
+        rows = self.annotation(marked.annotations.flatten(2))
+        sums = rows.new_zeros((marked.n_graphs, *rows.shape[1:]))
+        sums = sums.index_add(0, marked.pass_graphs, rows)
+        counts = torch.bincount(marked.pass_graphs, minlength=marked.n_graphs)
+        return sums / counts.clamp(min=1).view(-1, 1, 1).to(rows.dtype)
+
+
+class NoGraph(nn.Module):
+    """In place of a ``LabelGraph`` of no layers: nodes stay as they are."""
+
+    def forward(self, rows: Tensor, graphs: Tensor, marked: Marked) -> Tensor:
+        return rows
+
+
+def make_label_graph(
+    width: int, n_layers: int, n_heads: int, dropout: float
+) -> nn.Module:
+    """RETURNS (Module): A LabelGraph; without layers, one that changes nothing."""
+    if n_layers == 0:
+        return NoGraph()
+    return LabelGraph(width, n_layers, n_heads, dropout)
+
+
+# columns of the relation classifier ---------------------------------------------------
+
+
+def mirror_columns(n_labels: int, symmetric: Sequence[int]) -> list[int]:
+    """The column of the other order of a pair, for each column.
+
+    "None" and symmetric labels are their own mirrors; any other label and its twin
+    are each other's. Twins follow the labels, in their order.
+
+    n_labels (int): R.
+    symmetric (Sequence[int]): Labels without a direction, from 0.
+    RETURNS (list[int]): One per column: 1 + R + twins.
+    """
+    directed = [label for label in range(n_labels) if label not in set(symmetric)]
+    mirrors = list(range(1 + n_labels))
+    for number, label in enumerate(directed):
+        mirrors[1 + label] = 1 + n_labels + number
+        mirrors.append(1 + label)
+    return mirrors
+
+
+# which relations two orders of a pair agree on ----------------------------------------
+
+
+def agree_both(
+    logs: Tensor, mirrored: Tensor, mirrors: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The best column of both orders, where they are each other's mirror (B.9).
+
+    logs (Tensor): Log probabilities of ordered pairs. Shape: (P, K).
+    mirrored (Tensor): Of the same pairs in the other order. Shape: (P, K).
+    mirrors (Tensor): Shape: (K,).
+    RETURNS (tuple[Tensor, Tensor]): Columns, 0 where they disagree, and scores, the
+        mean of both probabilities. Shape of each: (P,).
+    """
+    best = logs.argmax(1)
+    agreed = mirrored.argmax(1) == mirrors[best]
+    return best * agreed, _mean_score(best, logs, mirrored, mirrors)
+
+
+def agree_mean(
+    logs: Tensor, mirrored: Tensor, mirrors: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The best column of the sum of both orders (PL-Marker). See ``agree_both``."""
+    best = (logs + mirrored[:, mirrors]).argmax(1)
+    return best, _mean_score(best, logs, mirrored, mirrors)
+
+
+def agree_forward(
+    logs: Tensor, mirrored: Tensor, mirrors: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The best column of the order at hand alone. See ``agree_both``."""
+    best = logs.argmax(1)
+    return best, _chosen(logs, best).exp()
+
+
+AGREEMENTS: dict[str, Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]] = {
+    "both": agree_both,
+    "mean": agree_mean,
+    "forward": agree_forward,
+}
+
+
+def _mean_score(
+    best: Tensor, logs: Tensor, mirrored: Tensor, mirrors: Tensor
+) -> Tensor:
+    first, second = _chosen(logs, best), _chosen(mirrored, mirrors[best])
+    return 0.5 * (first.exp() + second.exp())
+
+
+def _chosen(rows: Tensor, columns: Tensor) -> Tensor:
+    return rows.gather(1, columns.unsqueeze(1)).squeeze(1)
+
+
+# losses -------------------------------------------------------------------------------
+
+
+def entity_loss(outputs: EntityOutputs, targets: Tensor) -> Tensor:
+    """``L_ner = L_filter + L_span`` (equations 11 and 12).
+
+    targets (Tensor): Column of each span, 0 where it is no entity. Shape: (C,).
+    RETURNS (Tensor): Scalar: the mean over all spans, plus the mean over the
+        classified ones.
+    """
+    loss = mean_loss(outputs.entity_logits, targets[outputs.nodes])
+    if outputs.filter_logits is not None:
+        loss = loss + mean_loss(outputs.filter_logits, (targets > 0).long())
+    return loss
+
+
+def mean_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """RETURNS (Tensor): Cross-entropy, the mean over the rows; 0 without rows."""
+    if not len(targets):
+        return logits.new_zeros((), dtype=torch.float32)
+    return F.cross_entropy(logits, targets)

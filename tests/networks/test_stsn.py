@@ -1,0 +1,557 @@
+"""STSN against its equations, and what each of its switches changes."""
+
+import math
+from itertools import product
+from typing import NamedTuple
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd import gradcheck
+from torch.func import functional_call
+from torch.testing import assert_close
+
+from spacy_jre.layers.padding import WindowPadding
+from spacy_jre.networks.stsn import STSN
+
+from .helpers import (
+    N_ENTITY_LABELS,
+    N_RELATION_LABELS,
+    N_TAGS,
+    STORY,
+    WIDTH,
+    Batch,
+    backpropagate,
+    build,
+    by_pair,
+    idle_parameters,
+    learning_batch,
+    logits_of,
+    predicting_batch,
+    random_sizes,
+    with_layout,
+)
+from .test_parity import Naive, Span, Weights, pool_tokens, split_windows
+
+# windows of one token, tokens and windows without units, crowded windows
+SEEDS = [5, 8]
+INTERACTIONS = ["full", "ner_to_re", "re_to_ner", "none"]
+SETTINGS = [
+    {},
+    {"n_layers": 0},
+    {"n_layers": 1},
+    {"n_layers": 6, "n_heads": 2},
+    {"n_heads": 1},
+    {"interaction": "ner_to_re"},
+    {"interaction": "re_to_ner"},
+    {"interaction": "none"},
+]
+
+
+def settings_id(settings: dict) -> str:
+    return "-".join(f"{name}={value}" for name, value in settings.items()) or "full"
+
+
+# the equations, a second time --------------------------------------------------------
+
+
+class NaiveSTSN(Naive):
+    """Logits window by window, head by head, span by span; MODELS.md, section 4.
+
+    A token without wordpieces has no row: its place in a span is zeros.
+    """
+
+    def __init__(self, network, batch: Batch, settings: dict):
+        self.weights = {k: v.double() for k, v in network.state_dict().items()}
+        limits = batch.layout.pair_limits
+        limits = batch.layout.token_counts if limits is None else limits
+        self.limits = limits.tolist()
+        self.windows = [pool_tokens(window) for window in split_windows(batch)]
+        self.rows = [
+            read_window(self.weights, list(window.units), settings)
+            for window in self.windows
+        ]
+
+    def token(self, task: str, number: int, token: int) -> Tensor:
+        places = self.windows[number].tokens[token]
+        rows = self.rows[number][task]
+        return rows[places[0]] if places else torch.zeros(WIDTH, dtype=torch.float64)
+
+    def ends(self, task: str, number: int, span: Span) -> Tensor:
+        first, last = span[0], span[1] - 1
+        rows = [self.token(task, number, token) for token in (first, last)]
+        return torch.cat(rows)
+
+    def entity_logits(self, span: Span) -> Tensor:
+        number, span = self.place(span)
+        # the columns of the package: [h_start; h_end; width], as equation 11
+        row = torch.cat([self.ends("entity", number, span), self.width(span)])
+        return self.linear("heads.entity", row)
+
+    def relation_logits(self, head: Span, tail: Span) -> Tensor:
+        (number, head), (_, tail) = self.place(head), self.place(tail)
+        left, right = sorted([head, tail], key=lambda span: span[1])
+        between = torch.zeros(WIDTH, dtype=torch.float64)
+        context = [
+            self.token("relation", number, token)
+            for token in range(left[1], max(left[0], right[0]))
+            if self.windows[number].tokens[token]
+        ]
+        if context:
+            between = torch.stack(context).max(0).values
+        # the columns of the package; equation 15 orders them [head; tail; between]
+        parts = [
+            between,
+            self.ends("relation", number, head),
+            self.ends("relation", number, tail),
+            self.width(head),
+            self.width(tail),
+        ]
+        return self.linear("heads.relation", torch.cat(parts))
+
+    def tag_logits(self) -> list[Tensor]:
+        return [
+            self.linear("tags", self.token("label", number, token))
+            for number, window in enumerate(self.windows)
+            for token in range(len(window.tokens))
+        ]
+
+
+def read_window(
+    weights: Weights, rows: list[Tensor], settings: dict
+) -> dict[str, list[Tensor]]:
+    """H_L, H_E and H_R of the last layer, one row per token with wordpieces."""
+
+    def view(task: str) -> list[Tensor]:
+        weight, bias = weights[f"{task}_view.weight"], weights[f"{task}_view.bias"]
+        return [weight @ row + bias for row in rows]
+
+    entity, relation = view("entity"), view("relation")
+    n_layers = settings.get("n_layers", 3)
+    if n_layers == 0:
+        return {"entity": entity, "relation": relation}
+    label, n_heads = view("label"), settings.get("n_heads", 8)
+    for layer in range(n_layers):
+        prefix = f"attention.{layer}"
+        match settings.get("interaction", "full"):
+            case "full":  # equation 3
+                merge = weights[f"{prefix}.merge.weight"]
+                bias = weights[f"{prefix}.merge.bias"]
+                keys = [
+                    merge @ torch.cat([e, r]) + bias
+                    for e, r in zip(entity, relation, strict=True)
+                ]
+            case "ner_to_re":
+                keys = entity
+            case "re_to_ner":
+                keys = relation
+            case "none":
+                keys = label
+        # equation 4: entities and relations read the new label rows
+        label = attend(weights, f"{prefix}.label", label, keys, n_heads)
+        entity = attend(weights, f"{prefix}.entity", entity, label, n_heads)
+        relation = attend(weights, f"{prefix}.relation", relation, label, n_heads)
+    return {"label": label, "entity": entity, "relation": relation}
+
+
+def attend(
+    weights: Weights, prefix: str, queries: list[Tensor], keys: list[Tensor], heads: int
+) -> list[Tensor]:
+    """Equations 5-7, one query and one head at a time."""
+    size = WIDTH // heads
+
+    def weight(name: str) -> Tensor:
+        return weights[f"{prefix}.{name}.weight"]
+
+    def bias(name: str) -> Tensor:
+        return weights[f"{prefix}.{name}.bias"]
+
+    def norm(name: str, row: Tensor) -> Tensor:
+        row = (row - row.mean()) / torch.sqrt(row.var(unbiased=False) + 1e-5)
+        return row * weight(name) + bias(name)
+
+    found = []
+    for own in queries:
+        mixed = []
+        for head in range(heads):
+            part = slice(head * size, (head + 1) * size)
+            query = weight("query")[part] @ own
+            scores = [
+                float(query @ (weight("key")[part] @ key)) / math.sqrt(size)
+                for key in keys
+            ]
+            total = sum(math.exp(score) for score in scores)
+            values = [weight("value")[part] @ key for key in keys]
+            mixed.append(
+                sum(
+                    math.exp(s) / total * v for s, v in zip(scores, values, strict=True)
+                )
+            )
+        row = norm("attention_norm", own + weight("project") @ torch.cat(mixed))
+        inner = torch.clamp(weight("inner") @ row + bias("inner"), min=0)
+        found.append(norm("norm", row + weight("outer") @ inner + bias("outer")))
+    return found
+
+
+class Case(NamedTuple):
+    """A batch, what the network gives for it, and what the equations give."""
+
+    batch: Batch
+    outputs: object
+    naive: NaiveSTSN
+
+    @property
+    def spans(self) -> list[Span]:
+        return [tuple(span) for span in self.batch.layout.spans.tolist()]
+
+
+def make_case(param, make_batch) -> Case:
+    settings, seed = param
+    network, batch = (
+        build("stsn", **settings),
+        make_batch(random_sizes(seed), seed=seed),
+    )
+    with torch.no_grad():
+        outputs = network(*batch)
+    return Case(batch, outputs, NaiveSTSN(network, batch, settings))
+
+
+every_case = pytest.fixture(
+    scope="module",
+    params=list(product(SETTINGS, SEEDS)),
+    ids=lambda param: f"{settings_id(param[0])}-seed={param[1]}",
+)
+
+
+@every_case
+def learning(request):
+    return make_case(request.param, learning_batch)
+
+
+@every_case
+def predicting(request):
+    return make_case(request.param, predicting_batch)
+
+
+def assert_equal_logits(logits: Tensor, expected: list[Tensor]) -> None:
+    assert_close(logits.double(), torch.stack(expected), rtol=1e-5, atol=1e-5)
+
+
+def test_given_spans_and_pairs_get_the_logits_of_the_equations(learning):
+    expected = [learning.naive.entity_logits(span) for span in learning.spans]
+    assert_equal_logits(learning.outputs.entity_logits, expected)
+    spans = learning.spans
+    pairs = learning.batch.layout.pairs.tolist()
+    expected = [learning.naive.relation_logits(spans[h], spans[t]) for h, t in pairs]
+    assert_equal_logits(learning.outputs.relation_logits, expected)
+
+
+def test_tokens_get_the_tag_logits_of_the_equations(learning):
+    if "label" in learning.naive.rows[0]:
+        expected = learning.naive.tag_logits()
+        assert_equal_logits(learning.outputs.tag_logits, expected)
+    else:
+        assert learning.outputs.tag_logits is None
+
+
+def test_all_spans_get_the_logits_of_the_equations(predicting):
+    expected = [predicting.naive.entity_logits(span) for span in predicting.spans]
+    assert_equal_logits(predicting.outputs.entity_logits, expected)
+
+
+def test_proposed_pairs_are_those_of_entities_with_their_logits(predicting):
+    naive = predicting.naive
+    found = by_pair(predicting.batch, predicting.outputs)
+    assert set(found) == naive.pairs_of_entities(predicting.spans)
+    expected = [naive.relation_logits(pair[:2], pair[2:]) for pair in found]
+    assert_equal_logits(torch.stack(list(found.values())), expected)
+
+
+# gradients ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"n_layers": 0}, *({"n_layers": 1, "interaction": i} for i in INTERACTIONS)],
+    ids=settings_id,
+)
+def test_gradients_of_all_parameters_equal_finite_differences(settings):
+    network = build("stsn", dtype=torch.float64, **settings)
+    batch = learning_batch(((1, 2, 0), (2, 1)), dtype=torch.float64)
+    names, parameters = zip(*network.named_parameters())
+
+    def logits(*values):
+        state = dict(zip(names, values, strict=True))
+        return logits_of(functional_call(network, state, tuple(batch)))
+
+    assert gradcheck(logits, parameters, fast_mode=True)
+
+
+# switches ----------------------------------------------------------------------------
+
+
+def unit(prefix: str) -> set[str]:
+    bare = {f"{prefix}.{n}.weight" for n in ("query", "key", "value", "project")}
+    both = ("inner", "outer", "attention_norm", "norm")
+    return bare | {f"{prefix}.{n}.{p}" for n in both for p in ("weight", "bias")}
+
+
+def layer(number: int) -> set[str]:
+    units = (unit(f"attention.{number}.{t}") for t in ("label", "entity", "relation"))
+    return merge(number).union(*units)
+
+
+def merge(*numbers: int) -> set[str]:
+    return {f"attention.{n}.merge.{p}" for n in numbers for p in ("weight", "bias")}
+
+
+def with_bias(*names: str) -> set[str]:
+    return {f"{name}.{part}" for name in names for part in ("weight", "bias")}
+
+
+TAGS = with_bias("tags", "label_view")
+REFERENCE = (
+    layer(0) | layer(1) | layer(2) | TAGS | with_bias("entity_view", "relation_view")
+) | with_bias("heads.entity", "heads.relation")
+REFERENCE |= {"heads.width_embedding.table.weight"}
+
+
+class Row(NamedTuple):
+    """One row of tables 4 and 5, or a setting, against STSN as published."""
+
+    settings: dict
+    changes: set[str] = frozenset({"entity", "relation", "tag"})
+    appear: set[str] = frozenset()
+    vanish: set[str] = frozenset()
+    other_shape: set[str] = frozenset()
+
+
+HEADS = {"heads.entity.weight", "heads.relation.weight"}
+TABLE = [
+    # table 4
+    Row({"n_layers": 1}, vanish=layer(1) | layer(2)),
+    Row({"n_layers": 2}, vanish=layer(2)),
+    Row({"n_layers": 4}, appear=layer(3)),
+    Row({"n_layers": 5}, appear=layer(3) | layer(4)),
+    Row({"n_layers": 6}, appear=layer(3) | layer(4) | layer(5)),
+    # table 5
+    Row({"n_layers": 0}, vanish=layer(0) | layer(1) | layer(2) | TAGS),
+    Row({"interaction": "ner_to_re"}, vanish=merge(0, 1, 2)),
+    Row({"interaction": "re_to_ner"}, vanish=merge(0, 1, 2)),
+    Row({"interaction": "none"}, vanish=merge(0, 1, 2)),
+    # settings
+    Row({"n_heads": 2}),
+    Row({"dropout": 0.5}, changes=set()),
+    Row({"attention_dropout": 0.5}, changes=set()),
+    Row(
+        {"width_embedding": 3},
+        changes={"entity", "relation"},
+        other_shape=HEADS | {"heads.width_embedding.table.weight"},
+    ),
+]
+every_row = pytest.mark.parametrize("row", TABLE, ids=lambda r: settings_id(r.settings))
+
+
+def shapes_of(network) -> dict[str, tuple]:
+    return {name: tuple(p.shape) for name, p in network.named_parameters()}
+
+
+def make(**settings) -> STSN:
+    return build("stsn", **settings)
+
+
+def outputs_of(row: Row) -> tuple[dict, dict]:
+    """Logits of STSN as published and of a row, all shared weights equal."""
+    reference, batch = make(), learning_batch()
+    settings = dict(row.settings)
+    width_embedding = settings.pop("width_embedding", None)
+    network = make(**settings)
+    if width_embedding is not None:
+        network = STSN(
+            WIDTH,
+            N_ENTITY_LABELS,
+            N_RELATION_LABELS,
+            N_TAGS,
+            width_embedding=width_embedding,
+        ).eval()
+    state = reference.state_dict()
+    shared = {name: p for name, p in state.items() if name not in row.other_shape}
+    network.load_state_dict(shared, strict=False)
+    found = tuple(n(*batch)._asdict() for n in (reference, network))
+    return tuple({k: o[f"{k}_logits"] for k in KINDS} for o in found)
+
+
+KINDS = ("entity", "relation", "tag")
+
+
+def test_reference_has_the_parameters_of_the_paper():
+    assert shapes_of(make()).keys() == REFERENCE
+
+
+@every_row
+def test_row_has_the_parameters_it_needs_and_no_others(row):
+    settings = {"width_embedding": 5, **row.settings}
+    network = STSN(WIDTH, N_ENTITY_LABELS, N_RELATION_LABELS, N_TAGS, **settings)
+    reference, ablated = shapes_of(make()), shapes_of(network)
+    assert ablated.keys() - reference.keys() == row.appear
+    assert reference.keys() - ablated.keys() == row.vanish
+    shared = reference.keys() & ablated.keys()
+    changed = {name for name in shared if ablated[name] != reference[name]}
+    assert changed == row.other_shape
+
+
+@every_row
+def test_row_changes_the_logits_it_should_and_spares_the_others_to_the_bit(row):
+    reference, ablated = outputs_of(row)
+    for kind in KINDS:
+        if kind == "tag" and ablated["tag"] is None:
+            assert "tags.weight" in row.vanish
+        elif kind in row.changes:
+            assert not torch.allclose(ablated[kind], reference[kind], atol=1e-3)
+        else:
+            assert torch.equal(ablated[kind], reference[kind])
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=settings_id)
+def test_setting_leaves_no_parameter_idle(settings):
+    network = make(**settings)
+    backpropagate(network(*learning_batch()))
+    assert idle_parameters(network) == []
+
+
+# figures 7 to 9: which logits hear of the entity rows and of the relation rows
+HEARERS = {
+    ("full", "entity_view"): {"entity", "relation", "tag"},
+    ("full", "relation_view"): {"entity", "relation", "tag"},
+    ("ner_to_re", "entity_view"): {"entity", "relation", "tag"},
+    ("ner_to_re", "relation_view"): {"relation"},
+    ("re_to_ner", "entity_view"): {"entity"},
+    ("re_to_ner", "relation_view"): {"entity", "relation", "tag"},
+    ("none", "entity_view"): {"entity"},
+    ("none", "relation_view"): {"relation"},
+}
+
+
+@pytest.mark.parametrize(("interaction", "view"), HEARERS)
+def test_information_flows_where_the_figures_say(interaction, view):
+    network, batch = make(interaction=interaction), learning_batch()
+    before = network(*batch)._asdict()
+    getattr(network, view).weight.data.neg_()
+    after = network(*batch)._asdict()
+    heard = {
+        kind
+        for kind in KINDS
+        if not torch.equal(after[f"{kind}_logits"], before[f"{kind}_logits"])
+    }
+    assert heard == HEARERS[interaction, view]
+
+
+@pytest.mark.parametrize("rate", ["dropout", "attention_dropout"])
+def test_each_dropout_drops_in_learning_alone(rate):
+    network = make(**{"dropout": 0, "attention_dropout": 0, rate: 0.5})
+    batch = learning_batch()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        learned, predicted = network.train()(*batch), network.eval()(*batch)
+    assert not torch.allclose(learned.entity_logits, predicted.entity_logits)
+    same_tags = torch.equal(learned.tag_logits, predicted.tag_logits)
+    assert same_tags == (rate == "dropout")
+
+
+# padding and tags --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make_batch", [learning_batch, predicting_batch])
+def test_wider_padding_changes_nothing(make_batch):
+    network, batch = make(), make_batch()
+    wide = with_layout(batch, longest_window=11, longest_units=23)
+    assert_close(network(*wide), network(*batch))
+
+
+@pytest.mark.parametrize("interaction", INTERACTIONS)
+def test_what_stands_in_the_padding_is_never_read(interaction, monkeypatch):
+    network, batch = make(interaction=interaction), learning_batch()
+    expected = network(*batch)
+    pad = WindowPadding.pad
+
+    def pad_with_noise(self, rows):
+        return pad(self, rows).masked_fill(~self.keys.unsqueeze(2), 50.0)
+
+    monkeypatch.setattr(WindowPadding, "pad", pad_with_noise)
+    assert_close(network(*batch), expected)
+
+
+def test_tags_belong_to_their_window_alone():
+    batch = learning_batch()
+    first = len(STORY[0])
+    n_units = sum(STORY[0])
+    other = batch._replace(units=batch.units.clone())
+    other.units[n_units:] += 1.0
+    before, after = (make()(*b).tag_logits for b in (batch, other))
+    assert_close(after[:first], before[:first])
+    assert not torch.allclose(after[first:], before[first:], atol=1e-3)
+
+
+def test_prediction_computes_no_tags():
+    network, calls = make(), []
+    network.tags.register_forward_hook(lambda *_: calls.append(1))
+    assert network(*predicting_batch()).tag_logits is None
+    assert calls == []
+    tags = network(*learning_batch()).tag_logits
+    assert tags.shape == (sum(map(len, STORY)), N_TAGS)
+
+
+def test_token_without_wordpieces_has_the_bias_for_tags():
+    network = make()
+    tags = network(*learning_batch()).tag_logits
+    assert STORY[0][2] == 0
+    assert torch.equal(tags[2], network.tags.bias)
+
+
+# settings ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "code"),
+    [
+        ({"n_heads": 3}, "J201"),
+        ({"n_heads": 0}, "J201"),
+        ({"interaction": "some"}, r"J202.*interaction.*'some'"),
+        ({"n_layers": -1}, r"J203.*n_layers.*-1"),
+        ({"dropout": 1.0}, r"J203.*dropout.*1\.0"),
+        ({"attention_dropout": -0.1}, r"J203.*attention_dropout.*-0\.1"),
+        ({"width_embedding": 0}, r"J203.*width_embedding.*0"),
+    ],
+    ids=lambda value: settings_id(value) if isinstance(value, dict) else "",
+)
+def test_setting_out_of_range_is_refused(settings, code):
+    with pytest.raises(ValueError, match=code):
+        STSN(WIDTH, N_ENTITY_LABELS, N_RELATION_LABELS, N_TAGS, **settings)
+
+
+def test_start_is_that_of_bert():
+    network = STSN(64, N_ENTITY_LABELS, N_RELATION_LABELS, N_TAGS)
+    for name, parameter in network.state_dict().items():
+        if name.endswith("norm.weight"):
+            assert (parameter == 1).all()
+        elif name.endswith("bias"):
+            assert (parameter == 0).all()
+        else:
+            assert float(parameter.std()) == pytest.approx(0.02, rel=0.15), name
+            assert abs(float(parameter.mean())) < 0.003
+
+
+def test_unit_norms_the_sum_of_query_and_attention():
+    """One window of one token: attention is the identity over its own value."""
+    network = make(n_layers=1, interaction="none")
+    unit = network.attention[0].label
+    own = torch.arange(8.0).unsqueeze(0)
+    padding = WindowPadding(torch.tensor([1]), 1, 1)
+    value = unit.project(unit.value(own))
+    rows = F.layer_norm(
+        own + value, (8,), unit.attention_norm.weight, unit.attention_norm.bias
+    )
+    rows = rows + unit.outer(unit.inner(rows).relu())
+    expected = F.layer_norm(rows, (8,), unit.norm.weight, unit.norm.bias)
+    assert_close(unit(own, own, padding), expected)

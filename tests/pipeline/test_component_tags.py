@@ -1,0 +1,238 @@
+"""Tags of tokens in the life of the component: found, kept, learnt, not predicted."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import spacy
+import srsly
+from spacy.cli._util import app
+from spacy.tokens import DocBin
+from spacy.training import Example
+from typer.testing import CliRunner
+
+from spacy_jre.annotations import build_doc
+from spacy_jre.architectures.torch_node import get_module
+from spacy_jre.training.sampling import sample_candidates
+
+from ..conftest import ROOT, STORY, make_example, make_record
+from .helpers import learn, logits, make_nlp, same, story_examples, tok2vec_config
+
+PLAIN = ["O", "B-LOC", "I-LOC", "B-ORG", "I-ORG", "B-PER", "I-PER"]
+TAGS = [*PLAIN, "I-ORG/B-LOC"]
+LABELS = {
+    "entities": ["LOC", "ORG", "PER"],
+    "relations": ["based_in", "lives_in", "spouse", "works_for"],
+}
+
+
+@pytest.fixture
+def nlp_and_examples():
+    return make_nlp(tok2vec_config("STSN"))
+
+
+def initialized_with(labels, architecture="STSN", **network):
+    nlp = spacy.blank("en")
+    pipe = nlp.add_pipe("jre", config=tok2vec_config(architecture, **network))
+    examples = story_examples(nlp)
+    pipe.initialize(lambda: examples, labels=labels)
+    return pipe, examples
+
+
+def scores_in_learning(pipe, examples):
+    """Scores of the gold spans, with tags."""
+    docs = [example.x for example in examples]
+    encoded = pipe.model.get_ref("encoder").predict(docs)
+    gold = pipe._find_gold(examples, encoded.windows)
+    candidates = sample_candidates(
+        gold,
+        encoded.windows,
+        np.random.default_rng(0),
+        max_span_width=10,
+        negative_spans=0,
+        negative_pairs=0,
+    )
+    return pipe.model.get_ref("network").predict((encoded, candidates))
+
+
+# the set ------------------------------------------------------------------------------
+
+
+def test_tags_come_from_the_data(nlp_and_examples):
+    nlp, _ = nlp_and_examples
+    assert nlp.get_pipe("jre").label_data == {**LABELS, "tags": TAGS}
+    tags = get_module(nlp.get_pipe("jre").model.get_ref("network")).tags
+    assert tags.out_features == len(TAGS)
+    assert nlp.get_pipe("jre").labels == (*LABELS["entities"], *LABELS["relations"])
+
+
+def test_label_added_by_hand_has_tags(nlp):
+    pipe = nlp.add_pipe("jre", config=tok2vec_config("STSN"))
+    pipe.add_label("ZZZ", kind="entity")
+    nlp.initialize(lambda: story_examples(nlp))
+    assert pipe.label_data["tags"] == ["O", "B-ZZZ", "I-ZZZ", *TAGS[1:]]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "network"),
+    [("SpERT", {}), ("STSN", {"n_layers": 0})],
+    ids=["SpERT", "without-layers"],
+)
+def test_network_without_tags_has_none_and_takes_a_file_with_some(
+    architecture, network
+):
+    labels = {**LABELS, "tags": TAGS}
+    pipe, examples = initialized_with(labels, architecture, **network)
+    assert pipe.label_data == LABELS
+    assert scores_in_learning(pipe, examples).tag_logits is None
+
+
+def test_tags_given_keep_their_order_and_get_what_plain_bio_needs():
+    given = ["B-PER/I-LOC", "I-PER", "O"]
+    pipe, _ = initialized_with({**LABELS, "tags": given})
+    rest = [tag for tag in PLAIN if tag not in given]
+    assert pipe.label_data["tags"] == [*given, *rest]
+
+
+def test_labels_without_tags_take_those_of_the_data():
+    pipe, _ = initialized_with(LABELS)
+    assert pipe.label_data["tags"] == TAGS
+
+
+@pytest.mark.parametrize("tags", ["O", [1], {"O": 0}])
+def test_tags_of_another_shape_are_refused(tags):
+    with pytest.raises(ValueError, match="J503"):
+        initialized_with({**LABELS, "tags": tags})
+
+
+def test_label_that_the_file_lacks_is_named_when_tags_are_looked_for():
+    with pytest.raises(ValueError, match=r"J504.*PER"):
+        initialized_with({**LABELS, "entities": ["LOC", "ORG"]})
+
+
+def test_same_labels_give_the_same_network(nlp_and_examples):
+    first = nlp_and_examples[0].get_pipe("jre")
+    second, _ = initialized_with(first.label_data)
+    assert second.label_data == first.label_data
+    metadata = [
+        get_module(pipe.model.get_ref("network")).metadata for pipe in (first, second)
+    ]
+    assert metadata[0] == metadata[1]
+    assert metadata[0]["n_tags"] == len(TAGS)
+
+
+def test_init_labels_writes_the_tags_and_a_pipeline_reads_them(nlp, tmp_path):
+    docs = [build_doc(make_record(sentence), nlp) for sentence in STORY]
+    DocBin(docs=docs, store_user_data=True).to_disk(tmp_path / "story.spacy")
+    paths = [f"--paths.{s}={tmp_path / 'story.spacy'}" for s in ("train", "dev")]
+    config = str(ROOT / "configs" / "test" / "stsn.cfg")
+    command = ["init", "labels", config, str(tmp_path / "labels"), *paths]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    written = srsly.read_json(tmp_path / "labels" / "jre.json")
+    assert written == {**LABELS, "tags": TAGS}
+    pipe, _ = initialized_with(written)
+    assert pipe.label_data == written
+
+
+# kept ---------------------------------------------------------------------------------
+
+
+def test_loading_restores_the_tags_and_what_was_learnt_of_them(
+    nlp_and_examples, tmp_path
+):
+    nlp, examples = nlp_and_examples
+    learn(nlp, examples, 2)
+    nlp.to_disk(tmp_path / "model")
+    loaded = spacy.load(tmp_path / "model")
+    assert loaded.get_pipe("jre").label_data["tags"] == TAGS
+    wanted, found = (
+        scores_in_learning(n.get_pipe("jre"), examples).tag_logits
+        for n in (nlp, loaded)
+    )
+    np.testing.assert_allclose(found, wanted, atol=1e-6)
+    assert same(logits(loaded), logits(nlp))
+
+
+def test_loaded_pipeline_learns_tags_on(nlp_and_examples):
+    nlp, examples = nlp_and_examples
+    loaded = spacy.blank("en").from_config(nlp.config).from_bytes(nlp.to_bytes())
+    before = scores_in_learning(loaded.get_pipe("jre"), examples).tag_logits
+    learn(loaded, examples, 1)
+    after = scores_in_learning(loaded.get_pipe("jre"), examples).tag_logits
+    assert not np.allclose(before, after, atol=1e-5)
+
+
+# learnt -------------------------------------------------------------------------------
+
+
+def test_tag_loss_is_the_mean_over_the_tokens_and_is_added(nlp_and_examples):
+    nlp, examples = nlp_and_examples
+    pipe = nlp.get_pipe("jre")
+    batch = [examples[2], examples[0]]
+    scores = scores_in_learning(pipe, batch)
+    gold = [
+        *("O", "O", "O", "B-LOC", "O", "O", "O"),
+        *("B-PER", "I-PER", "O", "O", "B-ORG", "I-ORG/B-LOC", "O", "B-LOC", "O"),
+    ]
+    columns = [TAGS.index(tag) for tag in gold]
+    assert scores.tag_logits.shape == (16, len(TAGS))
+    probabilities = np.exp(scores.tag_logits)
+    probabilities /= probabilities.sum(1, keepdims=True)
+    loss, gradient = pipe.get_loss(batch, scores)
+    without, bare = pipe.get_loss(batch, replace(scores, tag_logits=None))
+    mean = -np.log(probabilities[range(16), columns]).mean()
+    assert loss - without == pytest.approx(mean, rel=1e-4)
+    assert bare.tags is None
+    # the gradient of a softmax: the probabilities, minus one at the gold tag
+    probabilities[range(16), columns] -= 1
+    np.testing.assert_allclose(gradient.tags, probabilities / 16, atol=1e-6)
+
+
+def test_tokens_that_nobody_annotated_teach_no_tags(nlp_and_examples):
+    nlp, examples = nlp_and_examples
+    pipe = nlp.get_pipe("jre")
+    bare = Example(nlp.make_doc("Ada Quint"), nlp.make_doc("Ada Quint"))
+    wanted, _ = pipe.get_loss(examples, scores_in_learning(pipe, examples))
+    batch = [*examples, bare]
+    scores = scores_in_learning(pipe, batch)
+    with pytest.warns(UserWarning, match="J903"):
+        loss, gradient = pipe.get_loss(batch, scores)
+    assert loss == pytest.approx(wanted, rel=1e-5)
+    assert not gradient.tags[-2:].any()
+    assert gradient.tags[:-2].any(1).all()
+
+
+def test_entity_without_tags_is_told_once_and_learnt_as_an_entity(nlp_and_examples):
+    nlp, _ = nlp_and_examples
+    entities = [(0, 3, "PER"), (1, 4, "ORG")]
+    example = make_example(nlp, {**STORY[0], "entities": entities, "relations": []})
+    with pytest.warns(UserWarning, match=r"J909.*1 gold entities"):
+        nlp.update([example])
+    nlp.update([example])  # warnings are errors here
+    pipe = nlp.get_pipe("jre")
+    assert len(scores_in_learning(pipe, [example]).spans) == 2
+
+
+# not predicted ------------------------------------------------------------------------
+
+
+def test_prediction_never_asks_for_tags(nlp_and_examples):
+    nlp, examples = nlp_and_examples
+    pipe = nlp.get_pipe("jre")
+    calls = []
+    tags = get_module(pipe.model.get_ref("network")).tags
+    tags.register_forward_hook(lambda *_: calls.append(1))
+    list(nlp.pipe(example.text for example in examples))
+    assert pipe.model.predict([example.x for example in examples]).tag_logits is None
+    assert calls == []
+    nlp.update(examples)
+    assert calls == [1]
+
+
+@pytest.mark.parametrize("network", [{"n_layers": 0}, {"interaction": "none"}])
+def test_ablations_overfit_too(network):
+    nlp, examples = make_nlp(tok2vec_config("STSN", **network))
+    learn(nlp, examples, 60, rate=0.003)
+    scores = nlp.evaluate(story_examples(nlp))
+    assert (scores["ents_f"], scores["rel_strict_f"]) == (1.0, 1.0)

@@ -1,0 +1,209 @@
+"""Extended BIO tags by hand, and on public corpora."""
+
+import numpy as np
+import pytest
+import spacy
+from spacy.tokens import Doc
+from spacy.training import Example
+
+from spacy_jre.annotations import build_doc
+from spacy_jre.architectures.windows import sentence_windows
+from spacy_jre.corpora.spert_json import read_spert_json
+from spacy_jre.training.tags import (
+    find_tags,
+    gold_entities,
+    plain_tags,
+    tag_targets,
+    tag_tokens,
+)
+from spacy_jre.training.targets import Labels, align_gold
+
+from ..conftest import SHARED, STORY, make_example
+
+LABELS = Labels(
+    entities={"LOC": 1, "ORG": 2, "PER": 3},
+    relations={"based_in": 0, "lives_in": 1, "spouse": 2, "works_for": 3},
+)
+
+
+def line(entities, n_tokens, known=None) -> tuple[str, int]:
+    """The tags of a sentence in one string, and the entities left out."""
+    found = tag_tokens(entities, known)
+    tags = [found.tags.get(token, "O") for token in range(n_tokens)]
+    assert found.tags.keys() <= set(range(n_tokens))
+    return " ".join(tags), found.left_out
+
+
+def align(examples, labels=LABELS):
+    windows = sentence_windows([example.predicted for example in examples])
+    return align_gold(examples, windows, labels, "relations")
+
+
+# by hand ------------------------------------------------------------------------------
+
+TABLE = {
+    "nothing": ([], "O O"),
+    "plain": ([(0, 2, "A"), (3, 4, "B")], "B-A I-A O B-B"),
+    "neighbours of one type": ([(0, 1, "A"), (1, 3, "A")], "B-A B-A I-A"),
+    # figure 4: "Codeine intoxication in the neonate .", Codeine
+    "figure 4": (
+        [(0, 1, "DRUG"), (0, 2, "AE")],
+        "B-AE/B-DRUG I-AE O O O O",
+    ),
+    "nested at the end": ([(0, 3, "A"), (2, 3, "B")], "B-A I-A I-A/B-B"),
+    "nested inside": ([(0, 4, "A"), (1, 3, "B")], "B-A I-A/B-B I-A/I-B I-A"),
+    "crossing": ([(0, 3, "A"), (2, 5, "B")], "B-A I-A I-A/B-B I-B I-B"),
+    "crossing, later one given first": (
+        [(2, 5, "A"), (0, 3, "B")],
+        "B-B I-B I-B/B-A I-A I-A",
+    ),
+    "nested of one type": (
+        [(0, 4, "X"), (1, 3, "X")],
+        "B-X I-X/B-X I-X/I-X I-X",
+    ),
+    "one span with two labels, in their order": (
+        [(0, 1, "B"), (0, 1, "A")],
+        "B-A/B-B",
+    ),
+    "two that touch inside a third": (
+        [(0, 4, "A"), (0, 2, "B"), (2, 4, "C")],
+        "B-A/B-B I-A/I-B I-A/B-C I-A/I-C",
+    ),
+}
+
+
+@pytest.mark.parametrize(("entities", "tags"), TABLE.values(), ids=TABLE)
+def test_entities_are_tagged_in_the_order_of_the_text(entities, tags):
+    assert line(entities, len(tags.split())) == (tags, 0)
+    assert line(entities[::-1], len(tags.split())) == (tags, 0)
+
+
+def test_third_entity_on_a_token_is_left_out_as_a_whole():
+    entities = [(0, 4, "A"), (1, 3, "B"), (2, 5, "C")]
+    assert line(entities, 5) == ("B-A I-A/B-B I-A/I-B I-A O", 1)
+
+
+def test_entity_left_out_makes_room_for_a_later_one():
+    entities = [(0, 3, "A"), (0, 2, "B"), (1, 4, "C"), (2, 3, "D")]
+    # C has no room on token 1, so D finds token 2 with one tag
+    assert line(entities, 4) == ("B-A/B-B I-A/I-B I-A/B-D O", 1)
+
+
+def test_entity_that_needs_an_unknown_tag_is_left_out_as_a_whole():
+    known = plain_tags(["A", "B"])
+    entities = [(0, 3, "A"), (2, 5, "B"), (4, 5, "A")]
+    assert line(entities, 5, known) == ("B-A I-A I-A O B-A", 1)
+    known.append("I-A/B-B")
+    assert line(entities, 5, known) == ("B-A I-A I-A/B-B I-B I-B", 1)
+
+
+def test_label_with_a_slash_is_a_label():
+    assert line([(0, 2, "a/b"), (1, 2, "c-d")], 2) == ("B-a/b I-a/b/B-c-d", 0)
+
+
+def test_plain_tags_by_hand():
+    assert plain_tags(["B", "A"]) == ["O", "B-B", "I-B", "B-A", "I-A"]
+
+
+# from aligned gold --------------------------------------------------------------------
+
+
+def test_set_is_plain_bio_and_what_overlaps(nlp):
+    golds = (align([make_example(nlp, sentence)]) for sentence in STORY)
+    labels = ["LOC", "ORG", "PER"]
+    assert find_tags(labels, golds) == [*plain_tags(labels), "I-ORG/B-LOC"]
+
+
+def test_set_without_overlaps_is_plain_bio(nlp):
+    golds = (align([make_example(nlp, sentence)]) for sentence in STORY[1:])
+    assert find_tags(["LOC", "ORG", "PER"], golds) == plain_tags(["LOC", "ORG", "PER"])
+
+
+def test_targets_run_over_the_windows_of_a_batch(nlp):
+    gold = align([make_example(nlp, STORY[i]) for i in (2, 0)])
+    labels = ["LOC", "ORG", "PER"]
+    tags = find_tags(labels, [gold])
+    targets, left_out = tag_targets(gold, labels, tags, 16)
+    assert left_out == 0
+    assert [tags[column] for column in targets] == [
+        *("O", "O", "O", "B-LOC", "O", "O", "O"),
+        *("B-PER", "I-PER", "O", "O", "B-ORG", "I-ORG/B-LOC", "O", "B-LOC", "O"),
+    ]
+
+
+def test_entity_cut_by_a_window_has_no_tags(nlp):
+    example = make_example(nlp, STORY[0])
+    example.predicted[5].is_sent_start = True  # Hotel | Lima
+    gold = align([example])
+    assert gold.lost.entities == 1
+    labels = ["LOC", "ORG", "PER"]
+    tags = plain_tags(labels)
+    targets, left_out = tag_targets(gold, labels, tags, 9)
+    assert left_out == 0
+    assert [tags[t] for t in targets[4:6]] == ["O", "B-LOC"]
+
+
+def test_span_with_two_labels_is_tagged_as_the_span_loss_learns_it(nlp):
+    sentence = {
+        **STORY[2],
+        "entities": [(3, 4, "PER"), (3, 4, "LOC")],
+    }
+    gold = align([make_example(nlp, sentence)])
+    labels = ["LOC", "ORG", "PER"]
+    assert gold_entities(gold, labels) == [(3, 4, "LOC")]
+
+
+def test_order_of_the_set_is_the_order_of_the_columns(nlp):
+    gold = align([make_example(nlp, STORY[2])])
+    tags = ["B-LOC", *reversed(plain_tags(["LOC", "ORG", "PER"])[2:]), "O"]
+    targets, _ = tag_targets(gold, ["LOC", "ORG", "PER"], tags, 7)
+    assert targets.dtype == np.int64
+    assert targets.tolist() == [6, 6, 6, 0, 6, 6, 6]
+
+
+# public corpora -----------------------------------------------------------------------
+
+
+def tags_of(*names: str) -> tuple[list[str], int]:
+    """The tag set of some files, and the entities that it cannot hold."""
+    nlp = spacy.blank("en")
+    files = [SHARED / name for name in names]
+    records = [record for file in files for record in read_spert_json(file)]
+    kinds = [
+        sorted({e.label for r in records for e in r.entities}),
+        sorted({x.label for r in records for x in r.relations}),
+    ]
+    labels = Labels(
+        entities={label: i + 1 for i, label in enumerate(kinds[0])},
+        relations={label: i for i, label in enumerate(kinds[1])},
+    )
+    golds = []
+    for record in records:
+        reference = build_doc(record, nlp)
+        predicted = Doc(nlp.vocab, words=record.words)
+        golds.append(align([Example(predicted, reference)], labels))
+    assert all(gold.lost.entities == 0 for gold in golds)
+    left_out = sum(tag_tokens(gold_entities(g, kinds[0])).left_out for g in golds)
+    return find_tags(kinds[0], golds), left_out
+
+
+@pytest.mark.data
+def test_conll04_needs_plain_bio_alone():
+    splits = (f"conll04/spert/conll04_{s}.json" for s in ("train", "dev", "test"))
+    tags, left_out = tags_of(*splits)
+    assert left_out == 0
+    assert len(tags) == 9
+    assert tags == plain_tags(["Loc", "Org", "Other", "Peop"])
+
+
+@pytest.mark.data
+def test_scierc_has_no_entity_without_tags():
+    splits = (f"scierc/spert/scierc_{s}.json" for s in ("train", "dev", "test"))
+    assert tags_of(*splits)[1] == 0
+
+
+@pytest.mark.data
+def test_ade_with_overlaps_has_no_entity_without_tags():
+    tags, left_out = tags_of("ade/spert/ade_full.json")
+    assert left_out == 0
+    assert "B-Adverse-Effect/B-Drug" in tags  # figure 4

@@ -8,13 +8,17 @@ import spacy
 import torch
 from spacy.language import Language
 from spacy.training import Example
+from thinc.api import warmup_linear
+from thinc.types import Generator
 
 from spacy_jre.architectures.lainet import MarkingTransformer
 from spacy_jre.architectures.torch_node import get_module
 
 from ..conftest import STORY, make_example, transformer_config
 
-NETWORKS = ["SpERT", "SINET", "STSN", "ISER"]
+MODELS = ["SpERT", "SINET", "STSN", "ISER", "LAINet"]
+ENTITY_LABELS = ["LOC", "ORG", "PER"]
+RELATION_LABELS = ["based_in", "lives_in", "spouse", "works_for"]
 TOK2VEC = {
     "@architectures": "spacy.HashEmbedCNN.v2",
     "pretrained_vectors": None,
@@ -42,6 +46,44 @@ def lainet_config(name: str, **network) -> dict:
     return transformer_config(name, "LAINet", **{"cold_start": 1, **network})
 
 
+def model_config(name: str, tiny_bert: str, wide_bert: str) -> dict:
+    """Config of any model, on an inline transformer."""
+    if name == "LAINet":
+        return lainet_config(wide_bert)
+    return transformer_config(
+        tiny_bert, name, **({"n_heads": 4} if name == "SINET" else {})
+    )
+
+
+def overfit(name: str, tiny_bert: str, wide_bert: str) -> Language:
+    """A pipeline that knows the story by heart."""
+    if name == "LAINet":
+        return overfit_lainet(wide_bert)
+    if name == "ISER":
+        # its units reach the heads through attention alone, which takes many steps
+        nlp, examples = make_nlp(tok2vec_config("ISER"))
+        learn(nlp, examples, 250, rate=0.005)
+    else:
+        nlp, examples = make_nlp(model_config(name, tiny_bert, wide_bert))
+        learn(nlp, examples, 120)
+    return nlp
+
+
+def overfit_lainet(name: str, steps: int = 200, **network) -> Language:
+    config = lainet_config(
+        name, cold_start=30, dropout=0.0, graph_dropout=0.0, **network
+    )
+    config["model"]["tok2vec"]["transformer_config"] = {
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+    }
+    nlp, examples = make_nlp(
+        config, threshold=0.0, max_span_width=3, symmetric=["spouse"]
+    )
+    learn(nlp, examples, steps, rate=warmup_linear(0.003, steps // 10, steps))
+    return nlp
+
+
 def make_nlp(config: dict | None = None, **settings) -> tuple[Language, list[Example]]:
     """An initialized pipeline with one `jre`, and the story as Examples."""
     spacy.util.fix_random_seed(0)
@@ -52,7 +94,12 @@ def make_nlp(config: dict | None = None, **settings) -> tuple[Language, list[Exa
     return nlp, examples
 
 
-def learn(nlp: Language, examples: list[Example], steps: int, rate: float = 0.003):
+def learn(
+    nlp: Language,
+    examples: list[Example],
+    steps: int,
+    rate: float | Generator = 0.003,
+):
     """Train without bias correction's slow start; returns the last loss."""
     from spacy_jre.training.optimizer import create_adamw_v1
 
@@ -61,6 +108,7 @@ def learn(nlp: Language, examples: list[Example], steps: int, rate: float = 0.00
     for _ in range(steps):
         losses = {}
         nlp.update(examples, sgd=optimizer, losses=losses)
+        optimizer.step_schedules()
     return losses["jre"]
 
 
@@ -139,13 +187,18 @@ def empty_examples(nlp: Language, texts: list[str]) -> list[Example]:
 
 
 __all__ = [
-    "NETWORKS",
+    "ENTITY_LABELS",
+    "MODELS",
+    "RELATION_LABELS",
     "TOK2VEC",
     "empty_examples",
     "lainet_config",
     "learn",
     "logits",
     "make_nlp",
+    "model_config",
+    "overfit",
+    "overfit_lainet",
     "reading",
     "readings",
     "same",

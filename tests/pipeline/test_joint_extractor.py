@@ -1,9 +1,8 @@
-"""The liturgy of a trainable component."""
+"""The component, whatever its network. What each of the five owes: test_liturgy.py."""
 
 import threading
 
 import pytest
-import spacy
 from spacy.tokens import Doc
 from spacy.training import Example
 
@@ -11,38 +10,15 @@ from spacy_jre.annotations import EntityRecord, Record, build_doc
 
 from ..conftest import STORY, make_example
 from .helpers import (
-    NETWORKS,
-    empty_examples,
-    lainet_config,
+    ENTITY_LABELS,
+    RELATION_LABELS,
     learn,
     make_nlp,
-    reading,
     readings,
     story_examples,
     tok2vec_config,
     transformer_config,
 )
-
-ENTITY_LABELS = ["LOC", "ORG", "PER"]
-RELATION_LABELS = ["based_in", "lives_in", "spouse", "works_for"]
-
-
-@pytest.fixture(params=[name for name in NETWORKS if name != "ISER"])
-def config(request, tiny_bert):
-    network = {"n_heads": 4} if request.param == "SINET" else {}
-    return transformer_config(tiny_bert, request.param, **network)
-
-
-def test_uninitialized_component_says_so_when_it_predicts(nlp):
-    nlp.add_pipe("jre")
-    with pytest.raises(ValueError, match="J301"):
-        nlp("Ada Quint cooks")
-
-
-def test_uninitialized_component_says_so_when_it_learns(nlp, examples):
-    nlp.add_pipe("jre")
-    with pytest.raises(ValueError, match="J301"):
-        nlp.update(examples)
 
 
 def test_labels_come_from_the_data_in_alphabetical_order():
@@ -50,16 +26,6 @@ def test_labels_come_from_the_data_in_alphabetical_order():
     pipe = nlp.get_pipe("jre")
     assert pipe.label_data == {"entities": ENTITY_LABELS, "relations": RELATION_LABELS}
     assert pipe.labels == (*ENTITY_LABELS, *RELATION_LABELS)
-
-
-def test_labels_given_keep_their_order(nlp, examples):
-    pipe = nlp.add_pipe("jre")
-    labels = {
-        "entities": ["PER", "ORG", "LOC", "X"],
-        "relations": RELATION_LABELS[::-1],
-    }
-    pipe.initialize(lambda: examples, labels=labels)
-    assert pipe.label_data == labels
 
 
 def test_label_added_by_hand_comes_first(nlp, examples):
@@ -129,26 +95,9 @@ def test_setting_that_names_an_unknown_label_is_refused(setting, value, code):
         make_nlp(**{setting: value})
 
 
-def test_overfits_five_sentences(config):
-    nlp, examples = make_nlp(config)
-    learn(nlp, examples, 120)
-    scores = nlp.evaluate(story_examples(nlp))
-    assert scores["ents_f"] == 1.0
-    assert scores["rel_strict_f"] == 1.0
-    assert scores["rel_f"] == 1.0
-
-
 def test_overfits_on_tok2vec():
     nlp, examples = make_nlp(tok2vec_config("SINET", width_embedding=25))
     learn(nlp, examples, 60, rate=0.01)
-    scores = nlp.evaluate(story_examples(nlp))
-    assert (scores["ents_f"], scores["rel_strict_f"]) == (1.0, 1.0)
-
-
-def test_overfits_without_a_way_around_the_fusion():
-    # ISER's units reach the heads through attention alone, which takes more steps
-    nlp, examples = make_nlp(tok2vec_config("ISER"))
-    learn(nlp, examples, 250, rate=0.005)
     scores = nlp.evaluate(story_examples(nlp))
     assert (scores["ents_f"], scores["rel_strict_f"]) == (1.0, 1.0)
 
@@ -168,36 +117,6 @@ def trained():
     nlp, examples = make_nlp()
     learn(nlp, examples, 60, rate=0.01)
     return nlp
-
-
-def test_annotations_are_set_together(trained):
-    doc = trained("Ada Quint cooks for Hotel Lima in Oslo .")
-    scores = dict(
-        zip([s.text for s in doc.spans["jre"]], doc.spans["jre"].attrs["scores"])
-    )
-    assert scores.keys() == {"Ada Quint", "Hotel Lima", "Lima", "Oslo"}  # nested
-    best = max(("Hotel Lima", "Lima"), key=scores.get)
-    assert [e.text for e in doc.ents] == ["Ada Quint", best, "Oslo"]
-    assert ("Ada Quint", "works_for", "Hotel Lima") in [
-        r.as_triple() for r in doc._.relations
-    ]
-
-
-def test_relation_arguments_are_entities_of_the_group(trained):
-    for doc in trained.pipe(" ".join(s["words"]) for s in STORY):
-        group = {(s.start_char, s.end_char, s.label_) for s in doc.spans["jre"]}
-        for relation in doc._.relations:
-            for role in ("head", "tail"):
-                argument = relation[role]
-                key = (argument["start"], argument["end"], argument["label"])
-                assert key in group
-
-
-def test_pipe_equals_call_whatever_the_batch(trained):
-    texts = [" ".join(s["words"]) for s in STORY]
-    single = [reading(trained(text)) for text in texts]
-    assert readings(trained) == single
-    assert readings(trained, batch_size=2) == single
 
 
 def test_threads_that_share_a_pipeline_read_what_one_reads(trained):
@@ -240,16 +159,6 @@ def test_label_threshold_overrules_the_threshold(trained):
     assert labels == {"based_in"}
 
 
-def test_width_limit_holds_for_predictions(trained):
-    pipe = trained.get_pipe("jre")
-    pipe.cfg["max_span_width"] = 1
-    try:
-        doc = trained("Ada Quint cooks for Hotel Lima in Oslo .")
-    finally:
-        pipe.cfg["max_span_width"] = 10
-    assert all(len(span) == 1 for span in doc.spans["jre"])
-
-
 def test_symmetric_relation_is_stored_once_and_in_text_order():
     nlp, examples = make_nlp(symmetric=["spouse"])
     learn(nlp, examples, 60, rate=0.01)
@@ -279,63 +188,15 @@ def test_foreign_extension_is_refused_when_the_component_is_made(nlp):
 
 # nothing to read, nothing to learn --------------------------------------------------
 
-EMPTY = [
-    [""],
-    ["", ""],
-    ["Oslo"],
-    ["", "Ada Quint cooks for Hotel Lima", ""],
-    ["   "],
-    ["\n"],
-    ["😀 Ada", "", "\t"],
-    ["مرحبا بالعالم"],
-]
 
-
-@pytest.fixture(scope="module")
-def untrained(tiny_bert, wide_bert):
-    from spacy_jre import register_extension
-
-    register_extension()
-    configs = [None, transformer_config(tiny_bert), lainet_config(wide_bert)]
-    return [make_nlp(config)[0] for config in configs]
-
-
-@pytest.mark.parametrize("texts", EMPTY)
-def test_odd_texts_are_read_without_a_crash(untrained, texts):
-    for nlp in untrained:
-        docs = list(nlp.pipe(texts))
-        assert [doc.text for doc in docs] == texts
-        for doc in docs:
-            if not len(doc):
-                assert doc._.relations == ()
-                assert len(doc.spans["jre"]) == 0
-                assert doc.ents == ()
-
-
-@pytest.mark.parametrize("texts", EMPTY)
-def test_odd_texts_are_learnt_from_without_a_crash(untrained, texts):
-    for nlp in untrained:
-        batch = empty_examples(nlp, texts)
-        losses = nlp.update(batch, sgd=nlp.create_optimizer())
-        assert losses["jre"] >= 0.0
-
-
-def test_five_thousand_tokens_are_read(untrained):
-    nlp = untrained[0]
+def test_five_thousand_tokens_are_read():
+    nlp, _ = make_nlp()
     doc = nlp.make_doc("Ada Quint cooks for Hotel Lima in Oslo . " * 560)
     for token in doc:
         token.is_sent_start = token.i % 9 == 0
     assert len(doc) > 5000
     doc = nlp.get_pipe("jre")(doc)
     assert all(e.end <= len(doc) for e in doc.spans["jre"])
-
-
-def test_doc_without_annotation_teaches_nothing_and_is_counted():
-    nlp, _ = make_nlp()
-    doc = nlp.make_doc("Ada Quint cooks")
-    with pytest.warns(UserWarning, match=r"J903.*1 Doc"):
-        losses = nlp.update([Example(doc, nlp.make_doc(doc.text))])
-    assert losses["jre"] == 0.0
 
 
 def test_each_kind_of_loss_is_told_once():
@@ -425,16 +286,6 @@ def test_failing_doc_costs_the_stream_no_other_one(trained):
         del pipe.error_handler
     assert [doc.text for doc in docs] == ["Oslo", "Bergen"]
     assert [doc.text for doc in failed] == ["bad"]
-
-
-def test_same_seed_gives_the_same_weights():
-    spacy.util.fix_random_seed(0)
-    first, examples = make_nlp()
-    learn(first, examples, 3)
-    spacy.util.fix_random_seed(0)
-    second, examples = make_nlp()
-    learn(second, examples, 3)
-    assert first.to_bytes(exclude=["vocab"]) == second.to_bytes(exclude=["vocab"])
 
 
 def test_a_second_component_of_the_same_kind_lives_beside_the_first(nlp, examples):

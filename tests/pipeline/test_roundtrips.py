@@ -1,11 +1,8 @@
 """What is saved is what is loaded: fresh, initialized, trained, elsewhere."""
 
 import copy
-import json
 import pickle
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -14,11 +11,11 @@ from spacy.tokens import DocBin
 
 from ..conftest import STORY
 from .helpers import (
-    NETWORKS,
-    lainet_config,
+    MODELS,
     learn,
     logits,
     make_nlp,
+    model_config,
     readings,
     same,
     tok2vec_config,
@@ -28,13 +25,11 @@ from .helpers import (
 TEXTS = [" ".join(sentence["words"]) for sentence in STORY]
 
 
-@pytest.fixture(params=[*NETWORKS, "LAINet", "Tok2Vec"])
+@pytest.fixture(params=[*MODELS, "Tok2Vec"])
 def config(request, tiny_bert, wide_bert):
     if request.param == "Tok2Vec":
         return tok2vec_config()
-    if request.param == "LAINet":
-        return lainet_config(wide_bert)
-    return transformer_config(tiny_bert, request.param)
+    return model_config(request.param, tiny_bert, wide_bert)
 
 
 @pytest.fixture(scope="module")
@@ -120,59 +115,6 @@ def test_folder_of_the_encoder_is_not_needed_and_not_in_the_weights(saved, tiny_
     (hidden / "config.cfg").write_text(config.replace(tiny_bert, "/no/such/folder"))
     assert tiny_bert.encode() not in (hidden / "jre" / "model").read_bytes()
     assert readings(spacy.load(hidden)) == read
-
-
-def test_new_process_reads_the_same_without_an_import_of_ours(saved):
-    folder, read = saved
-    code = (
-        "import spacy, json, sys\n"
-        f"nlp = spacy.load({str(folder)!r})\n"
-        f"docs = nlp.pipe({TEXTS!r})\n"
-        "rows = [[(r['head']['start'], r['tail']['start'], r.label, round(r.score, 4))"
-        " for r in d._.relations] for d in docs]\n"
-        "print(json.dumps(rows))\n"
-    )
-    output = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert output.stderr == ""
-    rows = [[tuple(row) for row in doc] for doc in json.loads(output.stdout)]
-    assert rows == [relations for *_, relations in read]
-
-
-@pytest.mark.filterwarnings("ignore:This process.*multi-threaded:DeprecationWarning")
-def test_two_processes_read_the_same(saved):
-    # torch's threads and fork do not go together: one thread, as the README says
-    code = (
-        "import spacy, sys, torch\n"
-        "torch.set_num_threads(1)\n"
-        "import multiprocessing\n"
-        "if __name__ == '__main__':\n"
-        "    multiprocessing.set_start_method(sys.argv[1])\n"
-        f"    nlp = spacy.load({str(saved[0])!r})\n"
-        f"    texts = {TEXTS!r} * 3\n"
-        "    alone = [d.to_json(underscore=['relations']) for d in nlp.pipe(texts)]\n"
-        "    both = [d.to_json(underscore=['relations'])\n"
-        "            for d in nlp.pipe(texts, n_process=2, batch_size=4)]\n"
-        "    strip = lambda j: (j['text'], j.get('ents'), [\n"
-        "        (r['head'], r['label'], r['tail']) for r in j['_']['relations']])\n"
-        "    assert [strip(j) for j in alone] == [strip(j) for j in both]\n"
-        "    assert any(j['_']['relations'] for j in both)\n"
-        "    print('same')\n"
-    )
-    script = saved[0].parent / "two.py"
-    script.write_text(code)
-    for method in ("fork", "spawn"):
-        output = subprocess.run(
-            [sys.executable, str(script), method],
-            capture_output=True,
-            text=True,
-            timeout=180,
-        )
-        assert output.stdout == "same\n", output.stderr
 
 
 def test_predictions_survive_docbin(saved):

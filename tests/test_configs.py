@@ -28,6 +28,22 @@ def test_training_block_resolves(path):
     assert set(resolved["score_weights"]) >= {"ents_f", "rel_f", "rel_strict_f"}
 
 
+def test_what_iser_pretrained_learns_ten_times_slower():
+    nlp = load_model_from_config(
+        load_config(ROOT / "configs/iser.cfg", overrides=PATHS), auto_fill=True
+    )
+    training = nlp.config.interpolate()["training"]
+    rates = registry.resolve(training, schema=ConfigSchemaTraining)["optimizer"].rates
+
+    def factor(name):
+        return next((f for pattern, f in rates if pattern.search(name)), 1.0)
+
+    for name in ("encoder.layer.0.x", "embeddings.word_embeddings.weight"):
+        assert factor(name) == factor(f"encoder.{name}") == 0.1  # shared, inline
+    for name in ("fusion.lstm.weight_ih_l0", "heads.entity.weight", "W"):
+        assert factor(name) == 1.0
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=IDS)
 def test_config_has_a_recipe_for_the_schedule(path):
     recipe = load_config(path)["recipe"]

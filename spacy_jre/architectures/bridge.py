@@ -162,11 +162,13 @@ def split_encoded(encoded: Encoded, max_tokens: int) -> list[Encoded]:
     would pad to its length.
 
     RETURNS (list[Encoded]): At least one; none with more than `max_tokens` tokens,
-        or four times as many when padded, but for a single longer window.
+        or four times as many rows when padded, but for a single longer window.
     """
     windows = encoded.windows
     max_padded = max_tokens * PADDED_PER_TOKEN
-    padded = len(windows.doc) * windows.counts.max(initial=0)
+    # a network pads tokens or units
+    lengths = np.maximum(windows.counts, encoded.unit_counts)
+    padded = len(lengths) * lengths.max(initial=0)
     if windows.n_tokens <= max_tokens and padded <= max_padded:
         return [encoded]
     token_ends = np.cumsum(windows.counts)
@@ -177,7 +179,7 @@ def split_encoded(encoded: Encoded, max_tokens: int) -> list[Encoded]:
         token = token_ends[first] - windows.counts[first]
         unit = unit_ends[first] - encoded.unit_counts[first]
         last = np.searchsorted(token_ends, token + max_tokens, side="right")
-        longest = np.maximum.accumulate(windows.counts[first:last])
+        longest = np.maximum.accumulate(lengths[first:last])
         padded = longest * np.arange(1, len(longest) + 1)
         last = first + np.searchsorted(padded, max_padded, side="right")
         last = max(int(last), first + 1)

@@ -110,8 +110,11 @@ class TorchShim(PyTorchShim):
                     cast(FloatsXd, torch2xp(parameter.data)),
                     cast(FloatsXd, torch2xp(parameter.grad)),
                 )
-                # ours changes the memory in place; another optimizer may not
-                parameter.data = xp2torch(updated, device=parameter.device)
+                new = xp2torch(updated, device=parameter.device)
+                # ours changes the memory in place, another optimizer may not; and the
+                # weights of a recurrent network lie in one block that cuDNN wants
+                if new.data_ptr() != parameter.data_ptr():
+                    parameter.data = new
             parameter.grad = None
         self._grad_scaler.update()
 

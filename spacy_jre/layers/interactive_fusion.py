@@ -47,7 +47,8 @@ class InteractiveFusion(nn.Module):
         """
         padding = WindowPadding(unit_counts, longest, entity.shape[0])
         by_entity, by_relation = padding.pad(entity), padding.pad(relation)
-        scores = by_relation @ by_entity.transpose(1, 2) * self.scale
+        # scaled before the product, which half precision might not hold
+        scores = (by_relation * self.scale) @ by_entity.transpose(1, 2)
         # equation 4 has the transposed scores of equation 3
         weights = [
             part.masked_fill(

@@ -62,8 +62,9 @@ class MaskedSelfAttention(nn.Module):
             part[units].unflatten(1, (self.n_heads, -1)).transpose(0, 1)
             for part in (shared.query, shared.key, shared.value)
         )
-        # once per window, (heads, n, n); a zero query has the score 0 for every key
-        scores = (query @ key.transpose(1, 2)) * self.scale
+        # for all reads, (heads, n, n); a zero query has the score 0 for every key.
+        # Scaled before the product, which half precision might not hold
+        scores = (query * self.scale) @ key.transpose(1, 2)
         scores = scores.unsqueeze(1) * kept.unsqueeze(2)
         scores = scores.masked_fill(~kept.unsqueeze(1), torch.finfo(scores.dtype).min)
         # one matrix product per head for all reads

@@ -34,7 +34,7 @@ def read_in_chunks(
     """
     order = torch.argsort(windows, stable=True)
     n_spans = torch.bincount(windows, minlength=unit_counts.shape[0])
-    # the one place where the host waits for a GPU: it has to know sizes of chunks
+    # here the host waits for a GPU: it has to know the sizes of chunks
     sizes = torch.stack([unit_counts, n_spans], 1).tolist()
     needed = sum(count * cost(length) for length, count in sizes)
     read_chunk = read

@@ -46,10 +46,7 @@ def pool_units_to_tokens(units: Tensor, layout: Layout) -> tuple[Tensor, Layout]
     """
     start, end = layout.token_units.unbind(1)
     filled = (end > start).long()
-    rows = make_pooler("max", units, layout).ranges(
-        torch.stack([torch.arange(layout.n_tokens, device=units.device)] * 2, 1)
-        + torch.tensor([0, 1], device=units.device)
-    )
+    rows = next(iter(make_pooler("max", units, layout).widths(1)))
     ends = filled.cumsum(0)
     windows = window_ids(layout.token_counts, layout.n_tokens)
     counts = torch.zeros_like(layout.token_counts).index_add(0, windows, filled)

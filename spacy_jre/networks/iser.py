@@ -73,7 +73,8 @@ class ISER(nn.Module):
             maximum; "raw" the maximum over the encoder's units between; "cls" the
             encoder's sentence vector; "global" and "global_raw" the maximum over
             all units of the window, fused or the encoder's.
-        span_memory (int): Budget in MiB for reading the window once per span.
+        span_memory (int): Budget in MiB for reading the window once per span;
+            another one for "attention" between spans.
         pooling (str | None): "max" pools the wordpieces of a token first; None reads
             wordpieces.
         RAISES (ValueError): J201, J202 or J203 for settings that do not fit.

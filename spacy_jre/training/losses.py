@@ -13,11 +13,11 @@ from thinc.types import Floats2d
 def span_loss(
     xp: Any, logits: Floats2d, targets: np.ndarray
 ) -> tuple[float, Floats2d]:
-    """Softmax cross-entropy, mean over spans.
+    """Softmax cross-entropy, mean over spans (STSN's tags: over tokens).
 
     logits (Floats2d): Shape: (S, E + 1).
     targets (ndarray): Columns. Shape: (S,).
-    RETURNS (tuple[float, Floats2d]): Loss and its gradient; zero without spans.
+    RETURNS (tuple[float, Floats2d]): Loss and its gradient; zero without rows.
     """
     count = logits.shape[0]
     if count == 0:

@@ -23,10 +23,10 @@ from spacy_jre.types import Candidates, Encoded, ScoreGradient, Windows
 from .fake_encoder import fake_encoder
 
 
-def make_encoded(rng, counts=(4, 1, 6), width=6) -> Encoded:
+def make_encoded(rng, counts=(4, 1, 6), width=6, sizes=None) -> Encoded:
     counts = np.asarray(counts, dtype=np.int64)
     n_tokens = int(counts.sum())
-    sizes = rng.integers(0, 3, size=n_tokens)
+    sizes = rng.integers(0, 3, size=n_tokens) if sizes is None else np.asarray(sizes)
     ends = np.cumsum(sizes)
     bounds = np.cumsum(counts)
     units = np.asarray(
@@ -102,12 +102,19 @@ def test_split_batches_score_what_one_batch_scores(model, rng):
 
 
 def test_long_window_does_not_pad_many_short_ones(rng):
-    encoded = make_encoded(rng, (1, 1, 10, 1, 1, 1, 1, 1, 1))
+    encoded = make_encoded(rng, (1, 1, 10, 1, 1, 1, 1, 1, 1), sizes=[1] * 18)
     counts = [part.windows.counts.tolist() for part in split_encoded(encoded, 12)]
     # at most 12 tokens and 48 padded ones: 4 windows of 10
     assert counts == [[1, 1, 10], [1, 1, 1, 1, 1, 1]]
     counts = [part.windows.counts.tolist() for part in split_encoded(encoded, 18)]
     assert counts == [[1, 1, 10, 1, 1, 1, 1], [1, 1]]
+
+
+def test_token_of_many_units_does_not_pad_many_short_windows(rng):
+    encoded = make_encoded(rng, (1, 1, 1, 1, 1), sizes=[1, 8, 1, 1, 1])
+    counts = [part.windows.counts.tolist() for part in split_encoded(encoded, 6)]
+    # at most 24 padded units: 3 windows of 8
+    assert counts == [[1, 1, 1], [1, 1]]
 
 
 def test_gradients_come_home_as_those_of_plain_torch(model, rng):

@@ -7,7 +7,9 @@ from spacy_jre.architectures.torch_node import (
     NotBuilt,
     read_metadata,
     save_module,
+    torch_node,
 )
+from spacy_jre.training.optimizer import create_adamw_v1
 
 CPU = torch.device("cpu")
 
@@ -64,3 +66,19 @@ def test_weights_that_do_not_fit_are_refused():
     data = save_module(Small(3))
     with pytest.raises(ValueError, match="J308"):
         LoadModule(lambda metadata: Small(2))(NotBuilt(), data, CPU)
+
+
+def test_weights_stay_in_one_block_when_updated():
+    # as cuDNN lays those of a recurrent network
+    module = torch.nn.Linear(3, 2)
+    block = torch.randn(8)
+    module.weight.data, module.bias.data = block[:6].view(2, 3), block[6:]
+    node = torch_node(module, convert_inputs=None, convert_outputs=None, build=build)
+    before = block.clone()
+    module(torch.ones(1, 3)).sum().backward()
+    node.finish_update(create_adamw_v1(0.1))
+    assert not torch.equal(block, before)
+    for weight in module.parameters():
+        storage = weight.untyped_storage()
+        assert storage.data_ptr() == block.data_ptr()
+        assert storage.nbytes() == block.nbytes

@@ -118,8 +118,8 @@ class Errors(metaclass=_ErrorsWithCodes):
         "relation label. Known: {labels}."
     )
     J315 = (
-        "LAI-Net has losses of its own and takes no gradient of scores. Call the "
-        "component's update, which asks the model to learn."
+        "LAI-Net has losses of its own: scores tell no loss, and take no gradient. "
+        "Call the component's update, which asks the model to learn."
     )
     J316 = (
         "LAI-Net cannot feed the transformer '{name}' ({family}): it needs masks of "
@@ -306,9 +306,16 @@ class Warnings(metaclass=_ErrorsWithCodes):
         "order is learnt. Further batches like it are not reported."
     )
     J910 = (
-        "{count} pair(s) of a batch carry two relation labels, and LAI-Net gives one "
-        "to a pair; a forward label before an inverse one, then the first in label "
-        "order is learnt. Further batches like it are not reported."
+        "{count} pair(s) of a batch carry several relations, and LAI-Net gives one to "
+        "a pair: the first in label order is learnt; of one label in both directions, "
+        "that whose head comes first. Further batches like it are not reported."
+    )
+    J911 = (
+        "{entities} gold entities of a batch are wider than max_span_width, or begin "
+        "or end on a token without wordpieces (white space): LAI-Net learns them as "
+        "arguments of relations only. {relations} gold relations have an argument "
+        "without any wordpiece, and are not learnt. Further batches like it are not "
+        "reported."
     )
     J907 = (
         "{path}: {relations} relation(s) were lost where Docs longer than max_length "

@@ -133,11 +133,16 @@ class Learnt:
 
     loss (float): The loss.
     backprop (Callable): Leaves the gradients at the parameters.
-    doubled (int): Pairs of entities with two relation labels, of which one was learnt.
+    unreached (int): Gold entities that are no candidates; as arguments of relations
+        they are learnt.
+    unread (int): Relations with an argument that has no wordpiece.
+    doubled (int): Pairs of entities with several relations, of which one was learnt.
     """
 
     loss: float
     backprop: Callable[[], None]
+    unreached: int = 0
+    unread: int = 0
     doubled: int = 0
 
 
@@ -149,7 +154,8 @@ class JointScores:
     spans (ndarray): Shape: (S, 2).
     entity_logits (Floats2d): Column 0 is "none". Shape: (S, E + 1).
     pairs (ndarray): Positions of head and tail in spans. Shape: (P, 2).
-    relation_logits (Floats2d): One independent logit per label. Shape: (P, R).
+    relation_logits (Floats2d): One independent logit per label; LAI-Net decides by
+        itself and gives the score of its label, -1e4 for the others. Shape: (P, R).
     crowded (int): Windows that proposed more entities than were paired.
     tag_logits (Floats2d | None): In learning, of a network that learns the tags of
         tokens too. Shape: (T, tags).

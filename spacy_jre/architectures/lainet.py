@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -18,22 +18,25 @@ from ..layers.layout import JointOutputs
 from ..layers.pairs import choose_entities
 from ..networks.lainet import LAINet, Marked, entity_loss, mean_loss
 from ..types import GoldArrays, JointScores, LabelNames, Learnt, Windows
-from .bridge import DEFAULT_MAX_SPAN_WIDTH, MAX_PAIRED_ENTITIES, all_spans
+from .bridge import DEFAULT_MAX_SPAN_WIDTH, MAX_PAIRED_ENTITIES
 from .lainet_input import (
     Graphs,
     InputFormat,
     Texts,
-    group_by_window,
+    candidate_graphs,
+    find_candidates,
     pad_passes,
     pair_entities,
     relation_graphs,
+    undo_order,
 )
+from .lainet_targets import candidate_targets, find_arguments, pair_targets
 from .lainet_vocabulary import add_markers, check_family, make_forms
 from .torch_node import NotBuilt, get_module, is_built, set_module, torch_node
 from .transformer import HFEncoder, cut_into_pieces, pack
 
-# spans whose vectors are held at once in prediction; bounds its memory
-SPANS_PER_CHUNK = 4096
+# spans and annotations whose vectors are held at once in prediction; bounds its memory
+ROWS_PER_CHUNK = 4096
 # least length of a pass, as a share of the longest it is read with
 ALIKE = 0.8
 # the logit of what is out of the question
@@ -70,6 +73,15 @@ class Lesson:
     cold: bool
 
 
+class Taught(NamedTuple):
+    """The loss of a batch, and the gold that is not in it: see ``Learnt``."""
+
+    loss: Tensor
+    unreached: int
+    unread: int
+    doubled: int
+
+
 class MarkingTransformer(nn.Module):
     """One or two transformers, what they are fed, and the network that reads them.
 
@@ -99,6 +111,8 @@ class MarkingTransformer(nn.Module):
         self.forms = list(forms)
         self.labels = labels
         self.reading = reading
+        # on the host, where targets are made
+        self.mirrors: list[int] = network.relation.mirrors.tolist()
         # so that both stages have room for a window
         self.max_pieces = room_for_text(encoders[0], tokenizer, forms, reading)
 
@@ -109,110 +123,108 @@ class MarkingTransformer(nn.Module):
         forms = [asdict(form) for form in self.forms]
         return {**first.metadata, "labels": self.labels, "forms": forms}
 
+    @property
+    def device(self) -> torch.device:
+        return self.network.relation.mirrors.device
+
     def read(self, docs: Sequence[Doc]) -> Texts:
         """Cut Docs into the windows that find room beside the annotations."""
         return Texts.of(*cut_into_pieces(docs, self.tokenizer, self.max_pieces))
 
     def forward(
         self, texts: Texts, max_width: int, lesson: Lesson | None
-    ) -> JointOutputs | tuple[Tensor, int]:
+    ) -> JointOutputs | Taught:
         """
         texts (Texts): The windows.
         max_width (int): Widest candidate, in tokens.
         lesson (Lesson | None): In learning, the gold.
-        RETURNS (JointOutputs | tuple[Tensor, int]): The scores of all candidates; in
-            learning the loss, and the pairs of which one of two labels was learnt.
+        RETURNS (JointOutputs | Taught): The scores of all candidates; in learning the
+            loss.
         """
         if lesson is None:
             return self._predict(texts, max_width)
-        loss = self._entity_loss(texts, lesson)
-        relation_loss, doubled = self._relation_loss(texts, lesson.gold)
-        return loss + relation_loss, doubled
+        entities, unreached = self._entity_loss(texts, lesson)
+        relations, unread, doubled = self._relation_loss(texts, lesson.gold)
+        return Taught(entities + relations, unreached, unread, doubled)
 
     # prediction
 
     def _predict(self, texts: Texts, max_width: int) -> JointOutputs:
         windows = texts.windows
-        spans = sorted_spans(windows, max_width)
+        spans = find_candidates(texts, max_width)
         logits = self._entity_logits(texts, spans)
         token_window = torch.from_numpy(windows.token_window)
         limits = np.minimum(windows.counts, MAX_PAIRED_ENTITIES)
-        device = logits.device
         entities, entity_windows, crowded = choose_entities(
             logits,
-            token_window[torch.from_numpy(spans[:, 0])].to(device),
-            torch.from_numpy(limits).to(device),
+            token_window[torch.from_numpy(spans[:, 0])].to(self.device),
+            torch.from_numpy(limits).to(self.device),
         )
-        chosen = entities.cpu().numpy()
-        pairs, mirrors = pair_entities(entity_windows.cpu().numpy())
-        graphs = relation_graphs(
-            texts, spans[chosen], entity_windows.cpu().numpy(), pairs
-        )
+        chosen, chosen_windows = entities.cpu().numpy(), entity_windows.cpu().numpy()
+        pairs, mirrors = pair_entities(chosen_windows)
+        graphs = relation_graphs(texts, spans[chosen], chosen_windows, pairs)
         n_labels = self.network.relation.n_labels
         related = logits.new_full((len(pairs), n_labels), NEVER)
-        parts = graphs.chunks(SPANS_PER_CHUNK)
+        parts = self._chunks(RELATION, graphs)
         if parts:
             found = torch.cat(
                 [self.network.relation(self.encode(RELATION, part)) for part in parts]
             )
-            mirrored = found[torch.from_numpy(mirrors).to(device)]
+            mirrored = found[torch.from_numpy(mirrors).to(self.device)]
             labels, scores = self.network.decide(found, mirrored)
             rows = (labels >= 0).nonzero().squeeze(1)
             related[rows, labels[rows]] = torch.logit(scores[rows], eps=1e-7)
         return JointOutputs(logits, entities[torch.from_numpy(pairs)], related, crowded)
 
     def _entity_logits(self, texts: Texts, spans: np.ndarray) -> Tensor:
-        """Of all spans; "none" for those that the filter stops or that have no
-        pieces. Shape: (S, E + 1)."""
-        device = self.network.entity.classify.weight.device
+        """Of the candidates; "none" for those that the filter stops. Shape: (S, E +
+        1)."""
         n_columns = self.network.entity.classify.out_features
-        logits = torch.full((len(spans), n_columns), NEVER, device=device)
+        logits = torch.full((len(spans), n_columns), NEVER, device=self.device)
         logits[:, 0] = 0.0
-        marked, graphs = candidate_graphs(texts, spans)
         first = 0
-        for part in graphs.chunks(SPANS_PER_CHUNK):
-            size = sum(len(rows) for rows in part.spans)
+        for part in self._chunks(ENTITY, candidate_graphs(texts, spans)):
             outputs = self.network.entity(self.encode(ENTITY, part))
-            rows = torch.from_numpy(marked[first : first + size]).to(device)
-            logits[rows[outputs.nodes]] = outputs.entity_logits.float()
-            first += size
+            logits[first + outputs.nodes] = outputs.entity_logits.float()
+            first += sum(len(rows) for rows in part.spans)
         return logits
+
+    def _chunks(self, stage: int, graphs: Graphs) -> list[Graphs]:
+        return graphs.chunks(
+            self.forms[stage], self.reading.max_candidates, ROWS_PER_CHUNK
+        )
 
     # learning
 
-    def _entity_loss(self, texts: Texts, lesson: Lesson) -> Tensor:
+    def _entity_loss(self, texts: Texts, lesson: Lesson) -> tuple[Tensor, int]:
+        """RETURNS (tuple): The loss, and "unreached" of ``Taught``."""
         gold = lesson.gold
-        spans = sorted_spans(texts.windows, gold.max_span_width)
+        spans = find_candidates(texts, gold.max_span_width)
         # what nobody annotated is no negative
         spans = spans[gold.knows_entities[texts.windows.token_window[spans[:, 0]]]]
-        marked, graphs = candidate_graphs(texts, spans)
-        device = self.network.entity.classify.weight.device
-        if not len(marked):
-            return torch.zeros((), device=device)
-        targets = torch.from_numpy(entity_targets(gold, spans[marked])).to(device)
+        columns, unreached = candidate_targets(gold, spans)
+        if not len(spans):
+            return torch.zeros((), device=self.device), unreached
+        targets = torch.from_numpy(columns).to(self.device)
         outputs = self.network.entity(
-            self.encode(ENTITY, graphs), targets > 0, cold=lesson.cold
+            self.encode(ENTITY, candidate_graphs(texts, spans)),
+            targets > 0,
+            cold=lesson.cold,
         )
-        return entity_loss(outputs, targets)
+        return entity_loss(outputs, targets), unreached
 
-    def _relation_loss(self, texts: Texts, gold: GoldArrays) -> tuple[Tensor, int]:
-        device = self.network.relation.mirrors.device
-        pieces = texts.span_pieces(gold.spans)
-        usable = gold.knows_relations[gold.windows] & (pieces[:, 0] <= pieces[:, 1])
-        entities = np.flatnonzero(usable)
-        spans = gold.spans[entities]
-        # windows follow the text
-        order = np.lexsort((spans[:, 1], spans[:, 0]))
-        entities, spans = entities[order], spans[order]
-        windows = gold.windows[entities]
+    def _relation_loss(self, texts: Texts, gold: GoldArrays) -> tuple[Tensor, int, int]:
+        """RETURNS (tuple): The loss, and "unread" and "doubled" of ``Taught``."""
+        arguments, relations, unread = find_arguments(gold, texts)
+        windows = gold.windows[arguments]
         pairs, _ = pair_entities(windows)
         if not len(pairs):
-            return torch.zeros((), device=device), 0
-        mirrors = self.network.relation.mirrors.tolist()
-        targets, doubled = pair_targets(gold.relations, entities[pairs], mirrors)
-        graphs = relation_graphs(texts, spans, windows, pairs)
+            return torch.zeros((), device=self.device), unread, 0
+        columns, doubled = pair_targets(relations, pairs, self.mirrors)
+        graphs = relation_graphs(texts, gold.spans[arguments], windows, pairs)
         logits = self.network.relation(self.encode(RELATION, graphs))
-        return mean_loss(logits, torch.from_numpy(targets).to(device)), doubled
+        targets = torch.from_numpy(columns).to(self.device)
+        return mean_loss(logits, targets), unread, doubled
 
     # the transformers
 
@@ -225,16 +237,15 @@ class MarkingTransformer(nn.Module):
         passes, pass_graphs = graphs.passes(
             self.forms[stage], self.reading.max_candidates
         )
-        device = self.network.entity.classify.weight.device
         lengths = np.asarray([len(p.ids) for p in passes], dtype=np.int64)
         batches = pack_alike(lengths, self.reading.max_batch_pieces)
-        padding = self.tokenizer.pad_token_id or 0
-        spans, annotations, subjects = [], [], []
+        answers: tuple[list[Tensor], ...] = ([], [], [])
         for batch in batches:
-            members = [passes[number] for number in batch]
-            ids, positions, kinds, pairs = (
-                torch.from_numpy(array).to(device)
-                for array in pad_passes(members, padding)
+            padded = pad_passes(
+                [passes[number] for number in batch], self.tokenizer.pad_token_id or 0
+            )
+            ids, positions, kinds, pairs, *places = (
+                torch.from_numpy(array).to(self.device) for array in padded
             )
             hidden = encoder(
                 input_ids=ids,
@@ -242,29 +253,24 @@ class MarkingTransformer(nn.Module):
                 attention_mask=self.network.attention(kinds, pairs),
                 # given, since a pass may be longer than the encoder has positions
                 token_type_ids=torch.zeros_like(ids),
-            ).last_hidden_state
-            sizes = [len(p.spans) for p in members]
-            rows = torch.from_numpy(np.repeat(np.arange(len(members)), sizes))
-            columns = torch.from_numpy(np.concatenate([p.spans for p in members]))
-            spans.append(hidden[rows.to(device).unsqueeze(1), columns.to(device)])
-            rows = torch.arange(len(members), device=device).view(-1, 1, 1)
-            columns = torch.from_numpy(np.stack([p.annotations for p in members]))
-            annotations.append(hidden[rows, columns.to(device)])
-            columns = torch.from_numpy(np.stack([p.subject for p in members]))
-            subjects.append(hidden[rows, columns.to(device)].flatten(1, 2))
-        # back from sorted by length
-        order = np.concatenate(batches)
-        back = torch.from_numpy(np.argsort(order)).to(device)
+            ).last_hidden_state.flatten(0, 1)
+            for rows, where in zip(answers, places, strict=True):
+                rows.append(hidden[where])
+        spans, subjects, annotations = (torch.cat(rows) for rows in answers)
         counts = np.asarray([len(p.spans) for p in passes], dtype=np.int64)
+        # back from sorted by length
+        by_pass, by_span = (
+            torch.from_numpy(order).to(self.device)
+            for order in undo_order(np.concatenate(batches), counts)
+        )
         numbers = np.repeat(np.arange(len(passes)), counts)
-        span_order = np.argsort(np.repeat(order, counts[order]), kind="stable")
         return Marked(
-            spans=torch.cat(spans)[torch.from_numpy(span_order).to(device)],
-            passes=torch.from_numpy(numbers).to(device),
-            pass_graphs=torch.from_numpy(pass_graphs).to(device),
+            spans=spans[by_span],
+            passes=torch.from_numpy(numbers).to(self.device),
+            pass_graphs=torch.from_numpy(pass_graphs).to(self.device),
             n_graphs=len(graphs.windows),
-            annotations=torch.cat(annotations)[back],
-            subjects=torch.cat(subjects)[back],
+            annotations=annotations[by_pass],
+            subjects=subjects[by_pass],
         )
 
 
@@ -301,67 +307,6 @@ def room_for_text(
     return room
 
 
-def sorted_spans(windows: Windows, max_width: int) -> np.ndarray:
-    """All token spans of each window up to a width, by place. Shape: (S, 2)."""
-    spans = all_spans(windows, max_width).spans
-    return spans[np.lexsort((spans[:, 1], spans[:, 0]))]
-
-
-def candidate_graphs(texts: Texts, spans: np.ndarray) -> tuple[np.ndarray, Graphs]:
-    """One graph per window.
-
-    spans (ndarray): Token spans by place. Shape: (S, 2).
-    RETURNS (tuple): Which of the spans have pieces, and the graphs of these.
-    """
-    pieces = texts.span_pieces(spans)
-    marked = np.flatnonzero(pieces[:, 0] <= pieces[:, 1])
-    span_windows = texts.windows.token_window[spans[marked, 0]]
-    windows, groups = group_by_window(texts, spans[marked], span_windows)
-    return marked, Graphs(texts, windows, groups, [None] * len(groups))
-
-
-def entity_targets(gold: GoldArrays, spans: np.ndarray) -> np.ndarray:
-    """The entity column of each span; 0 where it is no gold entity.
-
-    spans (ndarray): By place. Shape: (S, 2).
-    """
-    targets = np.zeros(len(spans), dtype=np.int64)
-    scale = 1 + max(spans.max(initial=0), gold.spans.max(initial=0))
-    keys = spans[:, 0] * scale + spans[:, 1]
-    wanted = gold.spans[:, 0] * scale + gold.spans[:, 1]
-    places = np.searchsorted(keys, wanted).clip(max=max(len(keys) - 1, 0))
-    found = keys[places] == wanted
-    targets[places[found]] = gold.labels[found]
-    return targets
-
-
-def pair_targets(
-    relations: np.ndarray, pairs: np.ndarray, mirrors: Sequence[int]
-) -> tuple[np.ndarray, int]:
-    """The relation column of each ordered pair (section 3.5, appendix B.9).
-
-    A relation labels its pair, and its mirror the other order. Of several labels a
-    forward one wins, then label order: the lowest column.
-
-    relations (ndarray): Head, tail and label, from 0. Shape: (M, 3).
-    pairs (ndarray): Shape: (P, 2).
-    mirrors (Sequence[int]): See ``mirror_columns``.
-    RETURNS (tuple[ndarray, int]): Columns, 0 for none, shape: (P,); and the pairs, in
-        whatever order, that have several labels.
-    """
-    columns: dict[tuple[int, int], set[int]] = {}
-    for head, tail, label in relations.tolist():
-        columns.setdefault((head, tail), set()).add(1 + label)
-        columns.setdefault((tail, head), set()).add(mirrors[1 + label])
-    targets = [min(columns.get((i, j), {0})) for i, j in pairs.tolist()]
-    known = {(i, j) for i, j in pairs.tolist()}
-    doubled = sum(
-        i < j and len(found) > 1 and (i, j) in known
-        for (i, j), found in columns.items()
-    )
-    return np.asarray(targets, dtype=np.int64), doubled
-
-
 # thinc --------------------------------------------------------------------------------
 
 
@@ -376,8 +321,8 @@ def lainet_model(
         n_relation_labels and symmetric; module level or a partial.
     cold_start (int): Updates in which only gold spans are classified.
     reading: Of ``Reading``.
-    RETURNS (Model): Ref "network". Attrs "build" and "learn" are what a component
-        calls to initialize and to learn.
+    RETURNS (Model): Ref "network". Attrs "build", "learn" and "count_update" are what
+        a component calls to initialize, to learn and before it updates the weights.
     RAISES (ValueError): J311 for another encoder, J203 for a setting out of range.
     """
     if "load" not in tok2vec.attrs:
@@ -415,6 +360,7 @@ def lainet_model(
             "learns_tags": False,
             "build": partial(build, tok2vec.attrs["load"], network, settings),
             "learn": partial(learn, cold_start),
+            "count_update": count_update,
             # saved, so that a loaded pipeline knows how far it is
             "updates": 0,
         },
@@ -436,7 +382,7 @@ def _no_backprop(gradient: Any) -> None:
 def learn(
     cold_start: int, model: Model, docs: Sequence[Doc], find_gold: FindGold
 ) -> Learnt:
-    """Run a batch forward and compare with the gold; the model counts its updates.
+    """Run a batch forward and compare with the gold.
 
     docs (Sequence[Doc]): The batch.
     find_gold (Callable): Gives the gold of the windows that are read.
@@ -445,13 +391,28 @@ def learn(
     texts = _module(node).read(docs)
     gold = find_gold(texts.windows)
     cold = model.attrs["updates"] < cold_start
-    model.attrs["updates"] += 1
-    (loss, doubled), backprop = node.begin_update(
+    taught, backprop = node.begin_update(
         (texts, gold.max_span_width, Lesson(gold, cold))
     )
     # a batch may have nothing to teach
-    send = partial(backprop, 1.0) if loss.requires_grad else _nothing
-    return Learnt(float(loss.detach()), send, doubled)
+    send = partial(backprop, 1.0) if taught.loss.requires_grad else _nothing
+    return Learnt(
+        loss=float(taught.loss.detach()),
+        backprop=send,
+        unreached=taught.unreached,
+        unread=taught.unread,
+        doubled=taught.doubled,
+    )
+
+
+def count_update(model: Model) -> None:
+    """Count an update of the weights; before it, while gradients are there.
+
+    One update may be made of several batches. Without a gradient it is none.
+    """
+    parameters = get_module(model.get_ref("network")).parameters()
+    if any(parameter.grad is not None for parameter in parameters):
+        model.attrs["updates"] += 1
 
 
 def _nothing() -> None:
@@ -480,10 +441,10 @@ def _convert_outputs(
 ) -> tuple[Any, Callable[[Any], Any]]:
     (texts, max_width, _), outputs = inputs_outputs
     if is_train:
-        return outputs, partial(_send, outputs[0])
+        return outputs, partial(_send, outputs.loss)
     scores = JointScores(
         windows=texts.windows,
-        spans=sorted_spans(texts.windows, max_width),
+        spans=find_candidates(texts, max_width),
         entity_logits=_to_array(outputs.entity_logits),
         pairs=outputs.pairs.cpu().numpy(),
         relation_logits=_to_array(outputs.relation_logits),

@@ -20,6 +20,7 @@ import numpy as np
 
 from ..layers.partial_attention import ANNOTATION, MARKER, NO_PAIR, PADDING, TEXT
 from ..types import Windows
+from .bridge import all_spans
 
 Pieces = Sequence[int]
 
@@ -135,12 +136,24 @@ class InputFormat:
 
 
 class PaddedPasses(NamedTuple):
-    """Several passes at once. Shape of each: (B, L)."""
+    """Several passes at once, and where the answers will lie.
+
+    Answers are looked up in the encoder's output with the passes one after the
+    other: in rows of shape (B * L, D).
+
+    ids, positions, kinds, pairs (ndarray): The input. Shape of each: (B, L).
+    spans (ndarray): As of ``Pass``, of all passes. Shape: (C, 4).
+    subjects (ndarray): Shape: (B, 4); (B, 0) in the first stage.
+    annotations (ndarray): Shape: (B, A, 2).
+    """
 
     ids: np.ndarray
     positions: np.ndarray
     kinds: np.ndarray
     pairs: np.ndarray
+    spans: np.ndarray
+    subjects: np.ndarray
+    annotations: np.ndarray
 
 
 def pad_passes(passes: Sequence[Pass], padding: int) -> PaddedPasses:
@@ -150,16 +163,34 @@ def pad_passes(passes: Sequence[Pass], padding: int) -> PaddedPasses:
     """
     longest = max(len(p.ids) for p in passes)
     shape = (len(passes), longest)
-    padded = PaddedPasses(
-        ids=np.full(shape, padding, dtype=np.int64),
-        positions=np.zeros(shape, dtype=np.int64),
-        kinds=np.full(shape, PADDING, dtype=np.int64),
-        pairs=np.full(shape, NO_PAIR, dtype=np.int64),
+    inputs = (
+        np.full(shape, padding, dtype=np.int64),
+        np.zeros(shape, dtype=np.int64),
+        np.full(shape, PADDING, dtype=np.int64),
+        np.full(shape, NO_PAIR, dtype=np.int64),
     )
     for row, one in enumerate(passes):
-        for target, values in zip(padded, one[:4], strict=True):
+        for target, values in zip(inputs, one[:4], strict=True):
             target[row, : len(values)] = values
-    return padded
+    firsts = [longest * row for row in range(len(passes))]
+    return PaddedPasses(
+        *inputs,
+        spans=np.concatenate([p.spans + f for p, f in zip(passes, firsts)]),
+        subjects=np.stack([p.subject.ravel() + f for p, f in zip(passes, firsts)]),
+        annotations=np.stack([p.annotations + f for p, f in zip(passes, firsts)]),
+    )
+
+
+def undo_order(order: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where answers are that were read in another order.
+
+    order (ndarray): Numbers of the passes as they were read. Shape: (P,).
+    counts (ndarray): Spans of each pass, by number. Shape: (P,).
+    RETURNS (tuple[ndarray, ndarray]): Of each pass, by number, and of each span, pass
+        by pass, its place among those read. Shapes: (P,), (C,).
+    """
+    span_passes = np.repeat(order, counts[order])
+    return np.argsort(order), np.argsort(span_passes, kind="stable")
 
 
 @dataclass(frozen=True)
@@ -218,15 +249,23 @@ class Graphs:
     spans: list[np.ndarray]
     subjects: Sequence[np.ndarray | None]
 
-    def chunks(self, size: int) -> "list[Graphs]":
-        """Divide between graphs. No chunk has more than `size` spans, but for a
-        single larger graph."""
+    def chunks(
+        self, form: InputFormat, max_spans: int, max_rows: int
+    ) -> "list[Graphs]":
+        """Divide between graphs.
+
+        form (InputFormat), max_spans (int): See ``passes``.
+        max_rows (int): Most spans and annotations of a chunk, but for a single larger
+            graph. Each pass reads all annotations.
+        """
         found, first, count = [], 0, 0
         for number, spans in enumerate(self.spans):
-            if count and count + len(spans) > size:
+            n_passes = -(-len(spans) // max_spans)
+            n_rows = len(spans) + n_passes * len(form.annotations)
+            if count and count + n_rows > max_rows:
                 found.append(self._part(slice(first, number)))
                 first, count = number, 0
-            count += len(spans)
+            count += n_rows
         if count:
             found.append(self._part(slice(first, None)))
         return found
@@ -256,18 +295,28 @@ class Graphs:
         return passes, _ints(numbers)
 
 
-def group_by_window(
-    texts: Texts, spans: np.ndarray, windows: np.ndarray
-) -> tuple[np.ndarray, list[np.ndarray]]:
+def find_candidates(texts: Texts, max_width: int) -> np.ndarray:
+    """All token spans of each window up to a width, by place. Shape: (S, 2).
+
+    They begin and end on a token with pieces: any other span would be, piece by
+    piece, a narrower one.
     """
-    spans (ndarray): Token spans, window by window. Shape: (S, 2).
-    windows (ndarray): Window of each. Shape: (S,).
-    RETURNS (tuple): The windows that have any, and the pieces of the spans of each.
+    spans = all_spans(texts.windows, max_width).spans
+    has_pieces = texts.token_pieces[:, 0] < texts.token_pieces[:, 1]
+    spans = spans[has_pieces[spans[:, 0]] & has_pieces[spans[:, 1] - 1]]
+    return spans[np.lexsort((spans[:, 1], spans[:, 0]))]
+
+
+def candidate_graphs(texts: Texts, spans: np.ndarray) -> Graphs:
+    """One graph per window that has candidates.
+
+    spans (ndarray): Of ``find_candidates``. Shape: (S, 2).
     """
+    windows = texts.windows.token_window[spans[:, 0]]
     filled, starts = np.unique(windows, return_index=True)
     # (a split of nothing would be one empty part)
     parts = np.split(texts.span_pieces(spans), starts[1:]) if len(filled) else []
-    return filled, parts
+    return Graphs(texts, filled, parts, [None] * len(parts))
 
 
 class Pairs(NamedTuple):

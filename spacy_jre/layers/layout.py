@@ -51,7 +51,8 @@ class JointOutputs(NamedTuple):
     """
     entity_logits (Tensor): Column 0 is "none". Shape: (S, E + 1).
     pairs (Tensor): The given pairs, or the proposed ones in both orders. (P, 2).
-    relation_logits (Tensor): One independent logit per label. Shape: (P, R).
+    relation_logits (Tensor): One independent logit per label; LAI-Net decides by
+        itself and gives the score of its label, -1e4 for the others. Shape: (P, R).
     crowded (Tensor): Windows that proposed more entities than were paired. Scalar.
     tag_logits (Tensor | None): In learning, of a network that learns the tags of
         tokens too. Shape: (T, tags).

@@ -11,11 +11,14 @@ from torch import Tensor, nn
 from ..errors import Errors
 from ..layers.gaussian_graph import GaussianGraph
 from ..layers.linear import linear
-from ..layers.padding import pad_windows
+from ..layers.padding import WindowPadding
 from ..layers.partial_attention import MarkersSee, Mask, PartialAttention
 from .base import check_choice
 
 Agreement = Literal["both", "mean", "forward"]
+# edges of a view, padding included, that are computed at once; a tensor of four views
+# takes 32 MB
+MAX_EDGES = 2**21
 
 
 class Marked(NamedTuple):
@@ -278,19 +281,41 @@ class LabelGraph(nn.Module):
         marked (Marked): Where the annotations are.
         RETURNS (Tensor): Shape: (S, D).
         """
-        counts = torch.bincount(graphs, minlength=marked.n_graphs)
+        counts = count_rising(graphs, marked.n_graphs)
+        # the host has to know the sizes, and waits for a GPU this once
+        sizes = counts.tolist()
+        groups = group_alike(sizes, marked.annotations.shape[1], MAX_EDGES)
         # an annotation that nothing reads needs no graph
-        filled = (counts > 0).nonzero().squeeze(1)
-        if not len(filled):
+        if not groups:
             return rows
-        counts = counts[filled]
-        nodes, real = pad_windows(rows, counts, int(counts.max()))
-        annotations = self._annotations(marked)[filled]
-        n_spans = nodes.shape[1]
-        nodes = torch.cat([nodes, annotations.to(nodes.dtype)], 1)
-        known = real.new_ones(annotations.shape[:2])
-        read = self.graph(nodes, torch.cat([real, known], 1))
-        return 0.5 * (rows + read[:, :n_spans][real])
+        order = torch.tensor([g for group in groups for g in group], device=rows.device)
+        places = torch.zeros_like(counts)
+        places[order] = torch.arange(len(order), device=rows.device)
+        by_group = torch.argsort(places[graphs], stable=True)
+        parts = zip(
+            rows[by_group].split([sum(sizes[g] for g in group) for group in groups]),
+            counts[order].split([len(group) for group in groups]),
+            self._annotations(marked)[order].split([len(group) for group in groups]),
+            [sizes[group[0]] for group in groups],
+            strict=True,
+        )
+        read = torch.cat([self._read(*part) for part in parts])
+        return 0.5 * (rows + read[torch.argsort(by_group)])
+
+    def _read(
+        self, rows: Tensor, counts: Tensor, annotations: Tensor, longest: int
+    ) -> Tensor:
+        """Of graphs that are padded together.
+
+        counts (Tensor): Rows of each. Shape: (G,).
+        annotations (Tensor): Shape: (G, A, D).
+        longest (int): The largest count.
+        """
+        padding = WindowPadding(counts, longest, len(rows))
+        nodes = torch.cat([padding.pad(rows), annotations.to(rows.dtype)], 1)
+        known = padding.keys.new_ones(annotations.shape[:2])
+        read = self.graph(nodes, torch.cat([padding.keys, known], 1))
+        return padding.unpad(read[:, :longest])
 
     def _annotations(self, marked: Marked) -> Tensor:
         """One row per label and graph: the mean over the graph's passes, which are a
@@ -299,8 +324,48 @@ class LabelGraph(nn.Module):
         rows = self.annotation(marked.annotations.flatten(2))
         sums = rows.new_zeros((marked.n_graphs, *rows.shape[1:]))
         sums = sums.index_add(0, marked.pass_graphs, rows)
-        counts = torch.bincount(marked.pass_graphs, minlength=marked.n_graphs)
+        counts = count_rising(marked.pass_graphs, marked.n_graphs)
         return sums / counts.clamp(min=1).view(-1, 1, 1).to(rows.dtype)
+
+
+def count_rising(numbers: Tensor, size: int) -> Tensor:
+    """How many rows have each number; ``bincount`` would make the host wait for a GPU.
+
+    numbers (Tensor): In rising order. Shape: (S,).
+    size (int): Above the largest number.
+    RETURNS (Tensor): Shape: (size,).
+    """
+    wanted = torch.arange(size + 1, device=numbers.device)
+    return torch.searchsorted(numbers, wanted).diff()
+
+
+def group_alike(
+    counts: Sequence[int], n_annotations: int, max_edges: int
+) -> list[list[int]]:
+    """Group graphs of much the same size, which little padding makes equal.
+
+    counts (Sequence[int]): Nodes of each graph that are no annotations.
+    n_annotations (int): The others.
+    max_edges (int): Most edges of a group, padding included, but for a single larger
+        graph.
+    RETURNS (list[list[int]]): Numbers of the graphs that have nodes, the largest
+        first. None grows to more than twice its nodes.
+    """
+    filled = [number for number, count in enumerate(counts) if count]
+    groups: list[list[int]] = []
+    longest = 0
+    for number in sorted(filled, key=lambda number: -counts[number]):
+        n_nodes = counts[number] + n_annotations
+        if (
+            groups
+            and 2 * n_nodes >= longest
+            and (len(groups[-1]) + 1) * longest**2 <= max_edges
+        ):
+            groups[-1].append(number)
+        else:
+            groups.append([number])
+            longest = n_nodes
+    return groups
 
 
 class NoGraph(nn.Module):

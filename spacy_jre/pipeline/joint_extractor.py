@@ -177,18 +177,19 @@ class JointRelationExtractor(TrainablePipe):
     ):
         """
         vocab (Vocab): Shared vocab.
-        model (Model): A model of ``architectures.bridge.joint_model``.
+        model (Model): A model of ``architectures.bridge.joint_model`` or
+            ``architectures.lainet.lainet_model``.
         threshold (float): Least probability of a relation, 0 to 1.
         label_thresholds (dict[str, float]): The same for single relation labels.
         max_span_width (int): Widest entity that is predicted, in tokens.
         negative_spans, negative_pairs (int | None): Negatives per window in
-            learning; None takes all.
+            learning; None takes all. LAI-Net samples nothing and always takes all.
         symmetric (Sequence[str]): Relation labels without a direction. Stored once,
             the argument first in the text as the head.
         overwrite_ents (bool): Whether ``doc.ents`` is replaced by the predicted
             entities. If not, it is left alone.
         attr (str): Name of the relation extension.
-        seed (int): Of the negative sampling.
+        seed (int): Of the negative sampling; nothing to LAI-Net.
         scorer (Callable): Scoring function.
         RAISES (ValueError): J101 if the extension's name is taken, J506 for a setting
             out of range.
@@ -494,6 +495,12 @@ class JointRelationExtractor(TrainablePipe):
 
         learnt = self.model.attrs["learn"](self.model, docs, find_gold)
         self._tell_losses(Losses(two_relations=learnt.doubled))
+        self._warn_once(
+            Warnings.J911,
+            learnt.unreached + learnt.unread,
+            entities=learnt.unreached,
+            relations=learnt.unread,
+        )
         learnt.backprop()
         return learnt.loss
 
@@ -506,7 +513,11 @@ class JointRelationExtractor(TrainablePipe):
         scores (JointScores): Scores of any spans and pairs of it.
         RETURNS (tuple[float, ScoreGradient]): Entity loss plus relation loss, plus
             tag loss where the scores hold tags, and the gradients of the logits.
+        RAISES (NotImplementedError): J315 for LAI-Net, whose losses are not of its
+            scores.
         """
+        if "learn" in self.model.attrs:
+            raise NotImplementedError(Errors.J315)
         examples = list(examples)
         validate_examples(examples, f"{type(self).__name__}.get_loss")
         return self._loss(self._align(examples, scores.windows), scores)
@@ -562,6 +573,8 @@ class JointRelationExtractor(TrainablePipe):
 
     def finish_update(self, sgd: Optimizer) -> None:
         """Update the weights, clipping by the global norm where the optimizer can."""
+        if "count_update" in self.model.attrs:
+            self.model.attrs["count_update"](self.model)
         if isinstance(sgd, AdamW):
             with sgd.clipped(self.model):
                 self.model.finish_update(sgd)
@@ -598,12 +611,14 @@ class JointRelationExtractor(TrainablePipe):
             Warnings.J910: lost.two_relations,
         }
         for message, count in kinds.items():
-            if count and message not in self._warned_of:
-                self._warned_of.add(message)
-                text = message.format(
-                    count=count, entities=lost.entities, relations=lost.relations
-                )
-                warnings.warn(text, stacklevel=3)
+            self._warn_once(
+                message, count, entities=lost.entities, relations=lost.relations
+            )
+
+    def _warn_once(self, message: str, count: int, **counts: int) -> None:
+        if count and message not in self._warned_of:
+            self._warned_of.add(message)
+            warnings.warn(message.format(count=count, **counts), stacklevel=4)
 
     # prediction -----------------------------------------------------------------------
 

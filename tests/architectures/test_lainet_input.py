@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -6,10 +8,12 @@ from spacy_jre.architectures.lainet_input import (
     InputFormat,
     Texts,
     annotate,
-    group_by_window,
+    candidate_graphs,
+    find_candidates,
     pad_passes,
     pair_entities,
     relation_graphs,
+    undo_order,
 )
 from spacy_jre.layers.partial_attention import ANNOTATION, MARKER, PADDING, TEXT
 from spacy_jre.types import Windows
@@ -124,6 +128,35 @@ def test_padding_is_of_its_own_kind():
     assert padded.ids[1].tolist() == passes[1].ids.tolist()
 
 
+def test_answers_of_padded_passes_are_those_of_each_pass():
+    passes = [
+        RELATION.make_pass([10], spans((0, 0)), np.asarray([0, 0])),
+        RELATION.make_pass(PIECES, spans((0, 0), (1, 3)), np.asarray([1, 2])),
+    ]
+    padded = pad_passes(passes, PAD)
+    ids = padded.ids.ravel()
+    wanted = [p.ids[p.spans].tolist() for p in passes]
+    assert ids[padded.spans].tolist() == [*wanted[0], *wanted[1]]
+    wanted = [p.ids[p.annotations].tolist() for p in passes]
+    assert ids[padded.annotations].tolist() == wanted
+    wanted = [p.ids[p.subject[0]].tolist() for p in passes]
+    assert ids[padded.subjects].tolist() == wanted
+
+
+def test_passes_of_the_first_stage_have_no_subject():
+    padded = pad_passes([ENTITY.make_pass(PIECES, spans((0, 0)))] * 2, PAD)
+    assert padded.subjects.shape == (2, 0)
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1], [1, 2, 0]])
+def test_answers_find_back_from_the_order_of_reading(order):
+    answers = [["a", "b"], ["c"], ["d", "e", "f"]]
+    by_pass, by_span = undo_order(np.asarray(order), np.array([2, 1, 3]))
+    assert [order[place] for place in by_pass] == [0, 1, 2]
+    read = [answer for number in order for answer in answers[number]]
+    assert "".join(read[place] for place in by_span) == "abcdef"
+
+
 # texts, graphs, pairs -----------------------------------------------------------------
 
 
@@ -150,12 +183,27 @@ def test_span_without_pieces_ends_before_it_begins(texts):
     assert last < first
 
 
-def test_windows_without_spans_are_no_groups(texts):
-    windows, groups = group_by_window(texts, spans((3, 4), (3, 5)), np.array([1, 1]))
-    assert windows.tolist() == [1]
-    assert [g.tolist() for g in groups] == [[[0, 0], [0, 3]]]
-    windows, groups = group_by_window(texts, spans(), np.zeros(0, dtype=np.int64))
-    assert (len(windows), groups) == (0, [])
+def test_candidates_begin_and_end_with_pieces_and_come_by_place(texts):
+    found = find_candidates(texts, 3)
+    # the blank token inside of the first window is one of three
+    assert found.tolist() == [[0, 1], [0, 3], [2, 3], [3, 4], [3, 5], [4, 5]]
+    assert find_candidates(texts, 2).tolist() == found[[0, 2, 3, 4, 5]].tolist()
+
+
+def test_no_two_candidates_cover_the_same_pieces():
+    windows = Windows(np.array([0]), np.array([0]), np.array([7]))
+    sizes = np.array([0, 1, 0, 0, 2, 1, 0])
+    texts = Texts.of(windows, [[10, 11, 12, 13]], sizes)
+    pieces = texts.span_pieces(find_candidates(texts, 7)).tolist()
+    assert sorted(pieces) == [[0, 0], [0, 2], [0, 3], [1, 2], [1, 3], [3, 3]]
+
+
+def test_windows_without_candidates_are_no_graphs(texts):
+    graphs = candidate_graphs(texts, spans((3, 4), (3, 5)))
+    assert graphs.windows.tolist() == [1]
+    assert [rows.tolist() for rows in graphs.spans] == [[[0, 0], [0, 3]]]
+    graphs = candidate_graphs(texts, spans())
+    assert (len(graphs.windows), graphs.spans) == (0, [])
 
 
 @pytest.mark.parametrize(
@@ -175,19 +223,41 @@ def test_graph_of_many_spans_is_read_in_several_passes(texts, limit, sizes):
     ]
 
 
+PLAIN = replace(ENTITY, annotations=[])
+
+
 @pytest.mark.parametrize(
     ("size", "sizes"), [(1, [3, 2, 4]), (5, [5, 4]), (6, [5, 4]), (9, [9])]
 )
 def test_chunks_divide_between_graphs(texts, size, sizes):
     rows = [spans(*[(0, 0)] * n) for n in (3, 2, 4)]
     graphs = Graphs(texts, np.array([0, 1, 1]), rows, [None] * 3)
-    chunks = graphs.chunks(size)
+    chunks = graphs.chunks(PLAIN, 220, size)
     assert [sum(len(s) for s in chunk.spans) for chunk in chunks] == sizes
     assert np.concatenate([chunk.windows for chunk in chunks]).tolist() == [0, 1, 1]
 
 
+@pytest.mark.parametrize(
+    ("max_spans", "size", "sizes"),
+    [
+        # two annotations for a pass each: 5 and 4 rows
+        (220, 9, [5]),
+        (220, 8, [3, 2]),
+        # and for two passes and one: 7 and 4
+        (2, 11, [5]),
+        (2, 10, [3, 2]),
+    ],
+)
+def test_chunks_count_the_annotations_of_each_pass(texts, max_spans, size, sizes):
+    rows = [spans(*[(0, 0)] * n) for n in (3, 2)]
+    graphs = Graphs(texts, np.array([0, 1]), rows, [None] * 2)
+    chunks = graphs.chunks(ENTITY, max_spans, size)
+    assert [sum(len(s) for s in chunk.spans) for chunk in chunks] == sizes
+
+
 def test_nothing_is_no_chunk(texts):
-    assert Graphs(texts, np.zeros(0, dtype=np.int64), [], []).chunks(5) == []
+    graphs = Graphs(texts, np.zeros(0, dtype=np.int64), [], [])
+    assert graphs.chunks(ENTITY, 220, 5) == []
 
 
 def test_pairs_are_ordered_subject_by_subject_within_a_window():

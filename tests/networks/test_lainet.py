@@ -10,6 +10,7 @@ from torch.autograd import gradcheck
 from torch.distributions import Normal, kl_divergence
 from torch.testing import assert_close
 
+from spacy_jre.networks import lainet as module
 from spacy_jre.networks.lainet import (
     EntityOutputs,
     LAINet,
@@ -17,7 +18,9 @@ from spacy_jre.networks.lainet import (
     agree_both,
     agree_forward,
     agree_mean,
+    count_rising,
     entity_loss,
+    group_alike,
     mean_loss,
     mirror_columns,
 )
@@ -297,6 +300,67 @@ def test_passes_do_not_shape_the_graph():
     assert_close(
         network.entity(split).entity_logits, network.entity(whole).entity_logits
     )
+
+
+def test_grouping_changes_nothing(monkeypatch):
+    network = build(filter=False)
+    marked = marked_of((4, 3), (1,), (2,), (9,), (3,), (2,))
+    together = network.entity(marked).entity_logits
+    monkeypatch.setattr(module, "MAX_EDGES", 1)
+    assert_close(network.entity(marked).entity_logits, together)
+    monkeypatch.setattr(
+        module, "group_alike", lambda counts, *_: [list(range(len(counts)))[::-1]]
+    )
+    marked = marked_of((4, 3), (4,), (9,))
+    ungrouped = network.entity(marked).entity_logits
+    monkeypatch.undo()
+    assert_close(network.entity(marked).entity_logits, ungrouped)
+
+
+def test_graphs_without_nodes_change_nothing(monkeypatch):
+    network = build()
+    marked = marked_of((4,), (3,), (5,))
+    gold = torch.zeros(12, dtype=torch.bool)
+    gold[[1, 2, 8]] = True
+    wanted = network.entity(marked, gold, cold=True).entity_logits
+    monkeypatch.setattr(module, "MAX_EDGES", 1)
+    assert_close(network.entity(marked, gold, cold=True).entity_logits, wanted)
+
+
+def test_padded_edges_stay_within_the_budget(monkeypatch):
+    """A long window beside many short ones."""
+    network = build(filter=False)
+    budget = 4 * (10 + E) ** 2
+    monkeypatch.setattr(module, "MAX_EDGES", budget)
+    graph = network.entity.interact.graph
+    sizes = []
+    original = graph.forward
+
+    def spy(nodes, real):
+        sizes.append(nodes.shape[0] * nodes.shape[1] ** 2)
+        return original(nodes, real)
+
+    monkeypatch.setattr(graph, "forward", spy)
+    network.entity(marked_of(*[(10,)] * 9, (23,), *[(4,)] * 9))
+    # padded together: 19 graphs of 26 nodes
+    assert max(sizes) == budget
+    assert len(sizes) < 10
+
+
+def test_groups_are_alike_and_within_the_budget():
+    counts = [3, 0, 40, 5, 5, 4, 38, 19]
+    groups = group_alike(counts, 2, max_edges=3 * 7**2)
+    # 42 and 40 nodes; 21; at most three of seven
+    assert groups == [[2], [6], [7], [3, 4, 5], [0]]
+    groups = group_alike(counts, 2, max_edges=10**6)
+    assert groups == [[2, 6, 7], [3, 4, 5, 0]]
+    assert group_alike([0, 0], 2, max_edges=10) == []
+
+
+def test_rising_numbers_are_counted():
+    counts = count_rising(torch.tensor([0, 0, 2, 2, 2, 4]), 6)
+    assert counts.tolist() == [2, 0, 3, 0, 1, 0]
+    assert count_rising(torch.zeros(0, dtype=torch.long), 2).tolist() == [0, 0]
 
 
 def test_graphs_do_not_read_each_other():

@@ -4,17 +4,20 @@ import numpy as np
 import pytest
 import spacy
 import torch
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from spacy.training import Example
+from torch.testing import assert_close
 
 from spacy_jre.architectures.torch_node import get_module
 from spacy_jre.training.optimizer import create_adamw_v1
 
 from ..conftest import STORY, make_example
 from .helpers import (
+    RELATION_LABELS,
     empty_examples,
     lainet_config,
     make_nlp,
+    no_span_is_none,
     overfit_lainet,
     story_examples,
     tok2vec_config,
@@ -104,14 +107,52 @@ def test_rates_find_the_transformers_by_name(untrained):
 
 
 def test_gradients_of_several_updates_add_up(wide_bert):
-    nlp, examples = make_nlp(lainet_config(wide_bert))
-    nlp.update(examples[:2], sgd=False)
-    parameter = module_of(nlp).network.entity.represent.weight
-    first = parameter.grad.clone()
-    nlp.update(examples[2:], sgd=False)
-    assert not torch.equal(parameter.grad, first)
+    config = lainet_config(wide_bert, dropout=0.0, graph_dropout=0.0)
+    config["model"]["tok2vec"]["transformer_config"] = {
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+    }
+    nlp, examples = make_nlp(config)
+
+    def gradients(*batches):
+        module_of(nlp).zero_grad(set_to_none=True)
+        for batch in batches:
+            nlp.update(batch, sgd=False)
+        parameters = module_of(nlp).named_parameters()
+        return {n: p.grad.clone() for n, p in parameters if p.grad is not None}
+
+    first, second = gradients(examples[:2]), gradients(examples[2:])
+    both = gradients(examples[:2], examples[2:])
+    assert both.keys() == first.keys() | second.keys()
+    for name, gradient in both.items():
+        assert_close(gradient, first[name] + second[name], atol=1e-5, rtol=1e-4)
+
+
+def test_gradients_go_with_the_update(untrained):
+    nlp, examples = untrained
+    nlp.update(examples, sgd=False)
+    assert any(p.grad is not None for p in module_of(nlp).parameters())
     nlp.get_pipe("jre").finish_update(create_adamw_v1(0.001))
-    assert parameter.grad is None
+    assert all(p.grad is None for p in module_of(nlp).parameters())
+
+
+def test_batches_of_one_update_are_counted_once(untrained):
+    nlp, examples = untrained
+    pipe = nlp.get_pipe("jre")
+    nlp.update(examples[:2], sgd=False)
+    nlp.update(examples[2:], sgd=False)
+    assert pipe.model.attrs["updates"] == 0
+    pipe.finish_update(create_adamw_v1(0.001))
+    assert pipe.model.attrs["updates"] == 1
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_update_with_an_optimizer_is_counted_once(untrained, whole):
+    nlp, examples = untrained
+    pipe = nlp.get_pipe("jre")
+    learner = nlp if whole else pipe
+    learner.update(examples, sgd=create_adamw_v1(0.001))
+    assert pipe.model.attrs["updates"] == 1
 
 
 def test_updates_are_counted_and_saved(untrained, tmp_path):
@@ -149,16 +190,53 @@ def test_pair_of_two_labels_is_counted(untrained):
         nlp.update([make_example(nlp, sentence)])
 
 
-def test_first_evaluation_stays_within_bounds(untrained):
+def test_gold_wider_than_the_limit_is_told_once(wide_bert):
+    nlp, examples = make_nlp(lainet_config(wide_bert), max_span_width=1)
+    with pytest.warns(UserWarning, match=r"J911.*5 gold entities.*0 gold relations"):
+        nlp.update(examples)
+    nlp.update(examples)  # warnings are errors here
+
+
+def test_gold_that_ends_with_a_blank_is_told(untrained):
     nlp, _ = untrained
-    doc = Doc(nlp.vocab, words=["Oslo", "Lima", "for", "all"] * 8)
-    doc = nlp.get_pipe("jre")(doc)
-    arguments = {
-        (r[role]["start"], r[role]["end"])
-        for r in doc._.relations
-        for role in ("head", "tail")
-    }
-    assert len(arguments) <= len(doc)
+    reference = nlp.make_doc("Ada Quint\n\ncooks")
+    reference.spans["jre"] = [Span(reference, 0, end, "PER") for end in (2, 3)]
+    example = Example(nlp.make_doc(reference.text), reference)
+    with pytest.warns(UserWarning, match=r"J911.*1 gold entities"):
+        nlp.update([example])
+
+
+def test_scores_tell_no_loss(untrained):
+    nlp, examples = untrained
+    pipe = nlp.get_pipe("jre")
+    scores = pipe.model.predict([example.x for example in examples])
+    with pytest.raises(NotImplementedError, match="J315"):
+        pipe.get_loss(examples, scores)
+
+
+# prediction ---------------------------------------------------------------------------
+
+
+def test_entities_never_begin_or_end_with_a_blank(untrained):
+    nlp, _ = untrained
+    with no_span_is_none(module_of(nlp)):
+        doc = nlp("\nOslo \n Lima\t")
+    spans = [(span.start_char, span.text) for span in doc.spans["jre"]]
+    assert spans == [(1, "Oslo"), (1, "Oslo \n Lima"), (8, "Lima")]
+
+
+def test_first_evaluation_stays_within_bounds(wide_bert, caplog):
+    nlp, _ = make_nlp(lainet_config(wide_bert), symmetric=["spouse"])
+    stage = module_of(nlp).network.relation
+    with torch.no_grad():
+        stage.classify.bias[1 + RELATION_LABELS.index("spouse")] = 100.0
+    doc = Doc(nlp.vocab, words=["Oslo", "Lima", "for", "all"] * 3)
+    with no_span_is_none(module_of(nlp)):
+        doc = nlp.get_pipe("jre")(doc)
+    # every span is an entity; of the best twelve, all pairs are related
+    assert len(doc.spans["jre"]) == 12 * 10 - 9 * 10 / 2
+    assert len(doc._.relations) == 12 * 11 / 2
+    assert "J905" in caplog.text
 
 
 # settings -----------------------------------------------------------------------------

@@ -167,6 +167,15 @@ def logits_of(outputs: JointOutputs) -> tuple[Tensor, ...]:
     return tuple(rows for rows in logits if rows is not None)
 
 
+def settings_id(settings: dict) -> str:
+    return "-".join(f"{name}={value}" for name, value in settings.items()) or "full"
+
+
+def with_bias(*names: str) -> set[str]:
+    """Names of the parameters of linear layers."""
+    return {f"{name}.{part}" for name in names for part in ("weight", "bias")}
+
+
 def idle_parameters(network: nn.Module) -> list[str]:
     """The parameters that got no gradient."""
     parameters = network.named_parameters()

@@ -1,16 +1,12 @@
-"""ISER against its equations, what each of its switches changes, and its memory."""
+"""ISER: gradients, what each switch changes, memory. Its equations: test_parity."""
 
 import math
 import subprocess
 import sys
-from itertools import product
 from typing import NamedTuple
 
 import pytest
 import torch
-from torch import Tensor
-from torch.autograd import gradcheck
-from torch.func import functional_call
 from torch.testing import assert_close
 
 from spacy_jre.networks.iser import ISER
@@ -20,325 +16,20 @@ from .helpers import (
     N_RELATION_LABELS,
     STORY,
     WIDTH,
-    Batch,
     as_rows,
     backpropagate,
     build,
-    by_pair,
     idle_parameters,
     learning_batch,
     logits_of,
     predicting_batch,
-    random_sizes,
+    settings_id,
+    with_bias,
     with_layout,
 )
-from .test_parity import Naive, Span, Weights, pool_tokens, split_windows
+from .naive_iser import ISER_SETTINGS, LOCAL
 
-# windows of one token, tokens and windows without units, crowded windows
-SEEDS = [2, 5]
-LOCAL = ["attention", "raw", "cls", "global", "global_raw"]
-SETTINGS = [
-    {},
-    {"n_heads": 2},
-    {"fusion": False},
-    {"global_context": "gru"},
-    {"global_context": "cls"},
-    *({"local_context": kind} for kind in LOCAL),
-    {"fusion": False, "global_context": "gru", "local_context": "attention"},
-    {"fusion": False, "local_context": "global"},
-    {"pooling": "max"},
-    {"pooling": "max", "local_context": "attention", "n_heads": 4},
-    {"pooling": "max", "local_context": "global_raw", "global_context": "cls"},
-]
-Rows = list[Tensor]
-
-
-def settings_id(settings: dict) -> str:
-    return "-".join(f"{name}={value}" for name, value in settings.items()) or "full"
-
-
-every_setting = pytest.mark.parametrize("settings", SETTINGS, ids=settings_id)
-
-
-# the equations, a second time --------------------------------------------------------
-
-
-class NaiveISER(Naive):
-    """Logits window by window, span by span; MODELS.md, section 5."""
-
-    def __init__(self, network, batch: Batch, settings: dict):
-        self.weights = {k: v.double() for k, v in network.state_dict().items()}
-        self.settings = {
-            "fusion": True,
-            "global_context": "sea",
-            "local_context": "max",
-            "n_heads": 8,
-            **settings,
-        }
-        limits = batch.layout.pair_limits
-        limits = batch.layout.token_counts if limits is None else limits
-        self.limits = limits.tolist()
-        self.windows = split_windows(batch)
-        if settings.get("pooling") == "max":
-            self.windows = [pool_tokens(window) for window in self.windows]
-        self.views = [self.read(list(window.units)) for window in self.windows]
-
-    def read(self, units: Rows) -> tuple[Rows, Rows]:
-        """Equations 1-5: what spans and what pairs read."""
-        entity, relation = (
-            [self.feed_forward(f"{task}_view", unit) for unit in units]
-            for task in ("entity", "relation")
-        )
-        if not self.settings["fusion"]:
-            return entity, relation
-        fused = [
-            torch.cat([mix(r, entity, entity), mix(e, relation, relation)])
-            for e, r in zip(entity, relation, strict=True)
-        ]
-        rows = both_ways(self.weights, "fusion.lstm", fused, lstm_step)
-        return rows, rows
-
-    def feed_forward(self, name: str, row: Tensor) -> Tensor:
-        hidden = self.linear(f"{name}.0", row).clamp(min=0)
-        return self.linear(f"{name}.2", hidden)
-
-    def inside(self, number: int, span: Span) -> set[int]:
-        tokens = self.windows[number].tokens[slice(*span)]
-        return {unit for token in tokens for unit in token}
-
-    def maximum(self, rows: Rows, places: set[int]) -> Tensor:
-        if not places:
-            return torch.zeros(WIDTH, dtype=torch.float64)
-        return torch.stack([rows[i] for i in places]).max(0).values
-
-    def context(self, number: int, span: Span) -> Tensor:
-        """Equations 7-9: the window with the span masked out."""
-        kind = self.settings["global_context"]
-        if kind == "cls":
-            return self.windows[number].sentence
-        hidden = self.inside(number, span)
-        rows = [
-            torch.zeros_like(row) if i in hidden else row
-            for i, row in enumerate(self.views[number][0])
-        ]
-        if not rows:
-            return torch.zeros(WIDTH, dtype=torch.float64)
-        if kind == "sea":
-            keys = [i for i in range(len(rows)) if i not in hidden]
-            rows = self.attend("context.attention", rows, keys)
-        outputs = both_ways(self.weights, "context.gru", rows, gru_step)
-        half = WIDTH // 2
-        return torch.cat([outputs[-1][:half], outputs[0][half:]])
-
-    def attend(self, name: str, rows: Rows, keys: list[int]) -> Rows:
-        """Equations 7 and 8, one query and one head at a time, plus the input."""
-        n_heads = self.settings["n_heads"]
-        size = WIDTH // n_heads
-        query, key, value = (
-            [self.weights[f"{name}.{part}.weight"] @ row for row in rows]
-            for part in ("query", "key", "value")
-        )
-        found = []
-        for number, row in enumerate(rows):
-            heads = []
-            for head in range(n_heads):
-                part = slice(head * size, (head + 1) * size)
-                heads.append(
-                    mix(
-                        query[number][part],
-                        [key[i][part] for i in keys],
-                        [value[i][part] for i in keys],
-                    )
-                )
-            found.append(row + torch.cat(heads))
-        return found
-
-    def entity_logits(self, span: Span) -> Tensor:
-        number, span = self.place(span)
-        # the columns of the package: [s; w; c], as equation 10
-        parts = [
-            self.maximum(self.views[number][0], self.inside(number, span)),
-            self.width(span),
-            self.context(number, span),
-        ]
-        return self.linear("heads.entity", torch.cat(parts))
-
-    def relation_logits(self, head: Span, tail: Span) -> Tensor:
-        (number, head), (_, tail) = self.place(head), self.place(tail)
-        rows = self.views[number][1]
-        left, right = sorted([head, tail], key=lambda span: span[1])
-        gap = self.inside(number, (left[1], max(left[0], right[0])))
-        # the columns of the package; equation 12 orders them otherwise
-        parts = [
-            self.between(number, rows, gap),
-            self.maximum(rows, self.inside(number, head)),
-            self.maximum(rows, self.inside(number, tail)),
-            self.width(head),
-            self.width(tail),
-        ]
-        return self.linear("heads.relation", torch.cat(parts))
-
-    def between(self, number: int, rows: Rows, gap: set[int]) -> Tensor:
-        window = self.windows[number]
-        raw, everything = list(window.units), set(range(len(window.units)))
-        match self.settings["local_context"]:
-            case "max":
-                return self.maximum(rows, gap)
-            case "raw":
-                return self.maximum(raw, gap)
-            case "cls":
-                return window.sentence
-            case "global":
-                return self.maximum(rows, everything)
-            case "global_raw":
-                return self.maximum(raw, everything)
-            case "attention":
-                alone = [rows[i] for i in sorted(gap)]
-                read = self.attend("between", alone, list(range(len(alone))))
-                return self.maximum(read, set(range(len(read))))
-
-
-def mix(query: Tensor, keys: Rows, values: Rows) -> Tensor:
-    """One query of scaled dot-product attention; zeros if there is no key."""
-    if not keys:
-        return torch.zeros_like(query)
-    scores = [float(query @ key) / math.sqrt(len(query)) for key in keys]
-    total = sum(math.exp(score) for score in scores)
-    return sum(
-        math.exp(score) / total * value
-        for score, value in zip(scores, values, strict=True)
-    )
-
-
-def both_ways(weights: Weights, name: str, rows: Rows, step) -> Rows:
-    """Step a recurrent cell through the rows, and back again."""
-    found = []
-    for suffix, order in (("", 1), ("_reverse", -1)):
-        parts = [
-            weights[f"{name}.{kind}_l0{suffix}"]
-            for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        ]
-        state = (torch.zeros(WIDTH // 2, dtype=torch.float64),) * 2
-        outputs = []
-        for row in rows[::order]:
-            state = step(parts, row, *state)
-            outputs.append(state[0])
-        found.append(outputs[::order])
-    return [torch.cat(pair) for pair in zip(*found, strict=True)]
-
-
-def gru_step(parts: Rows, row: Tensor, state: Tensor, _) -> tuple[Tensor, Tensor]:
-    by_row = (parts[0] @ row + parts[2]).chunk(3)
-    by_state = (parts[1] @ state + parts[3]).chunk(3)
-    reset = torch.sigmoid(by_row[0] + by_state[0])
-    update = torch.sigmoid(by_row[1] + by_state[1])
-    new = torch.tanh(by_row[2] + reset * by_state[2])
-    state = (1 - update) * new + update * state
-    return state, state
-
-
-def lstm_step(
-    parts: Rows, row: Tensor, state: Tensor, cell: Tensor
-) -> tuple[Tensor, Tensor]:
-    gates = parts[0] @ row + parts[2] + parts[1] @ state + parts[3]
-    keep_in, forget, new, out = gates.chunk(4)
-    cell = torch.sigmoid(forget) * cell + torch.sigmoid(keep_in) * torch.tanh(new)
-    return torch.sigmoid(out) * torch.tanh(cell), cell
-
-
-class Case(NamedTuple):
-    """A batch, what the network gives for it, and what the equations give."""
-
-    batch: Batch
-    outputs: object
-    naive: NaiveISER
-
-    @property
-    def spans(self) -> list[Span]:
-        return [tuple(span) for span in self.batch.layout.spans.tolist()]
-
-
-def make_case(param, make_batch) -> Case:
-    settings, seed = param
-    network = build("iser", **settings)
-    batch = make_batch(random_sizes(seed), seed=seed)
-    with torch.no_grad():
-        outputs = network(*batch)
-    return Case(batch, outputs, NaiveISER(network, batch, settings))
-
-
-every_case = pytest.fixture(
-    scope="module",
-    params=list(product(SETTINGS, SEEDS)),
-    ids=lambda param: f"{settings_id(param[0])}-seed={param[1]}",
-)
-
-
-@every_case
-def learning(request):
-    return make_case(request.param, learning_batch)
-
-
-@every_case
-def predicting(request):
-    return make_case(request.param, predicting_batch)
-
-
-def assert_equal_logits(logits: Tensor, expected: Rows) -> None:
-    assert_close(logits.double(), torch.stack(expected), rtol=1e-5, atol=1e-5)
-
-
-def test_given_spans_and_pairs_get_the_logits_of_the_equations(learning):
-    spans, naive = learning.spans, learning.naive
-    expected = [naive.entity_logits(span) for span in spans]
-    assert_equal_logits(learning.outputs.entity_logits, expected)
-    pairs = learning.batch.layout.pairs.tolist()
-    expected = [naive.relation_logits(spans[h], spans[t]) for h, t in pairs]
-    assert_equal_logits(learning.outputs.relation_logits, expected)
-
-
-def test_all_spans_get_the_logits_of_the_equations(predicting):
-    expected = [predicting.naive.entity_logits(span) for span in predicting.spans]
-    assert_equal_logits(predicting.outputs.entity_logits, expected)
-
-
-def test_proposed_pairs_are_those_of_entities_with_their_logits(predicting):
-    naive = predicting.naive
-    found = by_pair(predicting.batch, predicting.outputs)
-    assert set(found) == naive.pairs_of_entities(predicting.spans)
-    expected = [naive.relation_logits(pair[:2], pair[2:]) for pair in found]
-    assert_equal_logits(torch.stack(list(found.values())), expected)
-
-
-def test_cases_hold_spans_that_cover_their_window_and_windows_of_one_token():
-    sizes = [window for seed in SEEDS for window in random_sizes(seed)]
-    assert any(len(window) == 1 and window[0] for window in sizes)
-    assert any(1 < len(window) <= 3 for window in sizes)  # spans go up to 3
-    assert any(0 in window for window in sizes)
-
-
-# gradients ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"n_heads": 4},
-        {"n_heads": 2, "fusion": False, "local_context": "attention"},
-        {"global_context": "gru", "local_context": "global"},
-    ],
-    ids=settings_id,
-)
-def test_gradients_of_all_parameters_equal_finite_differences(settings):
-    network = build("iser", dtype=torch.float64, **settings)
-    batch = learning_batch(((1, 2, 0), (2, 1)), dtype=torch.float64)
-    names, parameters = zip(*network.named_parameters())
-
-    def logits(*values):
-        state = dict(zip(names, values, strict=True))
-        return logits_of(functional_call(network, state, tuple(batch)))
-
-    assert gradcheck(logits, parameters, fast_mode=True)
+every_setting = pytest.mark.parametrize("settings", ISER_SETTINGS, ids=settings_id)
 
 
 # switches ----------------------------------------------------------------------------
@@ -351,10 +42,6 @@ def attention(name: str) -> set[str]:
 def recurrent(name: str) -> set[str]:
     kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     return {f"{name}.{k}_l0{s}" for k in kinds for s in ("", "_reverse")}
-
-
-def with_bias(*names: str) -> set[str]:
-    return {f"{name}.{part}" for name in names for part in ("weight", "bias")}
 
 
 FUSION = recurrent("fusion.lstm")

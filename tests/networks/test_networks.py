@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch.autograd import gradcheck
+from torch.func import functional_call
 from torch.testing import assert_close
 
 from spacy_jre.networks.base import make_pooler
@@ -28,12 +29,25 @@ from .helpers import (
     logits_of,
     make_layout,
     predicting_batch,
+    settings_id,
     with_layout,
 )
+from .naive_stsn import INTERACTIONS
 
 VARIANTS = {f"{name}-as-is": (name, {}) for name in NETWORKS} | {
     f"{name}-tokens": (name, {"pooling": "max"}) for name in sorted(CHOOSE_UNITS)
 }
+# each kind of attention, recurrence and head
+DIFFERENTIATED = [
+    ("spert", {}),
+    ("sinet", {"n_heads": 2}),
+    ("sinet", {"n_layers": 2, "pooling": "max", "agent": "mean"}),
+    ("stsn", {"n_layers": 0}),
+    *(("stsn", {"n_layers": 1, "interaction": kind}) for kind in INTERACTIONS),
+    ("iser", {"n_heads": 4}),
+    ("iser", {"n_heads": 2, "fusion": False, "local_context": "attention"}),
+    ("iser", {"global_context": "gru", "local_context": "global"}),
+]
 every_variant = pytest.mark.parametrize(
     ("name", "settings"), VARIANTS.values(), ids=VARIANTS
 )
@@ -229,6 +243,23 @@ def test_units_and_the_sentence_that_is_read_get_a_gradient(name):
         assert batch.sentence.grad.any(1).all()
     else:
         assert batch.sentence.grad is None
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    DIFFERENTIATED,
+    ids=[f"{name}-{settings_id(settings)}" for name, settings in DIFFERENTIATED],
+)
+def test_gradients_of_all_parameters_equal_finite_differences(name, settings):
+    network = build(name, dtype=torch.float64, **NO_DROPOUT[name], **settings)
+    batch = learning_batch(((1, 2, 0), (2, 1)), dtype=torch.float64)
+    names, parameters = zip(*network.named_parameters())
+
+    def logits(*values):
+        state = dict(zip(names, values, strict=True))
+        return logits_of(functional_call(network, state, tuple(batch)))
+
+    assert gradcheck(logits, parameters, fast_mode=True)
 
 
 @every_variant

@@ -1,15 +1,10 @@
-"""STSN against its equations, and what each of its switches changes."""
+"""STSN: gradients, what each of its switches changes, tags. Equations: test_parity."""
 
-import math
-from itertools import product
 from typing import NamedTuple
 
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
-from torch.autograd import gradcheck
-from torch.func import functional_call
 from torch.testing import assert_close
 
 from spacy_jre.layers.padding import WindowPadding
@@ -21,272 +16,16 @@ from .helpers import (
     N_TAGS,
     STORY,
     WIDTH,
-    Batch,
     backpropagate,
     build,
-    by_pair,
     idle_parameters,
     learning_batch,
-    logits_of,
     predicting_batch,
-    random_sizes,
+    settings_id,
+    with_bias,
     with_layout,
 )
-from .test_parity import Naive, Span, Weights, pool_tokens, split_windows
-
-# windows of one token, tokens and windows without units, crowded windows
-SEEDS = [5, 8]
-INTERACTIONS = ["full", "ner_to_re", "re_to_ner", "none"]
-SETTINGS = [
-    {},
-    {"n_layers": 0},
-    {"n_layers": 1},
-    {"n_layers": 6, "n_heads": 2},
-    {"n_heads": 1},
-    {"interaction": "ner_to_re"},
-    {"interaction": "re_to_ner"},
-    {"interaction": "none"},
-]
-
-
-def settings_id(settings: dict) -> str:
-    return "-".join(f"{name}={value}" for name, value in settings.items()) or "full"
-
-
-# the equations, a second time --------------------------------------------------------
-
-
-class NaiveSTSN(Naive):
-    """Logits window by window, head by head, span by span; MODELS.md, section 4.
-
-    A token without wordpieces has no row: its place in a span is zeros.
-    """
-
-    def __init__(self, network, batch: Batch, settings: dict):
-        self.weights = {k: v.double() for k, v in network.state_dict().items()}
-        limits = batch.layout.pair_limits
-        limits = batch.layout.token_counts if limits is None else limits
-        self.limits = limits.tolist()
-        self.windows = [pool_tokens(window) for window in split_windows(batch)]
-        self.rows = [
-            read_window(self.weights, list(window.units), settings)
-            for window in self.windows
-        ]
-
-    def token(self, task: str, number: int, token: int) -> Tensor:
-        places = self.windows[number].tokens[token]
-        rows = self.rows[number][task]
-        return rows[places[0]] if places else torch.zeros(WIDTH, dtype=torch.float64)
-
-    def ends(self, task: str, number: int, span: Span) -> Tensor:
-        first, last = span[0], span[1] - 1
-        rows = [self.token(task, number, token) for token in (first, last)]
-        return torch.cat(rows)
-
-    def entity_logits(self, span: Span) -> Tensor:
-        number, span = self.place(span)
-        # the columns of the package: [h_start; h_end; width], as equation 11
-        row = torch.cat([self.ends("entity", number, span), self.width(span)])
-        return self.linear("heads.entity", row)
-
-    def relation_logits(self, head: Span, tail: Span) -> Tensor:
-        (number, head), (_, tail) = self.place(head), self.place(tail)
-        left, right = sorted([head, tail], key=lambda span: span[1])
-        between = torch.zeros(WIDTH, dtype=torch.float64)
-        context = [
-            self.token("relation", number, token)
-            for token in range(left[1], max(left[0], right[0]))
-            if self.windows[number].tokens[token]
-        ]
-        if context:
-            between = torch.stack(context).max(0).values
-        # the columns of the package; equation 15 orders them [head; tail; between]
-        parts = [
-            between,
-            self.ends("relation", number, head),
-            self.ends("relation", number, tail),
-            self.width(head),
-            self.width(tail),
-        ]
-        return self.linear("heads.relation", torch.cat(parts))
-
-    def tag_logits(self) -> list[Tensor]:
-        return [
-            self.linear("tags", self.token("label", number, token))
-            for number, window in enumerate(self.windows)
-            for token in range(len(window.tokens))
-        ]
-
-
-def read_window(
-    weights: Weights, rows: list[Tensor], settings: dict
-) -> dict[str, list[Tensor]]:
-    """H_L, H_E and H_R of the last layer, one row per token with wordpieces."""
-
-    def view(task: str) -> list[Tensor]:
-        weight, bias = weights[f"{task}_view.weight"], weights[f"{task}_view.bias"]
-        return [weight @ row + bias for row in rows]
-
-    entity, relation = view("entity"), view("relation")
-    n_layers = settings.get("n_layers", 3)
-    if n_layers == 0:
-        return {"entity": entity, "relation": relation}
-    label, n_heads = view("label"), settings.get("n_heads", 8)
-    for layer in range(n_layers):
-        prefix = f"attention.{layer}"
-        match settings.get("interaction", "full"):
-            case "full":  # equation 3
-                merge = weights[f"{prefix}.merge.weight"]
-                bias = weights[f"{prefix}.merge.bias"]
-                keys = [
-                    merge @ torch.cat([e, r]) + bias
-                    for e, r in zip(entity, relation, strict=True)
-                ]
-            case "ner_to_re":
-                keys = entity
-            case "re_to_ner":
-                keys = relation
-            case "none":
-                keys = label
-        # equation 4: entities and relations read the new label rows
-        label = attend(weights, f"{prefix}.label", label, keys, n_heads)
-        entity = attend(weights, f"{prefix}.entity", entity, label, n_heads)
-        relation = attend(weights, f"{prefix}.relation", relation, label, n_heads)
-    return {"label": label, "entity": entity, "relation": relation}
-
-
-def attend(
-    weights: Weights, prefix: str, queries: list[Tensor], keys: list[Tensor], heads: int
-) -> list[Tensor]:
-    """Equations 5-7, one query and one head at a time."""
-    size = WIDTH // heads
-
-    def weight(name: str) -> Tensor:
-        return weights[f"{prefix}.{name}.weight"]
-
-    def bias(name: str) -> Tensor:
-        return weights[f"{prefix}.{name}.bias"]
-
-    def norm(name: str, row: Tensor) -> Tensor:
-        row = (row - row.mean()) / torch.sqrt(row.var(unbiased=False) + 1e-5)
-        return row * weight(name) + bias(name)
-
-    found = []
-    for own in queries:
-        mixed = []
-        for head in range(heads):
-            part = slice(head * size, (head + 1) * size)
-            query = weight("query")[part] @ own
-            scores = [
-                float(query @ (weight("key")[part] @ key)) / math.sqrt(size)
-                for key in keys
-            ]
-            total = sum(math.exp(score) for score in scores)
-            values = [weight("value")[part] @ key for key in keys]
-            mixed.append(
-                sum(
-                    math.exp(s) / total * v for s, v in zip(scores, values, strict=True)
-                )
-            )
-        row = norm("attention_norm", own + weight("project") @ torch.cat(mixed))
-        inner = torch.clamp(weight("inner") @ row + bias("inner"), min=0)
-        found.append(norm("norm", row + weight("outer") @ inner + bias("outer")))
-    return found
-
-
-class Case(NamedTuple):
-    """A batch, what the network gives for it, and what the equations give."""
-
-    batch: Batch
-    outputs: object
-    naive: NaiveSTSN
-
-    @property
-    def spans(self) -> list[Span]:
-        return [tuple(span) for span in self.batch.layout.spans.tolist()]
-
-
-def make_case(param, make_batch) -> Case:
-    settings, seed = param
-    network, batch = (
-        build("stsn", **settings),
-        make_batch(random_sizes(seed), seed=seed),
-    )
-    with torch.no_grad():
-        outputs = network(*batch)
-    return Case(batch, outputs, NaiveSTSN(network, batch, settings))
-
-
-every_case = pytest.fixture(
-    scope="module",
-    params=list(product(SETTINGS, SEEDS)),
-    ids=lambda param: f"{settings_id(param[0])}-seed={param[1]}",
-)
-
-
-@every_case
-def learning(request):
-    return make_case(request.param, learning_batch)
-
-
-@every_case
-def predicting(request):
-    return make_case(request.param, predicting_batch)
-
-
-def assert_equal_logits(logits: Tensor, expected: list[Tensor]) -> None:
-    assert_close(logits.double(), torch.stack(expected), rtol=1e-5, atol=1e-5)
-
-
-def test_given_spans_and_pairs_get_the_logits_of_the_equations(learning):
-    expected = [learning.naive.entity_logits(span) for span in learning.spans]
-    assert_equal_logits(learning.outputs.entity_logits, expected)
-    spans = learning.spans
-    pairs = learning.batch.layout.pairs.tolist()
-    expected = [learning.naive.relation_logits(spans[h], spans[t]) for h, t in pairs]
-    assert_equal_logits(learning.outputs.relation_logits, expected)
-
-
-def test_tokens_get_the_tag_logits_of_the_equations(learning):
-    if "label" in learning.naive.rows[0]:
-        expected = learning.naive.tag_logits()
-        assert_equal_logits(learning.outputs.tag_logits, expected)
-    else:
-        assert learning.outputs.tag_logits is None
-
-
-def test_all_spans_get_the_logits_of_the_equations(predicting):
-    expected = [predicting.naive.entity_logits(span) for span in predicting.spans]
-    assert_equal_logits(predicting.outputs.entity_logits, expected)
-
-
-def test_proposed_pairs_are_those_of_entities_with_their_logits(predicting):
-    naive = predicting.naive
-    found = by_pair(predicting.batch, predicting.outputs)
-    assert set(found) == naive.pairs_of_entities(predicting.spans)
-    expected = [naive.relation_logits(pair[:2], pair[2:]) for pair in found]
-    assert_equal_logits(torch.stack(list(found.values())), expected)
-
-
-# gradients ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [{"n_layers": 0}, *({"n_layers": 1, "interaction": i} for i in INTERACTIONS)],
-    ids=settings_id,
-)
-def test_gradients_of_all_parameters_equal_finite_differences(settings):
-    network = build("stsn", dtype=torch.float64, **settings)
-    batch = learning_batch(((1, 2, 0), (2, 1)), dtype=torch.float64)
-    names, parameters = zip(*network.named_parameters())
-
-    def logits(*values):
-        state = dict(zip(names, values, strict=True))
-        return logits_of(functional_call(network, state, tuple(batch)))
-
-    assert gradcheck(logits, parameters, fast_mode=True)
-
+from .naive_stsn import INTERACTIONS, STSN_SETTINGS
 
 # switches ----------------------------------------------------------------------------
 
@@ -304,10 +43,6 @@ def layer(number: int) -> set[str]:
 
 def merge(*numbers: int) -> set[str]:
     return {f"attention.{n}.merge.{p}" for n in numbers for p in ("weight", "bias")}
-
-
-def with_bias(*names: str) -> set[str]:
-    return {f"{name}.{part}" for name in names for part in ("weight", "bias")}
 
 
 TAGS = with_bias("tags", "label_view")
@@ -413,7 +148,7 @@ def test_row_changes_the_logits_it_should_and_spares_the_others_to_the_bit(row):
             assert torch.equal(ablated[kind], reference[kind])
 
 
-@pytest.mark.parametrize("settings", SETTINGS, ids=settings_id)
+@pytest.mark.parametrize("settings", STSN_SETTINGS, ids=settings_id)
 def test_setting_leaves_no_parameter_idle(settings):
     network = make(**settings)
     backpropagate(network(*learning_batch()))

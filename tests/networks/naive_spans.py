@@ -1,0 +1,153 @@
+"""SpERT and SINET against MODELS.md, sections 2 and 3: pool, concatenate, multiply."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .naive import Naive, Span, Weights, Window, pool_masked
+
+SINET_SETTINGS = [
+    {},
+    {"span_pooling": "sum"},
+    {"span_pooling": "mean"},
+    {"context_pooling": "sum"},
+    {"context_pooling": "mean"},
+    {"agent": "max"},
+    {"agent": "mean"},
+    {"norm": False},
+    {"n_heads": 1},
+    {"n_heads": 2},
+    {"n_layers": 2},
+    {"n_layers": 3},
+    {"interaction": "none"},
+    {"interaction": "tap"},
+    {"interaction": "ctam_ner"},
+    {"interaction": "ctam_re"},
+    {"pooling": "max"},
+    {"pooling": "max", "span_pooling": "sum", "context_pooling": "mean"},
+    {"pooling": "max", "agent": "max", "n_layers": 2, "interaction": "ctam_ner"},
+    {"pooling": "max", "agent": "mean", "norm": False, "interaction": "ctam_re"},
+    {"agent": "mean", "interaction": "tap"},
+]
+SPERT_SETTINGS: list[dict] = [{}, {"pooling": "max"}]
+
+
+class View(NamedTuple):
+    """What the heads read of one window. The units of all three are the window's."""
+
+    entity: Tensor
+    relation: Tensor
+    between: Tensor
+    entity_sentence: Tensor
+    relation_sentence: Tensor | None
+
+
+class NaiveSpans(Naive):
+    """Logits of spans and pairs, from what a model reads of a window."""
+
+    def __init__(self, network, batch, settings: dict):
+        super().__init__(network, batch, settings)
+        self.span_pooling = settings.get("span_pooling", "max")
+        self.context_pooling = settings.get("context_pooling", "max")
+        self.views = [self.read(window) for window in self.windows]
+
+    def read(self, window: Window) -> View:
+        raise NotImplementedError
+
+    def pool(self, kind: str, units: Tensor, number: int, span: Span) -> Tensor:
+        """Pool the units of some tokens under an explicit mask."""
+        inside = torch.zeros(len(units), dtype=torch.bool)
+        for token in self.windows[number].tokens[slice(*span)]:
+            inside[token] = True
+        return pool_masked(kind, units, inside)
+
+    def entity_logits(self, span: Span) -> Tensor:
+        number, span = self.place(span)
+        view = self.views[number]
+        pooled = self.pool(self.span_pooling, view.entity, number, span)
+        row = torch.cat([pooled, self.width(span), view.entity_sentence])
+        return self.linear("heads.entity", row)
+
+    def relation_logits(self, head: Span, tail: Span) -> Tensor:
+        (number, head), (_, tail) = self.place(head), self.place(tail)
+        view = self.views[number]
+        left, right = sorted([head, tail], key=lambda span: span[1])
+        # empty where the two touch or overlap
+        between = (left[1], max(left[0], right[0]))
+        parts = [
+            self.pool(self.context_pooling, view.between, number, between),
+            self.pool(self.span_pooling, view.relation, number, head),
+            self.pool(self.span_pooling, view.relation, number, tail),
+            self.width(head),
+            self.width(tail),
+        ]
+        if view.relation_sentence is not None:
+            parts.append(view.relation_sentence)
+        return self.linear("heads.relation", torch.cat(parts))
+
+
+class NaiveSpERT(NaiveSpans):
+    def read(self, window: Window) -> View:
+        units = window.units
+        return View(units, units, units, window.sentence, None)
+
+
+class NaiveSINET(NaiveSpans):
+    def read(self, window: Window) -> View:
+        return read_sinet(self.weights, window, self.settings)
+
+
+def read_sinet(weights: Weights, window: Window, settings: dict) -> View:
+    interaction = settings.get("interaction", "full")
+    entity, relation = window.units, window.units
+    entity_sentence, relation_sentence = window.sentence, window.sentence
+    if interaction != "none":  # equation 1
+        by_entity = weights["entity_view.weight"].T
+        by_relation = weights["relation_view.weight"].T
+        entity, relation = entity @ by_entity, relation @ by_relation
+        entity_sentence = entity_sentence @ by_entity
+        relation_sentence = relation_sentence @ by_relation
+    agent = settings.get("agent", "cls")
+    if agent != "cls":
+        everything = torch.ones(len(entity), dtype=torch.bool)
+        entity_sentence = pool_masked(agent, entity, everything)
+        relation_sentence = pool_masked(agent, relation, everything)
+    for layer in range(settings.get("n_layers", 1)):
+        if interaction in ("none", "tap"):
+            break
+        new_entity = attend(weights, layer, entity_sentence, relation, settings)
+        new_relation = attend(weights, layer, relation_sentence, entity, settings)
+        if interaction != "ctam_re":
+            entity_sentence = new_entity
+        if interaction != "ctam_ner":
+            relation_sentence = new_relation
+    return View(entity, relation, window.units, entity_sentence, relation_sentence)
+
+
+def attend(
+    weights: Weights, layer: int, own: Tensor, other: Tensor, settings: dict
+) -> Tensor:
+    """Equations 2-4, with two rows of padding behind an explicit mask."""
+    prefix = f"attention.{layer}"
+    n_heads = settings.get("n_heads", 4)
+    size = len(own) // n_heads
+    padding = torch.full((2, len(own)), 3.0, dtype=own.dtype)
+    keys = torch.cat([other, own.unsqueeze(0), padding])
+    mask = torch.zeros(len(keys), dtype=own.dtype)
+    mask[-2:] = -math.inf
+    query = weights[f"{prefix}.query.weight"] @ own
+    mixed = []
+    for head in range(n_heads):
+        part = slice(head * size, (head + 1) * size)
+        key = keys @ weights[f"{prefix}.key.weight"][part].T
+        value = keys @ weights[f"{prefix}.value.weight"][part].T
+        scores = key @ query[part] / math.sqrt(size) + mask
+        mixed.append(scores.softmax(0) @ value)
+    row = weights[f"{prefix}.project.weight"] @ torch.cat(mixed)
+    row = row + weights[f"{prefix}.project.bias"] + own
+    if not settings.get("norm", True):
+        return row
+    row = (row - row.mean()) / torch.sqrt(row.var(unbiased=False) + 1e-5)
+    return row * weights[f"{prefix}.norm.weight"] + weights[f"{prefix}.norm.bias"]

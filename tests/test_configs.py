@@ -28,9 +28,18 @@ def test_training_block_resolves(path):
     assert set(resolved["score_weights"]) >= {"ents_f", "rel_f", "rel_strict_f"}
 
 
-def test_what_iser_pretrained_learns_ten_times_slower():
+@pytest.mark.parametrize(
+    ("model", "rate", "slow"),
+    [
+        # inline and shared
+        ("iser", 0.1, ["encoder.encoder.layer.0.x", "encoder.layer.0.x"]),
+        ("iser", 0.1, ["encoder.embeddings.x", "embeddings.x"]),
+        ("lainet", 0.125, ["encoder.0.encoder.layer.0.x", "encoder.1.embeddings.x"]),
+    ],
+)
+def test_what_is_pretrained_learns_slower_and_nothing_else(model, rate, slow):
     nlp = load_model_from_config(
-        load_config(ROOT / "configs/iser.cfg", overrides=PATHS), auto_fill=True
+        load_config(ROOT / f"configs/{model}.cfg", overrides=PATHS), auto_fill=True
     )
     training = nlp.config.interpolate()["training"]
     rates = registry.resolve(training, schema=ConfigSchemaTraining)["optimizer"].rates
@@ -38,9 +47,8 @@ def test_what_iser_pretrained_learns_ten_times_slower():
     def factor(name):
         return next((f for pattern, f in rates if pattern.search(name)), 1.0)
 
-    for name in ("encoder.layer.0.x", "embeddings.word_embeddings.weight"):
-        assert factor(name) == factor(f"encoder.{name}") == 0.1  # shared, inline
-    for name in ("fusion.lstm.weight_ih_l0", "heads.entity.weight", "W"):
+    assert {factor(name) for name in slow} == {rate}
+    for name in ("fusion.lstm.weight_ih_l0", "network.entity.filter.weight", "W"):
         assert factor(name) == 1.0
 
 

@@ -61,8 +61,8 @@ def overfit(name: str, tiny_bert: str, wide_bert: str) -> Language:
         return overfit_lainet(wide_bert)
     if name == "ISER":
         # its units reach the heads through attention alone, which takes many steps
-        nlp, examples = make_nlp(tok2vec_config("ISER"))
-        learn(nlp, examples, 250, rate=0.005)
+        nlp, examples = make_nlp(tok2vec_config("ISER", dropout=0.0))
+        learn(nlp, examples, 400, rate=warmup_linear(0.005, 40, 400))
     else:
         nlp, examples = make_nlp(model_config(name, tiny_bert, wide_bert))
         learn(nlp, examples, 120)

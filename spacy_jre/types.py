@@ -106,7 +106,7 @@ class LabelNames:
 
 @dataclass(frozen=True)
 class GoldArrays:
-    """The gold of a batch, for a model that learns from it without sampling.
+    """The gold of a batch, over its flat tokens.
 
     spans (ndarray): Token ranges, each once. Shape: (N, 2).
     labels (ndarray): Entity column of each span, from 1. Shape: (N,).
@@ -115,7 +115,6 @@ class GoldArrays:
         column, from 0. Shape: (M, 3).
     knows_entities, knows_relations (ndarray): Per window, whether it was annotated.
         Shape of each: (W,), bool.
-    max_span_width (int): Widest entity that is predicted, in tokens.
     """
 
     spans: np.ndarray
@@ -124,7 +123,6 @@ class GoldArrays:
     relations: np.ndarray
     knows_entities: np.ndarray
     knows_relations: np.ndarray
-    max_span_width: int
 
 
 @dataclass(frozen=True)

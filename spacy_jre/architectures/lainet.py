@@ -14,6 +14,7 @@ from thinc.types import Floats2d
 from torch import Tensor, nn
 
 from ..errors import Errors
+from ..layers.checks import check_range
 from ..layers.layout import JointOutputs
 from ..layers.pairs import choose_entities
 from ..networks.lainet import LAINet, Marked, entity_loss, mean_loss
@@ -143,7 +144,7 @@ class MarkingTransformer(nn.Module):
         """
         if lesson is None:
             return self._predict(texts, max_width)
-        entities, unreached = self._entity_loss(texts, lesson)
+        entities, unreached = self._entity_loss(texts, max_width, lesson)
         relations, unread, doubled = self._relation_loss(texts, lesson.gold)
         return Taught(entities + relations, unreached, unread, doubled)
 
@@ -196,10 +197,12 @@ class MarkingTransformer(nn.Module):
 
     # learning
 
-    def _entity_loss(self, texts: Texts, lesson: Lesson) -> tuple[Tensor, int]:
+    def _entity_loss(
+        self, texts: Texts, max_width: int, lesson: Lesson
+    ) -> tuple[Tensor, int]:
         """RETURNS (tuple): The loss, and "unreached" of ``Taught``."""
         gold = lesson.gold
-        spans = find_candidates(texts, gold.max_span_width)
+        spans = find_candidates(texts, max_width)
         # what nobody annotated is no negative
         spans = spans[gold.knows_entities[texts.windows.token_window[spans[:, 0]]]]
         columns, unreached = candidate_targets(gold, spans)
@@ -335,11 +338,7 @@ def lainet_model(
         ("max_candidates", settings.max_candidates, 1),
         ("cold_start", cold_start, 0),
     ):
-        if value < least:
-            expected = f"at least {least}"
-            raise ValueError(
-                Errors.J203.format(name=name, expected=expected, value=value)
-            )
+        check_range(name, value, value >= least, f"at least {least}")
     node = torch_node(
         NotBuilt(),
         convert_inputs=_convert_inputs,
@@ -392,7 +391,7 @@ def learn(
     gold = find_gold(texts.windows)
     cold = model.attrs["updates"] < cold_start
     taught, backprop = node.begin_update(
-        (texts, gold.max_span_width, Lesson(gold, cold))
+        (texts, model.attrs["max_span_width"], Lesson(gold, cold))
     )
     # a batch may have nothing to teach
     send = partial(backprop, 1.0) if taught.loss.requires_grad else _nothing

@@ -20,6 +20,21 @@ jre_cli = typer.Typer(
 app.add_typer(jre_cli)
 
 
+# what several commands take
+Epochs = Annotated[int, typer.Option(help="Passes; 0: as the config has it")]
+BatchSize = Annotated[
+    int, typer.Option(help="Sentences per step; 0: as the config has it")
+]
+GpuId = Annotated[int, typer.Option(help="GPU number, -1 for the CPU")]
+Threads = Annotated[int, typer.Option(help="CPU threads of torch; 0: its own choice")]
+Checksums = Annotated[
+    Path | None, typer.Option(help="A project.yml whose asset checksums must hold")
+]
+MaxLoss = Annotated[
+    float, typer.Option(help="Largest share of entities or relations lost")
+]
+
+
 @jre_cli.command("train")
 def train_cli(
     config: Annotated[Path, typer.Argument(help="Training config")],
@@ -32,15 +47,11 @@ def train_cli(
             help="A transformer's hub name, folder or package:<module>; or tok2vec"
         ),
     ] = "",
-    epochs: Annotated[int, typer.Option(help="Passes; 0: as the config has it")] = 0,
-    batch_size: Annotated[
-        int, typer.Option(help="Sentences per step; 0: as the config has it")
-    ] = 0,
+    epochs: Epochs = 0,
+    batch_size: BatchSize = 0,
     seed: Annotated[int, typer.Option(help="Random seed")] = 0,
-    gpu_id: Annotated[int, typer.Option(help="GPU number, -1 for the CPU")] = -1,
-    threads: Annotated[
-        int, typer.Option(help="CPU threads of torch; 0: its own choice")
-    ] = 0,
+    gpu_id: GpuId = -1,
+    threads: Threads = 0,
     dataset: Annotated[
         str, typer.Option(help="Name of the data, written into meta.json")
     ] = "",
@@ -134,13 +145,8 @@ def convert_cli(
     ] = "doc",
     seed: Annotated[int, typer.Option(help="Random seed of the split")] = 0,
     fold: Annotated[int, typer.Option(help="Fold of a dataset that has some")] = 0,
-    checksums: Annotated[
-        Path | None,
-        typer.Option(help="A project.yml whose asset checksums must hold"),
-    ] = None,
-    max_loss: Annotated[
-        float, typer.Option(help="Largest share of entities or relations lost")
-    ] = 0.01,
+    checksums: Checksums = None,
+    max_loss: MaxLoss = 0.01,
 ) -> None:
     """Convert annotated files to .spacy files with relations, and report losses.
 
@@ -189,21 +195,12 @@ def cross_validate_cli(
     folds: Annotated[str, typer.Option(help="Such as 0-4,7; empty: all")] = "",
     seeds: Annotated[str, typer.Option(help="Such as 1-3")] = "0",
     encoder: Annotated[str, typer.Option(help="See `spacy jre train`")] = "",
-    epochs: Annotated[int, typer.Option(help="Passes; 0: as the config has it")] = 0,
-    batch_size: Annotated[
-        int, typer.Option(help="Sentences per step; 0: as the config has it")
-    ] = 0,
-    gpu_id: Annotated[int, typer.Option(help="GPU number, -1 for the CPU")] = -1,
-    threads: Annotated[
-        int, typer.Option(help="CPU threads of torch; 0: its own choice")
-    ] = 0,
-    checksums: Annotated[
-        Path | None,
-        typer.Option(help="A project.yml whose asset checksums must hold"),
-    ] = None,
-    max_loss: Annotated[
-        float, typer.Option(help="Largest share of entities or relations lost")
-    ] = 0.01,
+    epochs: Epochs = 0,
+    batch_size: BatchSize = 0,
+    gpu_id: GpuId = -1,
+    threads: Threads = 0,
+    checksums: Checksums = None,
+    max_loss: MaxLoss = 0.01,
     discard_models: Annotated[
         bool, typer.Option("--discard-models", help="Delete pipelines once scored")
     ] = False,

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from ..errors import Errors
+from .checks import check_heads
 
 
 class CrossTaskAttention(nn.Module):
@@ -23,8 +23,7 @@ class CrossTaskAttention(nn.Module):
         RAISES (ValueError): J201 if the heads do not divide the width.
         """
         super().__init__()
-        if n_heads < 1 or width % n_heads:
-            raise ValueError(Errors.J201.format(width=width, heads=n_heads))
+        check_heads(width, n_heads)
         self.n_heads = n_heads
         self.scale = (width // n_heads) ** -0.5
         self.query = _linear(width, bias=False)

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import Errors
+from .checks import check_heads, check_range
 from .linear import linear
 
 # keeps the deviations away from zero
@@ -31,14 +31,8 @@ class GaussianGraph(nn.Module):
         RAISES (ValueError): J201 or J203 for settings that do not fit.
         """
         super().__init__()
-        if n_heads < 1 or width % n_heads:
-            raise ValueError(Errors.J201.format(width=width, heads=n_heads))
-        if n_layers < 1:
-            raise ValueError(
-                Errors.J203.format(
-                    name="n_layers", expected="at least 1", value=n_layers
-                )
-            )
+        check_heads(width, n_heads)
+        check_range("n_layers", n_layers, n_layers >= 1, "at least 1")
         self.n_heads = n_heads
         part = width // n_heads
         # a divergence knows differences of means alone: a bias would do nothing

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import Errors
+from .checks import check_heads
 from .linear import linear
 from .padding import WindowPadding
 
@@ -26,8 +26,7 @@ class AttentionUnit(nn.Module):
         RAISES (ValueError): J201 if the heads do not divide the width.
         """
         super().__init__()
-        if n_heads < 1 or width % n_heads:
-            raise ValueError(Errors.J201.format(width=width, heads=n_heads))
+        check_heads(width, n_heads)
         self.n_heads = n_heads
         self.query = linear(width, width, bias=False)
         self.key = linear(width, width, bias=False)

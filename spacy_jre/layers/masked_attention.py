@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..errors import Errors
+from .checks import check_heads
 from .linear import linear
 
 
@@ -38,8 +38,7 @@ class MaskedSelfAttention(nn.Module):
         RAISES (ValueError): J201 if the heads do not divide the width.
         """
         super().__init__()
-        if n_heads < 1 or width % n_heads:
-            raise ValueError(Errors.J201.format(width=width, heads=n_heads))
+        check_heads(width, n_heads)
         self.n_heads = n_heads
         self.scale = (width // n_heads) ** -0.5
         self.query = linear(width, width, bias=False)

@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ..errors import Errors
+from .checks import check_choice
 
 # the kinds of tokens, as numbers in the input of an encoder
 TEXT, ANNOTATION, MARKER, PADDING = range(4)
@@ -52,15 +52,8 @@ class PartialAttention(nn.Module):
         RAISES (ValueError): J202 for an unknown value.
         """
         super().__init__()
-        for name, value, allowed in (
-            ("mask", mask, MASKS),
-            ("markers_see", markers_see, MARKERS_SEE),
-        ):
-            if value not in allowed:
-                names = ", ".join(allowed)
-                raise ValueError(
-                    Errors.J202.format(name=name, allowed=names, value=value)
-                )
+        check_choice("mask", mask, MASKS)
+        check_choice("markers_see", markers_see, MARKERS_SEE)
         full = mask == "full"
         mutual = mask in ("visible", "full")
         markers = text_sees_markers or full

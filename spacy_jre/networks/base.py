@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from ..errors import Errors
+from ..layers.checks import check_choice
 from ..layers.layout import JointOutputs, Layout
 from ..layers.padding import window_ids
 from ..layers.ranges import MaxPooler, MeanPooler, SpanPooler, SumPooler
@@ -17,7 +17,6 @@ __all__ = [
     "JointOutputs",
     "Layout",
     "Pooling",
-    "check_choice",
     "make_pooler",
     "max_per_window",
     "pool_units_to_tokens",
@@ -58,13 +57,6 @@ def pool_units_to_tokens(units: Tensor, layout: Layout) -> tuple[Tensor, Layout]
         longest_token=1,
     )
     return rows[filled.bool()], pooled
-
-
-def check_choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
-    """RAISES (ValueError): J202 for a value that is not among the allowed ones."""
-    if value not in allowed:
-        names = ", ".join("null" if a is None else str(a) for a in allowed)
-        raise ValueError(Errors.J202.format(name=name, allowed=names, value=value))
 
 
 def make_pooler(pooling: Pooling, units: Tensor, layout: Layout) -> SpanPooler:

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
-from ..errors import Errors
+from ..layers.checks import check_choice, check_range
 from ..layers.interactive_fusion import InteractiveFusion
 from ..layers.linear import linear
 from ..layers.masked_attention import MaskedSelfAttention
@@ -17,7 +17,6 @@ from ..layers.span_pair_heads import HeadInputs, SpanPairHeads, span_windows
 from .base import (
     JointOutputs,
     Layout,
-    check_choice,
     make_pooler,
     max_per_window,
     pool_units_to_tokens,
@@ -83,10 +82,12 @@ class ISER(nn.Module):
         check_choice("global_context", global_context, GLOBAL_CONTEXTS)
         check_choice("local_context", local_context, LOCAL_CONTEXTS)
         check_choice("pooling", pooling, ("max", None))
-        _check("dropout", dropout, 0.0 <= dropout < 1.0, "at least 0 and below 1")
-        _check("width_embedding", width_embedding, width_embedding >= 1, "at least 1")
-        _check("span_memory", span_memory, span_memory >= 1, "at least 1 (MiB)")
-        _check("the encoder's width", width, width % 2 == 0, "even")
+        check_range("dropout", dropout, 0.0 <= dropout < 1.0, "at least 0 and below 1")
+        check_range(
+            "width_embedding", width_embedding, width_embedding >= 1, "at least 1"
+        )
+        check_range("span_memory", span_memory, span_memory >= 1, "at least 1 (MiB)")
+        check_range("the encoder's width", width, width % 2 == 0, "even")
         self.pooling = pooling
         self.global_context = global_context
         self.local_context = local_context
@@ -209,8 +210,3 @@ def _feed_forward(width: int) -> nn.Sequential:
     for layer in (first, second):
         nn.init.normal_(layer.weight, std=(2 / width) ** 0.5)
     return nn.Sequential(first, nn.ReLU(), second)
-
-
-def _check(name: str, value: float, good: bool, expected: str) -> None:
-    if not good:
-        raise ValueError(Errors.J203.format(name=name, expected=expected, value=value))

@@ -8,12 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import Errors
+from ..layers.checks import check_choice, check_range
 from ..layers.gaussian_graph import GaussianGraph
 from ..layers.linear import linear
 from ..layers.padding import WindowPadding
 from ..layers.partial_attention import MarkersSee, Mask, PartialAttention
-from .base import check_choice
 
 Agreement = Literal["both", "mean", "forward"]
 # edges of a view, padding included, that are computed at once; a tensor of four views
@@ -115,14 +114,8 @@ class LAINet(nn.Module):
         """
         super().__init__()
         check_choice("agreement", agreement, tuple(AGREEMENTS))
-        if not 0.0 <= filter_threshold <= 1.0:
-            raise ValueError(
-                Errors.J203.format(
-                    name="filter_threshold",
-                    expected="within 0 and 1",
-                    value=filter_threshold,
-                )
-            )
+        good = 0.0 <= filter_threshold <= 1.0
+        check_range("filter_threshold", filter_threshold, good, "within 0 and 1")
         self.agree = AGREEMENTS[agreement]
         self.attention = PartialAttention(
             mask=mask, text_sees_markers=text_sees_markers, markers_see=markers_see

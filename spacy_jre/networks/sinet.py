@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
-from ..errors import Errors
+from ..layers.checks import check_choice, check_range
 from ..layers.cross_attention import CrossTaskAttention
 from ..layers.padding import pad_windows, window_means
 from ..layers.span_pair_heads import HeadInputs, SpanPairHeads, span_windows
@@ -14,7 +14,6 @@ from .base import (
     JointOutputs,
     Layout,
     Pooling,
-    check_choice,
     make_pooler,
     max_per_window,
     pool_units_to_tokens,
@@ -82,12 +81,7 @@ class SINET(nn.Module):
         check_choice("span_pooling", span_pooling, POOLINGS)
         check_choice("context_pooling", context_pooling, POOLINGS)
         check_choice("pooling", pooling, ("max", None))
-        if n_layers < 1:
-            raise ValueError(
-                Errors.J203.format(
-                    name="n_layers", expected="at least 1", value=n_layers
-                )
-            )
+        check_range("n_layers", n_layers, n_layers >= 1, "at least 1")
         self.pooling = pooling
         self.agent = agent
         self.span_pooling = span_pooling

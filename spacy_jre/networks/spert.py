@@ -5,11 +5,11 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from ..layers.checks import check_choice
 from ..layers.span_pair_heads import HeadInputs, SpanPairHeads, span_windows
 from .base import (
     JointOutputs,
     Layout,
-    check_choice,
     make_pooler,
     pool_units_to_tokens,
 )

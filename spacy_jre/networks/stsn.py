@@ -5,8 +5,8 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
-from ..errors import Errors
 from ..layers.boundaries import BoundaryPooler, token_rows
+from ..layers.checks import check_choice, check_range
 from ..layers.label_attention import LabelAttention
 from ..layers.linear import linear
 from ..layers.padding import WindowPadding
@@ -14,7 +14,6 @@ from ..layers.span_pair_heads import HeadInputs, SpanPairHeads, span_windows
 from .base import (
     JointOutputs,
     Layout,
-    check_choice,
     make_pooler,
     pool_units_to_tokens,
 )
@@ -70,13 +69,15 @@ class STSN(nn.Module):
         """
         super().__init__()
         check_choice("interaction", interaction, INTERACTIONS)
-        _check("n_layers", n_layers, n_layers >= 0, "at least 0")
+        check_range("n_layers", n_layers, n_layers >= 0, "at least 0")
         for name, rate in (
             ("dropout", dropout),
             ("attention_dropout", attention_dropout),
         ):
-            _check(name, rate, 0.0 <= rate < 1.0, "at least 0 and below 1")
-        _check("width_embedding", width_embedding, width_embedding >= 1, "at least 1")
+            check_range(name, rate, 0.0 <= rate < 1.0, "at least 0 and below 1")
+        check_range(
+            "width_embedding", width_embedding, width_embedding >= 1, "at least 1"
+        )
         self.entity_view = linear(width, width)
         self.relation_view = linear(width, width)
         self.label_view = linear(width, width) if n_layers else None
@@ -156,8 +157,3 @@ class TaskRows(NamedTuple):
     label: Tensor | None
     entity: Tensor
     relation: Tensor
-
-
-def _check(name: str, value: float, good: bool, expected: str) -> None:
-    if not good:
-        raise ValueError(Errors.J203.format(name=name, expected=expected, value=value))

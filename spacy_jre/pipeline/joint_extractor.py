@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -47,7 +48,6 @@ from ..training.targets import (
     relation_targets,
 )
 from ..types import (
-    GoldArrays,
     JointScores,
     LabelNames,
     Prediction,
@@ -481,18 +481,8 @@ class JointRelationExtractor(TrainablePipe):
         """Let a model learn that samples nothing and has losses of its own."""
         docs = [example.predicted for example in examples]
 
-        def find_gold(windows: Windows) -> GoldArrays:
-            gold = self._align(examples, windows)
-            return GoldArrays(
-                spans=gold.spans,
-                labels=gold.labels,
-                windows=gold.windows,
-                relations=gold.relations,
-                knows_entities=gold.knows_entities,
-                knows_relations=gold.knows_relations,
-                max_span_width=self.cfg["max_span_width"],
-            )
-
+        self.model.attrs["max_span_width"] = self.cfg["max_span_width"]
+        find_gold = partial(self._align, examples)
         learnt = self.model.attrs["learn"](self.model, docs, find_gold)
         self._tell_losses(Losses(two_relations=learnt.doubled))
         self._warn_once(

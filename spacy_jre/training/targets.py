@@ -11,7 +11,7 @@ from spacy.training import Example
 from ..annotations import read_gold
 from ..annotations.gold import SpanKey, count_nonblank, same_but_for_blanks
 from ..errors import Errors
-from ..types import Windows
+from ..types import GoldArrays, Windows
 
 
 @dataclass(frozen=True)
@@ -49,25 +49,9 @@ class Losses:
 
 
 @dataclass(frozen=True)
-class GoldBatch:
-    """The gold of a batch, over its flat tokens.
+class GoldBatch(GoldArrays):
+    """The gold of a batch, and lost (Losses): what was left out of it."""
 
-    spans (ndarray): Token ranges, each once. Shape: (N, 2).
-    labels (ndarray): Entity column of each span, from 1. Shape: (N,).
-    windows (ndarray): Window of each span. Shape: (N,).
-    relations (ndarray): Head and tail as positions in spans, and the relation
-        column. Shape: (M, 3).
-    knows_entities, knows_relations (ndarray): Per window, whether it was annotated.
-        Shape of each: (W,), bool.
-    lost (Losses): What was left out.
-    """
-
-    spans: np.ndarray
-    labels: np.ndarray
-    windows: np.ndarray
-    relations: np.ndarray
-    knows_entities: np.ndarray
-    knows_relations: np.ndarray
     lost: Losses
 
 

@@ -66,6 +66,7 @@ def build_model(name, labels=LABELS, *, spread=True, **settings):
     torch.manual_seed(0)
     model = make_model(name, **settings)
     model.attrs["build"](model, labels)
+    model.attrs["max_span_width"] = 8
     if spread:
         generator = torch.Generator().manual_seed(1)
         for parameter in inside(model).network.parameters():
@@ -89,7 +90,7 @@ def model(wide_bert):
     return build_model(wide_bert)
 
 
-def gold_of(width=8, unknown_entities=(), unknown_relations=()) -> GoldArrays:
+def gold_of(unknown_entities=(), unknown_relations=()) -> GoldArrays:
     """The story's gold as arrays, window by window."""
     spans, labels, windows, relations, first = [], [], [], [], 0
     for number, sentence in enumerate(STORY):
@@ -112,7 +113,6 @@ def gold_of(width=8, unknown_entities=(), unknown_relations=()) -> GoldArrays:
         relations=np.asarray(relations, dtype=np.int64).reshape(-1, 3),
         knows_entities=knows,
         knows_relations=knows & ~np.isin(numbers, unknown_relations),
-        max_span_width=width,
     )
 
 
@@ -392,7 +392,7 @@ def naive_loss(model, docs, gold, *, cold, settings=None):
             for i, (s, e) in zip(members, gold.spans[members])
         }
         if gold.knows_entities[number]:
-            candidates = naive.candidates(words, gold.max_span_width)
+            candidates = naive.candidates(words, model.attrs["max_span_width"])
             targets = torch.tensor(
                 [gold.labels[places[c]] if c in places else 0 for c in candidates]
             )
@@ -630,7 +630,6 @@ def test_one_entity_is_no_relation_to_learn(nlp, model):
         relations=np.zeros((0, 3), dtype=np.int64),
         knows_entities=np.array([True]),
         knows_relations=np.array([True]),
-        max_span_width=8,
     )
     assert learn(model, [doc], gold).loss > 0.0
     assert not any("relation" in n for n in gradients(model))
@@ -638,8 +637,9 @@ def test_one_entity_is_no_relation_to_learn(nlp, model):
 
 def test_gold_wider_than_the_limit_is_no_candidate_but_an_argument(wide_bert, docs):
     model = build_model(wide_bert, encoder=EXACT, **NO_DROPOUT, cold_start=9)
-    loss = learn(model, docs, gold_of(width=1)).loss
-    wanted = naive_loss(model, docs, gold_of(width=1), cold=True)
+    model.attrs["max_span_width"] = 1
+    loss = learn(model, docs, gold_of()).loss
+    wanted = naive_loss(model, docs, gold_of(), cold=True)
     assert loss == pytest.approx(float(wanted.detach()), abs=1e-5)
 
 
@@ -647,7 +647,8 @@ def test_gold_wider_than_the_limit_is_no_candidate_but_an_argument(wide_bert, do
 
 
 def test_gold_wider_than_the_limit_is_counted(model, docs):
-    gold = gold_of(width=1)
+    model.attrs["max_span_width"] = 1
+    gold = gold_of()
     wide = int((gold.spans[:, 1] - gold.spans[:, 0] > 1).sum())
     assert wide == 5
     assert learn(model, docs, gold).unreached == wide
@@ -662,7 +663,6 @@ def gold_of_blanks() -> GoldArrays:
         relations=np.array([[0, 3, 1], [1, 3, 1], [2, 3, 1], [3, 2, 0]]),
         knows_entities=np.array([True]),
         knows_relations=np.array([True]),
-        max_span_width=8,
     )
 
 

@@ -25,7 +25,6 @@ def make_gold(spans, labels, **changes) -> GoldArrays:
         "relations": rows(width=3),
         "knows_entities": np.array([True]),
         "knows_relations": np.array([True]),
-        "max_span_width": 8,
     }
     return GoldArrays(**{**settings, **changes})
 

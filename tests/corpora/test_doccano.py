@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from spacy_jre.annotations import EntityRecord, Record, RelationRecord
 from spacy_jre.corpora.doccano import read_doccano
 
+from .mutations import ABSENT, changed, put_odd_value
 from .story import FOLDER, assert_is_the_story
 
 TEXT = {
@@ -21,7 +22,6 @@ TEXT = {
     "relations": [{"id": 5, "from_id": 21, "to_id": 20, "type": "lives_in"}],
     "Comments": ["sure?"],
 }
-ABSENT = object()
 
 
 @pytest.fixture
@@ -37,19 +37,6 @@ def put(path, *texts):
 
 def read(path, *texts):
     return list(read_doccano(put(path, *texts)))
-
-
-def changed(place, value):
-    """The text with a value put in a place, or a key dropped there."""
-    text = copy.deepcopy(TEXT)
-    target = text
-    for key in place[:-1]:
-        target = target[key]
-    if value is ABSENT:
-        del target[place[-1]]
-    else:
-        target[place[-1]] = value
-    return text
 
 
 def test_story_is_read():
@@ -123,23 +110,23 @@ def test_key_named_label_beside_entities_is_meta(path):
 )
 def test_broken_field_is_named_with_file_and_line(path, place, value, where, field):
     with pytest.raises(ValueError, match="J605") as error:
-        read(path, changed(place, value))
+        read(path, changed(TEXT, place, value))
     assert f"{path}, {where}: field '{field}'" in str(error.value)
 
 
 def test_offsets_outside_of_the_text_are_refused(path):
     with pytest.raises(ValueError, match=r"J107.*line 1: entity 1"):
-        read(path, changed(["entities", 1, "end_offset"], 25))
+        read(path, changed(TEXT, ["entities", 1, "end_offset"], 25))
 
 
 def test_empty_label_is_refused(path):
     with pytest.raises(ValueError, match=r"J109.*line 1: entity 0"):
-        read(path, changed(["entities", 0, "label"], ""))
+        read(path, changed(TEXT, ["entities", 0, "label"], ""))
 
 
 def test_broken_text_does_not_stop_the_reader(path):
     told = []
-    texts = put(path, TEXT, changed(["relations", 0, "to_id"], 1), TEXT)
+    texts = put(path, TEXT, changed(TEXT, ["relations", 0, "to_id"], 1), TEXT)
     assert len(list(read_doccano(texts, skip=told.append))) == 2
     assert [left.broken for left in told] == [True]
 
@@ -147,14 +134,6 @@ def test_broken_text_does_not_stop_the_reader(path):
 # any file
 
 ODD = [None, True, -1, 3, 21, 1.5, 10**30, "", "x", "\ud800", [], {}, [[]], {"id": 3}]
-
-
-def containers(value):
-    """The lists and objects in a JSON value."""
-    if isinstance(value, dict | list):
-        yield value
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from containers(item)
 
 
 def assert_every_record_is_told(path, count):
@@ -172,9 +151,7 @@ def assert_every_record_is_told(path, count):
 def test_text_with_an_odd_value_is_a_record_or_a_coded_error(tmp_path_factory, seed):
     rng = random.Random(seed)
     texts = copy.deepcopy([TEXT, TEXT])
-    target = rng.choice([c for text in texts for c in containers(text) if c])
-    key = rng.choice(list(target) if isinstance(target, dict) else range(len(target)))
-    target[key] = rng.choice(ODD)
+    put_odd_value(rng, texts, ODD)
     path = put(tmp_path_factory.mktemp("doccano") / "all.jsonl", *texts)
     assert_every_record_is_told(path, 2)
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from spacy_jre.annotations import EntityRecord, Record, RelationRecord
 from spacy_jre.corpora.inception import read_inception
 
+from .mutations import put_odd_value
 from .story import FOLDER, assert_is_the_story
 
 pytest.importorskip("cassis", reason="needs dkpro-cassis: the extra inception")
@@ -471,22 +472,12 @@ def test_changed_bytes_give_records_or_coded_errors(tmp_path_factory, seed, name
 ODD = [None, True, -1, 3, 900, 1.5, 10**30, "", "x", "\ud800", [], {}, [1], "%ID"]
 
 
-def containers(value):
-    """The lists and objects in a JSON value."""
-    if isinstance(value, dict | list):
-        yield value
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from containers(item)
-
-
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.integers(0, 10**9))
 def test_odd_value_in_json_gives_a_record_or_a_coded_error(tmp_path_factory, seed):
     rng = random.Random(seed)
     cas = as_json(ADA, OSLO, LIVES, ("seg:Sentence", 0, 24, {}))
-    target = rng.choice([c for c in containers(cas) if c])
-    key = rng.choice(list(target) if isinstance(target, dict) else range(len(target)))
-    target[key] = rng.choice(ODD)
+    put_odd_value(rng, [cas], ODD)
     path = tmp_path_factory.mktemp("inception") / "doc.json"
     path.write_text(json.dumps(cas), encoding="utf8")
     assert_every_document_is_told(path, 1)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from spacy_jre.annotations import EntityRecord, Record, RelationRecord
 from spacy_jre.corpora.label_studio import read_label_studio
 
+from .mutations import put_odd_value
 from .story import FOLDER, assert_is_the_story
 
 TEXT = "Ada Quint cooks in Oslo."
@@ -359,14 +360,6 @@ ODD = [None, True, -1, 3, 1.5, 10**30, "", "a", "bi", "relation", "\ud800", [], 
 ODD += [[[]], [3], {"start": 3}, {"labels": [3]}, {"text": "😀"}]
 
 
-def containers(value):
-    """The lists and objects in a JSON value."""
-    if isinstance(value, dict | list):
-        yield value
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from containers(item)
-
-
 def assert_every_task_is_told(path, count):
     told = []
     records = list(read_label_studio(path, skip=told.append))
@@ -381,9 +374,7 @@ def assert_every_task_is_told(path, count):
 def test_task_with_an_odd_value_is_a_record_or_a_coded_error(tmp_path_factory, seed):
     rng = random.Random(seed)
     tasks = copy.deepcopy([task(ADA, OSLO, LIVES), several(annotation(ADA))])
-    target = rng.choice([c for found in tasks for c in containers(found) if c])
-    key = rng.choice(list(target) if isinstance(target, dict) else range(len(target)))
-    target[key] = rng.choice(ODD)
+    put_odd_value(rng, tasks, ODD)
     path = put(tmp_path_factory.mktemp("label_studio") / "export.json", *tasks)
     assert_every_task_is_told(path, 2)
 

@@ -11,6 +11,7 @@ from spacy_jre.annotations import EntityRecord, Record, RelationRecord
 from spacy_jre.annotations.records import word_offsets
 from spacy_jre.corpora.prodigy import read_prodigy, write_prodigy
 
+from .mutations import ABSENT, changed, put_odd_value
 from .story import FOLDER, assert_is_the_story
 
 TASK = {
@@ -42,7 +43,6 @@ TASK = {
     "answer": "accept",
     "_input_hash": 7,
 }
-ABSENT = object()
 
 
 @pytest.fixture
@@ -58,19 +58,6 @@ def put(path, *tasks):
 
 def read(path, *tasks):
     return list(read_prodigy(put(path, *tasks)))
-
-
-def changed(place, value):
-    """The task with a value put in a place, or a key dropped there."""
-    task = copy.deepcopy(TASK)
-    target = task
-    for key in place[:-1]:
-        target = target[key]
-    if value is ABSENT:
-        del target[place[-1]]
-    else:
-        target[place[-1]] = value
-    return task
 
 
 def linked(head, child):
@@ -115,11 +102,11 @@ def test_rejected_task_is_no_error_by_default(path):
 
 
 def test_task_without_answer_counts_as_accepted(path):
-    assert len(read(path, changed(["answer"], ABSENT))) == 1
+    assert len(read(path, changed(TASK, ["answer"], ABSENT))) == 1
 
 
 def test_task_of_ner_manual_has_no_relations(path):
-    (record,) = read(path, changed(["relations"], ABSENT))
+    (record,) = read(path, changed(TASK, ["relations"], ABSENT))
     assert (len(record.entities), record.relations) == (2, ())
 
 
@@ -164,7 +151,7 @@ def test_relation_from_a_token_that_is_not_there_is_refused(path):
 
 @pytest.mark.parametrize("label", [None, ABSENT])
 def test_relation_from_a_span_without_label_is_left_out(path, label):
-    task = changed(["relations", 0, "head_span", "label"], label)
+    task = changed(TASK, ["relations", 0, "head_span", "label"], label)
     (record,) = read(path, task)
     assert record.relations == ()
     assert [left.kind for left in record.left_out] == ["relation"]
@@ -172,7 +159,9 @@ def test_relation_from_a_span_without_label_is_left_out(path, label):
 
 
 def test_relation_to_a_span_that_is_not_there_is_left_out_as_broken(path):
-    (record,) = read(path, changed(["relations", 0, "child_span", "label"], "ORG"))
+    (record,) = read(
+        path, changed(TASK, ["relations", 0, "child_span", "label"], "ORG")
+    )
     (left,) = record.left_out
     assert (left.kind, left.broken) == ("relation", True)
     assert "child_span 19..23 is none of the spans" in left.reason
@@ -185,7 +174,9 @@ def test_relation_that_misses_both_ends_is_left_out_once(path):
 
 @pytest.mark.parametrize("label", [None, ABSENT])
 def test_span_without_label_is_no_entity(path, label):
-    (record,) = read(path, {**changed(["spans", 1, "label"], label), "relations": []})
+    (record,) = read(
+        path, {**changed(TASK, ["spans", 1, "label"], label), "relations": []}
+    )
     assert record.entities == (EntityRecord(0, 9, "PER"),)
     assert [left.kind for left in record.left_out] == ["span"]
 
@@ -230,18 +221,18 @@ def test_document_is_the_one_of_the_meta(path, meta, document):
 )
 def test_broken_field_is_named_with_file_and_line(path, place, value, where, field):
     with pytest.raises(ValueError, match="J605") as error:
-        read(path, changed(place, value))
+        read(path, changed(TASK, place, value))
     assert f"{path}, {where}: field '{field}'" in str(error.value)
 
 
 def test_offsets_outside_of_the_text_are_refused(path):
     with pytest.raises(ValueError, match=r"J107.*line 1: entity 1"):
-        read(path, changed(["spans", 1, "end"], 25))
+        read(path, changed(TASK, ["spans", 1, "end"], 25))
 
 
 def test_broken_task_does_not_stop_the_reader(path):
     told = []
-    tasks = put(path, TASK, changed(["text"], ABSENT), TASK)
+    tasks = put(path, TASK, changed(TASK, ["text"], ABSENT), TASK)
     assert len(list(read_prodigy(tasks, skip=told.append))) == 2
     assert [left.broken for left in told] == [True]
 
@@ -254,19 +245,9 @@ def odd_values():
     return [*values, {"start": 0, "end": 1}, {"label": "x"}]
 
 
-def containers(value):
-    """The lists and objects in a JSON value."""
-    if isinstance(value, dict | list):
-        yield value
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from containers(item)
-
-
 def with_an_odd_value(rng, tasks):
     tasks = copy.deepcopy(tasks)
-    target = rng.choice([c for task in tasks for c in containers(task) if c])
-    key = rng.choice(list(target) if isinstance(target, dict) else range(len(target)))
-    target[key] = rng.choice(odd_values())
+    put_odd_value(rng, tasks, odd_values())
     return tasks
 
 

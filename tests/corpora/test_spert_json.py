@@ -1,4 +1,3 @@
-import copy
 import json
 from dataclasses import replace
 
@@ -15,6 +14,7 @@ from spacy_jre.corpora.spert_json import (
 )
 
 from ..conftest import SHARED, write_json
+from .mutations import ABSENT, changed
 from .story import FOLDER, assert_is_the_story
 
 SENTENCES = [
@@ -36,7 +36,6 @@ SENTENCES = [
         "relations": [{"type": "works_for", "head": 0, "tail": 1}],
     },
 ]
-ABSENT = object()
 
 
 @pytest.fixture
@@ -136,15 +135,7 @@ def test_sentence_must_be_an_object(path, value):
 
 def broken(place, value):
     """The sentences, with the value put (or a key dropped) in the second one."""
-    sentences = copy.deepcopy(SENTENCES)
-    target = sentences[1]
-    for key in place[:-1]:
-        target = target[key]
-    if value is ABSENT:
-        del target[place[-1]]
-    else:
-        target[place[-1]] = value
-    return sentences
+    return changed(SENTENCES, (1, *place), value)
 
 
 @pytest.mark.parametrize(

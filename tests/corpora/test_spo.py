@@ -5,6 +5,7 @@ import pytest
 from spacy_jre.annotations import EntityRecord, Record, RelationRecord
 from spacy_jre.corpora.spo import read_spo
 
+from .mutations import ABSENT, changed
 from .story import FOLDER, assert_is_the_story
 
 SPO = {
@@ -15,7 +16,6 @@ SPO = {
     "object_type": {"@value": "Effect"},
 }
 LINE = {"text": "clavoxil brought hives", "spo_list": [SPO]}
-ABSENT = object()
 
 
 @pytest.fixture
@@ -217,10 +217,7 @@ def test_meta_keeps_what_else_the_line_holds(path):
     ],
 )
 def test_broken_field_of_a_line_is_named(path, key, value, where, field):
-    broken = {**LINE, key: value}
-    if value is ABSENT:
-        del broken[key]
-    assert_named(path, broken, where, field)
+    assert_named(path, changed(LINE, [key], value), where, field)
 
 
 @pytest.mark.parametrize(
@@ -246,9 +243,7 @@ def test_broken_field_of_a_line_is_named(path, key, value, where, field):
     ],
 )
 def test_broken_field_of_a_relation_is_named(path, key, value, field):
-    broken = {**SPO, key: value}
-    if value is ABSENT:
-        del broken[key]
+    broken = changed(SPO, [key], value)
     assert_named(path, {**LINE, "spo_list": [broken]}, "line 2, spo 0", field)
 
 

@@ -4,10 +4,10 @@ from spacy_jre.annotations import EntityRecord, Record, RelationRecord
 from spacy_jre.corpora.triples import read_triples
 
 from ..conftest import write_json
+from .mutations import ABSENT, changed
 from .story import FOLDER, assert_is_the_story
 
 TEXT = {"text": "Ada left Lima", "triple_list": [["Ada", "leave", "Lima"]]}
-ABSENT = object()
 
 
 @pytest.fixture
@@ -112,9 +112,7 @@ def test_meta_keeps_what_else_the_text_holds(path):
     ],
 )
 def test_broken_field_is_named_with_file_and_record(path, key, value, where, field):
-    broken = {**TEXT, key: value}
-    if value is ABSENT:
-        del broken[key]
+    broken = changed(TEXT, [key], value)
     left_out = []
     write_json(path, [TEXT, broken, TEXT])
     assert len(list(read_triples(path, skip=left_out.append))) == 2

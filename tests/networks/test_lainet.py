@@ -31,6 +31,7 @@ SYMMETRIC = (1,)
 # spans of each pass of each graph
 ENTITY_SIZES = (((4, 3), (2,)), ((5,), (1, 1, 2)))
 NO_DROPOUT = {"dropout": 0.0, "graph_dropout": 0.0}
+EXACT = {"rtol": 1e-5, "atol": 1e-5}
 
 
 def build(dtype=torch.float32, **settings) -> LAINet:
@@ -79,10 +80,24 @@ def plain(layer, row: Tensor) -> Tensor:
     return product if layer.bias is None else product + layer.bias
 
 
+# what the equations are told; nothing but weights is read off the network
+DEFAULTS = {
+    "filter": True,
+    "filter_threshold": 0.5,
+    "annotate": True,
+    "entity_layers": 2,
+    "entity_heads": 4,
+    "relation_layers": 2,
+    "relation_heads": 2,
+}
+
+
 @torch.no_grad()
-def naive_graph(stage, rows: list[Tensor], annotations: Tensor) -> list[Tensor]:
+def naive_graph(
+    stage, rows: list[Tensor], annotations: Tensor, *, layers: int, heads: int
+) -> list[Tensor]:
     """annotations: first and last piece, per pass and label. (P, A, 2, D)"""
-    if not hasattr(stage.interact, "graph"):
+    if not layers:
         return rows
     graph = stage.interact.graph
     per_label = []
@@ -93,7 +108,7 @@ def naive_graph(stage, rows: list[Tensor], annotations: Tensor) -> list[Tensor]:
         ]
         per_label.append(sum(per_pass) / len(per_pass))
     nodes = [*rows, *per_label]
-    heads, count = graph.n_heads, len(nodes)
+    count = len(nodes)
     part = WIDTH // heads
     outputs = [[] for _ in rows]
     for head in range(heads):
@@ -108,7 +123,7 @@ def naive_graph(stage, rows: list[Tensor], annotations: Tensor) -> list[Tensor]:
             edge[i][i] += 1.0
         degree = [sum(row) for row in edge]
         values = [plain(graph.first, node)[head * part :][:part] for node in nodes]
-        for layer in range(1 + len(graph.weights)):
+        for layer in range(layers):
             if layer:
                 weight, bias = graph.weights[layer - 1], graph.biases[layer - 1]
                 values = [value @ weight[head] + bias[head][0] for value in values]
@@ -132,9 +147,14 @@ class Naive(NamedTuple):
 
 @torch.no_grad()
 def naive_entities(
-    network: LAINet, marked: Marked, gold: set | None = None, cold: bool = False
+    network: LAINet,
+    marked: Marked,
+    settings: dict,
+    gold: set | None = None,
+    cold: bool = False,
 ) -> Naive:
     """Graph by graph, span by span."""
+    settings = {**DEFAULTS, **settings}
     stage = network.entity
     filtered, nodes, logits = [], [], []
     for graph in range(marked.n_graphs):
@@ -147,22 +167,29 @@ def naive_entities(
                 continue
             row = plain(stage.represent, torch.cat(list(marked.spans[number])))
             survives = True
-            if stage.filter is not None:
+            if settings["filter"]:
                 filtered.append(plain(stage.filter, row))
-                survives = filtered[-1].softmax(0)[1] >= stage.filter_threshold
+                survives = filtered[-1].softmax(0)[1] >= settings["filter_threshold"]
                 if gold is not None:
                     survives = (survives and not cold) or number in gold
             if survives:
                 kept.append(number)
                 rows.append(row)
         nodes += kept
-        rows = naive_graph(stage, rows, marked.annotations[passes])
+        rows = naive_graph(
+            stage,
+            rows,
+            marked.annotations[passes],
+            layers=settings["entity_layers"] if settings["annotate"] else 0,
+            heads=settings["entity_heads"],
+        )
         logits += [plain(stage.classify, row) for row in rows]
     return Naive(filtered, nodes, logits)
 
 
 @torch.no_grad()
-def naive_relations(network: LAINet, marked: Marked) -> list[Tensor]:
+def naive_relations(network: LAINet, marked: Marked, settings: dict) -> list[Tensor]:
+    settings = {**DEFAULTS, **settings}
     stage = network.relation
     logits = []
     for graph in range(marked.n_graphs):
@@ -176,7 +203,13 @@ def naive_relations(network: LAINet, marked: Marked) -> list[Tensor]:
                 subject = plain(stage.subject, torch.cat(list(marked.subjects[own])))
                 other = plain(stage.object, torch.cat(list(marked.spans[number])))
                 rows.append(plain(stage.pair, torch.cat([subject, other])))
-        rows = naive_graph(stage, rows, marked.annotations[passes])
+        rows = naive_graph(
+            stage,
+            rows,
+            marked.annotations[passes],
+            layers=settings["relation_layers"] if settings["annotate"] else 0,
+            heads=settings["relation_heads"],
+        )
         logits += [plain(stage.classify, row) for row in rows]
     return logits
 
@@ -199,15 +232,13 @@ def test_predicted_entities_are_those_of_the_equations(settings, seed):
     marked = entity_batch(seed=seed)
     with torch.no_grad():
         outputs = network.entity(marked)
-    wanted = naive_entities(network, marked)
+    wanted = naive_entities(network, marked, settings)
     assert outputs.nodes.tolist() == wanted.nodes
     assert len(wanted.nodes) > 1
-    assert_close(
-        outputs.entity_logits, torch.stack(wanted.logits), rtol=1e-4, atol=1e-5
-    )
+    assert_close(outputs.entity_logits, torch.stack(wanted.logits), **EXACT)
     if outputs.filter_logits is not None:
         wanted_filter = torch.stack(wanted.filtered)
-        assert_close(outputs.filter_logits, wanted_filter, rtol=1e-4, atol=1e-5)
+        assert_close(outputs.filter_logits, wanted_filter, **EXACT)
 
 
 @pytest.mark.parametrize("cold", [True, False])
@@ -218,11 +249,9 @@ def test_learnt_entities_are_those_of_the_equations(settings, cold):
     mask = torch.tensor([i in gold for i in range(len(marked.spans))])
     with torch.no_grad():
         outputs = network.entity(marked, mask, cold=cold)
-    wanted = naive_entities(network, marked, gold, cold)
+    wanted = naive_entities(network, marked, settings, gold, cold)
     assert outputs.nodes.tolist() == wanted.nodes
-    assert_close(
-        outputs.entity_logits, torch.stack(wanted.logits), rtol=1e-4, atol=1e-5
-    )
+    assert_close(outputs.entity_logits, torch.stack(wanted.logits), **EXACT)
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
@@ -230,8 +259,8 @@ def test_relations_are_those_of_the_equations(settings):
     network, marked = build(**settings), relation_batch()
     with torch.no_grad():
         logits = network.relation(marked)
-    wanted = torch.stack(naive_relations(network, marked))
-    assert_close(logits, wanted, rtol=1e-4, atol=1e-5)
+    wanted = torch.stack(naive_relations(network, marked, settings))
+    assert_close(logits, wanted, **EXACT)
 
 
 def test_cold_start_classifies_gold_alone():
@@ -477,65 +506,75 @@ def test_gradients_equal_finite_differences(settings):
 # ablations ----------------------------------------------------------------------------
 
 
-def names_of(**settings) -> set[str]:
-    return {name for name, _ in build(**settings).named_parameters()}
+def shapes_of(**settings) -> dict[str, tuple[int, ...]]:
+    return {n: tuple(p.shape) for n, p in build(**settings).named_parameters()}
 
 
-def graph_names(stage: str, layers: int) -> set[str]:
-    if not layers:
-        return set()
+def affine(name: str, out: int, width: int) -> dict[str, tuple[int, ...]]:
+    return {f"{name}.weight": (out, width), f"{name}.bias": (out,)}
+
+
+def graph_shapes(stage: str, layers: int, heads: int) -> dict[str, tuple[int, ...]]:
     prefix = f"{stage}.interact."
-    linears = ("annotation", "graph.deviation", "graph.first")
-    names = {f"{prefix}{n}.{kind}" for n in linears for kind in ("weight", "bias")}
-    names.add(f"{prefix}graph.mean.weight")
-    deep = range(layers - 1)
-    return names | {
-        f"{prefix}graph.{kind}.{n}" for n in deep for kind in ("weights", "biases")
+    part = WIDTH // heads
+    shapes = {
+        **affine(f"{prefix}annotation", WIDTH, 2 * WIDTH),
+        **affine(f"{prefix}graph.first", WIDTH, WIDTH),
+        **affine(f"{prefix}graph.deviation", heads, WIDTH),
+        f"{prefix}graph.mean.weight": (heads, WIDTH),
     }
+    for number in range(layers - 1):
+        shapes[f"{prefix}graph.weights.{number}"] = (heads, part, part)
+        shapes[f"{prefix}graph.biases.{number}"] = (heads, 1, part)
+    return shapes
 
 
+# one label of four is symmetric: none, four labels, three twins
 HEADS = {
-    f"{name}.{kind}"
-    for name in (
-        "entity.represent",
-        "entity.classify",
-        "relation.subject",
-        "relation.object",
-        "relation.pair",
-        "relation.classify",
-    )
-    for kind in ("weight", "bias")
+    **affine("entity.represent", WIDTH, 4 * WIDTH),
+    **affine("entity.classify", 1 + E, WIDTH),
+    **affine("relation.subject", WIDTH, 4 * WIDTH),
+    **affine("relation.object", WIDTH, 4 * WIDTH),
+    **affine("relation.pair", WIDTH, 2 * WIDTH),
+    **affine("relation.classify", 8, WIDTH),
 }
-FILTER = {"entity.filter.weight", "entity.filter.bias"}
+FILTER = affine("entity.filter", 2, WIDTH)
+ENTITY_GRAPH = graph_shapes("entity", 2, 4)
+RELATION_GRAPH = graph_shapes("relation", 2, 2)
 
 
 @pytest.mark.parametrize(
-    ("settings", "wanted"),
+    ("settings", "parts"),
     [
-        (
-            {},
-            HEADS | FILTER | graph_names("entity", 2) | graph_names("relation", 2),
-        ),
-        (
-            {"filter": False},
-            HEADS | graph_names("entity", 2) | graph_names("relation", 2),
-        ),
-        ({"entity_layers": 0}, HEADS | FILTER | graph_names("relation", 2)),
-        ({"relation_layers": 0}, HEADS | FILTER | graph_names("entity", 2)),
-        ({"annotate": False}, HEADS | FILTER),
+        ({}, [HEADS, FILTER, ENTITY_GRAPH, RELATION_GRAPH]),
+        ({"filter": False}, [HEADS, ENTITY_GRAPH, RELATION_GRAPH]),
+        ({"entity_layers": 0}, [HEADS, FILTER, RELATION_GRAPH]),
+        ({"relation_layers": 0}, [HEADS, FILTER, ENTITY_GRAPH]),
+        ({"annotate": False}, [HEADS, FILTER]),
         (
             {"entity_layers": 5, "relation_layers": 1},
-            HEADS | FILTER | graph_names("entity", 5) | graph_names("relation", 1),
+            [
+                HEADS,
+                FILTER,
+                graph_shapes("entity", 5, 4),
+                graph_shapes("relation", 1, 2),
+            ],
         ),
         (
-            {"mask": "full", "agreement": "mean", "entity_heads": 6},
-            HEADS | FILTER | graph_names("entity", 2) | graph_names("relation", 2),
+            {"entity_heads": 6, "relation_heads": 3},
+            [
+                HEADS,
+                FILTER,
+                graph_shapes("entity", 2, 6),
+                graph_shapes("relation", 2, 3),
+            ],
         ),
     ],
     ids=str,
 )
-def test_switches_have_the_parameters_they_need_and_no_others(settings, wanted):
-    assert names_of(**settings) == wanted
+def test_switches_have_the_parameters_they_need_and_no_others(settings, parts):
+    wanted = {name: shape for part in parts for name, shape in part.items()}
+    assert shapes_of(**settings) == wanted
 
 
 def logits_of(network) -> dict[str, Tensor]:
@@ -550,8 +589,6 @@ def logits_of(network) -> dict[str, Tensor]:
 @pytest.mark.parametrize(
     ("settings", "changes"),
     [
-        ({"filter": False}, set()),
-        ({"filter_threshold": 0.9}, set()),
         ({"entity_layers": 0}, {"entity"}),
         ({"entity_layers": 1}, {"entity"}),
         ({"entity_heads": 2}, {"entity"}),
@@ -559,11 +596,6 @@ def logits_of(network) -> dict[str, Tensor]:
         ({"relation_layers": 3}, {"relation"}),
         ({"relation_heads": 3}, {"relation"}),
         ({"annotate": False}, {"entity", "relation"}),
-        # these are the encoder's matter, or the decoding's
-        ({"mask": "visible"}, set()),
-        ({"text_sees_markers": False}, set()),
-        ({"markers_see": "pair"}, set()),
-        ({"agreement": "forward"}, set()),
     ],
     ids=str,
 )

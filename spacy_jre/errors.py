@@ -253,9 +253,10 @@ class Errors(metaclass=_ErrorsWithCodes):
     J712 = "{lang!r} is no language of spaCy: {error}"
     J709 = "{value!r} is no list of numbers such as 0-4,7."
     J710 = (
-        "The encoder tok2vec wants a learning rate of its own, and the config has "
-        "none. Put tok2vec_rate (such as 0.002) into its section [recipe]; but LAI-Net "
-        "needs a transformer."
+        "{source} asks for the encoder tok2vec, which wants a learning rate of its "
+        "own, and section [recipe] of the config has none. Name a transformer "
+        "(--encoder; in a project --vars.encoder), or put tok2vec_rate (such as 0.002) "
+        "into [recipe]; but LAI-Net needs a transformer."
     )
     J704 = "Nothing to draw for this Doc: it carries no relation data under '{attr}'."
     J720 = "{path} is no config to train with: {error}. `spacy debug config` says more."

@@ -1,9 +1,15 @@
 """Every shipped config resolves, and no block takes a wrong type."""
 
+import math
+
 import pytest
 import spacy
+import torch
 from spacy.schemas import ConfigSchemaTraining
 from spacy.util import load_config, load_model_from_config, registry
+
+from spacy_jre.networks.iser import ISER
+from spacy_jre.networks.lainet import LAINet
 
 from .conftest import ROOT
 
@@ -28,28 +34,70 @@ def test_training_block_resolves(path):
     assert set(resolved["score_weights"]) >= {"ents_f", "rel_f", "rel_strict_f"}
 
 
-@pytest.mark.parametrize(
-    ("model", "rate", "slow"),
-    [
-        # inline and shared
-        ("iser", 0.1, ["encoder.encoder.layer.0.x", "encoder.layer.0.x"]),
-        ("iser", 0.1, ["encoder.embeddings.x", "embeddings.x"]),
-        ("lainet", 0.125, ["encoder.0.encoder.layer.0.x", "encoder.1.embeddings.x"]),
-    ],
-)
-def test_what_is_pretrained_learns_slower_and_nothing_else(model, rate, slow):
+def factors(model: str, names: list[str]) -> set[float]:
+    """On the learning rate of parameters, as the config of a model has them."""
     nlp = load_model_from_config(
         load_config(ROOT / f"configs/{model}.cfg", overrides=PATHS), auto_fill=True
     )
     training = nlp.config.interpolate()["training"]
     rates = registry.resolve(training, schema=ConfigSchemaTraining)["optimizer"].rates
+    return {
+        next((factor for pattern, factor in rates if pattern.search(name)), 1.0)
+        for name in names
+    }
 
-    def factor(name):
-        return next((f for pattern, f in rates if pattern.search(name)), 1.0)
 
-    assert {factor(name) for name in slow} == {rate}
-    for name in ("fusion.lstm.weight_ih_l0", "network.entity.filter.weight", "W"):
-        assert factor(name) == 1.0
+# what a transformer is called whose layers are named in another way
+FAMILIES = ["bert", "albert", "deberta-v2", "distilbert", "electra", "mpnet", "xlnet"]
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_is_pretrained_learns_slower_in_iser(family):
+    from transformers import AutoConfig, AutoModel
+
+    with torch.device("meta"):
+        transformer = AutoModel.from_config(AutoConfig.for_model(family))
+    # of a shared transformer; an inline one puts "encoder." before them
+    shared = [name for name, _ in transformer.named_parameters()]
+    assert len(shared) > 20
+    assert factors("iser", shared) == {0.1}
+    assert factors("iser", [f"encoder.{name}" for name in shared]) == {0.1}
+
+
+def test_what_is_pretrained_learns_slower_in_lainet():
+    names = ["encoder.0.encoder.layer.0.x", "encoder.1.embeddings.x"]
+    assert factors("lainet", names) == {0.125}
+
+
+@pytest.mark.parametrize(
+    ("model", "network"),
+    [("iser", ISER(16, 3, 2)), ("lainet", LAINet(16, 3, 2))],
+    ids=["iser", "lainet"],
+)
+def test_what_is_not_pretrained_learns_at_the_full_rate(model, network):
+    names = [name for name, _ in network.named_parameters()]
+    prefix = "network." if model == "lainet" else ""
+    # and the weights of thinc's layers
+    assert factors(model, [*(prefix + name for name in names), "W", "b"]) == {1.0}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=IDS)
+def test_steps_of_the_schedule_follow_from_the_recipe(path):
+    """As `spacy jre train` computes them, for those who use `spacy train`."""
+    config = load_config(path)
+    recipe, training = config["recipe"], config["training"]
+    schedule = training["optimizer"]["learn_rate"]
+    total = recipe["epochs"] * training["eval_frequency"]
+    assert training["max_epochs"] == recipe["epochs"]
+    assert training["batcher"]["size"] == recipe["batch_size"]
+    assert schedule["total_steps"] == total
+    assert schedule["warmup_steps"] == round(recipe["warmup"] * total)
+    cold_start = config["components"]["jre"]["model"].get("cold_start", 0)
+    assert cold_start == round(recipe.get("cold_start", 0) * total)
+    if path.parent.name == "configs":
+        # CoNLL04
+        assert training["eval_frequency"] == math.ceil(922 / recipe["batch_size"])
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=IDS)

@@ -57,18 +57,21 @@ def schedule_overrides(
     }
 
 
-def choose_encoder(config: Config, encoder: str) -> None:
+def choose_encoder(
+    config: Config, encoder: str, source: str = "The option --encoder"
+) -> None:
     """Put an encoder into the slot of the component, with a learning rate to suit.
 
     encoder (str): A hub name, a folder or ``package:<module>`` of a transformer, which
         takes the settings of one that is there; "tok2vec" for spaCy's own, whose rate
         is ``tok2vec_rate`` of ``[recipe]``.
+    source (str): Who asks for it, for the error.
     RAISES (ValueError): J710 where "tok2vec" is asked for and the recipe has no rate.
     """
     model = config["components"]["jre"]["model"]
     if encoder == TOK2VEC:
         if "tok2vec_rate" not in config["recipe"]:
-            raise ValueError(Errors.J710)
+            raise ValueError(Errors.J710.format(source=source))
         model["tok2vec"] = dict(TOK2VEC_BLOCK)
         schedule = config["training"]["optimizer"]["learn_rate"]
         schedule["initial_rate"] = config["recipe"]["tok2vec_rate"]
@@ -116,10 +119,10 @@ def run_training(
         raise ValueError(Errors.J706.format(path=config_path))
     recipe = config["recipe"]
     known = find_dataset(Path(train_path).parent)
-    if known is not None:
-        encoder = encoder or known.encoder
     if encoder:
         choose_encoder(config, encoder)
+    elif known is not None and known.encoder:
+        choose_encoder(config, known.encoder, "The dataset.json of the data")
     settings = settings_of_data(Path(train_path))
     its_lang = settings.pop("nlp.lang", "")
     if lang or its_lang:

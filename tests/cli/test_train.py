@@ -44,7 +44,7 @@ def slot(config):
 # the encoder
 
 
-@pytest.mark.parametrize("name", ["spert", "sinet"])
+@pytest.mark.parametrize("name", ["spert", "sinet", "stsn", "iser"])
 def test_tok2vec_puts_spacys_own_block_into_the_slot(name):
     config = load(ROOT / "configs" / f"{name}.cfg")
     choose_encoder(config, "tok2vec")
@@ -100,7 +100,7 @@ def test_another_transformer_changes_the_name_alone():
     assert config == before
 
 
-@pytest.mark.parametrize("name", ["spert", "sinet"])
+@pytest.mark.parametrize("name", ["spert", "sinet", "stsn", "iser"])
 def test_transformer_takes_the_place_of_a_tok2vec(name):
     config = load(ROOT / "configs" / "test" / f"{name}.cfg")
     choose_encoder(config, "bert-base-cased")
@@ -300,8 +300,17 @@ def test_missing_rate_for_tok2vec_is_said_plainly(corpus, tmp_path):
         *("--train", corpus / "train.spacy", "--dev", corpus / "dev.spacy"),
         *("--encoder", "tok2vec"),
     )
-    assert_plain_error(result, "J710", "[recipe]", "tok2vec_rate")
+    assert_plain_error(result, "J710", "--encoder asks", "[recipe]", "tok2vec_rate")
     assert not (tmp_path / "out").exists()
+
+
+def test_lainet_on_data_that_ask_for_tok2vec_says_who_asks(corpus, tmp_path):
+    write_json(corpus / "dataset.json", {"encoder": "tok2vec"})
+    result = run(
+        *("train", LAINET_CONFIG, "--output", tmp_path / "out"),
+        *("--train", corpus / "train.spacy", "--dev", corpus / "dev.spacy"),
+    )
+    assert_plain_error(result, "J710", "dataset.json of the data", "--vars.encoder")
 
 
 # which epoch is kept

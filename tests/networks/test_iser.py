@@ -316,3 +316,15 @@ def test_spans_of_a_long_sentence_take_less_memory_than_the_budget(mode, n_spans
     command = [sys.executable, "-c", MEASURE, mode, str(n_spans)]
     added = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert int(added) < 1024 * 2**20  # the default; the promise is 1.5 GB
+
+
+def test_views_start_alike_with_the_variance_of_he():
+    network = ISER(64, N_ENTITY_LABELS, N_RELATION_LABELS)
+    for number in (0, 2):
+        entity, relation = (
+            view[number].weight.data
+            for view in (network.entity_view, network.relation_view)
+        )
+        assert torch.equal(entity, relation)
+        assert entity.data_ptr() != relation.data_ptr()
+        assert entity.std().item() == pytest.approx((2 / 64) ** 0.5, rel=0.05)

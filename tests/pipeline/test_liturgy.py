@@ -1,8 +1,10 @@
 """What every trainable component owes its users, for each of the five models."""
 
+import math
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import spacy
 from spacy.training import Example
@@ -17,6 +19,7 @@ from .helpers import (
     RELATION_LABELS,
     empty_examples,
     learn,
+    logits,
     make_nlp,
     model_config,
     overfit,
@@ -191,6 +194,23 @@ def test_other_tokens_than_the_golds_teach_all_the_same(untrained):
     text = example.reference.text
     with_own = Example(untrained.make_doc(text.replace(" ", "  ")), example.reference)
     assert untrained.update([with_own], sgd=create_adamw_v1(0.001))["jre"] > 0.0
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        {**STORY[0], "entities": STORY[0]["entities"][:1], "relations": []},
+        {**STORY[0], "relations": []},
+        {**STORY[0], "entities": [], "relations": []},
+    ],
+    ids=["one entity", "no relation", "nothing"],
+)
+def test_sentence_of_little_is_learnt_from(untrained, sentence):
+    losses = untrained.update(
+        [make_example(untrained, sentence)], sgd=create_adamw_v1(0.001)
+    )
+    assert 0.0 < losses["jre"] < math.inf
+    assert all(np.isfinite(rows).all() for rows in logits(untrained))
 
 
 def test_unknown_label_in_training_names_itself(untrained):

@@ -173,6 +173,7 @@ WRONG_LAINET = [
     ("model.markers_see", "none"),
     ("model.filter", "perhaps"),
     ("model.filter_threshold", "low"),
+    ("model.filter_weight", "heavy"),
     ("model.entity_layers", "one"),
     ("model.entity_heads", "four"),
     ("model.relation_layers", "two"),

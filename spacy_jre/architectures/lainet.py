@@ -214,7 +214,8 @@ class MarkingTransformer(nn.Module):
             targets > 0,
             cold=lesson.cold,
         )
-        return entity_loss(outputs, targets), unreached
+        loss = entity_loss(outputs, targets, self.network.filter_weight)
+        return loss, unreached
 
     def _relation_loss(self, texts: Texts, gold: GoldArrays) -> tuple[Tensor, int, int]:
         """RETURNS (tuple): The loss, and "unread" and "doubled" of ``Taught``."""

@@ -84,6 +84,7 @@ class LAINet(nn.Module):
         markers_see: MarkersSee = "all",
         filter: bool = True,
         filter_threshold: float = 0.5,
+        filter_weight: float = 1.0,
         entity_layers: int = 2,
         entity_heads: int = 4,
         relation_layers: int = 2,
@@ -102,6 +103,9 @@ class LAINet(nn.Module):
         mask, text_sees_markers, markers_see: See ``PartialAttention`` (table 5).
         filter (bool): Whether spans are filtered first (table 2).
         filter_threshold (float): Least probability of an entity to pass the filter.
+        filter_weight (float): Of the filter's loss beside the classifier's. 1 in the
+            paper, where one mean is over all spans, the other over some fiftieth of
+            them, so that a span counts fifty times less in the first.
         entity_layers, relation_layers (int): Layers of the graph (table 2); 0 is
             "w/o 2nd" of table 4.
         entity_heads, relation_heads (int): Views of the graph (table 2); they divide
@@ -116,6 +120,8 @@ class LAINet(nn.Module):
         check_choice("agreement", agreement, tuple(AGREEMENTS))
         good = 0.0 <= filter_threshold <= 1.0
         check_range("filter_threshold", filter_threshold, good, "within 0 and 1")
+        check_range("filter_weight", filter_weight, filter_weight > 0.0, "above 0")
+        self.filter_weight = filter_weight
         self.agree = AGREEMENTS[agreement]
         self.attention = PartialAttention(
             mask=mask, text_sees_markers=text_sees_markers, markers_see=markers_see
@@ -454,16 +460,20 @@ def _chosen(rows: Tensor, columns: Tensor) -> Tensor:
 # losses -------------------------------------------------------------------------------
 
 
-def entity_loss(outputs: EntityOutputs, targets: Tensor) -> Tensor:
-    """``L_ner = L_filter + L_span`` (equations 11 and 12).
+def entity_loss(
+    outputs: EntityOutputs, targets: Tensor, filter_weight: float = 1.0
+) -> Tensor:
+    """``L_ner = L_filter + L_span`` (equations 11 and 12), the first by a weight.
 
     targets (Tensor): Column of each span, 0 where it is no entity. Shape: (C,).
+    filter_weight (float): See ``LAINet``.
     RETURNS (Tensor): Scalar: the mean over all spans, plus the mean over the
         classified ones.
     """
     loss = mean_loss(outputs.entity_logits, targets[outputs.nodes])
     if outputs.filter_logits is not None:
-        loss = loss + mean_loss(outputs.filter_logits, (targets > 0).long())
+        filtered = mean_loss(outputs.filter_logits, (targets > 0).long())
+        loss = loss + filter_weight * filtered
     return loss
 
 

@@ -71,6 +71,7 @@ SETTINGS = {
         "markers_see": "pair",
         "filter": False,
         "filter_threshold": 0.3,
+        "filter_weight": 3.0,
         "entity_layers": 1,
         "entity_heads": 2,
         "relation_layers": 3,

@@ -420,13 +420,15 @@ def naive_loss(model, docs, gold, *, cold, settings=None):
                 pair_columns.append(columns[0] if columns else 0)
         first += len(doc)
     entity = mean_loss(torch.cat(filtered), torch.cat(filter_targets))
+    entity = (settings or {}).get("filter_weight", 1.0) * entity
     entity = entity + mean_loss(torch.cat(spans), torch.cat(span_targets))
     return entity + mean_loss(torch.stack(pairs), torch.tensor(pair_columns))
 
 
 @pytest.mark.parametrize("cold", [True, False])
 @pytest.mark.parametrize(
-    "settings", [{}, {"mask": "visible"}, {"shared_encoder": True}]
+    "settings",
+    [{}, {"mask": "visible"}, {"shared_encoder": True}, {"filter_weight": 7.0}],
 )
 def test_loss_and_gradients_are_those_of_a_reading_without_packing(
     wide_bert, docs, settings, cold

@@ -703,6 +703,8 @@ def test_loss_is_the_filters_over_all_spans_and_the_spans_over_the_nodes():
     ]
     wanted = sum(filtered) / 3 + sum(spans) / 2
     assert float(entity_loss(outputs, targets)) == pytest.approx(wanted, abs=1e-6)
+    heavier = 5 * sum(filtered) / 3 + sum(spans) / 2
+    assert float(entity_loss(outputs, targets, 5.0)) == pytest.approx(heavier, abs=1e-6)
     alone = outputs._replace(filter_logits=None)
     assert float(entity_loss(alone, targets)) == pytest.approx(sum(spans) / 2, abs=1e-6)
 
@@ -731,6 +733,12 @@ def test_heads_that_do_not_divide_the_width_are_refused(name):
 def test_filter_threshold_out_of_range_is_refused(value):
     with pytest.raises(ValueError, match=rf"J203.*filter_threshold.*{value}"):
         LAINet(WIDTH, E, R, filter_threshold=value)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0])
+def test_filter_without_a_weight_is_refused(value):
+    with pytest.raises(ValueError, match=rf"J203.*filter_weight.*{value}"):
+        LAINet(WIDTH, E, R, filter_weight=value)
 
 
 @pytest.mark.parametrize("name", ["entity_layers", "relation_layers"])

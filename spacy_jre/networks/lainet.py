@@ -467,7 +467,7 @@ def entity_loss(
 
     targets (Tensor): Column of each span, 0 where it is no entity. Shape: (C,).
     filter_weight (float): See ``LAINet``.
-    RETURNS (Tensor): Scalar: the mean over all spans, plus the mean over the
+    RETURNS (Tensor): Scalar: the weighted mean over all spans, plus the mean over the
         classified ones.
     """
     loss = mean_loss(outputs.entity_logits, targets[outputs.nodes])

@@ -1,7 +1,6 @@
 """Every setting of a config block reaches the network that it is a setting of."""
 
 import inspect
-from functools import partial
 
 import pytest
 import torch
@@ -10,26 +9,16 @@ from spacy.util import registry
 from spacy_jre.architectures import builders
 from spacy_jre.architectures.bridge import build_network
 from spacy_jre.architectures.torch_node import get_module
-from spacy_jre.networks.iser import ISER
 from spacy_jre.networks.lainet import LAINet
-from spacy_jre.networks.sinet import SINET
-from spacy_jre.networks.spert import SpERT
-from spacy_jre.networks.stsn import STSN
 from spacy_jre.types import LabelNames
 
+from ..networks.helpers import N_TAGS, NETWORKS
 from .test_lainet import TOK2VEC
 
 # of the tiny BERT, too
 WIDTH = 32
 LABELS = LabelNames(("A", "B", "C"), ("r", "s"), frozenset())
-N_TAGS = 7
-CLASSES = {
-    "SpERT": SpERT,
-    "SINET": SINET,
-    "STSN": partial(STSN, n_tags=N_TAGS),
-    "ISER": ISER,
-    "LAINet": LAINet,
-}
+CLASSES = {**NETWORKS, "lainet": LAINet}
 # none of them the default
 SETTINGS = {
     "SpERT": {"width_embedding": 7, "dropout": 0.3, "pooling": "max"},
@@ -126,7 +115,7 @@ def configured(name: str, bert: str, **settings) -> dict:
 def direct(name: str, **settings) -> dict:
     """The network that its class makes, described."""
     sizes = (WIDTH, len(LABELS.entities), len(LABELS.relations))
-    return describe(CLASSES[name](*sizes, **settings))
+    return describe(CLASSES[name.lower()](*sizes, **settings))
 
 
 def defaults_of(name: str) -> dict:

@@ -94,11 +94,17 @@ DEFAULTS = {
 
 @torch.no_grad()
 def naive_graph(
-    stage, rows: list[Tensor], annotations: Tensor, *, layers: int, heads: int
+    network: LAINet,
+    kind: str,
+    settings: dict,
+    rows: list[Tensor],
+    annotations: Tensor,
 ) -> list[Tensor]:
     """annotations: first and last piece, per pass and label. (P, A, 2, D)"""
-    if not layers:
+    layers, heads = settings[f"{kind}_layers"], settings[f"{kind}_heads"]
+    if not layers or not settings["annotate"]:
         return rows
+    stage = getattr(network, kind)
     graph = stage.interact.graph
     per_label = []
     for label in range(annotations.shape[1]):
@@ -176,13 +182,8 @@ def naive_entities(
                 kept.append(number)
                 rows.append(row)
         nodes += kept
-        rows = naive_graph(
-            stage,
-            rows,
-            marked.annotations[passes],
-            layers=settings["entity_layers"] if settings["annotate"] else 0,
-            heads=settings["entity_heads"],
-        )
+        annotations = marked.annotations[passes]
+        rows = naive_graph(network, "entity", settings, rows, annotations)
         logits += [plain(stage.classify, row) for row in rows]
     return Naive(filtered, nodes, logits)
 
@@ -203,13 +204,8 @@ def naive_relations(network: LAINet, marked: Marked, settings: dict) -> list[Ten
                 subject = plain(stage.subject, torch.cat(list(marked.subjects[own])))
                 other = plain(stage.object, torch.cat(list(marked.spans[number])))
                 rows.append(plain(stage.pair, torch.cat([subject, other])))
-        rows = naive_graph(
-            stage,
-            rows,
-            marked.annotations[passes],
-            layers=settings["relation_layers"] if settings["annotate"] else 0,
-            heads=settings["relation_heads"],
-        )
+        annotations = marked.annotations[passes]
+        rows = naive_graph(network, "relation", settings, rows, annotations)
         logits += [plain(stage.classify, row) for row in rows]
     return logits
 

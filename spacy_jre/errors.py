@@ -60,6 +60,22 @@ class Errors(metaclass=_ErrorsWithCodes):
     J201 = "The width {width} is not divisible by the number of heads, {heads}."
     J202 = "{name} must be one of {allowed}, not {value!r}."
     J203 = "{name} must be {expected}, not {value!r}."
+    J112 = (
+        "The relation data of the Doc, doc.user_data[{key!r}], has a wrong form: "
+        "{problem}. Delete the key, or write the Doc again with doc._.{attr}."
+    )
+    J113 = (
+        "The span group doc.spans[{key!r}] does not fit the Doc: {problem}. Delete the "
+        "group, or set it again."
+    )
+    J114 = (
+        "{source}: doc.user_data[{key!r}] has a wrong form: {problem}. Delete the key, "
+        "or convert the data again."
+    )
+    J115 = (
+        "{source}: the text has {length} characters, and the tokenizer takes {limit} "
+        "(nlp.max_length). Divide it into shorter records."
+    )
     # architectures
     J301 = (
         "The joint network is not initialized. Train it (`spacy train`), call "
@@ -271,6 +287,35 @@ class Errors(metaclass=_ErrorsWithCodes):
     J723 = (
         "{path}: [{section}] has no path. Give the file with --{split}, or write it "
         "into the config."
+    J617 = (
+        "{path} is a symbolic link that leaves {folder}, and is not followed. Copy the "
+        "file into the folder, or give the path of the file itself."
+    )
+    J618 = (
+        "{path}: {problem}. Unzip the archive, check what it holds, and give the "
+        "folder instead."
+    )
+    J619 = (
+        "{path}: the file has a document type declaration (<!DOCTYPE ...>), which can "
+        "define entities and name other files. Remove it: the format needs none."
+    )
+    J620 = (
+        "{path} is {size} bytes long, and {problem}. No honest .spacy file does: it is "
+        "refused, because it would fill the memory."
+    )
+    J621 = (
+        "{path}, Doc {number} cannot be read: {error}. Write the file again with `spacy "
+        "jre convert` or DocBin."
+    )
+    J622 = (
+        "{path}, line {line} is longer than {limit} bytes. Divide the record, or export "
+        "one record a line."
+    )
+    J623 = (
+        "{path}: the type {type} has a feature {name!r}. A name has letters, digits and "
+        "underscores, does not begin with two underscores and is no Python keyword. "
+        "Rename the feature in INCEpTION."
+    )
     )
     J724 = (
         "{error} See --help. Values of the config are overridden by their full names, "

@@ -1,4 +1,4 @@
-from .build import AlignmentReport, build_doc
+from .build import AlignmentReport, build_doc, tokenize
 from .documents import DocPart, concat_docs, span_as_doc
 from .gold import Gold, read_gold
 from .read_back import read_record
@@ -49,5 +49,6 @@ __all__ = [
     "split_sentences",
     "stored_entities",
     "stored_relations",
+    "tokenize",
     "write_annotations",
 ]

@@ -66,12 +66,13 @@ def build_doc(
     report (AlignmentReport): Counts are added to it.
     RETURNS (Doc): ``doc.ents`` has the entities that do not overlap an earlier,
         longer one; ``doc.spans["jre"]`` has all of them.
+    RAISES (ValueError): J110 for `alignment`, J115 for a text that is too long.
     """
     if alignment not in get_args(Alignment):
         raise ValueError(Errors.J110.format(source=record.source, value=alignment))
     report = AlignmentReport() if report is None else report
     if record.words is None:
-        doc = nlp.make_doc(record.text)
+        doc = tokenize(record.text, nlp, record.source)
     else:
         doc = Doc(nlp.vocab, words=list(record.words))
     _set_sentences(doc, record)
@@ -127,6 +128,15 @@ def build_doc(
     report.not_in_ents += len(found) - len(kept)
     _keep_record(doc, record, len(entities), len(relations))
     return doc
+
+
+def tokenize(text: str, nlp: Language, source: str) -> Doc:
+    """RETURNS (Doc): The tokens of a text.
+    RAISES (ValueError): J115 for one that is longer than ``nlp.max_length``."""
+    if len(text) > nlp.max_length:
+        length, limit = len(text), nlp.max_length
+        raise ValueError(Errors.J115.format(source=source, length=length, limit=limit))
+    return nlp.make_doc(text)
 
 
 def _keep_record(doc: Doc, record: Record, n_entities: int, n_relations: int) -> None:

@@ -1,9 +1,11 @@
 """The way back from a Doc to a record, for writing corpora to other formats."""
 
+from types import NoneType
 from typing import Any
 
 from spacy.tokens import Doc
 
+from ..errors import Errors
 from .build import RECORD_KEY
 from .records import EntityRecord, Record, RelationRecord, word_offsets
 from .relations import (
@@ -28,9 +30,10 @@ def read_record(
     source (str): For messages.
     RETURNS (Record): What the Doc says now. What stood twice in the record the Doc was
         built from stands twice again, if the annotation is still the same.
-    RAISES (ValueError): J109 for an argument of a relation that has no label.
+    RAISES (ValueError): J109 for an argument of a relation that has no label; J112,
+        J113, J114 where user data or a span group of another origin has a wrong form.
     """
-    kept = doc.user_data.get(RECORD_KEY, {})
+    kept = _kept(doc, source)
     entities, relations = _annotation(doc, attr)
     if "entities" in kept:
         # DocBin gives tuples where from_bytes gives lists
@@ -64,6 +67,49 @@ def read_record(
         source=source,
         meta={key: _with_lists(item) for key, item in kept.get("meta", {}).items()},
     )
+
+
+def _kept(doc: Doc, source: str) -> dict[str, Any]:
+    """What `build_doc` stored beside the annotation.
+
+    RAISES (ValueError): J114 where it has a wrong form.
+    """
+    kept = doc.user_data.get(RECORD_KEY, {})
+    problem = ""
+    if not isinstance(kept, dict):
+        kept, problem = {}, "it is no dict"
+    elif not isinstance(kept.get("document"), (str, NoneType)):
+        problem = "document is no string"
+    elif not isinstance(kept.get("meta", {}), dict):
+        problem = "meta is no dict"
+    elif not all(isinstance(key, str) for key in kept.get("meta", {})):
+        problem = "meta has a key that is no string"
+    elif ("entities" in kept) != ("relations" in kept):
+        problem = "entities and relations belong together"
+    elif "entities" in kept:
+        problem = _wrong_rows(kept)
+    if problem:
+        raise ValueError(
+            Errors.J114.format(source=source, key=RECORD_KEY, problem=problem)
+        )
+    return kept
+
+
+def _wrong_rows(kept: dict[str, Any]) -> str:
+    """What is wrong with the rows of (int, int, str); empty where nothing is."""
+    for name in ("entities", "relations"):
+        rows = kept[name]
+        if not isinstance(rows, (list, tuple)) or not all(
+            isinstance(row, (list, tuple))
+            and len(row) == 3
+            and all(isinstance(v, t) for v, t in zip(row, (int, int, str), strict=True))
+            for row in rows
+        ):
+            return f"{name} is no list of two numbers and a label each"
+    count = len(kept["entities"])
+    if not all(0 <= at < count for row in kept["relations"] for at in row[:2]):
+        return f"relations names another entity than the {count} there are"
+    return ""
 
 
 def _annotation(doc: Doc, attr: str) -> tuple[list[Entity], list[Triple]]:

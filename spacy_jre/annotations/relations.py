@@ -17,7 +17,7 @@ import math
 import numbers
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from spacy.tokens import Doc, Span, SpanGroup
 
@@ -47,6 +47,9 @@ class StoredRelation(NamedTuple):
     tail_label: str
     label: str
     score: float
+
+
+Row = TypeVar("Row", StoredEntity, StoredRelation)
 
 
 class Relation(dict[str, Any]):
@@ -164,23 +167,95 @@ def has_relations(doc: Doc, attr: str = DEFAULT_ATTR) -> bool:
 
 
 def stored_relations(doc: Doc, attr: str = DEFAULT_ATTR) -> list[StoredRelation]:
-    """The relations as stored: character offsets, without making Spans."""
-    data = doc.user_data.get(storage_key(attr))
-    # from_bytes gives lists where DocBin gives tuples
-    return [StoredRelation(*row) for row in data["relations"]] if data else []
+    """The relations as stored: character offsets, without making Spans.
+
+    RAISES (ValueError): J112 where user data of another origin has a wrong form.
+    """
+    data = _stored_data(doc, attr)
+    return [] if data is None else _rows(doc, attr, data, "relations", StoredRelation)
 
 
 def stored_entities(doc: Doc, attr: str = DEFAULT_ATTR) -> list[StoredEntity] | None:
-    """The entities as stored beside the relations; None where none were."""
-    data = doc.user_data.get(storage_key(attr))
+    """The entities as stored beside the relations; None where none were.
+
+    RAISES (ValueError): J112 where user data of another origin has a wrong form.
+    """
+    data = _stored_data(doc, attr)
     if data is None or data["entities"] is None:
         return None
-    return [StoredEntity(*row) for row in data["entities"]]
+    return _rows(doc, attr, data, "entities", StoredEntity)
+
+
+def _stored_data(doc: Doc, attr: str) -> dict[str, Any] | None:
+    key = storage_key(attr)
+    if key not in doc.user_data:
+        return None
+    data = doc.user_data[key]
+    if not isinstance(data, dict) or not {"entities", "relations"} <= data.keys():
+        problem = "it is no dict with entities and relations"
+        raise ValueError(Errors.J112.format(key=key, attr=attr, problem=problem))
+    return data
+
+
+def _rows(
+    doc: Doc, attr: str, data: dict[str, Any], name: str, kind: type[Row]
+) -> list[Row]:
+    """The checked rows of a table; from_bytes gives lists where DocBin gives tuples."""
+    rows, length = data[name], text_length(doc)
+    problem, found = "", []
+    if not isinstance(rows, (list, tuple)):
+        problem, rows = f"{name} is no list", ()
+    for index, values in enumerate(rows):
+        columns = len(kind._fields)
+        if not isinstance(values, (list, tuple)) or len(values) != columns:
+            problem = f"row {index} of {name} does not have {columns} columns"
+            break
+        row = kind(*values)
+        *arguments, score = row
+        if len(arguments) > 3:
+            arguments, label = arguments[:-1], arguments[-1]
+            if not isinstance(label, str):
+                problem = f"the label in row {index} of {name} is no string"
+                break
+        if not all(
+            _fits(*arguments[at : at + 3], length) for at in range(0, len(arguments), 3)
+        ):
+            problem = (
+                f"row {index} of {name} has no start, end and label that fit a text of "
+                f"{length} characters"
+            )
+            break
+        if not isinstance(score, (float, int, numbers.Real)):
+            problem = f"the score in row {index} of {name} is no number"
+            break
+        found.append(row)
+    if problem:
+        key = storage_key(attr)
+        raise ValueError(Errors.J112.format(key=key, attr=attr, problem=problem))
+    return found
+
+
+def _fits(start: Any, end: Any, label: Any, length: int) -> bool:
+    return (
+        isinstance(start, (int, numbers.Integral))
+        and isinstance(end, (int, numbers.Integral))
+        and isinstance(label, str)
+        and 0 <= start < end <= length
+    )
+
+
+def text_length(doc: Doc) -> int:
+    """RETURNS (int): The length of the text, without putting it together."""
+    return doc[-1].idx + len(doc[-1].text_with_ws) if len(doc) else 0
 
 
 def annotated_entities(doc: Doc, attr: str = DEFAULT_ATTR) -> list[StoredEntity]:
     """The entities of a Doc, however they were set: those stored, else those of
-    ``doc.spans["jre"]``, else ``doc.ents``."""
+    ``doc.spans["jre"]``, else ``doc.ents``.
+
+    RAISES (ValueError): J112, J113 where user data or a span group of another origin
+        has a wrong form.
+    """
     stored = stored_entities(doc, attr)
     if stored is not None:
         return stored
@@ -190,10 +265,28 @@ def annotated_entities(doc: Doc, attr: str = DEFAULT_ATTR) -> list[StoredEntity]
         group = doc.spans[SPANS_KEY]
         spans = group
         scores = group.attrs.get("scores", [1.0] * len(group))
+        _check_group(doc, group, scores)
     return [
         StoredEntity(span.start_char, span.end_char, span.label_, float(score))
         for span, score in zip(spans, scores, strict=True)
     ]
+
+
+def _check_group(doc: Doc, group: SpanGroup, scores: Any) -> None:
+    """RAISES (ValueError): J113 for a group that does not fit the Doc."""
+    length, problem = text_length(doc), ""
+    if not isinstance(scores, (list, tuple)) or len(scores) != len(group):
+        problem = f"its attribute scores does not have {len(group)} numbers"
+    elif not all(isinstance(score, (float, int, numbers.Real)) for score in scores):
+        problem = "its attribute scores holds something else than numbers"
+    for index, span in enumerate(group):
+        # (the tokens of a group are out of date after a retokenizer)
+        if not 0 <= span.start_char < span.end_char <= length:
+            problem = f"span {index} lies outside its {length} characters"
+        elif span.label not in doc.vocab.strings:
+            problem = f"the label of span {index} is unknown"
+    if problem:
+        raise ValueError(Errors.J113.format(key=SPANS_KEY, problem=problem))
 
 
 def get_relations(doc: Doc, attr: str = DEFAULT_ATTR) -> tuple[Relation, ...]:

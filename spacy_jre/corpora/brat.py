@@ -24,7 +24,15 @@ from typing import Literal, NamedTuple
 
 from ..annotations import EntityRecord, LeftOut, Record, RelationRecord
 from ..errors import Errors
-from .sources import OnSkip, each_record, refuse, shorten
+from .sources import (
+    OnSkip,
+    each_record,
+    readable_name,
+    refuse,
+    shorten,
+    stays_inside,
+    walk_files,
+)
 
 Discontinuous = Literal["skip", "cover"]
 Pieces = list[list[int]]
@@ -54,7 +62,8 @@ def read_brat(
         between them are one entity: brat itself cuts where a line ends.
     YIELDS (Record): One per document. ``meta`` has, if any, the lines without a place
         in a record ("brat"), and ids and pieces `write_brat` would not choose itself.
-    RAISES (ValueError): J601, J602, J608. By `refuse`: J601 without a text, J606.
+    RAISES (ValueError): J601, J602, J608. By `refuse`: J601 without a text, J606, and
+        J617 for a symbolic link that leaves the folder.
 
     CRLF becomes LF only where the offsets ask for it; a byte order mark stays only
     where they do.
@@ -66,9 +75,12 @@ def read_brat(
         )
     if not path.exists():
         raise ValueError(Errors.J601.format(path=path))
-    root, files = path, path.rglob("*")
-    if not path.is_dir():
-        root, files = path.parent, (path.with_suffix(suffix) for suffix in _SUFFIXES)
+    if path.is_dir():
+        root, files = path, walk_files(path, skip)
+    else:
+        root = path.parent
+        beside = [path.with_suffix(suffix) for suffix in _SUFFIXES]
+        files = [f for f in beside if f == path or stays_inside(f, root, skip)]
     documents: dict[Path, set[str]] = {}
     for file in files:
         if file.suffix in _SUFFIXES and file.is_file():
@@ -96,7 +108,7 @@ def _read_document(
     # a relation may stand before what it names
     for line in sorted(lines, key=lambda line: {"T": 0, "R": 2}.get(line.text[0], 1)):
         draft.add(line)
-    document = stem.relative_to(root).as_posix()
+    document = readable_name(stem.relative_to(root))
     record = replace(draft.to_record(), document=document, source=f"{stem}{parts[0]}")
     if skip is refuse:
         # a broken line costs no document, but whoever is strict wants to know

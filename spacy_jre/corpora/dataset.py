@@ -12,6 +12,7 @@ Everything has a default; without ``files`` the folder holds a file train, dev a
 each. In names of files ``{fold}`` stands for the number of the fold.
 """
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -26,6 +27,7 @@ from ..errors import Errors
 from .splits import SPLITS, find_splits, record_ids, split_records
 
 FILE = "dataset.json"
+MAX_FOLDS = 1000
 # what is true of the converted files too
 FACTS = (
     *("title", "license", "source", "lang", "entities", "relations"),
@@ -76,7 +78,8 @@ class Dataset:
         """The files of each split.
 
         RAISES (ValueError): J634 for a fold that is not there; J601, J705 where the
-            folder lacks a split or has two files for it.
+            folder lacks a split or has two files for it; J633 for a file that is
+            neither in the folder nor in one beside it.
         """
         if not 0 <= fold < max(1, self.folds):
             raise ValueError(
@@ -87,13 +90,26 @@ class Dataset:
             if not found:
                 raise ValueError(Errors.J601.format(path=self.folder / "train.*"))
             return {split: [path] for split, path in found.items()}
-        return {
-            split: [
-                self.folder / n.replace("{fold}", str(fold)) for n in self.files[split]
-            ]
-            for split in SPLITS
-            if split in self.files
-        }
+        found = {}
+        for split in (split for split in SPLITS if split in self.files):
+            names = [name.replace("{fold}", str(fold)) for name in self.files[split]]
+            found[split] = [self._find(name) for name in names]
+        return found
+
+    def _find(self, name: str) -> Path:
+        """RAISES (ValueError): J633 for a name that leads elsewhere than into the
+        folder or the ones beside it."""
+        path = self.folder / name
+        beside = Path(os.path.realpath(self.folder)).parent
+        # realpath: Path.resolve raises an error for links in a circle
+        inside = Path(os.path.realpath(path)).is_relative_to(beside)
+        if Path(name).is_absolute() or not inside:
+            problem = (
+                f"names {name!r}, which is neither in the folder nor in one beside it. "
+                "Copy the file into the folder"
+            )
+            raise ValueError(_wrong(self.folder / FILE, "files", problem))
+        return path
 
     def arrange(
         self, splits: Mapping[str, list[Record]], left_out: dict[str, list[LeftOut]]
@@ -179,8 +195,12 @@ def read_dataset(path: Path) -> Dataset:
             if not (_are_strings(joins) and len(joins) == 2):
                 problem = f"must give [head label, tail label] for {label}"
                 raise ValueError(_wrong(path, "relations", problem))
-    if dataset.folds < 0:
-        raise ValueError(_wrong(path, "folds", f"is {dataset.folds}, below 0"))
+    if not 0 <= dataset.folds <= MAX_FOLDS:
+        problem = f"must be from 0 to {MAX_FOLDS}, is {dataset.folds}"
+        raise ValueError(_wrong(path, "folds", problem))
+    if not dataset.lang.isidentifier():  # spaCy imports a module of this name
+        problem = f"must be a language code such as 'en', is {dataset.lang!r}"
+        raise ValueError(_wrong(path, "lang", problem))
     files = dataset.files
     for split, names in files.items():
         if not _are_strings(names) or not names:

@@ -14,13 +14,23 @@ several, between semicolons.
 import re
 from collections.abc import Iterator
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from xml.etree import ElementTree
+from xml.parsers import expat
 
 from ..annotations import EntityRecord, LeftOut, Record, RelationRecord
 from ..errors import Errors
 from .brat import Discontinuous
-from .sources import OnSkip, Place, each_record, refuse, shorten
+from .sources import (
+    OnSkip,
+    Place,
+    each_record,
+    refuse,
+    refuse_doctype,
+    shorten,
+    walk_files,
+)
 
 _OFFSETS = re.compile(r"\d{1,9}-\d{1,9}(?:;\d{1,9}-\d{1,9})*", re.ASCII)
 
@@ -36,16 +46,26 @@ def read_ddi(
     YIELDS (Record): One per sentence; ``document`` is the document's id, and
         ``meta["orig_id"]`` the sentence's. A pair without interaction is no relation.
     RAISES (ValueError): J601, J602 for the file or folder. By `refuse`: J604, J605 with
-        sentence and field.
+        sentence and field, J617 for a symbolic link that leaves the folder, J619.
     """
     if not path.exists():
         raise ValueError(Errors.J601.format(path=path))
-    files = sorted(path.rglob("*.xml")) if path.is_dir() else [path]
+    files = [path]
+    if path.is_dir():
+        files = [file for file in walk_files(path, skip) if file.suffix == ".xml"]
     if not files:
         raise ValueError(Errors.J602.format(path=path))
     for file in files:
+        data = file.read_bytes()
         try:
-            root = ElementTree.parse(file).getroot()
+            refuse_doctype(data, file)
+        except ValueError as error:
+            skip(LeftOut("record", str(error), broken=True))
+            continue
+        except expat.ExpatError:
+            pass  # the parser below says what is wrong
+        try:
+            root = ElementTree.parse(BytesIO(data)).getroot()
         except (ElementTree.ParseError, ValueError, LookupError) as error:
             line = getattr(error, "position", (1,))[0]
             problem = f"no XML: {error}"

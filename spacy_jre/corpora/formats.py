@@ -22,6 +22,7 @@ from .inline import read_inline
 from .label_studio import read_label_studio
 from .multihead import read_multihead
 from .prodigy import read_prodigy
+from .sources import MAX_LINE, walk_files
 from .spert_json import read_spert_json
 from .spo import read_spo
 from .triples import read_triples
@@ -244,8 +245,9 @@ def guess_format(path: Path) -> Format:
 def take_sample(path: Path) -> Sample:
     """RAISES (ValueError): J601 where there is neither file nor folder."""
     if path.is_dir():
-        files = islice((p for p in sorted(path.rglob("*")) if p.is_file()), 10_000)
-        return Sample(suffixes=frozenset(p.suffix for p in files))
+        # the reader names the links that are not followed
+        files = walk_files(path, skip=lambda left_out: None)
+        return Sample(suffixes=frozenset(p.suffix for p in files[:10_000]))
     if not path.is_file():
         raise ValueError(Errors.J601.format(path=path))
     suffixes = frozenset({path.suffix})
@@ -259,11 +261,12 @@ def take_sample(path: Path) -> Sample:
         values: list[Any] = []
         if sign == "{":
             file.seek(0)
-            values = _parse_lines(islice(file, VALUES))
+            lines_read = (file.readline(MAX_LINE + 1) for _ in range(VALUES))
+            values = _parse_lines(lines_read)
         if sign == "[" or (sign == "{" and not values):
             file.seek(0)
             values = _parse_values(text) or _parse_values(
-                file.read().decode("utf-8-sig", errors="replace")
+                file.read(MAX_LINE).decode("utf-8-sig", errors="replace")
             )
     return Sample(tuple(values), lines, suffixes)
 

@@ -10,19 +10,30 @@ the feature ``value`` or ``label``, or the only feature that is a string; in a l
 without any it is the name of the layer. Chains and the links of slots are left out.
 """
 
+import json
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from io import BytesIO
 from itertools import chain
+from keyword import iskeyword
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
-from zipfile import ZipFile
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from ..annotations import EntityRecord, LeftOut, Record, RelationRecord
 from ..errors import Errors
-from .sources import OnSkip, Place, each_record, refuse
+from .sources import (
+    OnSkip,
+    Place,
+    each_record,
+    readable_name,
+    refuse,
+    refuse_doctype,
+    stays_inside,
+    walk_files,
+)
 
 if TYPE_CHECKING:
     from cassis import Cas, TypeSystem
@@ -37,6 +48,10 @@ _BUILT_IN = ("uima.", "de.tudarmstadt.ukp.", "org.dkpro.core.")
 # folders of a project's export with a folder per document
 _VERSIONS = ("annotation", "curation")
 
+# bytes of a member of a zip, and of all members together, those of zips in the zip too
+MAX_MEMBER = 1 << 27
+MAX_ARCHIVE = 1 << 31
+
 Files = dict[PurePosixPath, Callable[[], bytes]]
 Found = tuple[Place, Any]  # an annotation and where it is
 
@@ -49,6 +64,13 @@ class _Document:
     read_types: Callable[[], bytes]  # not for a JSON, which holds them itself
 
 
+@dataclass
+class _Budget:
+    """How many bytes the zips of one source may still unpack to."""
+
+    left: int
+
+
 def read_inception(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:
     """
     path (Path): A file or folder, see above.
@@ -56,7 +78,8 @@ def read_inception(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:
     YIELDS (Record): One per document, or per annotator of a document.
     RAISES (ValueError): J615 without dkpro-cassis; J601, J602, J612 for the file. By
         `refuse`: J612 for a document that is no CAS or has no type system, J107 for an
-        entity.
+        entity, J617 for a symbolic link that leaves the folder, J618 for a zip or a
+        member of one that is too large, J619, J623.
     """
     try:
         import cassis  # noqa: F401
@@ -66,36 +89,74 @@ def read_inception(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:
 
 
 def _find_documents(path: Path, skip: OnSkip) -> Iterator[_Document]:
+    budget = _Budget(MAX_ARCHIVE)
     if path.is_dir():
         files = {
-            PurePosixPath(member.relative_to(path).as_posix()): member.read_bytes
-            for member in path.rglob("*")
-            if member.is_file()
+            PurePosixPath(readable_name(member.relative_to(path))): member.read_bytes
+            for member in walk_files(path, skip)
         }
     elif not path.is_file():
         raise ValueError(Errors.J601.format(path=path))
     elif path.suffix.lower() == ".zip":
-        files = _open_zip(path, path.read_bytes)
+        files = _open_zip(path, path.read_bytes, budget, skip)
     else:
         files = {
-            PurePosixPath(member.name): member.read_bytes
+            PurePosixPath(readable_name(Path(member.name))): member.read_bytes
             for member in path.parent.iterdir()
-            if member.name == path.name or member.name.lower() == "typesystem.xml"
+            if member.name == path.name
+            or (
+                member.name.lower() == "typesystem.xml"
+                and stays_inside(member, path.parent, skip)
+            )
         }
-    documents = _in_files(path, files, skip)
+    documents = _in_files(path, files, skip, budget)
     first = next(documents, None)
     if first is None:
         raise ValueError(Errors.J602.format(path=path))
     yield from chain([first], documents)
 
 
-def _open_zip(path: object, read: Callable[[], bytes]) -> Files:
+def _open_zip(
+    path: object, read: Callable[[], bytes], budget: _Budget, skip: OnSkip
+) -> Files:
+    """The members of a zip. Nothing is written: their names are only names.
+
+    RAISES (ValueError): J612 for what is no zip, J618 where it is too large.
+    """
     try:
         archive = ZipFile(BytesIO(read()))
-        names = [info.filename for info in archive.infolist() if not info.is_dir()]
+        members = [info for info in archive.infolist() if not info.is_dir()]
     except Exception as error:  # zipfile breaks in many ways
         raise _unreadable(path, error) from error
-    return {PurePosixPath(name): partial(archive.read, name) for name in names}
+    size = sum(info.file_size for info in members)
+    if size > budget.left:
+        problem = f"it unpacks to {size} bytes, of {budget.left} that are left for it"
+        raise ValueError(Errors.J618.format(path=path, problem=problem))
+    budget.left -= size
+    files: Files = {}
+    for info in members:
+        name = PurePosixPath(info.filename)
+        problem = ""
+        if info.file_size > MAX_MEMBER:
+            size = info.file_size
+            problem = f"the member has {size} bytes, more than {MAX_MEMBER}"
+        elif info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+            # zipfile cannot unpack the other methods piece by piece
+            problem = f"the member has the compression method {info.compress_type}"
+        elif name in files:
+            problem = "the archive has two members of this name"
+        if problem:
+            reason = Errors.J618.format(path=f"{path}, {name}", problem=problem)
+            skip(LeftOut("record", reason, broken=True))
+            continue
+        files[name] = partial(_read_member, archive, info)
+    return files
+
+
+def _read_member(archive: ZipFile, info: ZipInfo) -> bytes:
+    # asked for all, zipfile unpacks what is there, however much the header says
+    with archive.open(info) as file:
+        return file.read(info.file_size + 1)
 
 
 def _unreadable(path: object, error: Exception) -> ValueError:
@@ -104,7 +165,12 @@ def _unreadable(path: object, error: Exception) -> ValueError:
 
 
 def _in_files(
-    path: Path, files: Files, skip: OnSkip, zips: tuple[str, ...] = (), title: str = ""
+    path: Path,
+    files: Files,
+    skip: OnSkip,
+    budget: _Budget,
+    zips: tuple[str, ...] = (),
+    title: str = "",
 ) -> Iterator[_Document]:
     """The documents among the files of a folder or zip, and of the zips in it."""
     types = {
@@ -132,11 +198,12 @@ def _in_files(
         # a folder of projects, each with a zip per document, and no deeper
         if name.suffix.lower() == ".zip" and len(zips) < 2:
             try:
-                members = _open_zip(place, read)
+                members = _open_zip(place, read, budget, skip)
             except ValueError as error:
                 skip(LeftOut("record", str(error), broken=True))
                 continue
-            yield from _in_files(path, members, skip, (*zips, str(name)), title)
+            inner = (*zips, str(name))
+            yield from _in_files(path, members, skip, budget, inner, title)
         elif name.suffix.lower() in (".xmi", ".json"):
             of_folders = (types[folder] for folder in name.parents if folder in types)
             read_types = next(of_folders, _no_types)
@@ -150,7 +217,8 @@ def _no_types() -> bytes:
 
 
 def _load(document: _Document) -> "Cas":
-    """RAISES (ValueError): J612 for what cassis cannot read."""
+    """RAISES (ValueError): J612 for what cassis cannot read, J619 for a DOCTYPE, J623 for
+    the name of a feature."""
     import cassis
 
     place = document.place
@@ -159,13 +227,38 @@ def _load(document: _Document) -> "Cas":
             warnings.simplefilter("ignore")  # such as a feature defined twice
             # cassis goes on with an offset outside of the text as it is
             warnings.filterwarnings("error", message="Not mapping external offset")
-            data = BytesIO(document.read())
+            data = document.read()
             if place.where.lower().endswith(".json"):
-                return cassis.load_cas_from_json(data)
-            types = _load_types(document.read_types())
-            return cassis.load_cas_from_xmi(data, typesystem=types)
+                for name, features in json.loads(data)["%TYPES"].items():
+                    own = (key for key in features if not key.startswith("%"))
+                    _refuse_names(place, name, own)
+                return cassis.load_cas_from_json(BytesIO(data))
+            refuse_doctype(data, place)
+            of_types = document.read_types()
+            refuse_doctype(of_types, f"{place}, TypeSystem.xml")
+            types = _load_types(of_types)
+            for found in types.get_types():
+                names = (feature.name for feature in found.all_features)
+                _refuse_names(place, found.name, names)
+            return cassis.load_cas_from_xmi(BytesIO(data), typesystem=types)
     except Exception as error:  # of lxml, and any of its own, such as KeyError
+        if str(error).startswith("[J"):
+            raise
         raise _unreadable(place, error) from error
+
+
+def _refuse_names(place: Place, name: str, features: Iterable[str]) -> None:
+    """Check the names of a type's features.
+
+    cassis makes a class of the type, and attrs the source code of its methods out of
+    the names, which Python then runs.
+
+    RAISES (ValueError): J623 for what is no name.
+    """
+    for feature in features:
+        valid = feature.isidentifier() and not iskeyword(feature)
+        if not valid or feature.startswith("__"):
+            raise ValueError(Errors.J623.format(path=place, type=name, name=feature))
 
 
 @lru_cache(maxsize=2)  # every document of a project brings the same one

@@ -8,7 +8,7 @@ from spacy.language import Language
 from spacy.pipeline import Sentencizer
 from spacy.tokens import Doc
 
-from ..annotations import Record
+from ..annotations import Record, tokenize
 from ..errors import Errors
 
 Sentences = Literal["record", "line", "rules"]
@@ -21,7 +21,8 @@ def with_sentences(record: Record, how: Sentences, nlp: Language) -> Record:
         signs that end a sentence, as spaCy's sentencizer does. A boundary inside an
         entity is none.
     nlp (Language): Gives the tokenizer for the rules.
-    RAISES (ValueError): J202 for another value.
+    RAISES (ValueError): J202 for another value, J115 for a text that is too long for
+        the tokenizer, which the rules need.
     """
     if how not in get_args(Sentences):
         allowed = ", ".join(get_args(Sentences))
@@ -34,7 +35,7 @@ def with_sentences(record: Record, how: Sentences, nlp: Language) -> Record:
         found = [m.span() for m in re.finditer(r"[^\r\n]*\S[^\r\n]*", record.text)]
     else:
         if record.words is None:
-            doc = nlp.make_doc(record.text)
+            doc = tokenize(record.text, nlp, record.source)
         else:
             doc = Doc(nlp.vocab, words=list(record.words))
         doc = Sentencizer()(doc)

@@ -1,12 +1,16 @@
-"""What all readers share: lines and JSON values with their place, and skipping."""
+"""What all readers share: files of a folder, lines and JSON values with their place,
+and skipping."""
 
 import json
+import os
 import re
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
+from xml.parsers import expat
 
 from srsly.msgpack import Packer
 
@@ -17,6 +21,9 @@ from ..errors import Errors
 HALF_PAIR = re.compile("[\ud800-\udfff]")
 # as DocBin packs; one for all, because each looks through the installed packages
 PACKER = Packer(use_bin_type=True)
+# longer lines are skipped unread. A text as long as spaCy's tokenizer takes, with all of
+# its tokens as Prodigy writes them, has half as much
+MAX_LINE = 1 << 25
 OnSkip = Callable[[LeftOut], None]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -104,6 +111,76 @@ def shorten(value: Any, length: int = 60) -> str:
     return text if len(text) <= length else f"{text[:length]}..."
 
 
+def walk_files(folder: Path, skip: OnSkip = refuse) -> list[Path]:
+    """The files of a folder, at any depth, sorted.
+
+    A symbolic link that leads out of the folder is not followed. One to a file inside
+    is read. One to a folder inside is not entered: its files are read where they are.
+    The folder itself may be a link.
+
+    skip (Callable): Told of every link that leads out of the folder.
+    RAISES (ValueError): By `refuse`: J617 for such a link.
+    """
+    found: list[Path] = []
+    folders = [folder]
+    while folders:
+        for path in folders.pop().iterdir():
+            if not stays_inside(path, folder, skip):
+                continue
+            if path.is_file():
+                found.append(path)
+            elif path.is_dir() and not path.is_symlink():
+                folders.append(path)
+    return sorted(found)
+
+
+def stays_inside(path: Path, folder: Path, skip: OnSkip = refuse) -> bool:
+    """Tell whether a path is no symbolic link that leads out of a folder.
+
+    skip (Callable): Told of a link that does.
+    RAISES (ValueError): By `refuse`: J617 for such a link.
+    """
+    # realpath: Path.resolve raises an error for links in a circle
+    if not path.is_symlink() or Path(os.path.realpath(path)).is_relative_to(
+        os.path.realpath(folder)
+    ):
+        return True
+    reason = Errors.J617.format(path=path, folder=folder)
+    skip(LeftOut("record", reason, broken=True))
+    return False
+
+
+def readable_name(path: Path) -> str:
+    """The name of a file as text; what is not UTF-8 in it is replaced."""
+    return os.fsencode(path.as_posix()).decode("utf8", errors="replace")
+
+
+def refuse_doctype(data: bytes, path: object) -> None:
+    """Look for a document type declaration before the first element of XML.
+
+    It is the only place that can define entities (which grow without limit when they
+    name each other) or name other files. No format of ours has one.
+
+    path (object): The file, for the message.
+    RAISES (ValueError): J619 for a declaration.
+        (expat.ExpatError): Where the file is no XML that expat can read up to there.
+    """
+    parser = expat.ParserCreate()
+
+    def refuse_it(*args: object) -> None:
+        raise ValueError(Errors.J619.format(path=path))
+
+    def stop(*args: object) -> None:
+        raise StopIteration
+
+    parser.StartDoctypeDeclHandler = refuse_it
+    parser.StartElementHandler = stop
+    try:
+        parser.Parse(data, True)
+    except StopIteration:
+        pass
+
+
 def read_text(path: Path) -> str:
     """The text of a file, line ends as they are, without a byte order mark.
 
@@ -125,15 +202,25 @@ def read_lines(path: Path, skip: OnSkip) -> Iterator[tuple[Place, str]]:
     """The lines of a file that are not blank, without their ends.
 
     RAISES (ValueError): J601, and J602 where there is none. A line that is not UTF-8
-        goes to `skip`.
+        or longer than MAX_LINE goes to `skip`.
     """
     if not path.is_file():
         raise ValueError(Errors.J601.format(path=path))
     empty = True
     with path.open("rb") as file:
-        for number, raw in enumerate(file, 1):
+        for number in count(1):
+            raw = file.readline(MAX_LINE + 1)
+            if not raw:
+                break
             if number == 1:
                 raw = raw.removeprefix(BOM_UTF8)
+            if len(raw) > MAX_LINE:
+                empty = False
+                while raw and not raw.endswith(b"\n"):
+                    raw = file.readline(MAX_LINE)
+                reason = Errors.J622.format(path=path, line=number, limit=MAX_LINE)
+                skip(LeftOut("record", reason, broken=True))
+                continue
             try:
                 line = raw.decode("utf8").rstrip("\r\n")
             except UnicodeDecodeError as error:
@@ -183,7 +270,7 @@ def first_sign(path: Path) -> str:
 def _is_spread_out(path: Path) -> bool:
     """Tell whether a file without a list is indented JSON and not a value a line."""
     with path.open("rb") as file:
-        head = file.readline().removeprefix(BOM_UTF8).strip()
+        head = file.readline(4096).removeprefix(BOM_UTF8).strip()
     return head == b"{"
 
 

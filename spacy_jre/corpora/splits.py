@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from ..annotations import Record
 from ..errors import Errors
+from .sources import stays_inside
 
 SPLITS = ("train", "dev", "test")
 By = Literal["doc", "record"]
@@ -16,7 +17,8 @@ By = Literal["doc", "record"]
 def find_splits(folder: Path) -> dict[str, Path]:
     """The files or folders train, dev and test of a folder; none where it has none.
 
-    RAISES (ValueError): J601 where one of them is missing, J705 for two of one name.
+    RAISES (ValueError): J601 where one of them is missing, J705 for two of one name,
+        J617 where one is a symbolic link that leaves the folder.
     """
     if not folder.is_dir():
         return {}
@@ -31,6 +33,7 @@ def find_splits(folder: Path) -> dict[str, Path]:
             raise ValueError(
                 Errors.J705.format(first=first, second=path, split=path.stem)
             )
+        stays_inside(path, folder)
         found[path.stem] = path
     if not found:
         return {}

@@ -8,6 +8,7 @@ from .annotations import (
     register_extension,
     span_as_doc,
 )
+from .trust import trust_remote_code
 
 __all__ = [
     "Relation",
@@ -16,4 +17,5 @@ __all__ = [
     "entity_group",
     "register_extension",
     "span_as_doc",
+    "trust_remote_code",
 ]

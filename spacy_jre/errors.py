@@ -5,6 +5,10 @@ J5xx pipeline, J6xx corpora, J7xx command line and display.
 """
 
 
+class JREError(ValueError):
+    """An error of this package: its message begins with a code of ``Errors``."""
+
+
 class _ErrorsWithCodes(type):
     def __getattribute__(cls, code: str):
         message = super().__getattribute__(code)
@@ -56,10 +60,6 @@ class Errors(metaclass=_ErrorsWithCodes):
         "{source}: character {position} of the text is half a surrogate pair, which "
         "is no text. Export the file again as UTF-8."
     )
-    # layers and networks
-    J201 = "The width {width} is not divisible by the number of heads, {heads}."
-    J202 = "{name} must be one of {allowed}, not {value!r}."
-    J203 = "{name} must be {expected}, not {value!r}."
     J112 = (
         "The relation data of the Doc, doc.user_data[{key!r}], has a wrong form: "
         "{problem}. Delete the key, or write the Doc again with doc._.{attr}."
@@ -76,6 +76,10 @@ class Errors(metaclass=_ErrorsWithCodes):
         "{source}: the text has {length} characters, and the tokenizer takes {limit} "
         "(nlp.max_length). Divide it into shorter records."
     )
+    # layers and networks
+    J201 = "The width {width} is not divisible by the number of heads, {heads}."
+    J202 = "{name} must be one of {allowed}, not {value!r}."
+    J203 = "{name} must be {expected}, not {value!r}."
     # architectures
     J301 = (
         "The joint network is not initialized. Train it (`spacy train`), call "
@@ -142,11 +146,56 @@ class Errors(metaclass=_ErrorsWithCodes):
         "who sees whom and absolute positions, which it knows how to give to "
         "{families}."
     )
-    J309 = (
-        "The weights carry no description of their module: they were not written by "
-        "this component, or are damaged. Save the pipeline again with nlp.to_disk."
+    J308 = (
+        "The saved weights do not fit the network that their header and the config "
+        "describe. {count} difference(s), such as: {problems}."
     )
-    J308 = "The saved weights do not fit the network: {error}"
+    J309 = (
+        "The weights carry no description of their module that this version reads: "
+        "they were written by another program or an older version, or are damaged. "
+        "Save the pipeline again with nlp.to_disk, or train it again."
+    )
+    J317 = (
+        "The header of the saved weights is refused: field '{field}' {problem}. Get "
+        "the pipeline again from its author, or save it again with nlp.to_disk."
+    )
+    J318 = (
+        "The encoder {name!r} comes with Python code of its own, which does not run "
+        "unless you say so. If you have read the code and trust it, name the encoder: "
+        "in Python, `with spacy_jre.trust_remote_code(NAME):`; on the command line, "
+        "`spacy jre train --trust-remote-code NAME` or the environment variable "
+        "{variable}=NAME. NAME is the hub name, or the folder with the code."
+    )
+    J319 = (
+        "The setting {setting} would let code run and is not allowed in a config. "
+        "Remove it. To run the code of an encoder that you trust, name the encoder: "
+        "`with spacy_jre.trust_remote_code(NAME):`, `spacy jre train "
+        "--trust-remote-code NAME`, or the environment variable {variable}=NAME."
+    )
+    J320 = (
+        "The encoder {name!r} names the Python module '{module}', which does not "
+        "declare itself as an encoder, so it is not imported. Known: {known}. A "
+        "package declares one with an entry point in the group '{group}': its name is "
+        "the module, its value a function that returns the folder of the weights."
+    )
+    J321 = (
+        "The saved weights are damaged: their checksum does not match. Get the "
+        "pipeline again, or save it again with nlp.to_disk."
+    )
+    J322 = (
+        "The saved model of the component is refused: {field} {problem}. Get the "
+        "pipeline again from its author, or save it again with nlp.to_disk."
+    )
+    J324 = (
+        "The tokenizer has wordpieces up to number {last}, but the transformer has "
+        "vectors for {n_vectors}. Resize the transformer with "
+        "resize_token_embeddings, or use the tokenizer that belongs to it."
+    )
+    J325 = (
+        "The encoder {name} is of the model type {model_type!r}, which is not a text "
+        "encoder that the installed transformers ships. Choose one such as bert, "
+        "roberta, deberta-v2, xlm-roberta or modernbert."
+    )
     # training
     J401 = (
         "spacy-jre.AdamW.v1 keeps no running averages. Remove use_averages from "
@@ -189,6 +238,16 @@ class Errors(metaclass=_ErrorsWithCodes):
         "Setting `label_thresholds` of component '{name}' names '{label}', which is "
         "no relation label. Relation labels: {labels}."
     )
+    J520 = (
+        "The saved settings of component '{name}' are refused: field '{field}' "
+        "{problem}. Get the pipeline again from its author, or save it again with "
+        "nlp.to_disk."
+    )
+    J508 = (
+        "Apple GPUs (MPS) are not supported: the component needs float64, which MPS "
+        "does not have. Use the CPU (--gpu-id -1, or spacy.require_cpu() before the "
+        "pipeline is created or loaded) or an NVIDIA GPU."
+    )
     # corpora
     J601 = "{path} does not exist. Give a file, or run the step that writes it."
     J602 = "{path} holds no sentence. An empty corpus is refused: check the export."
@@ -228,6 +287,35 @@ class Errors(metaclass=_ErrorsWithCodes):
         "Install it: pip install 'spacy-jre[inception]'."
     )
     J616 = "{source}: cannot be written for brat: {problem}."
+    J617 = (
+        "{path} is a symbolic link that leaves {folder}, and is not followed. Copy the "
+        "file into the folder, or give the path of the file itself."
+    )
+    J618 = (
+        "{path}: {problem}. Unzip the archive, check what it holds, and give the "
+        "folder instead."
+    )
+    J619 = (
+        "{path}: the file has a document type declaration (<!DOCTYPE ...>), which can "
+        "define entities and name other files. Remove it: the format needs none."
+    )
+    J620 = (
+        "{path} is {size} bytes long, and {problem}. No honest .spacy file does: it is "
+        "refused, because it would fill the memory."
+    )
+    J621 = (
+        "{path}, Doc {number} cannot be read: {error}. Write the file again with `spacy "
+        "jre convert` or DocBin."
+    )
+    J622 = (
+        "{path}, line {line} is longer than {limit} bytes. Divide the record, or export "
+        "one record a line."
+    )
+    J623 = (
+        "{path}: the type {type} has a feature {name!r}. A name has letters, digits and "
+        "underscores, does not begin with two underscores and is no Python keyword. "
+        "Rename the feature in INCEpTION."
+    )
     J630 = (
         "A split is two or three shares such as 80/10/10 (train, dev, test) or 80/20 "
         "(train, dev), not {value!r}."
@@ -287,41 +375,32 @@ class Errors(metaclass=_ErrorsWithCodes):
     J723 = (
         "{path}: [{section}] has no path. Give the file with --{split}, or write it "
         "into the config."
-    J617 = (
-        "{path} is a symbolic link that leaves {folder}, and is not followed. Copy the "
-        "file into the folder, or give the path of the file itself."
-    )
-    J618 = (
-        "{path}: {problem}. Unzip the archive, check what it holds, and give the "
-        "folder instead."
-    )
-    J619 = (
-        "{path}: the file has a document type declaration (<!DOCTYPE ...>), which can "
-        "define entities and name other files. Remove it: the format needs none."
-    )
-    J620 = (
-        "{path} is {size} bytes long, and {problem}. No honest .spacy file does: it is "
-        "refused, because it would fill the memory."
-    )
-    J621 = (
-        "{path}, Doc {number} cannot be read: {error}. Write the file again with `spacy "
-        "jre convert` or DocBin."
-    )
-    J622 = (
-        "{path}, line {line} is longer than {limit} bytes. Divide the record, or export "
-        "one record a line."
-    )
-    J623 = (
-        "{path}: the type {type} has a feature {name!r}. A name has letters, digits and "
-        "underscores, does not begin with two underscores and is no Python keyword. "
-        "Rename the feature in INCEpTION."
-    )
     )
     J724 = (
         "{error} See --help. Values of the config are overridden by their full names, "
         "as in --components.jre.max_span_width 8."
     )
 
+    J730 = (
+        "GPU {gpu_id} cannot be used: {problems}. Install PyTorch with CUDA, and CuPy "
+        "for the same CUDA version: pip install 'spacy-jre[cuda12x]' or "
+        "'spacy-jre[cuda13x]'. Or use the CPU: --gpu-id -1."
+    )
+    J731 = "{path}: {name} in [recipe] must be {expected}, not {value!r}."
+    J732 = (
+        "--{name} cannot be overridden: the command sets this value itself. Use "
+        "{instead}."
+    )
+    J733 = (
+        "{value!r} is not the name of an encoder. For spaCy's Tok2Vec write: tok2vec. "
+        "Otherwise give the name of a transformer, its folder, or package:<module>."
+    )
+    J734 = (
+        "{path} has no variable {name!r} (given as --vars.{name}). Its variables are: "
+        "{known}."
+    )
+    J735 = "The project variable {name} must be {expected}, not {value!r}."
+    J736 = "--{name} must be {expected}, not {value}."
 
 class Warnings(metaclass=_ErrorsWithCodes):
     J901 = (

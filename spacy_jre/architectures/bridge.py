@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from pydantic import PositiveInt
 from spacy.tokens import Doc
 from thinc.api import ArgsKwargs, Model, get_array_module, torch2xp, xp2torch
 from thinc.types import Floats2d
@@ -20,7 +21,16 @@ from ..types import (
     ScoreGradient,
     Windows,
 )
-from .torch_node import NotBuilt, device_of, is_built, set_module, torch_node
+from .header import Fields, SavedTensors, read_fields
+from .saved_model import SavedModel
+from .torch_node import (
+    NotBuilt,
+    device_of,
+    get_module,
+    is_built,
+    set_module,
+    torch_node,
+)
 from .units import read_units
 
 # until a component sets its own
@@ -60,11 +70,11 @@ def joint_model(
         NotBuilt(),
         convert_inputs=_convert_inputs,
         convert_outputs=_convert_outputs,
-        build=partial(_build_from_metadata, network),
+        plan=partial(_plan, network, learns_tags),
         mixed_precision=mixed_precision,
     )
     bridge.name = "jre-network"
-    model: Model[list[Doc], JointScores] = Model(
+    return SavedModel(
         "jre",
         forward,
         init=init,
@@ -76,7 +86,6 @@ def joint_model(
             "learns_tags": learns_tags,
         },
     )
-    return model
 
 
 def init(model: Model, X: Any = None, Y: Any = None) -> None:
@@ -117,17 +126,50 @@ def has_network(model: Model) -> bool:
     return is_built(model.get_ref("network"))
 
 
+def label_counts(model: Model) -> dict[str, int]:
+    """How many labels the heads of the network have.
+
+    RETURNS (dict[str, int]): "n_entity_labels", "n_relation_labels", and "n_tags" of a
+        network that learns tags.
+    """
+    module: Any = get_module(model.get_ref("network"))
+    dims: dict[str, Any] = module.dims
+    return {name: value for name, value in dims.items() if name.startswith("n_")}
+
+
 def _build(network: NetworkBuilder, dims: dict[str, int]) -> nn.Module:
     module = network(**dims)
-    # the header of the saved weights: label counts shape the heads
+    # label counts shape the heads
+    module.dims = dims  # type: ignore[assignment]
     module.metadata = dims  # type: ignore[assignment]
     return module
 
 
-def _build_from_metadata(
-    network: NetworkBuilder, metadata: dict[str, Any]
-) -> nn.Module:
-    return _build(network, metadata)
+class NetworkFields(Fields):
+    """The header of a saved network: what shapes its heads."""
+
+    width: PositiveInt
+    n_entity_labels: PositiveInt
+    n_relation_labels: PositiveInt
+
+
+class TaggingNetworkFields(NetworkFields):
+    """Of a network that learns the tags of tokens, too."""
+
+    n_tags: PositiveInt
+
+
+def _plan(
+    network: NetworkBuilder,
+    learns_tags: bool,
+    fields: dict[str, Any],
+    tensors: SavedTensors,
+) -> Callable[[], nn.Module]:
+    schema = TaggingNetworkFields if learns_tags else NetworkFields
+    dims = read_fields(schema, fields).model_dump()
+    for name, value in dims.items():
+        tensors.check_size(name, value)
+    return partial(_build, network, dims)
 
 
 def forward(

@@ -2,24 +2,28 @@
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
+from pydantic import NonNegativeInt, PositiveInt
 from spacy.tokens import Doc
 from thinc.api import ArgsKwargs, Model, torch2xp
 from thinc.types import Floats2d
 from torch import Tensor, nn
 
-from ..errors import Errors
+from ..errors import Errors, JREError
 from ..layers.checks import check_range
 from ..layers.layout import JointOutputs
 from ..layers.pairs import choose_entities
 from ..networks.lainet import LAINet, Marked, entity_loss, mean_loss
 from ..types import GoldArrays, JointScores, LabelNames, Learnt, Windows
 from .bridge import DEFAULT_MAX_SPAN_WIDTH, MAX_PAIRED_ENTITIES
+from .header import SavedTensors, read_fields, wrong
+from .hf_encoder import HFEncoder
+from .hf_header import EncoderFields
 from .lainet_input import (
     Graphs,
     InputFormat,
@@ -32,9 +36,16 @@ from .lainet_input import (
     undo_order,
 )
 from .lainet_targets import candidate_targets, find_arguments, pair_targets
-from .lainet_vocabulary import add_markers, check_family, make_forms
+from .lainet_vocabulary import (
+    MARKERS,
+    add_markers,
+    annotate_labels,
+    check_family,
+    make_forms,
+)
+from .saved_model import SavedModel
 from .torch_node import NotBuilt, get_module, is_built, set_module, torch_node
-from .transformer import HFEncoder, cut_into_pieces, pack
+from .transformer import cut_into_pieces, pack
 
 # spans and annotations whose vectors are held at once in prediction; bounds its memory
 ROWS_PER_CHUNK = 4096
@@ -96,13 +107,13 @@ class MarkingTransformer(nn.Module):
         tokenizer: Any,
         forms: Sequence[InputFormat],
         network: LAINet,
-        labels: dict[str, Any],
+        dims: dict[str, Any],
         reading: Reading,
     ):
         """
         encoders (Sequence[Module]): Of both stages, or one that both share.
         forms (Sequence[InputFormat]): Of both stages.
-        labels (dict[str, Any]): Arguments that shape the network, for the header.
+        dims (dict[str, Any]): Arguments that shape the network, for the header.
         RAISES (ValueError): J312 if the annotations leave no room for text.
         """
         super().__init__()
@@ -110,10 +121,8 @@ class MarkingTransformer(nn.Module):
         self.network = network
         self.tokenizer = tokenizer
         self.forms = list(forms)
-        self.labels = labels
+        self.dims = dims
         self.reading = reading
-        # on the host, where targets are made
-        self.mirrors: list[int] = network.relation.mirrors.tolist()
         # so that both stages have room for a window
         self.max_pieces = room_for_text(encoders[0], tokenizer, forms, reading)
 
@@ -121,8 +130,23 @@ class MarkingTransformer(nn.Module):
     def metadata(self) -> dict[str, Any]:
         """What rebuilds the module, for the header of the weights."""
         first = HFEncoder(self.encoder[0], self.tokenizer)
-        forms = [asdict(form) for form in self.forms]
-        return {**first.metadata, "labels": self.labels, "forms": forms}
+        return {
+            **first.metadata,
+            **self.dims,
+            "markers": self.markers,
+            "annotations": [form.annotations for form in self.forms],
+        }
+
+    @property
+    def markers(self) -> list[int]:
+        """Ids of start and end marker of entities, of subjects, of objects."""
+        entity, relation = self.forms
+        return [*entity.markers, *relation.solid, *relation.markers]
+
+    @cached_property
+    def mirrors(self) -> list[int]:
+        """The mirrored label of each relation label, on the host, for targets."""
+        return self.network.relation.mirrors.tolist()
 
     @property
     def device(self) -> torch.device:
@@ -301,7 +325,7 @@ def room_for_text(
     positions = whole.max_pieces + len(whole.prefix) + len(whole.suffix)
     room = min(form.room(reading.max_length, positions) for form in forms)
     if room < 1:
-        raise ValueError(
+        raise JREError(
             Errors.J312.format(
                 sizes=" and ".join(str(form.n_fixed) for form in forms),
                 max_length=reading.max_length,
@@ -330,7 +354,7 @@ def lainet_model(
     RAISES (ValueError): J311 for another encoder, J203 for a setting out of range.
     """
     if "load" not in tok2vec.attrs:
-        raise ValueError(Errors.J311.format(kind=tok2vec.name))
+        raise JREError(Errors.J311.format(kind=tok2vec.name))
     settings = Reading(
         max_batch_pieces=tok2vec.attrs["max_batch_pieces"],
         **reading,
@@ -344,13 +368,11 @@ def lainet_model(
         NotBuilt(),
         convert_inputs=_convert_inputs,
         convert_outputs=_convert_outputs,
-        build=partial(
-            _build_from_metadata, tok2vec.attrs["rebuild"], network, settings
-        ),
+        plan=partial(_plan, tok2vec.attrs["plan"], network, settings),
         mixed_precision=tok2vec.attrs["mixed_precision"],
     )
     node.name = "jre-lainet"
-    return Model(
+    return SavedModel(
         "jre",
         forward,
         layers=[node],
@@ -422,7 +444,7 @@ def _nothing() -> None:
 def _module(node: Model) -> MarkingTransformer:
     module = get_module(node)
     if not isinstance(module, MarkingTransformer):
-        raise ValueError(Errors.J301)
+        raise JREError(Errors.J301)
     return module
 
 
@@ -483,8 +505,7 @@ def build(
     if is_built(node):
         module = _module(node)
         encoders, tokenizer = list(module.encoder), module.tokenizer
-        entity, relation = module.forms
-        markers = [*entity.markers, *relation.solid, *relation.markers]
+        markers = module.markers
     else:
         loaded = load()
         check_family(loaded.encoder)
@@ -493,7 +514,8 @@ def build(
         encoders = [loaded.encoder]
         if not reading.shared_encoder:
             encoders.append(deepcopy(loaded.encoder))
-    forms = make_forms(encoders[0], tokenizer, markers, labels, reading.annotations)
+    annotations = annotate_labels(tokenizer, labels, reading.annotations)
+    forms = make_forms(encoders[0], tokenizer, markers, annotations)
     dims = {
         "n_entity_labels": len(labels.entities),
         "n_relation_labels": len(labels.relations),
@@ -505,18 +527,72 @@ def build(
     model.attrs["updates"] = 0
 
 
-def _build_from_metadata(
-    rebuild: Callable[[dict[str, Any]], HFEncoder],
+class LAINetFields(EncoderFields):
+    """The header of saved weights.
+
+    n_entity_labels, n_relation_labels (int): They shape the heads.
+    symmetric (list[int]): Relation labels without a direction.
+    markers (list[int]): Ids of start and end marker of entities, of subjects, of
+        objects.
+    annotations (list): For entity and relation labels, the pieces of each label's
+        annotation.
+    """
+
+    n_entity_labels: PositiveInt
+    n_relation_labels: PositiveInt
+    symmetric: list[NonNegativeInt]
+    markers: list[NonNegativeInt]
+    annotations: list[list[list[NonNegativeInt]]]
+
+
+def _plan(
+    plan_encoder: Callable[[EncoderFields, SavedTensors], Callable[[], HFEncoder]],
     network: NetworkBuilder,
     reading: Reading,
-    metadata: dict[str, Any],
+    fields: dict[str, Any],
+    tensors: SavedTensors,
+) -> Callable[[], MarkingTransformer]:
+    """See ``torch_node.Plan``."""
+    found = read_fields(LAINetFields, fields)
+    counts = {
+        "n_entity_labels": found.n_entity_labels,
+        "n_relation_labels": found.n_relation_labels,
+    }
+    for name, count in counts.items():
+        tensors.check_size(name, count)
+    if not all(label < found.n_relation_labels for label in found.symmetric):
+        raise wrong("symmetric", f"has labels from {found.n_relation_labels} on")
+    if len(found.markers) != len(MARKERS):
+        raise wrong("markers", f"has {len(found.markers)} ids, not {len(MARKERS)}")
+    annotated = [
+        count if reading.annotations is not None else 0 for count in counts.values()
+    ]
+    if [len(labels) for labels in found.annotations] != annotated:
+        raise wrong("annotations", f"must have {annotated} labels of the two stages")
+    return partial(_make, plan_encoder(found, tensors), network, reading, found)
+
+
+def _make(
+    make_encoder: Callable[[], HFEncoder],
+    network: NetworkBuilder,
+    reading: Reading,
+    fields: LAINetFields,
 ) -> MarkingTransformer:
-    loaded = rebuild(metadata)
+    loaded = make_encoder()
+    n_vectors = len(loaded.encoder.get_input_embeddings().weight)
+    annotations = [pieces for stage in fields.annotations for pieces in stage]
+    for name, ids in (("markers", [fields.markers]), ("annotations", annotations)):
+        if any(number >= n_vectors for pieces in ids for number in pieces):
+            raise wrong(name, f"has ids from {n_vectors} on, which have no vector")
     encoders = [loaded.encoder]
     if not reading.shared_encoder:
         encoders.append(deepcopy(loaded.encoder))
-    forms = [InputFormat(**form) for form in metadata["forms"]]
-    dims = metadata["labels"]
+    forms = make_forms(
+        loaded.encoder, loaded.tokenizer, fields.markers, fields.annotations
+    )
+    dims = fields.model_dump(
+        include={"n_entity_labels", "n_relation_labels", "symmetric"}
+    )
     return _assemble(encoders, loaded.tokenizer, forms, network, dims, reading)
 
 

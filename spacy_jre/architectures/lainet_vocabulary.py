@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..errors import Errors
+from ..errors import Errors, JREError
 from ..types import LabelNames
+from .hf_encoder import HFEncoder
 from .lainet_input import InputFormat, annotate
-from .transformer import HFEncoder
 
 # what takes a mask of who sees whom, and positions given one by one
 FAMILIES = ("bert", "camembert", "electra", "roberta", "xlm-roberta")
@@ -20,7 +20,7 @@ def check_family(encoder: Any) -> None:
     config = encoder.config
     kind = getattr(config, "position_embedding_type", "absolute")
     if config.model_type not in FAMILIES or kind != "absolute":
-        raise ValueError(
+        raise JREError(
             Errors.J316.format(
                 name=config._name_or_path,
                 family=f"{config.model_type}, {kind} positions",
@@ -56,20 +56,18 @@ def add_markers(encoder: Any, tokenizer: Any) -> list[int]:
     return ids
 
 
-def make_forms(
-    encoder: Any,
-    tokenizer: Any,
-    markers: Sequence[int],
-    labels: LabelNames,
-    annotations: dict[str, str] | None,
-) -> list[InputFormat]:
-    """RETURNS (list[InputFormat]): What both stages put around a text.
+def annotate_labels(
+    tokenizer: Any, labels: LabelNames, annotations: dict[str, str] | None
+) -> list[list[list[int]]]:
+    """
+    annotations (dict[str, str] | None): Words for labels; None: no annotations.
+    RETURNS (list): For entity and relation labels, the pieces of each annotation.
     RAISES (ValueError): J313 for an annotation without pieces, J314 for one of an
-        unknown label."""
-    whole = HFEncoder(encoder, tokenizer)
+        unknown label.
+    """
     for label in annotations or {}:
         if label not in (*labels.entities, *labels.relations):
-            raise ValueError(Errors.J314.format(label=label, labels=labels))
+            raise JREError(Errors.J314.format(label=label, labels=labels))
 
     def pieces_of(names: Sequence[str]) -> list[list[int]]:
         if annotations is None:
@@ -79,13 +77,27 @@ def make_forms(
             words = annotate(label, annotations)
             found.append(cut_words(tokenizer, words))
             if not found[-1]:
-                raise ValueError(Errors.J313.format(label=label, words=words))
+                raise JREError(Errors.J313.format(label=label, words=words))
         return found
 
+    return [pieces_of(labels.entities), pieces_of(labels.relations)]
+
+
+def make_forms(
+    encoder: Any,
+    tokenizer: Any,
+    markers: Sequence[int],
+    annotations: Sequence[list[list[int]]],
+) -> list[InputFormat]:
+    """
+    annotations (Sequence): Of ``annotate_labels``.
+    RETURNS (list[InputFormat]): What both stages put around a text.
+    """
+    whole = HFEncoder(encoder, tokenizer)
     entity = InputFormat(
         prefix=whole.prefix,
         suffix=whole.suffix,
-        annotations=pieces_of(labels.entities),
+        annotations=annotations[0],
         separator=tokenizer.sep_token_id,
         markers=list(markers[:2]),
         solid=[],
@@ -93,7 +105,7 @@ def make_forms(
     )
     relation = replace(
         entity,
-        annotations=pieces_of(labels.relations),
+        annotations=annotations[1],
         solid=list(markers[2:4]),
         markers=list(markers[4:6]),
     )

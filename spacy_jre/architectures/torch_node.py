@@ -1,6 +1,5 @@
 """One way to put a torch module into a thinc model: wrapper, shim, safetensors."""
 
-import json
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -20,16 +19,19 @@ from thinc.types import FloatsXd
 from thinc.util import convert_recursive, get_torch_default_device
 from torch import nn
 
-from ..errors import Errors
+from ..errors import Errors, JREError
+from .header import SavedTensors, blame, compute_digest, read_header, write_header
 
-_METADATA_KEY = "spacy_jre"
+# Checks the fields of a header against the tensors of its file; what it returns makes
+# the module, with any weights, on the device of the context.
+Plan = Callable[[dict[str, Any], SavedTensors], Callable[[], nn.Module]]
 
 
 class NotBuilt(nn.Module):
     """Stands where a module will stand once labels and widths are known."""
 
     def forward(self, *args: Any, **kwargs: Any) -> None:
-        raise ValueError(Errors.J301)
+        raise JREError(Errors.J301)
 
 
 class TorchShim(PyTorchShim):
@@ -129,16 +131,16 @@ def torch_node(
     *,
     convert_inputs: Callable,
     convert_outputs: Callable,
-    build: Callable[[dict[str, Any]], nn.Module],
+    plan: Plan,
     mixed_precision: bool = False,
 ) -> Model[Any, Any]:
     """Wrap a torch module as a thinc node that saves safetensors, never a pickle.
 
     module (nn.Module): The module, or NotBuilt. Its ``metadata`` attribute, a dict
-        of JSON values, is written into the header and given to `build` on loading.
+        of JSON values, is written into the header and given to `plan` on loading.
     convert_inputs, convert_outputs (Callable): thinc's converters, module level.
-    build (Callable): Makes the module from the metadata of a saved one; module
-        level or a partial, because spawned processes unpickle it.
+    plan (Callable): Checks the metadata of a saved module and returns what makes it;
+        module level or a partial, because spawned processes unpickle it.
     mixed_precision (bool): Whether to run in half precision.
     RETURNS (Model): A PyTorchWrapper with our shim.
     """
@@ -152,7 +154,7 @@ def torch_node(
         mixed_precision=mixed_precision,
         grad_scaler=PyTorchGradScaler(enabled=scales),
         serialize_model=save_module,
-        deserialize_model=LoadModule(build),
+        deserialize_model=LoadModule(plan),
     )
     return node
 
@@ -189,41 +191,37 @@ def save_module(module: nn.Module) -> bytes:
             tensor = tensor.clone()
         seen.add(tensor.data_ptr())
         state[name] = tensor
-    # one key: safetensors writes several in random order, and equal pipelines
-    # should be equal files
-    return safetensors.torch.save(
-        state, metadata={_METADATA_KEY: json.dumps(module.metadata, sort_keys=True)}
-    )
+    fields = cast(dict[str, Any], module.metadata)
+    return safetensors.torch.save(state, metadata=write_header(fields, state))
 
 
 class LoadModule:
-    """Build a module from the header of its safetensors, then load the weights.
+    """Make a module from the header of its safetensors, then load the weights.
 
-    A class and no closure, so that spawned processes can unpickle it.
+    The module is made twice: first without memory, to compare its tensors with those
+    of the file. A class and no closure, so that spawned processes can unpickle it.
     """
 
-    def __init__(self, build: Callable[[dict[str, Any]], nn.Module]):
-        self._build = build
+    def __init__(self, plan: Plan):
+        self._plan = plan
 
     def __call__(
         self, module: nn.Module, data: bytes, device: torch.device
     ) -> nn.Module:
+        """
+        RAISES (JREError): J309, J317 for a header that is refused, J308 where it does
+            not describe the tensors of the file, J321 for damage.
+        """
         if not data:
             return module
-        module = self._build(read_metadata(data))
-        try:
-            module.load_state_dict(safetensors.torch.load(data))
-        except RuntimeError as error:
-            raise ValueError(Errors.J308.format(error=error)) from error
+        header = read_header(data)
+        make = self._plan(header.fields, header.tensors)
+        with header.tensors.limit_modules(), blame("module"):
+            header.tensors.check_module(make())
+        with blame("tensors"):
+            state = safetensors.torch.load(data)
+        if compute_digest(header.fields, state) != header.sha256:
+            raise JREError(Errors.J321)
+        module = make()
+        module.load_state_dict(state)
         return module.eval().to(device)
-
-
-def read_metadata(data: bytes) -> dict[str, Any]:
-    """RETURNS (dict[str, Any]): What ``save_module`` wrote into the header.
-    RAISES (ValueError): J309 for a file of another origin."""
-    size = int.from_bytes(data[:8], "little")
-    try:
-        header = json.loads(data[8 : 8 + size])
-        return json.loads(header["__metadata__"][_METADATA_KEY])
-    except (ValueError, KeyError) as error:
-        raise ValueError(Errors.J309) from error

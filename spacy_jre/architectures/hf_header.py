@@ -1,0 +1,249 @@
+"""A transformer and its tokenizer as data: configuration and the tokenizer's own JSON.
+
+Only model types that transformers ships are made again, from classes that transformers
+picks by the type. What would run other code, or read another file, is refused.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Literal, get_args
+
+from pydantic import PositiveInt
+from tokenizers import Tokenizer
+from transformers import PretrainedConfig, PreTrainedTokenizerFast
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES,
+)
+
+from ..errors import Errors, JREError
+from .header import Fields, SavedTensors, blame, wrong
+
+# text models of transformers; without those that read more than text, and those that
+# compile kernels or load them from a hub
+MODEL_TYPES = frozenset(
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES.keys()
+    | MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES.keys()
+) - {
+    *("bros", "layoutlmv2", "layoutlmv3", "markuplm", "perceiver", "tapas", "wav2vec2"),
+    *("mra", "yoso"),
+}
+# what transformers ships; other names are loaded from a hub
+ATTENTION = ("eager", "sdpa", "flash_attention_2", "flex_attention")
+DTYPES = ("float32", "float16", "bfloat16")
+# not written, and refused: they run code, read files or change what a forward returns
+REFUSED = frozenset(
+    {
+        *("auto_map", "custom_pipelines", "trust_remote_code", "code_revision"),
+        *("quantization_config", "attn_implementation", "experts_implementation"),
+        *("backbone", "backbone_config", "backbone_kwargs", "use_timm_backbone"),
+        *("use_pretrained_backbone", "name_or_path", "return_dict", "torchscript"),
+    }
+)
+# not written and refused, too: of no use here
+DROPPED = frozenset(
+    {
+        *("architectures", "transformers_version", "id2label", "label2id"),
+        *("task_specific_params", "finetuning_task", "problem_type", "tokenizer_class"),
+    }
+)
+DEPTH, ENTRIES = 3, 10_000
+# other numbers of a tokenizer than those of its wordpieces, such as letters per word
+MAX_SETTING = 1000
+
+SpecialToken = Literal[
+    "bos_token",
+    "eos_token",
+    "unk_token",
+    "sep_token",
+    "pad_token",
+    "cls_token",
+    "mask_token",
+]
+
+
+class TokenizerFields(Fields):
+    """
+    serialisation (dict): What the library tokenizers writes and reads.
+    special_tokens (dict): Role to token.
+    additional_special_tokens (list[str]): Others.
+    model_max_length (int): Most wordpieces, special tokens included.
+    """
+
+    serialisation: dict[str, Any]
+    special_tokens: dict[SpecialToken, str]
+    additional_special_tokens: list[str]
+    model_max_length: PositiveInt
+
+
+class EncoderFields(Fields):
+    """
+    config (dict): A PretrainedConfig.
+    auto_map (dict[str, str]): Class references of an encoder with code of its own.
+    """
+
+    config: dict[str, Any]
+    tokenizer: TokenizerFields
+    auto_map: dict[str, str] = {}
+
+
+def check_model_type(name: str, model_type: Any) -> None:
+    """RAISES (JREError): J325 for a type that transformers does not ship as a text
+    encoder."""
+    if model_type not in MODEL_TYPES or model_type not in CONFIG_MAPPING:
+        raise JREError(Errors.J325.format(name=name, model_type=model_type))
+
+
+def write_config(config: PretrainedConfig) -> dict[str, Any]:
+    """RETURNS (dict): What `read_config` reads. The folder that the encoder came from
+    is not in it."""
+    values = json.loads(config.to_json_string(use_diff=True))
+    return {key: value for key, value in values.items() if not _is_left_out(key)}
+
+
+def _is_left_out(key: str) -> bool:
+    return key in DROPPED or _is_refused(key)
+
+
+def _is_refused(key: str) -> bool:
+    return key in REFUSED or key.startswith("_") or "timm" in key or "kernel" in key
+
+
+def read_config(values: dict[str, Any], tensors: SavedTensors) -> PretrainedConfig:
+    """
+    values (dict): Of a header.
+    RAISES (JREError): J317 with the field that is refused; J325 for the model type.
+    """
+    model_type = values.get("model_type")
+    if not isinstance(model_type, str):
+        raise wrong("config.model_type", f"is {model_type!r}, must be a string")
+    check_model_type("of the saved pipeline", model_type)
+    with blame("config.model_type"):
+        config_class = CONFIG_MAPPING[model_type]
+        default = config_class()
+    n_entries = 0
+    for key, value in values.items():
+        field = f"config.{key}"
+        if _is_left_out(key):
+            raise wrong(field, "is not allowed in a saved pipeline")
+        if key != "model_type" and not _is_setting(default, key):
+            raise wrong(field, f"is not a setting of {model_type}")
+        n_entries += _check_value(field, value, tensors)
+        if n_entries > ENTRIES:
+            raise wrong(field, f"brings the configuration to {n_entries} values")
+        _check_type(field, value, getattr(default, key, None))
+    for key in ("dtype", "torch_dtype"):
+        if values.get(key) not in (None, *DTYPES):
+            raise wrong(
+                f"config.{key}",
+                f"is {values[key]!r}, must be one of {', '.join(DTYPES)}",
+            )
+    names = config_class.attribute_map
+    layers = names.get("num_hidden_layers", "num_hidden_layers")
+    count, limit = values.get(layers), len(tensors.shapes)
+    if isinstance(count, int) and count > limit:
+        raise wrong(f"config.{layers}", f"is {count}, but the file has {limit} tensors")
+    with blame("config"):
+        return config_class.from_dict(values)
+
+
+def _is_setting(default: PretrainedConfig, key: str) -> bool:
+    """Tell whether a key may be set: unknown ones are kept, because some models read
+    settings that their configuration class does not name."""
+    if not key.isidentifier():
+        return False
+    known = key in vars(default) or key in default.attribute_map
+    return known or not hasattr(type(default), key)
+
+
+def _check_value(field: str, value: Any, tensors: SavedTensors, depth: int = 0) -> int:
+    """RETURNS (int): How many values it holds."""
+    if isinstance(value, int):
+        tensors.check_size(field, value)
+    elif isinstance(value, (list, dict)):
+        if depth == DEPTH:
+            raise wrong(field, "is nested too deeply")
+        items = enumerate(value) if isinstance(value, list) else value.items()
+        count = 0
+        for name, item in items:
+            if isinstance(name, str) and (_is_refused(name) or name == "model_type"):
+                raise wrong(f"{field}.{name}", "is not allowed in a saved pipeline")
+            count += _check_value(f"{field}.{name}", item, tensors, depth + 1)
+        return count
+    return 1
+
+
+def _check_type(field: str, value: Any, default: Any) -> None:
+    kinds: tuple[type, ...] = {
+        bool: (bool,),
+        int: (int,),
+        float: (float, int),
+        str: (str,),
+        list: (list,),
+        tuple: (list,),
+        dict: (dict,),
+    }.get(type(default), (object,))
+    is_number = isinstance(value, bool) and bool not in kinds and object not in kinds
+    if value is not None and (is_number or not isinstance(value, kinds)):
+        names = " or ".join(kind.__name__ for kind in kinds)
+        raise wrong(field, f"must be of type {names}, is {value!r:.60}")
+
+
+def write_tokenizer(tokenizer: Any) -> dict[str, Any]:
+    """
+    tokenizer (PreTrainedTokenizerFast): Any fast tokenizer.
+    RETURNS (dict): The fields of TokenizerFields.
+    """
+    serialisation = json.loads(tokenizer.backend_tokenizer.to_str())
+    # both are states of the last call
+    serialisation.update(truncation=None, padding=None)
+    named = {role: getattr(tokenizer, role, None) for role in get_args(SpecialToken)}
+    return {
+        "serialisation": serialisation,
+        "special_tokens": {k: str(v) for k, v in named.items() if v is not None},
+        "additional_special_tokens": [
+            str(token) for token in tokenizer.additional_special_tokens
+        ],
+        "model_max_length": int(tokenizer.model_max_length),
+    }
+
+
+def _numbers(value: Any) -> Iterator[int]:
+    """All integers in a JSON value: tokenizers fills gaps between numbers of pieces."""
+    if isinstance(value, (dict, list)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(item)
+    elif isinstance(value, int):
+        yield abs(value)
+
+
+def read_tokenizer(
+    fields: TokenizerFields, tensors: SavedTensors
+) -> PreTrainedTokenizerFast:
+    """
+    fields (TokenizerFields): Of a header.
+    tensors (SavedTensors): Of the file: one of them has a row per wordpiece.
+    RETURNS (PreTrainedTokenizerFast): A generic one: what the class of the first one
+        adds to its text is in the serialisation.
+    RAISES (JREError): J317 for a serialisation that tokenizers cannot read.
+    """
+    for state in ("truncation", "padding"):
+        if fields.serialisation.get(state) is not None:
+            raise wrong(f"tokenizer.serialisation.{state}", "must be null")
+    largest = max(_numbers(fields.serialisation), default=0)
+    if largest > (limit := max(tensors.largest_size, MAX_SETTING)):
+        problem = f"has the number {largest}, but there are {limit} vectors"
+        raise wrong("tokenizer.serialisation", problem)
+    with blame("tokenizer"):
+        backend = Tokenizer.from_str(json.dumps(fields.serialisation))
+        tokenizer: Any = PreTrainedTokenizerFast(
+            tokenizer_object=backend,
+            additional_special_tokens=fields.additional_special_tokens,
+            model_max_length=fields.model_max_length,
+            **fields.special_tokens,
+        )
+        if backend.pre_tokenizer is not None:
+            # transformers sets add_prefix_space of its copy to its own default
+            tokenizer.backend_tokenizer.pre_tokenizer = backend.pre_tokenizer
+    return tokenizer

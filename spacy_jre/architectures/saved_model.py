@@ -1,0 +1,111 @@
+"""A thinc model that checks saved data before it takes it over."""
+
+from pathlib import PurePath
+from typing import Any
+
+import srsly
+from spacy_transformers.layers.hf_shim import HFShim
+from thinc.api import Model
+from thinc.util import convert_recursive, is_xp_array
+
+from ..errors import Errors, JREError
+from .hf_header import check_model_type
+
+PARTS = ("nodes", "attrs", "params", "shims")
+
+
+class SavedModel(Model[Any, Any]):
+    """The root of a component's model.
+
+    What a file holds is compared with the model that the config describes. thinc
+    itself overwrites any attribute of a node, functions included.
+    """
+
+    __slots__ = ()
+
+    def from_bytes(self, bytes_data: bytes) -> "SavedModel":
+        """RAISES (JREError): J322 for data that is damaged or of another model."""
+        try:
+            message = srsly.msgpack_loads(bytes_data)
+            message = convert_recursive(is_xp_array, self.ops.asarray, message)
+        except Exception as error:  # srsly and numpy each raise their own
+            raise _wrong("data", f"cannot be read: {error}") from error
+        return self.from_dict(message)
+
+    def from_dict(self, msg: Any) -> "SavedModel":
+        """RAISES (JREError): J322 for data of another model."""
+        nodes = list(self.walk())
+        check_message(nodes, msg)
+        before = [dict(node.attrs) for node in nodes]
+        try:
+            super().from_dict(msg)
+        except JREError:
+            raise
+        except Exception as error:
+            problem = f"does not fit the config: {type(error).__name__}: {error}"
+            raise _wrong("a node", problem) from error
+        for node, attrs in zip(nodes, before, strict=True):
+            for name, value in attrs.items():
+                found = node.attrs[name]
+                if value is not None and type(found) is not type(value):
+                    expected = type(value).__name__
+                    raise _wrong(f"{node.name}.{name}", f"must be of type {expected}")
+        return self
+
+    def _copy(self, seen: Any = None) -> "SavedModel":
+        copied = super()._copy(seen)
+        copied.__class__ = type(self)
+        return copied
+
+
+def check_message(nodes: list[Model], message: Any) -> None:
+    """
+    nodes (list[Model]): Of the model that the config describes.
+    message (Any): What thinc saved of a model.
+    RAISES (JREError): J322.
+    """
+    if not isinstance(message, dict) or message.keys() != {*PARTS}:
+        raise _wrong("data", f"must have the parts {', '.join(PARTS)} and no other")
+    for part in PARTS:
+        entries = message[part]
+        if not isinstance(entries, list) or len(entries) != len(nodes):
+            raise _wrong(part, f"must have {len(nodes)} entries, as the config says")
+    for number, node in enumerate(nodes):
+        for name in message["attrs"][number]:
+            if callable(node.attrs.get(name)):
+                raise _wrong(f"attrs.{node.name}.{name}", "would replace a function")
+        shims = message["shims"][number]
+        if not isinstance(shims, list) or len(shims) != len(node.shims):
+            raise _wrong(f"shims.{node.name}", f"must have {len(node.shims)} entries")
+        for shim, data in zip(node.shims, shims, strict=True):
+            if isinstance(shim, HFShim):
+                check_shared_transformer(data)
+
+
+def check_shared_transformer(data: bytes) -> None:
+    """Refuse data that spacy-transformers would write outside its temporary folder.
+
+    Its shim writes files by the names that the data gives, and lets transformers read
+    them. It is in our component after ``nlp.replace_listeners``.
+
+    RAISES (JREError): J322 for such a name, or for an encoder with code of its own.
+    """
+    try:
+        message = srsly.msgpack_loads(data)
+        config, files = message["config"], dict(message["tokenizer"])
+        options = files.pop("kwargs", {})
+        settings = srsly.json_loads(files.get("tokenizer_config.json", b"{}"))
+    except Exception as error:
+        raise _wrong("transformer", f"cannot be read: {error}") from error
+    if not config:
+        return
+    check_model_type("of the saved pipeline", config.get("model_type"))
+    for name in files:
+        if PurePath(name).name != name or "\\" in name or name.endswith(".py"):
+            raise _wrong("transformer.tokenizer", f"has a file named {name!r}")
+    if options.keys() - {"use_fast"} or "auto_map" in config or "auto_map" in settings:
+        raise _wrong("transformer", "has code of its own or unknown options")
+
+
+def _wrong(field: str, problem: str) -> JREError:
+    return JREError(Errors.J322.format(field=field, problem=problem))

@@ -1,4 +1,4 @@
-from .build import AlignmentReport, build_doc, tokenize
+from .build import AlignmentReport, TextTooLongError, build_doc, tokenize
 from .documents import DocPart, concat_docs, span_as_doc
 from .gold import Gold, read_gold
 from .read_back import read_record
@@ -37,6 +37,7 @@ __all__ = [
     "RelationRecord",
     "StoredEntity",
     "StoredRelation",
+    "TextTooLongError",
     "annotated_entities",
     "build_doc",
     "concat_docs",

@@ -130,12 +130,17 @@ def build_doc(
     return doc
 
 
+class TextTooLongError(ValueError):
+    """J115: a text that is longer than ``nlp.max_length``."""
+
+
 def tokenize(text: str, nlp: Language, source: str) -> Doc:
     """RETURNS (Doc): The tokens of a text.
-    RAISES (ValueError): J115 for one that is longer than ``nlp.max_length``."""
+    RAISES (TextTooLongError): J115."""
     if len(text) > nlp.max_length:
         length, limit = len(text), nlp.max_length
-        raise ValueError(Errors.J115.format(source=source, length=length, limit=limit))
+        message = Errors.J115.format(source=source, length=length, limit=limit)
+        raise TextTooLongError(message)
     return nlp.make_doc(text)
 
 

@@ -1,5 +1,6 @@
 """The way back from a Doc to a record, for writing corpora to other formats."""
 
+import json
 from types import NoneType
 from typing import Any
 
@@ -65,7 +66,7 @@ def read_record(
         sentences=sentences if sentences and len(sentences) > 1 else None,
         document=kept.get("document"),
         source=source,
-        meta={key: _with_lists(item) for key, item in kept.get("meta", {}).items()},
+        meta=kept.get("meta", {}),
     )
 
 
@@ -82,12 +83,15 @@ def _kept(doc: Doc, source: str) -> dict[str, Any]:
         problem = "document is no string"
     elif not isinstance(kept.get("meta", {}), dict):
         problem = "meta is no dict"
-    elif not all(isinstance(key, str) for key in kept.get("meta", {})):
-        problem = "meta has a key that is no string"
     elif ("entities" in kept) != ("relations" in kept):
         problem = "entities and relations belong together"
     elif "entities" in kept:
         problem = _wrong_rows(kept)
+    try:
+        # DocBin makes tuples of lists
+        kept = {**kept, "meta": json.loads(json.dumps(kept.get("meta", {})))}
+    except (TypeError, ValueError, RecursionError) as error:
+        problem = f"meta is no JSON: {error}"
     if problem:
         raise ValueError(
             Errors.J114.format(source=source, key=RECORD_KEY, problem=problem)
@@ -131,15 +135,6 @@ def _annotation(doc: Doc, attr: str) -> tuple[list[Entity], list[Triple]]:
             arguments.append(position[entity])
         relations.append((arguments[0], arguments[1], row.label))
     return entities, relations
-
-
-def _with_lists(value: Any) -> Any:
-    """A JSON value as it was: DocBin makes tuples of its lists."""
-    if isinstance(value, (list, tuple)):
-        return [_with_lists(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _with_lists(item) for key, item in value.items()}
-    return value
 
 
 def _pairs(

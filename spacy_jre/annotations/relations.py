@@ -202,45 +202,36 @@ def _rows(
 ) -> list[Row]:
     """The checked rows of a table; from_bytes gives lists where DocBin gives tuples."""
     rows, length = data[name], text_length(doc)
-    problem, found = "", []
-    if not isinstance(rows, (list, tuple)):
-        problem, rows = f"{name} is no list", ()
-    for index, values in enumerate(rows):
-        columns = len(kind._fields)
-        if not isinstance(values, (list, tuple)) or len(values) != columns:
-            problem = f"row {index} of {name} does not have {columns} columns"
-            break
-        row = kind(*values)
-        *arguments, score = row
-        if len(arguments) > 3:
-            arguments, label = arguments[:-1], arguments[-1]
-            if not isinstance(label, str):
-                problem = f"the label in row {index} of {name} is no string"
-                break
-        if not all(
-            _fits(*arguments[at : at + 3], length) for at in range(0, len(arguments), 3)
-        ):
+    problem = "" if isinstance(rows, (list, tuple)) else f"{name} is no list"
+    for index, values in enumerate(() if problem else rows):
+        if not _is_row(values, len(kind._fields), length):
+            columns = ", ".join(kind._fields)
             problem = (
-                f"row {index} of {name} has no start, end and label that fit a text of "
-                f"{length} characters"
+                f"row {index} of {name} does not have the values {columns} for a text "
+                f"of {length} characters"
             )
             break
-        if not isinstance(score, (float, int, numbers.Real)):
-            problem = f"the score in row {index} of {name} is no number"
-            break
-        found.append(row)
     if problem:
         key = storage_key(attr)
         raise ValueError(Errors.J112.format(key=key, attr=attr, problem=problem))
-    return found
+    return [kind(*values) for values in rows]
 
 
-def _fits(start: Any, end: Any, label: Any, length: int) -> bool:
+def _is_row(values: Any, columns: int, length: int) -> bool:
+    if not isinstance(values, (list, tuple)) or len(values) != columns:
+        return False
+    # an entity has one argument, itself; a relation two, and a label of its own
+    arguments = [values[at : at + 3] for at in range(0, columns - 2, 3)]
     return (
-        isinstance(start, (int, numbers.Integral))
-        and isinstance(end, (int, numbers.Integral))
-        and isinstance(label, str)
-        and 0 <= start < end <= length
+        all(
+            isinstance(start, (int, numbers.Integral))
+            and isinstance(end, (int, numbers.Integral))
+            and isinstance(label, str)
+            and 0 <= int(start) < int(end) <= length
+            for start, end, label in arguments
+        )
+        and isinstance(values[-2], str)
+        and isinstance(values[-1], (float, int, numbers.Real))
     )
 
 
@@ -275,6 +266,7 @@ def annotated_entities(doc: Doc, attr: str = DEFAULT_ATTR) -> list[StoredEntity]
 def _check_group(doc: Doc, group: SpanGroup, scores: Any) -> None:
     """RAISES (ValueError): J113 for a group that does not fit the Doc."""
     length, problem = text_length(doc), ""
+    strings: Any = doc.vocab.strings  # (their stub knows no numbers)
     if not isinstance(scores, (list, tuple)) or len(scores) != len(group):
         problem = f"its attribute scores does not have {len(group)} numbers"
     elif not all(isinstance(score, (float, int, numbers.Real)) for score in scores):
@@ -283,7 +275,7 @@ def _check_group(doc: Doc, group: SpanGroup, scores: Any) -> None:
         # (the tokens of a group are out of date after a retokenizer)
         if not 0 <= span.start_char < span.end_char <= length:
             problem = f"span {index} lies outside its {length} characters"
-        elif span.label not in doc.vocab.strings:
+        elif span.label not in strings:
             problem = f"the label of span {index} is unknown"
     if problem:
         raise ValueError(Errors.J113.format(key=SPANS_KEY, problem=problem))

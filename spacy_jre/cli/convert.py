@@ -1,10 +1,11 @@
 """`spacy jre convert`: annotated files of any format to .spacy, and to some others."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, TypeVar, get_args
 
 import spacy
 import srsly
@@ -14,6 +15,7 @@ from ..annotations import (
     AlignmentReport,
     LeftOut,
     Record,
+    TextTooLongError,
     build_doc,
     read_record,
     register_extension,
@@ -48,6 +50,9 @@ ENDINGS: dict[str, str] = {
     "brat": "",
 }
 
+# signs that would move the cursor of a terminal, and halves of surrogate pairs
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -74,6 +79,17 @@ class Settings:
     checksums: Path | None = None
 
 
+class TooLong(NamedTuple):
+    """A record that was read, but whose text the tokenizer does not take."""
+
+    reason: str
+    entities: int
+    relations: int
+
+
+Built = TypeVar("Built")
+
+
 @dataclass
 class Conversion:
     """What a target was made of, and what became of it.
@@ -81,23 +97,41 @@ class Conversion:
     records (int): Read from the sources; with those skipped, all that they hold.
     skipped (list[LeftOut]): Whole records that are not in the target. With a split, the
         first target has those of all.
+    too_long (list[TooLong]): Records read that are not in the target, nor what is
+        annotated in them.
     """
 
     sources: list[Path]
     target: Path
     records: int = 0
     skipped: list[LeftOut] = field(default_factory=list)
+    too_long: list[TooLong] = field(default_factory=list)
     report: AlignmentReport = field(default_factory=AlignmentReport)
+
+    def build_each(
+        self, build: Callable[[Record], Built], records: Iterable[Record]
+    ) -> Iterator[Built]:
+        """Build something of each record but those that become `too_long`."""
+        for record in records:
+            try:
+                built = build(record)
+            except TextTooLongError as error:
+                counts = len(record.entities), len(record.relations)
+                self.too_long.append(TooLong(str(error), *counts))
+                continue
+            yield built
 
     @property
     def lost(self) -> list[str]:
         """A line for everything that is not in the target."""
-        return [
+        lines = [
             *(left_out.reason for left_out in self.skipped),
+            *(too_long.reason for too_long in self.too_long),
             *(left_out.reason for left_out in self.report.left_out),
             *self.report.misaligned,
             *self.report.lost_relations,
         ]
+        return [_printable(line) for line in lines]
 
     def has_no_relations(self) -> bool:
         """Tell whether entities came without any relation: often a broken export."""
@@ -107,9 +141,10 @@ class Conversion:
     def summary(self) -> str:
         report, losses = self.report, self.losses()
         sources = ", ".join(map(str, self.sources))
-        return (
+        skipped = len(self.skipped) + len(self.too_long)
+        return _printable(
             f"{sources} -> {self.target}: {self.records} records read "
-            f"({len(self.skipped)} skipped), {report.docs} documents, "
+            f"({skipped} skipped), {report.docs} documents, "
             f"{report.entities} entities ({losses['entities'][0]} lost, of them "
             f"{len(report.misaligned)} misaligned; {report.not_in_ents} overlapping, "
             f"not in doc.ents), {report.relations} relations "
@@ -121,7 +156,8 @@ class Conversion:
         was rejected or never annotated is no loss."""
         report = self.report
         left = [left_out.kind for left_out in report.left_out]
-        entities, relations = left.count("entity"), left.count("relation")
+        entities = left.count("entity") + sum(x.entities for x in self.too_long)
+        relations = left.count("relation") + sum(x.relations for x in self.too_long)
         broken = [
             left_out
             for left_out in (*self.skipped, *report.left_out)
@@ -129,7 +165,7 @@ class Conversion:
         ]
         return {
             "records": (
-                len(broken),
+                len(broken) + len(self.too_long),
                 self.records + len(self.skipped),
             ),
             "entities": (
@@ -141,6 +177,10 @@ class Conversion:
                 report.relations + relations,
             ),
         }
+
+
+def _printable(line: str) -> str:
+    return _UNPRINTABLE.sub(lambda sign: ascii(sign[0])[1:-1], line)
 
 
 def convert_path(
@@ -234,7 +274,7 @@ def _read_and_split(
         (Conversion(sources, _name(target, split, settings), len(part)), part)
         for split, part in parts.items()
     ]
-    jobs[0][0].skipped = whole.skipped
+    jobs[0][0].skipped, jobs[0][0].too_long = whole.skipped, whole.too_long
     return jobs
 
 
@@ -246,7 +286,7 @@ def check_losses(conversions: Sequence[Conversion], max_loss: float) -> None:
     for conversion in conversions:
         if not conversion.report.docs:
             sources = ", ".join(map(str, conversion.sources))
-            skipped = len(conversion.skipped)
+            skipped = len(conversion.skipped) + len(conversion.too_long)
             raise ValueError(Errors.J711.format(source=sources, skipped=skipped))
     losses = [conversion.losses() for conversion in conversions]
     for kind in ("records", "entities", "relations"):
@@ -285,8 +325,8 @@ def _read_all(
     if settings.ids is not None:
         ids = _read_ids(settings.ids)
         records = choose_by_id(records, ids, str(settings.ids))
-    for record in records:
-        record = with_sentences(record, settings.sentences, nlp)
+    divide = partial(with_sentences, how=settings.sentences, nlp=nlp)
+    for record in conversion.build_each(divide, records):
         if settings.tokenized:
             record = with_words(record)  # and moves the sentences along
         yield from split_sentences(record) if settings.per_sentence else (record,)
@@ -316,15 +356,16 @@ def _write(
     build = partial(build_doc, nlp=nlp, alignment=settings.alignment, report=report)
     if settings.to == "spacy":
         docs = RelationDocBin()
-        for record in records:
-            docs.add(build(record))
+        for doc in conversion.build_each(build, records):
+            docs.add(doc)
         docs.to_disk(target)
         return
     if settings.to == "spert":
-        tokenized = (
-            read_record(build(record), words=True, source=record.source)
-            for record in records
-        )
+
+        def with_tokens(record: Record) -> Record:
+            return read_record(build(record), words=True, source=record.source)
+
+        tokenized = conversion.build_each(with_tokens, records)
         write_spert_json(_counted_sentences(tokenized, report), target)
         return
 

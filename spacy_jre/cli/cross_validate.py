@@ -20,6 +20,7 @@ from spacy.cli.evaluate import evaluate
 from ..about import __version__
 from ..corpora.dataset import FILE as DATASET_FILE
 from ..corpora.dataset import Dataset, find_dataset
+from ..corpora.sources import walk_files
 from ..errors import Errors
 from ..util import md5_of
 from .convert import Settings, check_losses, convert_path
@@ -181,7 +182,8 @@ def fingerprint(path: Path) -> str:
     """
     if path.is_dir():
         digest = hashlib.md5(usedforsecurity=False)
-        for file in sorted(p for p in path.rglob("*") if p.is_file()):
+        # (the reader names the links that are not followed)
+        for file in walk_files(path, skip=lambda left_out: None):
             name = file.relative_to(path).as_posix()
             digest.update(f"{md5_of(file)} {name}\n".encode())
         return digest.hexdigest()

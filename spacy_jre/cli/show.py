@@ -24,7 +24,8 @@ def show_predictions(
     examples = islice(Corpus(data)(nlp), limit)
     docs = list(nlp.pipe([example.predicted for example in examples]))
     output.parent.mkdir(parents=True, exist_ok=True)
-    title = f"{nlp.meta['lang']}_{nlp.meta['name']}: {data}"
-    page = render_page(docs, title=title, lang=nlp.meta["lang"])
-    output.write_text(page, encoding="utf8")
+    title = f"{nlp.lang}_{nlp.meta['name']}: {data}"
+    page = render_page(docs, title=title, lang=nlp.lang or "")
+    # a name may hold half a surrogate pair
+    output.write_text(page, encoding="utf8", errors="xmlcharrefreplace")
     return len(docs), sum(len(doc._.relations) for doc in docs)

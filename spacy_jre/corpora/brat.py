@@ -13,14 +13,15 @@ relation. No record has a place for ``E`` (event), ``*`` (equivalence), ``A``, `
 Source: https://brat.nlplab.org/standoff.html
 """
 
+import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count, islice, pairwise
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ..annotations import EntityRecord, LeftOut, Record, RelationRecord
 from ..errors import Errors
@@ -47,6 +48,9 @@ _OTHER = re.compile(r"(?:\*|#\S*|[EAMN][0-9]\S*)\t.*", re.DOTALL)
 _LINES = {"T": ("entity", _ENTITY), "R": ("relation", _RELATION)}
 _BROKEN = "is broken"
 _UNSAFE = re.compile(r'[\x00-\x1f<>:"\\|?*]|(?<![^/])\.\.?(?![^/])')
+
+# bytes; file systems take 255 and 4096, the suffix and a number included
+_LONGEST_PART, _LONGEST_NAME = 200, 1000
 
 
 def read_brat(
@@ -299,20 +303,32 @@ def write_brat(records: Iterable[Record], folder: Path) -> None:
     shares it. Words, sentences, names of roles, and meta that is not from `read_brat`
     have no place in brat and are not written.
 
-    RAISES (ValueError): J616 for a label with blanks or ids of another record in meta;
-        nothing is written then.
+    RAISES (ValueError): J616 for a label with blanks, or for ids, pieces or lines in
+        meta that are not those of the record; nothing is written then. J616, too, where
+        a symbolic link in the folder leads out of it.
     """
     records = list(records)
     files = [_to_lines(record) for record in records]
     for name, record, lines in zip(_file_names(records), records, files, strict=True):
-        path = folder / f"{name}.ann"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes("".join(f"{line}\n" for line in lines).encode("utf8"))
-        (folder / f"{name}.txt").write_bytes(record.text.encode("utf8"))
+        annotations = "".join(f"{line}\n" for line in lines)
+        for suffix, text in ((".ann", annotations), (".txt", record.text)):
+            path = folder / f"{name}{suffix}"
+            # the folder may be full of somebody else's links
+            inside = Path(os.path.realpath(path)).is_relative_to(
+                os.path.realpath(folder)
+            )
+            if not inside:
+                raise _unwritable(record, f"{path} leads out of {folder}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text.encode("utf8"))
+
+
+def _unwritable(record: Record, problem: str) -> ValueError:
+    return ValueError(Errors.J616.format(source=record.source, problem=problem))
 
 
 def _to_lines(record: Record) -> list[str]:
-    meta, names = record.meta, {}
+    meta, names = _checked_meta(record), {}
     for letter, items in (("T", record.entities), ("R", record.relations)):
         chosen = _choose_ids(letter, len(items), meta.get("brat", []))
         names[letter] = meta.get("brat_ids", {}).get(letter, chosen)
@@ -321,7 +337,7 @@ def _to_lines(record: Record) -> list[str]:
         if len(names[letter]) != len(items):
             problem = f"the brat_ids of its meta are not those of {len(items)} {letter}"
         if problem:
-            raise ValueError(Errors.J616.format(source=record.source, problem=problem))
+            raise _unwritable(record, problem)
     lines = []
     for name, entity in zip(names["T"], record.entities, strict=True):
         cut = _cut_at_lines(record.text, entity.start, entity.end)
@@ -336,8 +352,54 @@ def _to_lines(record: Record) -> list[str]:
     return [*lines, *meta.get("brat", [])]
 
 
+def _checked_meta(record: Record) -> Mapping[str, Any]:
+    """The meta of a record, which may be from a file that `read_brat` never saw.
+
+    RAISES (ValueError): J616 where it is not what `read_brat` puts there.
+    """
+    kept = record.meta.get("brat", [])
+    ids = record.meta.get("brat_ids", {})
+    pieces = record.meta.get("brat_pieces", {})
+    length = len(record.text)
+    problem = ""
+    if not isinstance(kept, list) or not all(map(_is_kept, kept)):
+        problem = "brat of its meta is no list of lines"
+    elif not isinstance(ids, dict) or not all(
+        isinstance(names, list) and all(map(_is_id, names)) for names in ids.values()
+    ):
+        problem = "brat_ids of its meta has no lists of ids"
+    elif not isinstance(pieces, dict) or not all(
+        isinstance(piece, list)
+        and len(piece) == 2
+        and all(isinstance(at, int) and 0 <= at <= length for at in piece)
+        for found in pieces.values()
+        for piece in (found if isinstance(found, list) else [None])
+    ):
+        problem = "brat_pieces of its meta has no lists of start and end"
+    if problem:
+        raise _unwritable(record, problem)
+    return record.meta
+
+
+def _is_kept(line: object) -> bool:
+    return isinstance(line, str) and bool(line.strip()) and "\n" not in line
+
+
+def _is_id(name: object) -> bool:
+    return isinstance(name, str) and re.fullmatch(r"[TR][0-9]\S*", name) is not None
+
+
+def _file_name(document: str) -> str:
+    """A relative name that file systems take; empty where none can be made."""
+    # a folder a.txt would stand where the text of a document a is written
+    name = re.sub(r"\.(ann|txt)(?=/)", r"_\1", _UNSAFE.sub("_", document), flags=re.I)
+    parts = [part.encode()[:_LONGEST_PART] for part in name.split("/") if part]
+    joined = b"/".join(parts)
+    return joined.decode(errors="ignore") if len(joined) <= _LONGEST_NAME else ""
+
+
 def _file_names(records: Sequence[Record]) -> list[str]:
-    wanted = [_UNSAFE.sub("_", record.document or "").strip("/") for record in records]
+    wanted = [_file_name(record.document or "") for record in records]
     # some file systems do not tell A from a
     shared = Counter(name.casefold() for name in wanted)
     width = len(str(len(records)))

@@ -90,11 +90,13 @@ class Dataset:
             if not found:
                 raise ValueError(Errors.J601.format(path=self.folder / "train.*"))
             return {split: [path] for split, path in found.items()}
-        found = {}
-        for split in (split for split in SPLITS if split in self.files):
-            names = [name.replace("{fold}", str(fold)) for name in self.files[split]]
-            found[split] = [self._find(name) for name in names]
-        return found
+        return {
+            split: [
+                self._find(n.replace("{fold}", str(fold))) for n in self.files[split]
+            ]
+            for split in SPLITS
+            if split in self.files
+        }
 
     def _find(self, name: str) -> Path:
         """RAISES (ValueError): J633 for a name that leads elsewhere than into the

@@ -8,9 +8,11 @@ import spacy
 import srsly
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
+from spacy.vocab import Vocab
 
 from ..annotations import Record, build_doc, read_record, register_extension
 from ..errors import Errors
+from .checked_docbin import CheckedDocBin
 from .reader import load_docbin
 from .sources import OnSkip, each_record, refuse
 
@@ -20,17 +22,19 @@ def read_docbin_records(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record
     path (Path): A .spacy file.
     skip (Callable): Told of every Doc that is left out.
     YIELDS (Record): One per Doc; with words, where the Doc was built from words.
-    RAISES (ValueError): J601, J602, J609 for the file.
+    RAISES (ValueError): J601, J602, J609, J620 for the file. By `refuse`: J621 for a
+        Doc that cannot be read.
     """
     if not path.is_file():
         raise ValueError(Errors.J601.format(path=path))
-    docs = load_docbin(path).get_docs(spacy.blank("xx").vocab)
-    return each_record(enumerate(docs), partial(_read, path), skip)
+    docbin = load_docbin(path)
+    parse = partial(_read, docbin, spacy.blank("xx").vocab)
+    return each_record(range(len(docbin)), parse, skip)
 
 
-def _read(path: Path, item: tuple[int, Doc]) -> Record:
-    number, doc = item
-    return read_record(doc, source=f"{path}, Doc {number}")
+def _read(docbin: CheckedDocBin, vocab: Vocab, number: int) -> Record:
+    doc = docbin.get_doc(number, vocab)
+    return read_record(doc, source=f"{docbin.path}, Doc {number}")
 
 
 class RelationDocBin(DocBin):

@@ -217,8 +217,8 @@ def _no_types() -> bytes:
 
 
 def _load(document: _Document) -> "Cas":
-    """RAISES (ValueError): J612 for what cassis cannot read, J619 for a DOCTYPE, J623 for
-    the name of a feature."""
+    """RAISES (ValueError): J612 for what cassis cannot read, J619 for a DOCTYPE, J623
+    for the name of a feature."""
     import cassis
 
     place = document.place

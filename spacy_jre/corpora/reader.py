@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from spacy.language import Language
-from spacy.tokens import Doc, DocBin
+from spacy.tokens import Doc
 from spacy.training import Example
 
 from ..annotations import (
@@ -19,8 +19,11 @@ from ..annotations import (
     register_extension,
     span_as_doc,
     stored_relations,
+    tokenize,
 )
 from ..errors import Errors, Warnings
+from .checked_docbin import CheckedDocBin
+from .sources import walk_files
 
 
 def create_corpus_v1(
@@ -90,7 +93,9 @@ class Corpus:
         nlp (Language): Gives vocab and tokenizer.
         YIELDS (Example): The predicted Doc has tokens and sentence starts only.
         RAISES (ValueError): J601, J602, J603, J609 for a file that is missing,
-            empty, without relations, or no DocBin.
+            empty, without relations, or no DocBin; J620, J621 for one that unpacks to
+            too much or has a broken Doc; J115 for a text that is too long to be
+            tokenized again.
         """
         register_extension(self.attr)
         docs = self._read(nlp)
@@ -124,7 +129,7 @@ class Corpus:
 
     def _make_predicted(self, nlp: Language, reference: Doc) -> Doc:
         if not self.gold_tokens:
-            predicted = nlp.make_doc(reference.text)
+            predicted = tokenize(reference.text, nlp, str(self.path))
             starts = {t.idx for t in reference if t.is_sent_start}
         elif reference.has_unknown_spaces:
             predicted = Doc(nlp.vocab, words=[t.text for t in reference])
@@ -148,9 +153,10 @@ class Corpus:
 
 def find_docbins(path: Path) -> list[Path]:
     """RETURNS (list[Path]): The .spacy files of a file or folder, sorted.
-    RAISES (ValueError): J601 if there is none."""
+    RAISES (ValueError): J601 if there is none, J617 for a symbolic link that leaves the
+        folder."""
     if path.is_dir():
-        paths = sorted(path.rglob("*.spacy"))
+        paths = [file for file in walk_files(path) if file.suffix == ".spacy"]
     else:
         paths = [path] if path.is_file() else []
     if not paths:
@@ -158,12 +164,16 @@ def find_docbins(path: Path) -> list[Path]:
     return paths
 
 
-def load_docbin(path: Path) -> DocBin:
-    """RETURNS (DocBin): A .spacy file, its Docs not made yet.
-    RAISES (ValueError): J602 without Docs, J609 if it is no DocBin."""
+def load_docbin(path: Path, *, attr: str = DEFAULT_ATTR) -> CheckedDocBin:
+    """RETURNS (CheckedDocBin): A .spacy file, its Docs not made yet.
+    RAISES (ValueError): J602 without Docs, J609 if it is no DocBin, J620 where it
+        unpacks to too much."""
+    docbin = CheckedDocBin(path, attr)
     try:
-        docbin = DocBin().from_disk(path)
+        docbin.from_disk(path)
     except Exception as error:  # zlib, msgpack and srsly each raise their own
+        if str(error).startswith("[J"):
+            raise
         raise ValueError(Errors.J609.format(path=path, error=error)) from error
     if not len(docbin):
         raise ValueError(Errors.J602.format(path=path))
@@ -174,9 +184,10 @@ def read_docbin(path: Path, nlp: Language, *, attr: str = DEFAULT_ATTR) -> list[
     """Read one .spacy file.
 
     RAISES (ValueError): J602 without Docs, J603 if none carries relation data, J609
-        if it is no DocBin.
+        if it is no DocBin, J620 where it unpacks to too much, J621 for a Doc that
+        cannot be read.
     """
-    docs = list(load_docbin(path).get_docs(nlp.vocab))
+    docs = list(load_docbin(path, attr=attr).get_docs(nlp.vocab))
     if not any(has_relations(doc, attr) for doc in docs):
         raise ValueError(Errors.J603.format(path=path, attr=attr))
     return docs

@@ -6,6 +6,7 @@ import os
 import re
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -21,8 +22,8 @@ from ..errors import Errors
 HALF_PAIR = re.compile("[\ud800-\udfff]")
 # as DocBin packs; one for all, because each looks through the installed packages
 PACKER = Packer(use_bin_type=True)
-# longer lines are skipped unread. A text as long as spaCy's tokenizer takes, with all of
-# its tokens as Prodigy writes them, has half as much
+# longer lines are skipped unread. A text as long as spaCy's tokenizer takes, with all
+# of its tokens as Prodigy writes them, has half as much
 MAX_LINE = 1 << 25
 OnSkip = Callable[[LeftOut], None]
 Item = TypeVar("Item")
@@ -96,8 +97,12 @@ class Place:
         """
         found = {key: item for key, item in value.items() if key not in known}
         for key, item in found.items():
+            # a Doc has it some levels further in, and msgpack takes 511 of them
+            nested: list[Any] = [key, item]
+            for _ in range(10):
+                nested = [nested]
             try:
-                PACKER.pack([key, item])
+                PACKER.pack(nested)
             except (OverflowError, ValueError) as error:
                 raise self.wrong(key, f"cannot be stored: {error}") from error
         return found
@@ -175,10 +180,8 @@ def refuse_doctype(data: bytes, path: object) -> None:
 
     parser.StartDoctypeDeclHandler = refuse_it
     parser.StartElementHandler = stop
-    try:
+    with suppress(StopIteration):
         parser.Parse(data, True)
-    except StopIteration:
-        pass
 
 
 def read_text(path: Path) -> str:

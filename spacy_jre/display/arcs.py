@@ -5,9 +5,9 @@
     from spacy import displacy
     displacy.render(displacy_relations(doc), style="dep", manual=True)
 
-displaCy escapes the words but not tags, arc labels and titles, so these are escaped
-here; it fails on an arc from a word to itself, so such relations are left to the
-table.
+displaCy escapes the words but not tags, arc labels, language and direction, so these
+are escaped here; it fails on an arc from a word to itself, so such relations are left
+to the table.
 """
 
 from collections.abc import Iterable
@@ -64,6 +64,7 @@ def displacy_relations(
         ranges = [(0, len(doc))] if len(doc) else []
     else:
         ranges = [(sent.start, sent.end) for sent in doc.sents]
+    direction = doc.vocab.writing_system.get("direction", "ltr")
     figures = []
     for start, end in ranges:
         inside = {
@@ -79,8 +80,8 @@ def displacy_relations(
                     "words": words,
                     "arcs": arcs,
                     "settings": {
-                        "lang": doc.lang_,
-                        "direction": doc.vocab.writing_system.get("direction", "ltr"),
+                        "lang": escape(doc.lang_),
+                        "direction": escape(str(direction)),
                     },
                 }
             )

@@ -5,8 +5,10 @@ import threading
 import pytest
 from spacy.tokens import Doc
 from spacy.training import Example
+from thinc.api import noop, use_ops
 
 from spacy_jre.annotations import EntityRecord, Record, build_doc
+from spacy_jre.pipeline.joint_extractor import JointRelationExtractor
 
 from ..conftest import STORY, make_example
 from .helpers import (
@@ -30,8 +32,8 @@ def test_labels_come_from_the_data_in_alphabetical_order():
 
 def test_label_added_by_hand_comes_first(nlp, examples):
     pipe = nlp.add_pipe("jre")
-    assert pipe.add_label("zzz") == 1
-    assert pipe.add_label("zzz") == 0
+    assert pipe.add_label("zzz", kind="relation") == 1
+    assert pipe.add_label("zzz", kind="relation") == 0
     assert pipe.add_label("ZZZ", kind="entity") == 1
     nlp.initialize(lambda: examples)
     assert pipe.label_data == {
@@ -40,11 +42,39 @@ def test_label_added_by_hand_comes_first(nlp, examples):
     }
 
 
+def test_label_needs_a_kind(nlp):
+    pipe = nlp.add_pipe("jre")
+    with pytest.raises(TypeError, match="'kind'"):
+        pipe.add_label("PER")
+    assert pipe.labels == ()
+
+
+def test_label_of_another_kind_is_refused(nlp):
+    with pytest.raises(ValueError, match=r"J506.*kind.*entity or relation.*'ent'"):
+        nlp.add_pipe("jre").add_label("PER", kind="ent")
+
+
+@pytest.mark.parametrize("kind", ["entity", "relation"])
+def test_label_is_added_to_its_kind_alone(nlp, kind):
+    pipe = nlp.add_pipe("jre")
+    pipe.add_label("PER", kind=kind)
+    other = {"entity": "relations", "relation": "entities"}[kind]
+    assert pipe.labels == ("PER",)
+    assert pipe.label_data[other] == []
+
+
+def test_model_on_an_apple_gpu_is_refused(nlp):
+    with use_ops("mps"):
+        model = noop()
+    with pytest.raises(ValueError, match=r"J508.*MPS.*require_cpu"):
+        JointRelationExtractor(nlp.vocab, model)
+
+
 def test_label_cannot_be_added_after_initialization():
     nlp, _ = make_nlp()
     with pytest.raises(ValueError, match="J501"):
-        nlp.get_pipe("jre").add_label("new")
-    assert nlp.get_pipe("jre").add_label("spouse") == 0
+        nlp.get_pipe("jre").add_label("new", kind="relation")
+    assert nlp.get_pipe("jre").add_label("spouse", kind="relation") == 0
 
 
 @pytest.mark.parametrize(

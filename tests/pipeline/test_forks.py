@@ -1,0 +1,42 @@
+"""Forked processes tokenize without threads, whatever the parent process does."""
+
+import os
+
+import pytest
+
+from spacy_jre.pipeline.forks import (
+    PARALLELISM,
+    disable_tokenizers_parallelism_in_forks,
+)
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork"),
+    pytest.mark.filterwarnings("ignore:This process.*multi-thread:DeprecationWarning"),
+]
+
+
+def value_in_a_fork() -> str:
+    disable_tokenizers_parallelism_in_forks()
+    end, start = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.write(start, os.environ.get(PARALLELISM, "unset").encode())
+        os._exit(0)
+    os.waitpid(pid, 0)
+    os.close(start)
+    with os.fdopen(end) as file:
+        return file.read()
+
+
+def test_fork_has_no_parallelism_and_the_parent_keeps_its_own(monkeypatch):
+    monkeypatch.delenv(PARALLELISM, raising=False)
+    assert value_in_a_fork() == "false"
+    assert PARALLELISM not in os.environ
+    assert value_in_a_fork() == "false"
+
+
+@pytest.mark.parametrize("value", ["true", "false"])
+def test_value_that_the_user_set_stays(monkeypatch, value):
+    monkeypatch.setenv(PARALLELISM, value)
+    assert value_in_a_fork() == value
+    assert os.environ[PARALLELISM] == value

@@ -21,22 +21,25 @@ app.add_typer(jre_cli)
 
 
 # what several commands take
-Epochs = Annotated[int, typer.Option(help="Passes; 0: as the config has it")]
-BatchSize = Annotated[
-    int, typer.Option(help="Sentences per step; 0: as the config has it")
-]
-GpuId = Annotated[int, typer.Option(help="GPU number, -1 for the CPU")]
-Threads = Annotated[int, typer.Option(help="CPU threads of torch; 0: its own choice")]
+Epochs = Annotated[int, typer.Option(help="Passes over the data; 0: as in [recipe]")]
+BatchSize = Annotated[int, typer.Option(help="Sentences per step; 0: as in [recipe]")]
+GpuId = Annotated[int, typer.Option(help="GPU number, or -1 for the CPU")]
+Threads = Annotated[int, typer.Option(help="CPU threads of PyTorch; 0: its default")]
+Seed = Annotated[int, typer.Option(help="Random seed, at least 0")]
+Fold = Annotated[int, typer.Option(help="Fold number, for a dataset with folds")]
 Checksums = Annotated[
     Path | None, typer.Option(help="A project.yml whose asset checksums must hold")
 ]
 MaxLoss = Annotated[
     float, typer.Option(help="Largest share of entities or relations lost")
 ]
+# other options are values of the config
+WITH_OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
-@jre_cli.command("train")
+@jre_cli.command("train", context_settings=WITH_OVERRIDES)
 def train_cli(
+    ctx: typer.Context,  # has the overrides
     config: Annotated[Path, typer.Argument(help="Training config")],
     output: Annotated[Path, typer.Option(help="Folder for the trained pipelines")],
     train: Annotated[Path, typer.Option(help="Training data (.spacy)")],
@@ -49,7 +52,7 @@ def train_cli(
     ] = "",
     epochs: Epochs = 0,
     batch_size: BatchSize = 0,
-    seed: Annotated[int, typer.Option(help="Random seed")] = 0,
+    seed: Seed = 0,
     gpu_id: GpuId = -1,
     threads: Threads = 0,
     dataset: Annotated[
@@ -66,10 +69,20 @@ def train_cli(
 
     The linear schedule needs the number of steps. It is computed here, and only
     here, from the sentences of the training data, the batch size and the epochs.
+
+    Other options override values of the config, as in `spacy train`:
+    --components.jre.threshold 0.6, --training.optimizer.learn_rate.initial_rate 3e-5,
+    --training.optimizer.grad_clip 0.5. Put them after the config. A value given so
+    replaces what is in the config or dataset.json, and what is computed. To change the
+    computed schedule, override its inputs: --recipe.warmup 0.05.
     """
-    from .train import run_training
+    from .overrides import SET_BY_TRAIN, read_overrides
+    from .train import check_numbers, run_training
 
     with _plain_errors():
+        overrides = read_overrides(ctx.args, SET_BY_TRAIN)
+        check_numbers(epochs=epochs, batch_size=batch_size, threads=threads, seed=seed)
+        _check_device(gpu_id)
         run_training(
             config,
             output,
@@ -84,6 +97,7 @@ def train_cli(
             dataset=dataset,
             lang=lang,
             symmetric=[label for label in symmetric.split(",") if label],
+            overrides=overrides,
         )
 
 
@@ -144,7 +158,7 @@ def convert_cli(
         str, typer.Option(help="What a split keeps together: doc, or record (nothing)")
     ] = "doc",
     seed: Annotated[int, typer.Option(help="Random seed of the split")] = 0,
-    fold: Annotated[int, typer.Option(help="Fold of a dataset that has some")] = 0,
+    fold: Fold = 0,
     checksums: Checksums = None,
     max_loss: MaxLoss = 0.01,
 ) -> None:
@@ -187,8 +201,9 @@ def convert_cli(
         check_losses(conversions, max_loss)
 
 
-@jre_cli.command("cross-validate")
+@jre_cli.command("cross-validate", context_settings=WITH_OVERRIDES)
 def cross_validate_cli(
+    ctx: typer.Context,  # has the overrides
     config: Annotated[Path, typer.Argument(help="Training config")],
     source: Annotated[Path, typer.Argument(help="Folder of a dataset")],
     output: Annotated[Path, typer.Option(help="Folder for the runs and their scores")],
@@ -205,12 +220,20 @@ def cross_validate_cli(
         bool, typer.Option("--discard-models", help="Delete pipelines once scored")
     ] = False,
 ) -> None:
-    """Train and score every fold and seed, and average; finished runs are skipped."""
+    """Train and score every fold and seed, and average; finished runs are skipped.
+
+    Other options override values of the config, as in `spacy jre train`.
+    """
     import srsly
 
     from .cross_validate import average, cross_validate, parse_numbers
+    from .overrides import SET_BY_CROSS_VALIDATE, read_overrides
+    from .train import check_numbers
 
     with _plain_errors():
+        overrides = read_overrides(ctx.args, SET_BY_CROSS_VALIDATE)
+        check_numbers(epochs=epochs, batch_size=batch_size, threads=threads)
+        _check_device(gpu_id)
         runs = []
         for run in cross_validate(
             config,
@@ -226,6 +249,7 @@ def cross_validate_cli(
             checksums=checksums,
             max_loss=max_loss,
             keep_models=not discard_models,
+            overrides=overrides,
         ):
             runs.append(run)
             f1 = ", ".join(
@@ -259,7 +283,12 @@ def validate_cli(
         Path, typer.Argument(help="Folder with files train, dev and test")
     ],
 ) -> None:
-    """Measure a corpus of ours and check it; dataset.json lies beside it."""
+    """Check a hand-written corpus against the limits in its dataset.json.
+
+    For the corpora that are shipped with spacy-jre, and others written for it: number
+    and length of sentences, shares without relations, repeated phrases, labels, and
+    names that are in several splits. For the data of a training use debug-data.
+    """
     from dataclasses import fields
 
     import spacy
@@ -305,10 +334,7 @@ def show_cli(
         msg.good(f"{output}: {relations} relations in {docs} sentences")
 
 
-@jre_cli.command(
-    "debug-data",
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-)
+@jre_cli.command("debug-data", context_settings=WITH_OVERRIDES)
 def debug_data_cli(
     ctx: typer.Context,  # has the overrides
     config: Annotated[Path, typer.Argument(help="Training config")],
@@ -340,11 +366,15 @@ def debug_data_cli(
     import srsly
     from spacy.cli._util import import_code
 
-    from .debug_data import debug_data, read_overrides
+    from .debug_data import debug_data
     from .debug_print import print_report
+    from .overrides import read_overrides
 
     with _plain_errors():
-        overrides = read_overrides(ctx.args, train=train, dev=dev)
+        overrides = read_overrides(ctx.args)
+        for name, path in (("train", train), ("dev", dev)):
+            if path is not None:
+                overrides[f"paths.{name}"] = str(path)
         import_code(code)
         report = debug_data(config, overrides=overrides, test=test, component=component)
         print_report(report)
@@ -353,6 +383,54 @@ def debug_data_cli(
             srsly.write_json(output, report.as_json())
         if any(finding.level == "error" for finding in report.findings):
             raise typer.Exit(1)
+
+
+@jre_cli.command("check-vars")
+def check_vars_cli(
+    project: Annotated[Path, typer.Argument(help="The project.yml")],
+    dataset: Annotated[str, typer.Option(help="A folder in assets/")],
+    model: Annotated[str, typer.Option(help="A config in configs/, without .cfg")],
+    version: Annotated[str, typer.Option(help="Version of the package")],
+    fold: Fold = 0,
+    encoder: Annotated[str, typer.Option(help="See `spacy jre train`")] = "",
+    seed: Seed = 0,
+    gpu_id: GpuId = -1,
+    epochs: Epochs = 0,
+    batch_size: BatchSize = 0,
+) -> None:
+    """Check the variables of a project, as its first step.
+
+    `spacy project run` accepts any name after --vars and passes on any value. This
+    command reports a name that project.yml does not have, and a value that a later
+    step would refuse.
+    """
+    from .project_vars import check_vars, command_line_of_parent
+    from .train import check_numbers
+
+    with _plain_errors():
+        check_vars(
+            project,
+            command_line_of_parent(),
+            dataset=dataset,
+            model=model,
+            version=version,
+            fold=fold,
+            encoder=encoder,
+        )
+        check_numbers(epochs=epochs, batch_size=batch_size, seed=seed)
+        _check_device(gpu_id)
+        msg.good("The variables of the project are valid")
+
+
+def _check_device(gpu_id: int) -> None:
+    """Show the name of the GPU, or fail before the first step if it cannot be used.
+
+    spaCy shows the number, and where there is none that it uses the CPU.
+    """
+    if gpu_id != -1:
+        from .device import check_gpu
+
+        msg.info(f"GPU {gpu_id}: {check_gpu(gpu_id)}")
 
 
 @contextmanager

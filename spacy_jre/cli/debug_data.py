@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from confection import ConfigValidationError
-from spacy.cli._util import NoSuchOption, parse_config_overrides
 from spacy.language import Language
 from spacy.util import load_config, load_model_from_config, registry
 from thinc.api import Config
@@ -168,21 +167,6 @@ def debug_data(
 
 
 # the config ---------------------------------------------------------------------------
-
-
-def read_overrides(arguments: list[str], **paths: Path | None) -> dict[str, Any]:
-    """The config values given on the command line.
-
-    arguments (list[str]): As spaCy's own commands take them.
-    paths (Path): ``train=...`` stands for ``--paths.train ...``.
-    RAISES (ValueError): J724 for an option that is neither ours nor of a config.
-    """
-    try:
-        overrides = parse_config_overrides(arguments)
-    except NoSuchOption as error:
-        raise ValueError(Errors.J724.format(error=error)) from error
-    given = {f"paths.{name}": str(path) for name, path in paths.items() if path}
-    return {**overrides, **given}
 
 
 @contextmanager

@@ -2,20 +2,22 @@
 
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import srsly
 import torch
-from spacy.cli._util import import_code
+from spacy.cli._util import import_code, show_validation_error
 from spacy.cli.train import train
 from spacy.util import load_config
 from thinc.api import Config
+from wasabi import MarkdownRenderer
 
+from ..about import __version__
 from ..corpora.dataset import find_dataset, settings_of_data
 from ..corpora.reader import find_docbins, load_docbin
-from ..errors import Errors
+from ..errors import Errors, JREError
 
 TOK2VEC = "tok2vec"
 TRANSFORMER = "spacy-jre.TransformerEncoder.v1"
@@ -30,6 +32,9 @@ TOK2VEC_BLOCK = {
     "maxout_pieces": 3,
     "subword_features": True,
 }
+# what spaCy writes into meta.json where nobody says anything
+UNNAMED, UNVERSIONED = "pipeline", "0.0.0"
+FIRST_VERSION = "0.1.0"
 
 
 def schedule_overrides(
@@ -57,6 +62,49 @@ def schedule_overrides(
     }
 
 
+def check_numbers(**numbers: int) -> None:
+    """Check values of the command line.
+
+    numbers (int): By the names of their options.
+    RAISES (ValueError): J736 for a value below 0.
+    """
+    for name, value in numbers.items():
+        if value < 0:
+            option = name.replace("_", "-")
+            raise JREError(
+                Errors.J736.format(name=option, expected="at least 0", value=value)
+            )
+
+
+def check_recipe(path: Path, recipe: Mapping[str, Any]) -> None:
+    """Check the values from which the steps of the schedule are computed.
+
+    path (Path): The config, for the error.
+    recipe (Mapping[str, Any]): Its section [recipe].
+    RAISES (ValueError): J731 with the value that is wrong.
+    """
+    for name in ("epochs", "batch_size"):
+        value = recipe.get(name)
+        if type(value) is not int or value < 1:
+            expected = "a whole number of at least 1"
+            raise JREError(_wrong_recipe(path, name, expected, value))
+    for name in ("warmup", "cold_start"):
+        value = recipe.get(name, 0 if name == "cold_start" else None)
+        if type(value) not in (int, float) or not 0 <= value <= 1:
+            expected = "a share from 0 to 1"
+            raise JREError(_wrong_recipe(path, name, expected, value))
+
+
+def _wrong_recipe(path: Path, name: str, expected: str, value: Any) -> str:
+    return Errors.J731.format(path=path, name=name, expected=expected, value=value)
+
+
+def check_encoder(encoder: str) -> None:
+    """RAISES (ValueError): J733 for spaCy's Tok2Vec in another spelling."""
+    if encoder != TOK2VEC and encoder.lower() == TOK2VEC:
+        raise JREError(Errors.J733.format(value=encoder))
+
+
 def choose_encoder(
     config: Config, encoder: str, source: str = "The option --encoder"
 ) -> None:
@@ -66,12 +114,14 @@ def choose_encoder(
         takes the settings of one that is there; "tok2vec" for spaCy's own, whose rate
         is ``tok2vec_rate`` of ``[recipe]``.
     source (str): Who asks for it, for the error.
-    RAISES (ValueError): J710 where "tok2vec" is asked for and the recipe has no rate.
+    RAISES (ValueError): J710 where "tok2vec" is asked for and the recipe has no rate,
+        J733 for another spelling of it.
     """
+    check_encoder(encoder)
     model = config["components"]["jre"]["model"]
     if encoder == TOK2VEC:
         if "tok2vec_rate" not in config["recipe"]:
-            raise ValueError(Errors.J710.format(source=source))
+            raise JREError(Errors.J710.format(source=source))
         model["tok2vec"] = dict(TOK2VEC_BLOCK)
         schedule = config["training"]["optimizer"]["learn_rate"]
         schedule["initial_rate"] = config["recipe"]["tok2vec_rate"]
@@ -110,14 +160,28 @@ def run_training(
     dataset: str = "",
     symmetric: Sequence[str] = (),
     lang: str = "",
+    overrides: Mapping[str, Any] | None = None,
 ) -> None:
     """See ``spacy jre train --help``. ``[recipe]`` of the config has the defaults, and
-    the dataset.json beside the training data those that follow from the data."""
+    the dataset.json beside the training data those that follow from the data.
+
+    overrides (Mapping[str, Any]): Config values by their dotted names. They replace
+        what the config and the dataset.json have, and what is computed.
+    RAISES (ValueError): J706 or J731 for the config, J710 or J733 for the encoder, and
+        what the readers and the training raise.
+    """
     import_code(None)
-    config = load_config(config_path, interpolate=False)
+    given = dict(overrides or {})
+    with show_validation_error(config_path):
+        config = load_config(config_path, overrides=given, interpolate=False)
     if "recipe" not in config:
-        raise ValueError(Errors.J706.format(path=config_path))
-    recipe = config["recipe"]
+        raise JREError(Errors.J706.format(path=config_path))
+    recipe = dict(config["recipe"])
+    recipe["epochs"] = epochs or recipe.get("epochs")
+    # one batch size, whichever way it is given
+    by_name = given.get("training.batcher.size", batch_size)
+    recipe["batch_size"] = by_name or recipe.get("batch_size")
+    check_recipe(config_path, recipe)
     known = find_dataset(Path(train_path).parent)
     if encoder:
         choose_encoder(config, encoder)
@@ -128,43 +192,70 @@ def run_training(
     if lang or its_lang:
         choose_language(config, lang or its_lang)
     count = sum(len(load_docbin(path)) for path in find_docbins(Path(train_path)))
-    overrides: dict[str, Any] = {
+    computed: dict[str, Any] = {
         **settings,
         "paths.train": str(train_path),
         "paths.dev": str(dev_path),
         "system.seed": seed,
         **schedule_overrides(
-            count,
-            batch_size or recipe["batch_size"],
-            epochs or recipe["epochs"],
-            recipe["warmup"],
+            count, recipe["batch_size"], recipe["epochs"], recipe["warmup"]
         ),
     }
     if "cold_start" in recipe:
         # a share of all updates, which LAI-Net counts
-        steps = overrides["training.max_steps"]
+        steps = computed["training.max_steps"]
         cold = round(steps * recipe["cold_start"])
-        overrides["components.jre.model.cold_start"] = cold
+        computed["components.jre.model.cold_start"] = cold
     if symmetric:
-        overrides["components.jre.symmetric"] = list(symmetric)
+        computed["components.jre.symmetric"] = list(symmetric)
     if threads:
         torch.set_num_threads(threads)
     output.mkdir(parents=True, exist_ok=True)
     config.to_disk(output / "config.cfg")
-    train(output / "config.cfg", output, use_gpu=gpu_id, overrides=overrides)
+    train(
+        output / "config.cfg", output, use_gpu=gpu_id, overrides={**computed, **given}
+    )
     if known is not None and known.keep == "last":
         shutil.rmtree(output / "model-best")
         shutil.copytree(output / "model-last", output / "model-best")
-    if dataset:
-        for folder in (output / "model-best", output / "model-last"):
-            _name_dataset(folder, dataset)
+    for folder in (output / "model-best", output / "model-last"):
+        complete_meta(folder, dataset)
 
 
-def _name_dataset(folder: Path, dataset: str) -> None:
-    """Say in a pipeline's meta.json what it was trained on."""
+def complete_meta(folder: Path, dataset: str = "") -> None:
+    """Fill in the meta.json of a trained pipeline what `spacy package` reads.
+
+    Name and version are those of a first package, where the pipeline has spaCy's
+    defaults; the notes list entity and relation labels apart, which spaCy mixes.
+
+    folder (Path): The pipeline.
+    dataset (str): Name of the training data.
+    """
     meta = srsly.read_json(folder / "meta.json")
+    if meta.get("name", UNNAMED) == UNNAMED:
+        meta["name"] = "jre"
+    if meta.get("version", UNVERSIONED) == UNVERSIONED:
+        meta["version"] = FIRST_VERSION
+    data = f", trained on {dataset}" if dataset else ""
     meta["description"] = (
-        f"Joint entity and relation extraction, trained on {dataset} with spacy-jre"
+        f"Joint entity and relation extraction{data} with spacy-jre {__version__}"
     )
-    meta["sources"] = [{"name": dataset}]
+    if dataset:
+        meta["sources"] = [{"name": dataset}]
+    meta["notes"] = _describe_labels(srsly.read_json(folder / "jre" / "cfg"))
     srsly.write_json(folder / "meta.json", meta)
+
+
+def _describe_labels(cfg: Mapping[str, Any]) -> str:
+    """RETURNS (str): Markdown for the card of the package."""
+    rows = [("Entities", cfg["entity_labels"]), ("Relations", cfg["relation_labels"])]
+    if cfg["symmetric"]:
+        rows.append(("Relations without a direction", cfg["symmetric"]))
+    md = MarkdownRenderer()
+    md.add(md.title(3, "Entity and relation labels"))
+    cells = [
+        (kind, ", ".join(md.code(label.replace("|", "\\|")) for label in labels))
+        for kind, labels in rows
+    ]
+    md.add(md.table(cells, ["Kind", "Labels"]))
+    return md.text

@@ -118,6 +118,25 @@ def test_what_is_no_list_of_numbers_is_refused(text):
     assert repr(text) in str(caught.value)
 
 
+# the command line
+
+
+def test_config_values_of_the_command_line_reach_every_training(dataset, output, calls):
+    arguments = ("--seeds", "1-2", "--components.jre.threshold", 0.625)
+    result = run("cross-validate", CONFIG, dataset, "--output", output, *arguments)
+    assert result.exit_code == 0, result.output
+    assert [call["overrides"] for call in calls] == [
+        {"components.jre.threshold": 0.625}
+    ] * 4
+
+
+@pytest.mark.parametrize("option", ["--epochs", "--batch-size", "--threads"])
+def test_value_below_zero_is_refused(dataset, output, calls, option):
+    result = run("cross-validate", CONFIG, dataset, "--output", output, option, -3)
+    assert_plain_error(result, "J736", f"{option} must be at least 0, not -3")
+    assert not calls
+
+
 # averages
 
 
@@ -349,6 +368,7 @@ def test_another_seed_is_another_run(dataset, output, calls):
         {"epochs": 1, "batch_size": 3},
         {"epochs": 1, "encoder": "other"},
         {"epochs": 1, "symmetric": ["spouse"]},
+        {"epochs": 1, "overrides": {"components.jre.threshold": 0.6}},
     ],
     ids=lambda settings: list(settings)[-1],
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import spacy
 import srsly
+from spacy.cli.package import generate_readme
 from spacy.util import load_config, load_model_from_config
 from thinc.api import Config
 
@@ -207,6 +208,15 @@ def corpus(tmp_path):
     return tmp_path / "corpus"
 
 
+# what spaCy writes by itself
+META = {"name": "pipeline", "version": "0.0.0", "description": "", "license": ""}
+LABELS = {
+    "entity_labels": ["ORG", "PER"],
+    "relation_labels": ["spouse", "works_for"],
+    "symmetric": ["spouse"],
+}
+
+
 class Trained:
     """What spaCy's training was asked for."""
 
@@ -226,7 +236,9 @@ def train(corpus, tmp_path, monkeypatch):
         for name in ("model-best", "model-last"):
             (output / name).mkdir()
             (output / name / "which").write_text(name)
-            write_json(output / name / "meta.json", {})
+            write_json(output / name / "meta.json", dict(META))
+            (output / name / "jre").mkdir()
+            write_json(output / name / "jre" / "cfg", LABELS)
 
     def call(config=TRANSFORMER_CONFIG, **settings):
         data = (corpus / "train.spacy", corpus / "dev.spacy")
@@ -341,6 +353,165 @@ def test_both_pipelines_say_what_they_were_trained_on(train, corpus, tmp_path):
     for name in ("model-best", "model-last"):
         meta = srsly.read_json(tmp_path / "out" / name / "meta.json")
         assert meta["sources"] == [{"name": "story"}]
+        assert "trained on story" in meta["description"]
+
+
+def read_meta(tmp_path):
+    return srsly.read_json(tmp_path / "out" / "model-best" / "meta.json")
+
+
+def test_pipeline_has_name_and_version_of_a_first_package(train, tmp_path):
+    train()
+    meta = read_meta(tmp_path)
+    assert (meta["name"], meta["version"]) == ("jre", "0.1.0")
+    assert meta["description"].startswith("Joint entity and relation extraction with")
+
+
+def test_name_and_version_that_somebody_gave_stay(train, tmp_path, monkeypatch):
+    monkeypatch.setitem(META, "name", "mine")
+    monkeypatch.setitem(META, "version", "2.3.1")
+    train()
+    meta = read_meta(tmp_path)
+    assert (meta["name"], meta["version"]) == ("mine", "2.3.1")
+
+
+def test_card_lists_entity_and_relation_labels_apart(train, tmp_path):
+    train()
+    card = generate_readme({"lang": "en", "spacy_version": "", **read_meta(tmp_path)})
+    assert "| Entities | `ORG`, `PER` |" in card
+    assert "| Relations | `spouse`, `works_for` |" in card
+    assert "| Relations without a direction | `spouse` |" in card
+
+
+# the command line over everything else
+
+
+RATE = "training.optimizer.learn_rate"
+
+
+def test_override_replaces_config_dataset_and_computed_values(train, corpus):
+    write_json(corpus / "dataset.json", ABOUT)
+    given = {
+        "components.jre.threshold": 0.6,
+        "components.jre.symmetric": [],
+        "training.max_steps": 7,
+        f"{RATE}.initial_rate": 0.5,
+        "training.optimizer.grad_clip": 2.0,
+    }
+    trained = train(overrides=given)
+    config = trained.config
+    assert config["components"]["jre"]["threshold"] == 0.6
+    assert config["components"]["jre"]["symmetric"] == []
+    assert config["training"]["max_steps"] == 7
+    optimizer = config["training"]["optimizer"]
+    assert optimizer["learn_rate"]["initial_rate"] == 0.5
+    assert optimizer["grad_clip"] == 2.0
+    # what is not named stays computed: one sentence, 20 epochs
+    assert optimizer["learn_rate"]["total_steps"] == 20
+
+
+def test_rate_on_the_command_line_replaces_that_of_tok2vec(train):
+    config = train(encoder="tok2vec", overrides={f"{RATE}.initial_rate": 0.5}).config
+    assert config["training"]["optimizer"]["learn_rate"]["initial_rate"] == 0.5
+
+
+def test_recipe_on_the_command_line_changes_the_computed_steps(train):
+    given = {"recipe.epochs": 8, "recipe.warmup": 0.25}
+    schedule = train(overrides=given).config["training"]["optimizer"]["learn_rate"]
+    assert (schedule["total_steps"], schedule["warmup_steps"]) == (8, 2)
+
+
+def test_steps_are_computed_from_the_batch_size_given_by_its_full_name(
+    train, corpus, tmp_path
+):
+    source = tmp_path / "longer"
+    source.mkdir()
+    for split, markup in SPLITS.items():
+        text = "\n".join([markup] * 6)
+        (source / f"{split}.txt").write_text(text, encoding="utf8")
+    convert_path(source, corpus, Settings(lang="xx"))
+    given = {"training.batcher.size": 3}
+    training = train(batch_size=1, epochs=5, overrides=given).config["training"]
+    assert training["batcher"]["size"] == 3
+    assert training["eval_frequency"] == 2
+    assert training["optimizer"]["learn_rate"]["total_steps"] == 10
+
+
+def train_by_command(corpus, tmp_path, *arguments, config=TOK2VEC_CONFIG):
+    return run(
+        *("train", config, "--output", tmp_path / "out"),
+        *("--train", corpus / "train.spacy", "--dev", corpus / "dev.spacy"),
+        *arguments,
+    )
+
+
+def test_overrides_of_the_command_line_reach_the_trained_pipeline(corpus, tmp_path):
+    arguments = ("--epochs", 1, "--components.jre.threshold", 0.625)
+    result = train_by_command(corpus, tmp_path, *arguments)
+    assert result.exit_code == 0, result.output
+    nlp = spacy.load(tmp_path / "out" / "model-last")
+    assert nlp.get_pipe("jre").cfg["threshold"] == 0.625
+    assert nlp.meta["version"] == "0.1.0"
+
+
+def test_override_of_a_section_that_does_not_exist_is_named(corpus, tmp_path):
+    result = train_by_command(corpus, tmp_path, "--componentz.jre.threshold", 0.5)
+    assert isinstance(result.exception, SystemExit)
+    assert result.exit_code == 1
+    assert "componentz -> jre -> threshold" in result.output
+
+
+# values that cannot be trained with
+
+
+def test_spacy_train_without_dev_data_names_the_path(corpus, capsys):
+    overrides = {"paths.train": str(corpus / "train.spacy")}
+    with pytest.raises(SystemExit):
+        module.train(TOK2VEC_CONFIG, overrides=overrides)
+    assert "dev -> path" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--epochs", -3), ("--batch-size", -1), ("--threads", -1), ("--seed", -1)],
+)
+def test_value_below_zero_is_refused(corpus, tmp_path, option, value):
+    result = train_by_command(corpus, tmp_path, option, value)
+    assert_plain_error(result, "J736", f"{option} must be at least 0, not {value}")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("epochs", 0, "a whole number of at least 1"),
+        ("epochs", 2.5, "a whole number of at least 1"),
+        ("epochs", "ten", "a whole number of at least 1"),
+        ("batch_size", -1, "a whole number of at least 1"),
+        ("warmup", 1.5, "a share from 0 to 1"),
+        ("warmup", "slow", "a share from 0 to 1"),
+        ("cold_start", -0.5, "a share from 0 to 1"),
+    ],
+)
+def test_value_of_the_recipe_is_checked(corpus, tmp_path, name, value, expected):
+    result = train_by_command(corpus, tmp_path, f"--recipe.{name}", value)
+    parts = (str(TOK2VEC_CONFIG), f"{name} in [recipe] must be {expected}")
+    assert_plain_error(result, "J731", *parts)
+    assert not (tmp_path / "out").exists()
+
+
+def test_recipe_without_epochs_says_so(corpus, tmp_path):
+    config = tmp_path / "own.cfg"
+    config.write_text(TOK2VEC_CONFIG.read_text().replace("epochs = 3\n", "", 1))
+    result = train_by_command(corpus, tmp_path, config=config)
+    assert_plain_error(result, "J731", "epochs in [recipe]", "not None")
+
+
+@pytest.mark.parametrize("spelling", ["Tok2Vec", "TOK2VEC"])
+def test_tok2vec_in_another_spelling_is_refused(corpus, tmp_path, spelling):
+    result = train_by_command(corpus, tmp_path, "--encoder", spelling)
+    assert_plain_error(result, "J733", f"'{spelling}'", "write: tok2vec")
+    assert not (tmp_path / "out").exists()
 
 
 # a language without blanks

@@ -23,6 +23,12 @@ def test_shipped_corpus_passes(corpus):
     assert f"{corpus} passes every check" in said(result)
 
 
+def test_help_says_what_it_checks_and_what_to_use_for_other_data():
+    text = said(run("validate", "--help"))
+    assert "Check a hand-written corpus against the limits in its dataset.json" in text
+    assert "For the data of a training use debug-data" in text
+
+
 def test_figures_are_shown():
     text = said(run("validate", NEWSWIRE))
     for name in ("distinct sentences: ", "entities: {", "without a relation: 0."):

@@ -1,0 +1,86 @@
+"""`spacy jre check-vars`: the variables of a project, checked before its first step.
+
+weasel merges ``--vars.epoch 3`` into the project's variables whether or not there is
+one of this name, and shows a step only the variables that its script names. So a
+misspelt name is found on the command line of weasel, the parent process of the step.
+"""
+
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import srsly
+from packaging.version import InvalidVersion, Version
+from weasel.util.environment import ENV_VARS
+
+from ..corpora.dataset import Dataset, find_dataset
+from ..errors import Errors, JREError
+from .train import check_encoder
+
+
+def command_line_of_parent() -> list[str]:
+    """RETURNS (list[str]): The arguments of the parent process; none where the system
+    does not show them."""
+    pid = os.getppid()
+    path = Path(f"/proc/{pid}/cmdline")
+    if path.is_file():
+        return path.read_text(encoding="utf8", errors="replace").split("\0")
+    try:
+        shown = subprocess.run(
+            ["ps", "-ww", "-o", "args=", "-p", str(pid)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return []
+    return shown.stdout.split()
+
+
+def check_vars(
+    path: Path,
+    arguments: Sequence[str],
+    *,
+    dataset: str,
+    model: str,
+    version: str,
+    fold: int,
+    encoder: str,
+) -> None:
+    """Check the names and the values of a project's variables.
+
+    path (Path): Its project.yml.
+    arguments (Sequence[str]): Command line of ``spacy project run``.
+    RAISES (ValueError): J734 for a name that the project does not have, J735 for a
+        model, dataset or version that cannot be used, J634 for a fold that the dataset
+        does not have, J733 for an encoder.
+    """
+    known = srsly.read_yaml(path)["vars"]
+    in_environment = os.environ.get(ENV_VARS.CONFIG_OVERRIDES, "").split()
+    for argument in [*arguments, *in_environment]:
+        match = re.match(r"--vars\.([^=]+)", argument)
+        if match and match[1] not in known:
+            raise JREError(
+                Errors.J734.format(path=path, name=match[1], known=", ".join(known))
+            )
+    configs = sorted(config.stem for config in (path.parent / "configs").glob("*.cfg"))
+    if model not in configs:
+        expected = f"one of {', '.join(configs)}"
+        raise JREError(_wrong("model", expected, model))
+    folder = path.parent / "assets" / dataset
+    if not folder.is_dir():
+        expected = "a folder in assets/ with train, dev and test files"
+        raise JREError(_wrong("dataset", expected, dataset))
+    (find_dataset(folder) or Dataset(folder)).paths(fold)
+    check_encoder(encoder)
+    try:
+        Version(version)
+    except InvalidVersion as error:
+        expected = "a version such as 0.1.0"
+        raise JREError(_wrong("version", expected, version)) from error
+
+
+def _wrong(name: str, expected: str, value: str) -> str:
+    return Errors.J735.format(name=name, expected=expected, value=value)

@@ -1,0 +1,98 @@
+"""`spacy jre check-vars`: names and values of the project's variables."""
+
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from spacy_jre.cli import project_vars
+from spacy_jre.cli.project_vars import command_line_of_parent
+
+from ..conftest import ROOT
+from .helpers import assert_plain_error, run
+
+VALUES = {"dataset": "newswire", "model": "sinet", "version": "0.1.0"}
+
+
+def check(monkeypatch, command="", **values):
+    """Run the command as a step of ``spacy project run all . COMMAND``."""
+    line = ["python", "-m", "spacy", "project", "run", "all", ".", *command.split()]
+    monkeypatch.setattr(project_vars, "command_line_of_parent", lambda: line)
+    arguments = []
+    for name, value in {**VALUES, **values}.items():
+        arguments += [f"--{name.replace('_', '-')}", value]
+    return run("check-vars", ROOT / "project.yml", *arguments)
+
+
+def test_valid_variables_pass(monkeypatch):
+    result = check(monkeypatch, "--vars.epochs 3 --vars.seed=4", epochs=3, seed=4)
+    assert result.exit_code == 0
+    assert "variables of the project are valid" in result.output
+
+
+@pytest.mark.parametrize("command", ["--vars.epoch 3", "--vars.epoch=3"])
+def test_misspelt_variable_is_named_with_those_there_are(monkeypatch, command):
+    result = check(monkeypatch, command)
+    assert_plain_error(result, "J734", "'epoch'", "--vars.epoch", "epochs, batch_size")
+
+
+def test_misspelt_variable_of_the_environment_is_named(monkeypatch):
+    monkeypatch.setenv("WEASEL_CONFIG_OVERRIDES", "--vars.sead 1")
+    assert_plain_error(check(monkeypatch), "J734", "'sead'")
+
+
+def test_options_that_are_no_variables_pass(monkeypatch):
+    assert check(monkeypatch, "--force --epoch 3").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code", "parts"),
+    [
+        ("model", "Sinet", "J735", ["'Sinet'", "iser, lainet, sinet, spert, stsn"]),
+        ("dataset", "mine", "J735", ["'mine'", "a folder in assets/"]),
+        ("version", "one", "J735", ["'one'", "0.1.0"]),
+        ("fold", 3, "J634", ["newswire", "fold 3"]),
+        ("encoder", "Tok2Vec", "J733", ["'Tok2Vec'", "tok2vec"]),
+        ("epochs", -3, "J736", ["--epochs", "at least 0", "-3"]),
+        ("batch_size", -1, "J736", ["--batch-size", "at least 0", "-1"]),
+        ("seed", -1, "J736", ["--seed", "at least 0", "-1"]),
+        ("gpu_id", -2, "J736", ["--gpu-id", "-2"]),
+    ],
+)
+def test_value_is_refused_before_the_first_step(monkeypatch, name, value, code, parts):
+    assert_plain_error(check(monkeypatch, **{name: value}), code, *parts)
+
+
+def test_command_line_of_the_parent_is_read():
+    code = (
+        "from spacy_jre.cli.project_vars import command_line_of_parent\n"
+        "print(*command_line_of_parent())\n"
+    )
+    parent = (
+        "import subprocess, sys\n"
+        "subprocess.run([sys.executable, '-c', sys.argv[1]], check=True)\n"
+    )
+    arguments = [sys.executable, "-c", parent, code, "--vars.epoch", "3"]
+    shown = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert shown.stdout.strip().endswith("--vars.epoch 3")
+
+
+def test_command_line_is_read_with_ps_where_there_is_no_proc(monkeypatch):
+    asked = []
+
+    def answer(arguments, **_):
+        asked.append(arguments)
+        return SimpleNamespace(stdout="python -m spacy --vars.epoch 3\n")
+
+    monkeypatch.setattr(project_vars.Path, "is_file", lambda path: False)
+    monkeypatch.setattr(subprocess, "run", answer)
+    assert command_line_of_parent()[-2:] == ["--vars.epoch", "3"]
+    assert asked[0][-1] == str(os.getppid())
+
+
+def test_system_without_proc_and_ps_shows_no_command_line(monkeypatch):
+    monkeypatch.setattr(project_vars.Path, "is_file", lambda path: False)
+    monkeypatch.setenv("PATH", "")
+    assert command_line_of_parent() == []

@@ -1,5 +1,6 @@
 """Every shipped config resolves, and no block takes a wrong type."""
 
+import io
 import math
 
 import pytest
@@ -93,6 +94,25 @@ def test_steps_of_the_schedule_follow_from_the_recipe(path):
     if path.parent.name == "configs":
         # CoNLL04
         assert training["eval_frequency"] == math.ceil(922 / recipe["batch_size"])
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=IDS)
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_progress_within_an_epoch_is_shown_in_a_terminal_alone(path, is_terminal):
+    config = load_config(path, overrides=PATHS)
+    nlp = load_model_from_config(config, auto_fill=True)
+    block = {"logger": config["training"]["logger"]}
+    logger = registry.resolve(block)["logger"]
+    out, err = io.StringIO(), io.StringIO()
+    err.isatty = lambda: is_terminal
+    log_step, finalize = logger(nlp, out, err)
+    scores = dict.fromkeys(nlp.config["training"]["score_weights"], 0.0)
+    info = {"epoch": 1, "step": 4, "losses": {"jre": 1.0}, "other_scores": scores}
+    log_step({**info, "score": 0.0})
+    log_step(None)
+    finalize()
+    assert ("Epoch 2" in err.getvalue()) == is_terminal
+    assert "Epoch 2" not in out.getvalue()
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=IDS)

@@ -47,6 +47,35 @@ def test_converted_files_carry_dataset_and_fold():
             assert f"${{vars.{var}}}" in output
 
 
+@pytest.mark.parametrize("workflow", ["all", "folds"])
+def test_variables_are_checked_before_the_first_step(workflow):
+    assert PROJECT["workflows"][workflow][0] == "check-vars"
+
+
+def test_every_variable_is_checked():
+    (script,) = COMMANDS["check-vars"]["script"]
+    assert set(re.findall(r"\$\{vars\.(\w+)\}", script)) == set(PROJECT["vars"])
+    # or it would be skipped when nothing else has changed
+    assert "outputs" not in COMMANDS["check-vars"]
+
+
+def test_misspelt_variable_stops_the_project():
+    command = [sys.executable, "-m", "spacy", "project", "run", "check-vars", ROOT]
+    result = subprocess.run(
+        [*command, "--vars.epoch", "3"], capture_output=True, text=True
+    )
+    assert result.returncode == 1
+    assert "[J734] project.yml has no variable 'epoch'" in result.stdout
+    assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_package_builds_the_wheel_that_the_trained_one_needs():
+    *_, model, own = COMMANDS["package"]["script"]
+    folder = "packages/${vars.dataset}/${vars.model}"
+    assert f"model-best {folder} " in model
+    assert own == f"python -m build --no-isolation --outdir {folder} ."
+
+
 # licensed, so nothing can fetch them
 LICENSED = {"ace04", "ace05"}
 

@@ -1,16 +1,22 @@
 """The README is true: its blocks run, and its table is that of project.yml."""
 
+import json
 import re
 import subprocess
 import sys
 
 import pytest
 import spacy
+import srsly
+from packaging.requirements import Requirement
+
+from spacy_jre.about import __version__
 
 from .conftest import ROOT, STORY
 from .pipeline.helpers import learn, make_nlp
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf8")
+ERRORS = ROOT / "spacy_jre" / "errors.py"
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
 
 
@@ -48,6 +54,39 @@ def test_first_example_is_twelve_lines_at_most():
 )
 def test_the_two_commands_stand_as_promised(command):
     assert f"```\n{command}\n```" in TEXT
+
+
+def test_wheels_of_the_readme_are_those_that_the_project_builds():
+    project = srsly.read_yaml(ROOT / "project.yml")
+    assert f"sinet/spacy_jre-{__version__}-py3-none-any.whl" in TEXT
+    assert f"en_jre_sinet-{project['vars']['version']}-py3-none-any.whl" in TEXT
+
+
+EXTRAS = dict(
+    re.findall(
+        r"^([\w]+) = (\[.*\])$",
+        (ROOT / "pyproject.toml").read_text(encoding="utf8"),
+        flags=re.MULTILINE,
+    )
+)
+
+
+def test_extras_that_texts_name_exist():
+    named = set()
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ERRORS]:
+        text = path.read_text(encoding="utf8")
+        for found in re.findall(r"(?:\.|spacy-jre)\[([\w,]+)\]", text):
+            named.update(found.split(","))
+    assert {"demo", "test", "cuda12x", "cuda13x"} <= named <= EXTRAS.keys()
+
+
+@pytest.mark.parametrize("version", ["12x", "13x"])
+def test_extra_of_cuda_takes_no_cupy_that_excludes_numpy_2(version):
+    (line,) = json.loads(EXTRAS[f"cuda{version}"])
+    requirement = Requirement(line)
+    assert requirement.name == f"cupy-cuda{version}"
+    assert "12.3.0" not in requirement.specifier
+    assert "14.0.0" in requirement.specifier
 
 
 def test_ci_runs_the_test_command_of_the_readme():

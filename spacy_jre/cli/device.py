@@ -33,7 +33,5 @@ def check_gpu(gpu_id: int) -> str:
     if not problems and gpu_id >= torch.cuda.device_count():
         problems.append(f"the number of GPUs is {torch.cuda.device_count()}")
     if problems:
-        raise JREError(
-            Errors.J730.format(gpu_id=gpu_id, problems=", ".join(problems))
-        )
+        raise JREError(Errors.J730.format(gpu_id=gpu_id, problems=", ".join(problems)))
     return torch.cuda.get_device_name(gpu_id)

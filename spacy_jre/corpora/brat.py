@@ -106,6 +106,8 @@ def _read_document(
     if not parts:
         skip(LeftOut("record", f"{text_path} was never annotated: no .ann beside it"))
         return None
+    if ".txt" not in suffixes:  # not there, or a link that is not followed
+        raise ValueError(Errors.J601.format(path=text_path))
     text = _decode(text_path)
     lines = [line for part in parts for line in _read_lines(Path(f"{stem}{part}"))]
     draft = _Draft(_choose_reading(text, lines), cover)
@@ -122,9 +124,7 @@ def _read_document(
 
 
 def _decode(path: Path) -> str:
-    """RAISES (ValueError): J601 without a file, J606 where it is not UTF-8."""
-    if not path.is_file():
-        raise ValueError(Errors.J601.format(path=path))
+    """RAISES (ValueError): J606 where it is not UTF-8."""
     data = path.read_bytes()
     try:
         return data.decode("utf8")

@@ -59,13 +59,10 @@ class CheckedDocBin(DocBin):
         size = len(bytes_data)
         self._containers = ANY_CONTAINERS + CONTAINERS_PER_BYTE * size
         limit = max(ANY_SIZE, MAX_RATIO * size)
-        decompressor = zlib.decompressobj()
-        data = decompressor.decompress(bytes_data, limit)
-        if not decompressor.eof and len(data) >= limit:
+        if _unpacked_size(bytes_data, limit) > limit:
             raise self._too_much(size, f"unpacks to more than {limit} bytes")
         with _garbage_collection_kept():
-            self._check_message(size, self._unpack(data))
-            del data
+            self._check_message(size, self._unpack(zlib.decompress(bytes_data)))
             super().from_bytes(bytes_data)
         return self
 
@@ -146,6 +143,20 @@ class CheckedDocBin(DocBin):
         return ValueError(
             Errors.J620.format(path=self.path, size=size, problem=problem)
         )
+
+
+def _unpacked_size(data: bytes, limit: int) -> int:
+    """The size that data unpack to, counted piece by piece, not far beyond a limit."""
+    decompressor = zlib.decompressobj()
+    count = 0
+    for start in range(0, len(data), 1 << 16):
+        left = data[start : start + (1 << 16)]
+        while left and count <= limit:
+            count += len(decompressor.decompress(left, 1 << 20))
+            left = decompressor.unconsumed_tail
+        if decompressor.eof or count > limit:
+            break
+    return count
 
 
 def _check_doc(doc: Doc, attr: str) -> None:

@@ -1,0 +1,515 @@
+"""Docs from files and bytes of unknown origin, and what is made of them."""
+
+import gc
+import pickle
+import random
+import struct
+import tracemalloc
+import zlib
+
+import numpy as np
+import pytest
+import spacy
+import srsly
+from spacy.tokens import Doc
+from spacy.training import Example
+from spacy.vocab import Vocab
+
+from spacy_jre.annotations import (
+    annotated_entities,
+    build_doc,
+    concat_docs,
+    entity_group,
+    read_record,
+    span_as_doc,
+)
+from spacy_jre.annotations.build import RECORD_KEY
+from spacy_jre.corpora import checked_docbin
+from spacy_jre.corpora.docbin import RelationDocBin, read_docbin_records
+from spacy_jre.corpora.reader import Corpus, load_docbin, read_docbin
+from spacy_jre.display import displacy_relations, render_page
+from spacy_jre.scoring.scorer import score_joint
+
+from ..cli.helpers import assert_plain_error, run, said
+from ..conftest import STORY, make_record
+
+KEY = "jre:relations"
+ROW = [0, 3, "PER", 4, 9, "ACT", "does", 1.0]
+ENTITY = [0, 3, "PER", 1.0]
+
+
+@pytest.fixture(scope="module")
+def packed():
+    nlp = spacy.blank("en")
+    docs = RelationDocBin()
+    for sentence in STORY:
+        docs.add(build_doc(make_record(sentence, meta={"orig_id": 3}), nlp))
+    return docs.to_bytes()
+
+
+def unpack(packed):
+    return srsly.msgpack_loads(zlib.decompress(packed))
+
+
+def write(path, message):
+    path.write_bytes(zlib.compress(srsly.msgpack_dumps(message)))
+    return path
+
+
+def make_doc(relations=(ROW,), entities=(ENTITY,)):
+    doc = Doc(Vocab(), words=["Ada", "sings"], spaces=[True, False])
+    doc.user_data[KEY] = {"entities": entities, "relations": relations}
+    return doc
+
+
+def nested(depth):
+    value = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+# relation data
+
+WRONG_DATA = {
+    "no dict": 3,
+    "nothing": None,
+    "no relations": {"entities": []},
+    "no entities": {"relations": []},
+    "relations are a number": {"entities": [], "relations": 7},
+    "relations are a text": {"entities": [], "relations": "abcdefgh"},
+    "relations are missing": {"entities": [], "relations": None},
+    "entities are a dict": {"entities": {"a": 1}, "relations": []},
+    "a deep nest": {"entities": [], "relations": nested(300)},
+    "a deep nest for a label": {
+        "entities": [[0, 3, nested(300), 1.0]],
+        "relations": [],
+    },
+    "columns are missing": {"entities": [], "relations": [ROW[:-1]]},
+    "too many columns": {"entities": [], "relations": [[*ROW, 1]]},
+    "an empty row": {"entities": [[]], "relations": []},
+    "a row is a text": {"entities": [], "relations": ["abcdefgh"]},
+    "an entity outside the text": {"entities": [[0, 99, "PER", 1.0]], "relations": []},
+    "an entity without characters": {"entities": [[3, 3, "PER", 1.0]], "relations": []},
+    **{
+        f"column {column} is {value!r}": {
+            "entities": [],
+            "relations": [[*ROW[:column], value, *ROW[column + 1 :]]],
+        }
+        for column, values in {
+            0: (-1, 3, "0", None, 0.5, 2**63, b"0", [0]),
+            1: (0, 10, "3", None),
+            2: (3, None, ["PER"], b"PER"),
+            3: (9, -5, "4"),
+            4: (4, 10**6, {}),
+            5: (1.5, None),
+            6: (None, 3, []),
+            7: ("1", None, []),
+        }.items()
+        for value in values
+    },
+}
+
+
+@pytest.mark.parametrize("data", WRONG_DATA.values(), ids=WRONG_DATA)
+def test_relation_data_of_a_wrong_form_is_a_coded_error_everywhere(data):
+    doc = make_doc()
+    doc.user_data[KEY] = data
+    doc = Doc(doc.vocab).from_bytes(doc.to_bytes())
+    good = make_doc()
+    uses = [
+        lambda: doc._.relations,
+        lambda: doc.to_json(underscore=["relations"]),
+        lambda: displacy_relations(doc),
+        lambda: render_page([doc], title="x"),
+        lambda: read_record(doc),
+        lambda: score_joint([Example(good, doc)]),
+        lambda: score_joint([Example(doc, good)]),
+        lambda: concat_docs([doc, doc]),
+        lambda: span_as_doc(doc[:1]),
+    ]
+    if isinstance(data, dict) and data.get("entities"):
+        # nothing asks for the relations alone
+        uses = [*uses[2:], lambda: entity_group(doc)]
+    for use in uses:
+        with pytest.raises(ValueError, match=r"^\[J112\].*jre:relations"):
+            use()
+
+
+@pytest.mark.parametrize("form", [list, tuple])
+def test_right_relation_data_is_read_in_lists_and_tuples(form):
+    doc = make_doc(form([form(ROW)]), form([form(ENTITY)]))
+    (relation,) = doc._.relations
+    assert relation.as_triple() == ("Ada", "does", "sings")
+
+
+def test_numbers_of_numpy_are_numbers():
+    row = [np.int64(0), np.int32(3), "PER", 4, 9, "ACT", "does", np.float32(0.5)]
+    (relation,) = make_doc([row])._.relations
+    assert relation.score == 0.5
+
+
+def test_wrong_relation_data_can_be_deleted():
+    doc = make_doc([[]])
+    del doc.user_data[KEY]
+    doc._.relations = []
+    assert doc._.relations == ()
+
+
+WRONG_RECORDS = {
+    "no dict": [1],
+    "document is no text": {"document": 3},
+    "meta is no dict": {"meta": "x"},
+    "meta has bytes": {"meta": {"x": b"y"}},
+    "meta is too deep": {"meta": {"x": nested(1100)}},
+    "entities are a number": {"entities": 3, "relations": []},
+    "entities without relations": {"entities": []},
+    "relations without entities": {"relations": []},
+    "a column is missing": {"entities": [[0, 3]], "relations": []},
+    "an offset is a text": {"entities": [["0", 3, "PER"]], "relations": []},
+    "a label is a list": {"entities": [[0, 3, []]], "relations": []},
+    "there is no such entity": {"entities": [[0, 3, "P"]], "relations": [[0, 1, "x"]]},
+}
+
+
+@pytest.mark.parametrize("kept", WRONG_RECORDS.values(), ids=WRONG_RECORDS)
+def test_stored_record_of_a_wrong_form_is_a_coded_error(kept):
+    doc = make_doc()
+    doc.user_data[RECORD_KEY] = kept
+    with pytest.raises(ValueError, match=r"^\[J114\] x\.spacy, Doc 0: .*jre:record"):
+        read_record(doc, source="x.spacy, Doc 0")
+
+
+# span groups
+
+SPAN = struct.Struct(">QQQllll")
+
+
+def with_group(packed, change):
+    """A message whose first Doc has a changed group, and neither entities nor ours."""
+    message = unpack(packed)
+    ((group, keys),) = srsly.msgpack_loads(message["span_groups"][0]).items()
+    content = srsly.msgpack_loads(group)
+    change(content)
+    changed = {srsly.msgpack_dumps(content): keys}
+    message["span_groups"][0] = srsly.msgpack_dumps(changed)
+    data = srsly.msgpack_loads(message["user_data"][0])
+    data[KEY]["entities"] = None
+    message["user_data"][0] = srsly.msgpack_dumps(data)
+    return message
+
+
+@pytest.mark.parametrize("column", range(7))
+@pytest.mark.parametrize("value", [10**6, 2**31 - 1])
+def test_span_that_does_not_fit_its_doc_is_refused(
+    tmp_path, nlp, packed, column, value
+):
+    def change(content):
+        span = list(SPAN.unpack(content["spans"][0]))
+        span[column] = value
+        content["spans"][0] = SPAN.pack(*span)
+
+    path = write(tmp_path / "x.spacy", with_group(packed, change))
+    with pytest.raises(ValueError, match=r"^\[J621\].*x\.spacy, Doc 0"):
+        read_docbin(path, nlp)
+
+
+@pytest.mark.parametrize("scores", [[], [1.0], ["x"] * 4, 3, None, {"a": 1}])
+def test_scores_that_do_not_fit_their_group_are_a_coded_error(nlp, packed, scores):
+    def change(content):
+        content["attrs"]["scores"] = scores
+
+    message = with_group(packed, change)
+    (group,) = srsly.msgpack_loads(message["span_groups"][0])
+    doc = build_doc(make_record(STORY[0]), nlp)
+    doc.spans["jre"].from_bytes(group)
+    doc.user_data.clear()
+    with pytest.raises(ValueError, match=r"^\[J113\].*scores"):
+        annotated_entities(doc)
+
+
+def test_group_with_spans_outside_the_text_is_a_coded_error(nlp, packed):
+    def change(content):
+        content["spans"][0] = SPAN.pack(0, 0, 0, 0, 1, 0, 999)
+
+    (group,) = srsly.msgpack_loads(with_group(packed, change)["span_groups"][0])
+    doc = build_doc(make_record(STORY[0]), nlp)
+    doc.spans["jre"].from_bytes(group)
+    doc.user_data.clear()
+    with pytest.raises(ValueError, match=r"^\[J113\].*span 0 lies outside"):
+        annotated_entities(doc)
+
+
+# files that unpack to too much
+
+
+def deflate(head, filler, count, tail=b""):
+    packer = zlib.compressobj(9)
+    blocks = (packer.compress(filler * (1 << 16)) for _ in range(count >> 16))
+    return (
+        packer.compress(head)
+        + b"".join(blocks)
+        + packer.compress(tail)
+        + packer.flush()
+    )
+
+
+def bomb(key, head, filler, count):
+    """A .spacy file without Docs, one of whose values is very long."""
+    message = unpack(RelationDocBin().to_bytes())
+    message.pop(key)
+    body = srsly.msgpack_dumps(message)
+    start = bytes([body[0] + 1]) + body[1:] + srsly.msgpack_dumps(key) + head
+    return deflate(start, filler, count)
+
+
+MIB = 1 << 20
+BOMBS = {
+    "zeros": (lambda: deflate(b"", b"\0", 64 * MIB), "J620"),
+    "lists": (lambda: bomb("cats", b"\xdd\x00\x20\x00\x00", b"\x90", 2 * MIB), "J620"),
+    "dicts": (lambda: bomb("flags", b"\xdd\x00\x20\x00\x00", b"\x80", 2 * MIB), "J620"),
+    "lists that claim a length": (
+        lambda: bomb("strings", b"\xdd\x00\x70\x00\x00" * 400, b"\x90", 8 * MIB),
+        "J609",
+    ),
+    "a deep nest": (lambda: bomb("cats", b"", b"\x91", MIB), "J609"),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_file_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(checked_docbin, "ANY_CONTAINERS", 10_000)
+    make, code = BOMBS[name]
+    path = tmp_path / "x.spacy"
+    path.write_bytes(make())
+    assert path.stat().st_size < 100_000
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=rf"^\[{code}\].*x\.spacy"):
+        load_docbin(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40 * MIB
+
+
+def test_file_that_claims_too_many_docs_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(checked_docbin, "ANY_DOCS", 100)
+    count = 100_000
+    message = unpack(RelationDocBin().to_bytes())
+    message.update(lengths=bytes(4 * count), cats=[{}] * count, flags=[{}] * count)
+    message.update(span_groups=[b""] * count, user_data=[None] * count)
+    path = write(tmp_path / "x.spacy", message)
+    with pytest.raises(ValueError, match=r"^\[J620\].*claims to hold 100000 Docs"):
+        load_docbin(path)
+
+
+def test_user_data_of_too_many_dicts_is_refused(tmp_path, monkeypatch, nlp, packed):
+    monkeypatch.setattr(checked_docbin, "ANY_CONTAINERS", 10_000)
+    message = unpack(packed)
+    message["user_data"][0] = b"\xdd\x00\x02\x00\x00" + b"\x80" * (2 << 16)
+    path = write(tmp_path / "x.spacy", message)
+    with pytest.raises(ValueError, match=r"^\[J621\].*Doc 0.*\[J620\]"):
+        read_docbin(path, nlp)
+
+
+def test_honest_file_of_equal_sentences_is_read(tmp_path, nlp):
+    docs = RelationDocBin()
+    doc = build_doc(make_record(STORY[0]), nlp)
+    for _ in range(500):
+        docs.add(doc)
+    docs.to_disk(tmp_path / "x.spacy")
+    assert len(load_docbin(tmp_path / "x.spacy")) == 500
+
+
+# broken files
+
+
+def test_broken_doc_costs_that_doc_only(tmp_path, packed):
+    message = unpack(packed)
+    message["user_data"][0] = b"\xc1"
+    message["user_data"][2] = srsly.msgpack_dumps({KEY: {"entities": 3}})
+    path = write(tmp_path / "x.spacy", message)
+    told = []
+    records = list(read_docbin_records(path, skip=told.append))
+    assert len(records) == 3
+    assert [left.reason[:6] for left in told] == ["[J621]"] * 2
+    assert "Doc 2" in told[1].reason
+    assert all(left.broken for left in told)
+
+
+def test_conversion_counts_a_broken_doc(tmp_path, packed):
+    message = unpack(packed)
+    message["flags"][1] = 3
+    path = write(tmp_path / "x.spacy", message)
+    result = run("convert", path, tmp_path / "out.json", "--to", "spert")
+    assert "[J621]" in said(result)
+    assert "[J702] 1 of 5 records were lost" in said(result)
+
+
+def test_commands_tell_a_broken_file_in_a_line(tmp_path, packed):
+    path = write(tmp_path / "x.spacy", {**unpack(packed), "lengths": b"\xff" * 20})
+    spacy.blank("en").to_disk(tmp_path / "model")
+    result = run("show", tmp_path / "model", path, tmp_path / "page.html")
+    assert_plain_error(result, "J609", "x.spacy")
+
+
+def test_garbage_collection_stays_on_after_a_broken_file(tmp_path):
+    path = tmp_path / "x.spacy"
+    path.write_bytes(zlib.compress(b"\xc1"))
+    with pytest.raises(ValueError, match=r"^\[J609\]"):
+        load_docbin(path)
+    assert gc.isenabled()
+
+
+ODD = [
+    None,
+    True,
+    -1,
+    0,
+    10**6,
+    2**63,
+    1.5,
+    "",
+    "x",
+    b"",
+    b"\x81",
+    [],
+    {},
+    [[]],
+    [0, 1],
+]
+
+
+def containers(value):
+    if isinstance(value, (dict, list)):
+        yield value
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from containers(item)
+
+
+def put_odd_value(rng, value):
+    target = rng.choice([found for found in containers(value) if found])
+    key = rng.choice(list(target) if isinstance(target, dict) else range(len(target)))
+    target[key] = rng.choice(ODD)
+
+
+def mutate(rng, packed):
+    """A .spacy file with something changed in its bytes, values, tokens or groups."""
+    message = unpack(packed)
+    kind = rng.choice(["bytes", "cut", "message", "tokens", "user data", "group"])
+    number = rng.randrange(len(STORY))
+    if kind in ("bytes", "cut"):
+        data = bytearray(srsly.msgpack_dumps(message))
+        data[rng.randrange(len(data))] = rng.randrange(256)
+        return zlib.compress(
+            data[: rng.randrange(len(data))] if kind == "cut" else data
+        )
+    if kind == "message":
+        put_odd_value(rng, message)
+    elif kind == "tokens":
+        tokens = np.frombuffer(message["tokens"], dtype="uint64").copy()
+        tokens[rng.randrange(len(tokens))] = rng.choice([0, 1, 5, 2**32, 2**64 - 1])
+        message["tokens"] = tokens.tobytes()
+    elif kind == "user data":
+        data = srsly.msgpack_loads(message["user_data"][number])
+        put_odd_value(rng, data)
+        message["user_data"][number] = srsly.msgpack_dumps(data)
+    else:
+        changed = bytearray(message["span_groups"][number])
+        changed[rng.randrange(len(changed))] = rng.randrange(256)
+        message["span_groups"][number] = bytes(changed)
+    return zlib.compress(srsly.msgpack_dumps(message))
+
+
+def test_changed_file_gives_valid_docs_or_a_coded_error(tmp_path, nlp, packed):
+    path = tmp_path / "x.spacy"
+    outcomes = []
+    for seed in range(120):
+        path.write_bytes(mutate(random.Random(seed), packed))
+        told = []
+        try:
+            list(read_docbin_records(path, skip=told.append))
+            examples = list(Corpus(path)(nlp))
+        except ValueError as error:
+            outcomes.append(str(error)[:6])
+        else:
+            score_joint(examples)
+            render_page([example.reference for example in examples], title="x")
+            outcomes.append("read")
+        outcomes += {left.reason[:6] for left in told}
+    assert {"read", "[J609]", "[J621]"} <= set(outcomes)
+    assert all(x == "read" or x.startswith("[J") for x in outcomes)
+
+
+# pickles
+
+
+class Touch:
+    """What a pickle would do: plant a marker."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+def numpy_objects(marker, dtype="|O", kind=b""):
+    """How srsly would store an array of objects, if it did."""
+    data = pickle.dumps(Touch(marker))
+    data += b"." * (-len(data) % 8)
+    array = {b"nd": True, b"type": dtype, b"kind": kind, b"shape": [len(data) // 8]}
+    return {**array, b"data": data}
+
+
+DTYPES = [
+    ("|O", b""),
+    ("O", b""),
+    ([["x", "|O"]], b"V"),
+    ([["x", "<i4"], ["y", "O"]], b"V"),
+]
+
+
+@pytest.mark.parametrize(("dtype", "kind"), DTYPES)
+def test_arrays_of_objects_are_not_unpacked(tmp_path, packed, dtype, kind):
+    marker = tmp_path / "marker"
+    value = numpy_objects(marker, dtype, kind)
+    with pytest.raises(ValueError, match="OBJECT"):
+        srsly.msgpack_loads(srsly.msgpack_dumps({"x": value}))
+    message = unpack(packed)
+    message["user_data"][0] = srsly.msgpack_dumps({KEY: value})
+    path = write(tmp_path / "x.spacy", message)
+    told = []
+    assert len(list(read_docbin_records(path, skip=told.append))) == len(STORY) - 1
+    assert told[0].reason.startswith("[J621]")
+    assert not marker.exists()
+
+
+def test_arrays_of_objects_in_the_bytes_of_a_doc_are_not_unpacked(tmp_path, nlp):
+    message = srsly.msgpack_loads(make_doc().to_bytes())
+    value = numpy_objects(tmp_path / "marker")
+    for change in (
+        {"user_data_values": srsly.msgpack_dumps([value])},
+        {"tensor": value},
+        {"cats": value},
+    ):
+        data = srsly.msgpack_dumps({**message, **change})
+        with pytest.raises(ValueError, match="OBJECT"):
+            Doc(nlp.vocab).from_bytes(data)
+    assert not (tmp_path / "marker").exists()
+
+
+def test_pickle_in_user_data_stays_bytes(tmp_path, nlp):
+    doc = make_doc()
+    doc.user_data["x"] = pickle.dumps(Touch(tmp_path / "marker"))
+    again = Doc(nlp.vocab).from_bytes(doc.to_bytes())
+    assert isinstance(again.user_data["x"], bytes)
+    assert not (tmp_path / "marker").exists()
+
+
+def test_extension_type_of_msgpack_stays_data(nlp):
+    packed = b"\xc7\x03\x01abc"  # an extension of type 1
+    message = srsly.msgpack_loads(make_doc().to_bytes())
+    message["user_data_values"] = b"\x91" + packed
+    doc = Doc(nlp.vocab).from_bytes(srsly.msgpack_dumps(message))
+    with pytest.raises(ValueError, match=r"^\[J112\]"):
+        doc._.relations  # noqa: B018

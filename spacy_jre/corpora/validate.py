@@ -62,7 +62,8 @@ def validate_corpus(dataset: Dataset, nlp: Language, limits: Limits) -> CorpusRe
     nlp (Language): Gives the tokenizer.
     limits (Limits): What the corpus must reach.
     RETURNS (CorpusReport): Figures and problems.
-    RAISES (ValueError): J601, J602, J606 for a file that cannot be read.
+    RAISES (ValueError): J601, J602, J606 for a file that cannot be read, J633 for a
+        limit of another type.
     """
     joins = dataset.relations
     if not isinstance(joins, Mapping):
@@ -74,6 +75,15 @@ def validate_corpus(dataset: Dataset, nlp: Language, limits: Limits) -> CorpusRe
             )
         )
     folder = dataset.folder
+    for name, default in vars(Limits()).items():
+        value = getattr(limits, name)
+        kind = str if isinstance(default, str) else (int, float)
+        if not isinstance(value, kind):
+            expected = "a string" if kind is str else "a number"
+            problem = f"must give {expected} for {name}, not {value!r}"
+            raise ValueError(
+                Errors.J633.format(path=folder / FILE, field="limits", problem=problem)
+            )
     problems: list[str] = []
     report = AlignmentReport()
     splits: dict[str, list[tuple[Record, Doc]]] = {}

@@ -260,6 +260,15 @@ def test_dataset_does_not_claim_folds_without_end(tmp_path):
         read_dataset(path)
 
 
+@pytest.mark.parametrize(
+    "limits", [{"min_tokens": "6"}, {"min_long": None}, {"person": 3}, {"ngram": [6]}]
+)
+def test_limits_of_a_dataset_are_of_their_type(tmp_path, limits):
+    write_dataset(tmp_path, relations={}, limits=limits)
+    (name,) = limits
+    assert_plain_error(run("validate", tmp_path), "J633", "'limits'", name)
+
+
 # names of documents that become names of files
 
 HOSTILE_NAMES = [

@@ -138,8 +138,8 @@ class Errors(metaclass=_ErrorsWithCodes):
         "relation label. Known: {labels}."
     )
     J315 = (
-        "LAI-Net has losses of its own: scores tell no loss, and take no gradient. "
-        "Call the component's update, which asks the model to learn."
+        "The scores of a prediction take no gradient. Train with the component's "
+        "update, which samples spans and pairs and computes the loss."
     )
     J316 = (
         "LAI-Net cannot feed the transformer '{name}' ({family}): it needs masks of "
@@ -304,17 +304,17 @@ class Errors(metaclass=_ErrorsWithCodes):
         "refused, because it would fill the memory."
     )
     J621 = (
-        "{path}, Doc {number} cannot be read: {error}. Write the file again with `spacy "
-        "jre convert` or DocBin."
+        "{path}, Doc {number} cannot be read: {error}. Write the file again with "
+        "`spacy jre convert` or DocBin."
     )
     J622 = (
-        "{path}, line {line} is longer than {limit} bytes. Divide the record, or export "
-        "one record a line."
+        "{path}, line {line} is longer than {limit} bytes. Divide the record, or "
+        "export one record per line."
     )
     J623 = (
-        "{path}: the type {type} has a feature {name!r}. A name has letters, digits and "
-        "underscores, does not begin with two underscores and is no Python keyword. "
-        "Rename the feature in INCEpTION."
+        "{path}: the type {type} has a feature {name!r}. A name has letters, digits "
+        "and underscores, does not begin with two underscores and is not a Python "
+        "keyword. Rename the feature in INCEpTION."
     )
     J630 = (
         "A split is two or three shares such as 80/10/10 (train, dev, test) or 80/20 "
@@ -402,6 +402,7 @@ class Errors(metaclass=_ErrorsWithCodes):
     J735 = "The project variable {name} must be {expected}, not {value!r}."
     J736 = "--{name} must be {expected}, not {value}."
 
+
 class Warnings(metaclass=_ErrorsWithCodes):
     J901 = (
         "{count} sentence(s) were longer than the {limit} wordpieces the encoder "
@@ -418,9 +419,9 @@ class Warnings(metaclass=_ErrorsWithCodes):
         "doc._.relations = [] and doc.ents = []."
     )
     J904 = (
-        "{entities} gold entities and {relations} gold relations of a batch fit no "
-        "predicted tokens or lie across windows, and are not learnt. Further batches "
-        "like it are not reported."
+        "{entities} gold entities and {relations} gold relations of a batch do not fit "
+        "the predicted tokens, lie across windows or cover only white space. They are "
+        "ignored. Further batches are not reported."
     )
     J905 = (
         "{count} window(s) proposed more entities than they have tokens, or more than "
@@ -434,13 +435,6 @@ class Warnings(metaclass=_ErrorsWithCodes):
         "{count} pair(s) of a batch carry several relations, and LAI-Net gives one to "
         "a pair: the first in label order is learnt; of one label in both directions, "
         "that whose head comes first. Further batches like it are not reported."
-    )
-    J911 = (
-        "{entities} gold entities of a batch are wider than max_span_width, or begin "
-        "or end on a token without wordpieces (white space): LAI-Net learns them as "
-        "arguments of relations only. {relations} gold relations have an argument "
-        "without any wordpiece, and are not learnt. Further batches like it are not "
-        "reported."
     )
     J907 = (
         "{path}: {relations} relation(s) were lost where Docs longer than max_length "

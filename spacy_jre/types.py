@@ -1,19 +1,26 @@
-"""The values that walk from room to room, each declared once.
+"""The values that the parts of the package hand on, each declared once.
 
 ::
 
-    Docs -> Encoded -> (Candidates) -> JointScores -> Predictions -> Docs
+    Docs -> Encoded -> Candidates -> JointScores -> Predictions -> Docs
 
 Index arrays are numpy on the host, whatever device the vectors are on. Token
 numbers of ``Candidates`` and ``JointScores`` run over the windows of the batch, one
 after the other.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol, TypeVar
 
 import numpy as np
 from thinc.types import Floats2d
+
+Self = TypeVar("Self")
+
+# rows of a part, padding included, per token that it may have
+PADDED_PER_TOKEN = 4
 
 
 @dataclass(frozen=True)
@@ -28,24 +35,46 @@ class Windows:
     start: np.ndarray
     end: np.ndarray
 
-    @property
+    @cached_property
     def counts(self) -> np.ndarray:
         """Tokens per window. Shape: (W,)."""
         return self.end - self.start
 
-    @property
+    @cached_property
     def first_token(self) -> np.ndarray:
         """Number of each window's first token in the batch. Shape: (W,)."""
         return np.cumsum(self.counts) - self.counts
 
-    @property
+    @cached_property
     def n_tokens(self) -> int:
         return int(self.counts.sum())
 
-    @property
+    @cached_property
     def token_window(self) -> np.ndarray:
         """Window of each token of the batch. Shape: (T,)."""
         return np.repeat(np.arange(len(self.doc)), self.counts)
+
+
+class Read(Protocol):
+    """A batch as the encoder of a model gives it to the network.
+
+    windows (Windows): Where it lies in the Docs.
+    """
+
+    @property
+    def windows(self) -> Windows: ...
+
+    @property
+    def has_units(self) -> np.ndarray:
+        """Whether a token has units; white space has none. Shape: (T,), bool."""
+        ...
+
+    def split(self: Self, max_tokens: int) -> list[Self]:
+        """Divide between windows, so that the network's memory is bounded.
+
+        max_tokens (int): Most tokens of a part, but for a single longer window.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -66,6 +95,55 @@ class Encoded:
     sentence: Floats2d
     unit_counts: np.ndarray
     token_units: np.ndarray
+
+    @property
+    def has_units(self) -> np.ndarray:
+        """Whether a token has units. Shape: (T,), bool."""
+        return self.token_units[:, 1] > self.token_units[:, 0]
+
+    def split(self, max_tokens: int) -> list["Encoded"]:
+        """Divide between windows, so that the network's memory is bounded.
+
+        A long window does not share its part with many short ones, which attention
+        would pad to its length.
+
+        RETURNS (list[Encoded]): At least one; none with more than `max_tokens` tokens,
+            or four times as many rows when padded, but for a single longer window.
+        """
+        windows = self.windows
+        max_padded = max_tokens * PADDED_PER_TOKEN
+        # a network pads tokens or units
+        lengths = np.maximum(windows.counts, self.unit_counts)
+        padded = len(lengths) * lengths.max(initial=0)
+        if windows.n_tokens <= max_tokens and padded <= max_padded:
+            return [self]
+        token_ends = np.cumsum(windows.counts)
+        unit_ends = np.cumsum(self.unit_counts)
+        parts = []
+        first = 0
+        while first < len(token_ends):
+            token = token_ends[first] - windows.counts[first]
+            unit = unit_ends[first] - self.unit_counts[first]
+            last = np.searchsorted(token_ends, token + max_tokens, side="right")
+            longest = np.maximum.accumulate(lengths[first:last])
+            padded = longest * np.arange(1, len(longest) + 1)
+            last = first + np.searchsorted(padded, max_padded, side="right")
+            last = max(int(last), first + 1)
+            tokens = slice(token, token_ends[last - 1])
+            part = slice(first, last)
+            parts.append(
+                Encoded(
+                    windows=Windows(
+                        windows.doc[part], windows.start[part], windows.end[part]
+                    ),
+                    units=self.units[unit : unit_ends[last - 1]],
+                    sentence=self.sentence[part],
+                    unit_counts=self.unit_counts[part],
+                    token_units=self.token_units[tokens] - unit,
+                )
+            )
+            first = last
+        return parts
 
 
 @dataclass(frozen=True)
@@ -92,56 +170,40 @@ class Candidates:
 
 
 @dataclass(frozen=True)
-class LabelNames:
+class Labels:
     """The labels of a component, in the order of its output columns.
 
     entities, relations (tuple[str, ...]): "None" is not among them.
     symmetric (frozenset[str]): Relation labels without a direction.
+    tags (tuple[str, ...]): Tags of tokens, where the network learns some.
     """
 
     entities: tuple[str, ...]
     relations: tuple[str, ...]
-    symmetric: frozenset[str]
+    symmetric: frozenset[str] = frozenset()
+    tags: tuple[str, ...] = ()
+
+    @cached_property
+    def entity_columns(self) -> Mapping[str, int]:
+        """Column of each entity label; "none" is column 0, so from 1."""
+        return {label: number for number, label in enumerate(self.entities, 1)}
+
+    @cached_property
+    def relation_columns(self) -> Mapping[str, int]:
+        """Column of each relation label, from 0."""
+        return {label: number for number, label in enumerate(self.relations)}
 
 
 @dataclass(frozen=True)
-class GoldArrays:
-    """The gold of a batch, over its flat tokens.
+class LossValue:
+    """The loss of a batch.
 
-    spans (ndarray): Token ranges, each once. Shape: (N, 2).
-    labels (ndarray): Entity column of each span, from 1. Shape: (N,).
-    windows (ndarray): Window of each span. Shape: (N,).
-    relations (ndarray): Head and tail as positions in spans, and the relation
-        column, from 0. Shape: (M, 3).
-    knows_entities, knows_relations (ndarray): Per window, whether it was annotated.
-        Shape of each: (W,), bool.
+    value (float): The loss.
+    n_doubled (int): Pairs with several gold relations of which one was learnt.
     """
 
-    spans: np.ndarray
-    labels: np.ndarray
-    windows: np.ndarray
-    relations: np.ndarray
-    knows_entities: np.ndarray
-    knows_relations: np.ndarray
-
-
-@dataclass(frozen=True)
-class Learnt:
-    """What a model that learns by itself has made of a batch.
-
-    loss (float): The loss.
-    backprop (Callable): Leaves the gradients at the parameters.
-    unreached (int): Gold entities that are no candidates; as arguments of relations
-        they are learnt.
-    unread (int): Relations with an argument that has no wordpiece.
-    doubled (int): Pairs of entities with several relations, of which one was learnt.
-    """
-
-    loss: float
-    backprop: Callable[[], None]
-    unreached: int = 0
-    unread: int = 0
-    doubled: int = 0
+    value: float
+    n_doubled: int = 0
 
 
 @dataclass(frozen=True)
@@ -152,29 +214,16 @@ class JointScores:
     spans (ndarray): Shape: (S, 2).
     entity_logits (Floats2d): Column 0 is "none". Shape: (S, E + 1).
     pairs (ndarray): Positions of head and tail in spans. Shape: (P, 2).
-    relation_logits (Floats2d): One independent logit per label; LAI-Net decides by
-        itself and gives the score of its label, -1e4 for the others. Shape: (P, R).
-    crowded (int): Windows that proposed more entities than were paired.
-    tag_logits (Floats2d | None): In learning, of a network that learns the tags of
-        tokens too. Shape: (T, tags).
+    relation_scores (Floats2d): Probabilities of the labels. Shape: (P, R).
+    n_truncated (int): Windows that proposed more entities than were paired.
     """
 
     windows: Windows
     spans: np.ndarray
     entity_logits: Floats2d
     pairs: np.ndarray
-    relation_logits: Floats2d
-    crowded: int = 0
-    tag_logits: Floats2d | None = None
-
-
-@dataclass(frozen=True)
-class ScoreGradient:
-    """Gradients of the logits: entity (S, E + 1), relation (P, R), tags (T, tags)."""
-
-    entity: Floats2d
-    relation: Floats2d
-    tags: Floats2d | None = None
+    relation_scores: Floats2d
+    n_truncated: int = 0
 
 
 @dataclass(frozen=True)

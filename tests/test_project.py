@@ -113,13 +113,13 @@ def test_every_asset_is_pinned_and_has_a_checksum():
 
 @pytest.mark.data
 def test_staged_files_have_the_checksums_of_the_assets(tmp_path):
-    from spacy_jre.util import md5_of
+    from weasel.util import get_checksum
 
     wanted = {a["dest"]: a["checksum"] for a in PROJECT["assets"]}
     for dest, checksum in wanted.items():
         _, dataset, name = dest.split("/")
         file = SHARED / dataset / "spert" / f"{dataset}_{name}"
-        assert md5_of(file) == checksum
+        assert get_checksum(file) == checksum
 
 
 @pytest.mark.slow

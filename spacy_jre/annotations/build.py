@@ -7,8 +7,9 @@ import numpy as np
 from spacy.attrs import SENT_START
 from spacy.language import Language
 from spacy.tokens import Doc, Span
+from spacy.util import filter_spans
 
-from ..errors import Errors
+from ..errors import Errors, JREError
 from .records import LeftOut, Record
 from .relations import (
     DEFAULT_ATTR,
@@ -69,7 +70,7 @@ def build_doc(
     RAISES (ValueError): J110 for `alignment`, J115 for a text that is too long.
     """
     if alignment not in get_args(Alignment):
-        raise ValueError(Errors.J110.format(source=record.source, value=alignment))
+        raise JREError(Errors.J110.format(source=record.source, value=alignment))
     report = AlignmentReport() if report is None else report
     if record.words is None:
         doc = tokenize(record.text, nlp, record.source)
@@ -123,14 +124,15 @@ def build_doc(
     found = list(entities.values())
     stored_entities = [StoredEntity(*key, 1.0) for key in entities]
     write_annotations(doc, stored_entities, relations, attr, spans=found)
-    kept = without_overlaps(found)
+    # the longest first; of equal ones the first label
+    kept = filter_spans(sorted(found, key=lambda span: span.label_))
     doc.set_ents(kept)
     report.not_in_ents += len(found) - len(kept)
     _keep_record(doc, record, len(entities), len(relations))
     return doc
 
 
-class TextTooLongError(ValueError):
+class TextTooLongError(JREError):
     """J115: a text that is longer than ``nlp.max_length``."""
 
 
@@ -156,18 +158,6 @@ def _keep_record(doc: Doc, record: Record, n_entities: int, n_relations: int) ->
         kept["relations"] = [[r.head, r.tail, r.label] for r in record.relations]
     if kept:
         doc.user_data[RECORD_KEY] = kept
-
-
-def without_overlaps(spans: list[Span]) -> list[Span]:
-    """Keep each span that overlaps none kept before it; longer ones come first."""
-    kept: list[Span] = []
-    taken: set[int] = set()
-    for span in sorted(spans, key=lambda s: (-len(s), s.start, s.label_)):
-        tokens = range(span.start, span.end)
-        if taken.isdisjoint(tokens):
-            kept.append(span)
-            taken.update(tokens)
-    return sorted(kept, key=lambda s: s.start)
 
 
 def _set_sentences(doc: Doc, record: Record) -> None:

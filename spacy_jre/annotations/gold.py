@@ -32,24 +32,6 @@ class Gold:
     knows_relations: bool
 
 
-def same_but_for_blanks(first: str, second: str) -> bool:
-    """Tell whether two texts are the same but for their white space."""
-    return "".join(first.split()) == "".join(second.split())
-
-
-def count_nonblank(text: str) -> list[int]:
-    """How many characters before each place are no blanks.
-
-    An address that two texts share where only their white space differs.
-
-    RETURNS (list[int]): One more number than the text has characters.
-    """
-    counts = [0]
-    for sign in text:
-        counts.append(counts[-1] + (not sign.isspace()))
-    return counts
-
-
 def read_gold(
     doc: Doc,
     *,

@@ -6,7 +6,7 @@ from typing import Any
 
 from spacy.tokens import Doc
 
-from ..errors import Errors
+from ..errors import Errors, JREError
 from .build import RECORD_KEY
 from .records import EntityRecord, Record, RelationRecord, word_offsets
 from .relations import (
@@ -93,7 +93,7 @@ def _kept(doc: Doc, source: str) -> dict[str, Any]:
     except (TypeError, ValueError, RecursionError) as error:
         problem = f"meta is no JSON: {error}"
     if problem:
-        raise ValueError(
+        raise JREError(
             Errors.J114.format(source=source, key=RECORD_KEY, problem=problem)
         )
     return kept

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..errors import Errors
+from ..errors import Errors, JREError
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,12 @@ class Record:
         try:
             self.text.encode("utf8")
         except UnicodeEncodeError as error:
-            raise ValueError(
+            raise JREError(
                 Errors.J111.format(source=self.source, position=error.start)
             ) from error
         for index, entity in enumerate(self.entities):
             if not 0 <= entity.start < entity.end <= len(self.text):
-                raise ValueError(
+                raise JREError(
                     Errors.J107.format(
                         source=self.source,
                         kind="entity",
@@ -89,18 +89,18 @@ class Record:
                     )
                 )
             if not entity.label:
-                raise ValueError(
+                raise JREError(
                     Errors.J109.format(source=self.source, kind="entity", index=index)
                 )
         for index, relation in enumerate(self.relations):
             if not relation.label:
-                raise ValueError(
+                raise JREError(
                     Errors.J109.format(source=self.source, kind="relation", index=index)
                 )
             for role in ("head", "tail"):
                 position = getattr(relation, role)
                 if not 0 <= position < len(self.entities):
-                    raise ValueError(
+                    raise JREError(
                         Errors.J108.format(
                             source=self.source,
                             index=index,

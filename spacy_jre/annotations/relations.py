@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from spacy.tokens import Doc, Span, SpanGroup
 
-from ..errors import Errors
+from ..errors import Errors, JREError
 
 DEFAULT_ATTR = "relations"
 SPANS_KEY = "jre"
@@ -102,7 +102,7 @@ class Relation(dict[str, Any]):
 
     def _span(self, role: str) -> Span:
         if self._doc is None:
-            raise ValueError(Errors.J106)
+            raise JREError(Errors.J106)
         argument = self[role]
         return expanded_span(
             self._doc, argument["start"], argument["end"], argument["label"]
@@ -130,7 +130,7 @@ def expanded_span(doc: Doc, start: int, end: int, label: str = "") -> Span:
     """
     span = doc.char_span(start, end, label=label, alignment_mode="expand")
     if span is None:
-        raise ValueError(
+        raise JREError(
             Errors.J103.format(
                 role="span", index=0, start=start, end=end, length=len(doc.text)
             )
@@ -151,7 +151,7 @@ def register_extension(attr: str = DEFAULT_ATTR) -> None:
     if Doc.has_extension(attr):
         getter = Doc.get_extension(attr)[2]
         if getattr(getter, "func", None) is not get_relations:
-            raise ValueError(Errors.J101.format(attr=attr))
+            raise JREError(Errors.J101.format(attr=attr))
         return
     # partials of module-level functions: spawned processes unpickle them
     Doc.set_extension(
@@ -193,7 +193,7 @@ def _stored_data(doc: Doc, attr: str) -> dict[str, Any] | None:
     data = doc.user_data[key]
     if not isinstance(data, dict) or not {"entities", "relations"} <= data.keys():
         problem = "it is no dict with entities and relations"
-        raise ValueError(Errors.J112.format(key=key, attr=attr, problem=problem))
+        raise JREError(Errors.J112.format(key=key, attr=attr, problem=problem))
     return data
 
 
@@ -213,7 +213,7 @@ def _rows(
             break
     if problem:
         key = storage_key(attr)
-        raise ValueError(Errors.J112.format(key=key, attr=attr, problem=problem))
+        raise JREError(Errors.J112.format(key=key, attr=attr, problem=problem))
     return [kind(*values) for values in rows]
 
 
@@ -278,7 +278,7 @@ def _check_group(doc: Doc, group: SpanGroup, scores: Any) -> None:
         elif span.label not in strings:
             problem = f"the label of span {index} is unknown"
     if problem:
-        raise ValueError(Errors.J113.format(key=SPANS_KEY, problem=problem))
+        raise JREError(Errors.J113.format(key=SPANS_KEY, problem=problem))
 
 
 def get_relations(doc: Doc, attr: str = DEFAULT_ATTR) -> tuple[Relation, ...]:
@@ -294,7 +294,7 @@ def set_relations(doc: Doc, value: Any, attr: str = DEFAULT_ATTR) -> None:
     RAISES (ValueError): J102-J105 for a malformed item; nothing is stored then.
     """
     if not isinstance(value, (list, tuple)):
-        raise ValueError(Errors.J102.format(attr=attr, index=0, value=value))
+        raise JREError(Errors.J102.format(attr=attr, index=0, value=value))
     length = len(doc.text)
     relations = [
         _check_relation(doc, item, index, length, attr)
@@ -314,8 +314,9 @@ def write_annotations(
 
     spans (Sequence[Span] | None): The Spans of the entities, if they are at hand.
     """
+    entities = list(entities)
     _store(doc, entities, relations, attr)
-    _set_group(doc, annotated_entities(doc, attr), spans)
+    _set_group(doc, entities, spans)
 
 
 def _store(
@@ -358,18 +359,18 @@ def _check_relation(
 ) -> StoredRelation:
     if isinstance(item, dict):
         if not {"head", "tail", "label"} <= item.keys():
-            raise ValueError(Errors.J102.format(attr=attr, index=index, value=item))
+            raise JREError(Errors.J102.format(attr=attr, index=index, value=item))
         head, tail = item["head"], item["tail"]
         label, score = item["label"], item.get("score", 1.0)
     elif isinstance(item, (list, tuple)) and len(item) in (3, 4):
         head, tail, label = item[:3]
         score = item[3] if len(item) == 4 else 1.0
     else:
-        raise ValueError(Errors.J102.format(attr=attr, index=index, value=item))
+        raise JREError(Errors.J102.format(attr=attr, index=index, value=item))
     if not isinstance(label, str) or not label:
-        raise ValueError(_wrong_field("label", index, "a string, not empty", label))
+        raise JREError(_wrong_field("label", index, "a string, not empty", label))
     if not isinstance(score, numbers.Real) or not math.isfinite(score):
-        raise ValueError(_wrong_field("score", index, "a finite number", score))
+        raise JREError(_wrong_field("score", index, "a finite number", score))
     return StoredRelation(
         *_check_argument(doc, head, "head", index, length),
         *_check_argument(doc, tail, "tail", index, length),
@@ -386,23 +387,23 @@ def _check_argument(
     label: Any
     if isinstance(value, Span):
         if value.doc is not doc:
-            raise ValueError(Errors.J105.format(role=role, index=index))
+            raise JREError(Errors.J105.format(role=role, index=index))
         start, end, label = value.start_char, value.end_char, value.label_
     elif isinstance(value, dict):
         start, end, label = (value.get(k) for k in ("start", "end", "label"))
         label = "" if label is None else label
     else:
         expected = "a Span or a dict with start, end and label"
-        raise ValueError(_wrong_field(role, index, expected, value))
+        raise JREError(_wrong_field(role, index, expected, value))
     for name, number in (("start", start), ("end", end)):
         if isinstance(number, bool) or not isinstance(number, numbers.Integral):
             field = f"{role} {name}"
-            raise ValueError(_wrong_field(field, index, "an integer", number))
+            raise JREError(_wrong_field(field, index, "an integer", number))
     if not isinstance(label, str):
-        raise ValueError(_wrong_field(f"{role} label", index, "a string", label))
+        raise JREError(_wrong_field(f"{role} label", index, "a string", label))
     start, end = int(start), int(end)  # numpy integers are no plain values
     if not 0 <= start < end <= length:
-        raise ValueError(
+        raise JREError(
             Errors.J103.format(
                 role=role, index=index, start=start, end=end, length=length
             )

@@ -10,40 +10,43 @@ from pydantic import PositiveInt
 from spacy.tokens import Doc
 from thinc.api import ArgsKwargs, Model, get_array_module, torch2xp, xp2torch
 from thinc.types import Floats2d
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..networks.base import JointOutputs, Layout
+from ..errors import Errors, JREError
+from ..layers.layout import Layout, Targets
+from ..networks.base import JointNetwork
 from ..types import (
     Candidates,
     Encoded,
     EncodedGradient,
     JointScores,
-    ScoreGradient,
+    Labels,
+    LossValue,
+    Read,
     Windows,
 )
 from .header import Fields, SavedTensors, read_fields
 from .saved_model import SavedModel
 from .torch_node import (
     NotBuilt,
+    Plan,
     device_of,
     get_module,
     is_built,
     set_module,
     torch_node,
 )
-from .units import read_units
+from .units import listeners_of, with_units
 
-# until a component sets its own
-DEFAULT_MAX_SPAN_WIDTH = 10
 # entities of a window that are paired: one per token of it and no more than these
 # (see layers/pairs.py; an untrained network calls most spans of a long Doc entities)
 MAX_PAIRED_ENTITIES = 100
 # tokens the network reads at once in prediction; bounds its memory
 TOKENS_PER_PASS = 4096
-# and what they may grow to where attention pads the windows of a pass to the longest
-PADDED_PER_TOKEN = 4
 
-NetworkBuilder = Callable[..., nn.Module]
+NetworkBuilder = Callable[..., JointNetwork]
+# what a network reads in prediction (no targets) and in learning
+NetworkInput = tuple[Any, Candidates, Targets | None]
 
 
 def joint_model(
@@ -52,78 +55,88 @@ def joint_model(
     *,
     mixed_precision: bool = False,
     learns_tags: bool = False,
-) -> Model[list[Doc], JointScores]:
+) -> Model[tuple[list[Doc], int], JointScores]:
     """Put an encoder and a joint network together.
 
-    tok2vec (Model): What stands in the slot, bare.
+    tok2vec (Model): The encoder in the slot, without an adapter.
     network (Callable): Makes the network from width, n_entity_labels and
         n_relation_labels; module level or a partial.
     mixed_precision (bool): Half precision for the network.
     learns_tags (bool): Whether the network takes n_tags too and learns the tags of
         tokens.
-    RETURNS (Model): Refs "encoder" and "network". Calling it scores all spans and
-        the pairs of predicted entities; a component that learns calls the two one
-        after the other, and samples spans and pairs in between.
+    RETURNS (Model): See ``root_model``.
     """
-    encoder = read_units(tok2vec)
-    bridge = torch_node(
-        NotBuilt(),
-        convert_inputs=_convert_inputs,
-        convert_outputs=_convert_outputs,
+    node = network_node(
+        _convert_inputs,
         plan=partial(_plan, network, learns_tags),
         mixed_precision=mixed_precision,
     )
-    bridge.name = "jre-network"
+    node.name = "jre-network"
+    return root_model(
+        with_units(tok2vec), node, init=partial(init, network), learns_tags=learns_tags
+    )
+
+
+def root_model(
+    encoder: Model[list[Doc], Any],
+    network: Model[NetworkInput, Any],
+    *,
+    init: Callable,
+    learns_tags: bool = False,
+) -> Model[tuple[list[Doc], int], JointScores]:
+    """The model of a component.
+
+    encoder (Model): Gives a batch of Docs as something to read: see ``types.Read``.
+    network (Model): Of ``network_node``.
+    init (Callable): Gets the model, Docs and Labels; makes the network.
+    RETURNS (Model): Takes Docs and the widest span in tokens, and scores all spans and
+        the pairs of predicted entities. A component that learns calls the refs
+        "encoder" and "network" one after the other, and samples in between.
+    """
     return SavedModel(
         "jre",
         forward,
         init=init,
-        layers=[encoder, bridge],
-        refs={"encoder": encoder, "network": bridge},
-        attrs={
-            "max_span_width": DEFAULT_MAX_SPAN_WIDTH,
-            "network": network,
-            "learns_tags": learns_tags,
-        },
+        layers=[encoder, network],
+        refs={"encoder": encoder, "network": network},
+        attrs={"learns_tags": learns_tags},
     )
 
 
-def init(model: Model, X: Any = None, Y: Any = None) -> None:
-    model.get_ref("encoder").initialize(X=X)
+def network_node(
+    convert_inputs: Callable, *, plan: Plan, mixed_precision: bool
+) -> Model[NetworkInput, Any]:
+    """Put a joint network into a thinc model.
 
-
-def build_network(
-    model: Model,
-    width: int,
-    n_entity_labels: int,
-    n_relation_labels: int,
-    n_tags: int = 0,
-) -> None:
-    """Make the network once width and label counts are known.
-
-    model (Model): A model of ``joint_model``.
-    width (int): D of the encoder.
-    n_tags (int): Of a network that learns tags.
+    RETURNS (Model): Its input is what the encoder read, Candidates, and Targets in
+        learning. It predicts JointScores; in learning it gives a LossValue, and its
+        backprop takes the gradient of the loss, a float.
     """
-    bridge = model.get_ref("network")
-    dims = {
-        "width": width,
-        "n_entity_labels": n_entity_labels,
-        "n_relation_labels": n_relation_labels,
-    }
-    if learns_tags(model):
-        dims["n_tags"] = n_tags
-    set_module(bridge, _build(model.attrs["network"], dims))
+    return torch_node(
+        NotBuilt(),
+        convert_inputs=convert_inputs,
+        convert_outputs=convert_outputs,
+        plan=plan,
+        mixed_precision=mixed_precision,
+    )
 
 
-def learns_tags(model: Model) -> bool:
-    """Tell whether the network learns the tags of tokens, too."""
-    return model.attrs.get("learns_tags", False)
+def network_of(model: Model) -> JointNetwork:
+    """RETURNS (JointNetwork): The torch module of a component's model.
+    RAISES (JREError): J301 before initialization."""
+    if not has_network(model):
+        raise JREError(Errors.J301)
+    return cast(JointNetwork, get_module(model.get_ref("network")))
 
 
 def has_network(model: Model) -> bool:
     """Tell whether the network is built, that is, the component initialized."""
     return is_built(model.get_ref("network"))
+
+
+def learns_tags(model: Model) -> bool:
+    """Tell whether the network learns the tags of tokens, too."""
+    return model.attrs["learns_tags"]
 
 
 def label_counts(model: Model) -> dict[str, int]:
@@ -132,12 +145,42 @@ def label_counts(model: Model) -> dict[str, int]:
     RETURNS (dict[str, int]): "n_entity_labels", "n_relation_labels", and "n_tags" of a
         network that learns tags.
     """
-    module: Any = get_module(model.get_ref("network"))
-    dims: dict[str, Any] = module.dims
-    return {name: value for name, value in dims.items() if name.startswith("n_")}
+    module: Any = network_of(model)
+    return {name: value for name, value in module.dims.items() if name.startswith("n_")}
 
 
-def _build(network: NetworkBuilder, dims: dict[str, int]) -> nn.Module:
+def init(
+    network: NetworkBuilder, model: Model, X: Any = None, Y: Labels | None = None
+) -> None:
+    """Initialize the encoder, and make the network once the labels are known.
+
+    X (list[Doc]): Some Docs with tokens.
+    RAISES (JREError): J306 for an encoder without width.
+    """
+    encoder = model.get_ref("encoder")
+    try:
+        encoder.initialize(X=X)
+        width = int(encoder.predict(X).units.shape[1])
+    except ValueError as error:
+        # a listener has no width before its upstream was initialized
+        if any(node.has_dim("nO") is None for node in listeners_of(encoder)):
+            raise JREError(Errors.J306) from error
+        raise
+    if width == 0:
+        raise JREError(Errors.J306)
+    if Y is None:
+        return
+    dims = {
+        "width": width,
+        "n_entity_labels": len(Y.entities),
+        "n_relation_labels": len(Y.relations),
+    }
+    if learns_tags(model):
+        dims["n_tags"] = len(Y.tags)
+    set_module(model.get_ref("network"), _build(network, dims))
+
+
+def _build(network: NetworkBuilder, dims: dict[str, int]) -> JointNetwork:
     module = network(**dims)
     # label counts shape the heads
     module.dims = dims  # type: ignore[assignment]
@@ -164,7 +207,7 @@ def _plan(
     learns_tags: bool,
     fields: dict[str, Any],
     tensors: SavedTensors,
-) -> Callable[[], nn.Module]:
+) -> Callable[[], JointNetwork]:
     schema = TaggingNetworkFields if learns_tags else NetworkFields
     dims = read_fields(schema, fields).model_dump()
     for name, value in dims.items():
@@ -173,73 +216,23 @@ def _plan(
 
 
 def forward(
-    model: Model[list[Doc], JointScores], docs: list[Doc], is_train: bool
-) -> tuple[JointScores, Callable[[ScoreGradient], Any]]:
-    encoded, backprop_encoder = model.get_ref("encoder")(docs, is_train)
-    max_width = model.attrs["max_span_width"]
+    model: Model[tuple[list[Doc], int], JointScores],
+    X: tuple[list[Doc], int],
+    is_train: bool,
+) -> tuple[JointScores, Callable]:
+    docs, max_width = X
+    read: Read = model.get_ref("encoder").predict(docs)
     network = model.get_ref("network")
-    if not is_train:
-        parts = [
-            network.predict((part, all_spans(part.windows, max_width)))
-            for part in split_encoded(encoded, TOKENS_PER_PASS)
-        ]
-        return merge_scores(encoded.windows, parts), _no_backprop
-    candidates = all_spans(encoded.windows, max_width)
-    scores, backprop_network = network((encoded, candidates), is_train)
-
-    def backprop(gradient: ScoreGradient) -> Any:
-        return backprop_encoder(backprop_network(gradient))
-
-    return scores, backprop
+    parts = [
+        network.predict((part, all_spans(part.windows, max_width), None))
+        for part in read.split(TOKENS_PER_PASS)
+    ]
+    return merge_scores(read.windows, parts), refuse_backprop
 
 
-def _no_backprop(gradient: ScoreGradient) -> None:
-    """Prediction has nothing to send back."""
-
-
-def split_encoded(encoded: Encoded, max_tokens: int) -> list[Encoded]:
-    """Split a long batch between windows, so that the network's memory is bounded.
-
-    A long window does not share its pass with many short ones, which attention
-    would pad to its length.
-
-    RETURNS (list[Encoded]): At least one; none with more than `max_tokens` tokens,
-        or four times as many rows when padded, but for a single longer window.
-    """
-    windows = encoded.windows
-    max_padded = max_tokens * PADDED_PER_TOKEN
-    # a network pads tokens or units
-    lengths = np.maximum(windows.counts, encoded.unit_counts)
-    padded = len(lengths) * lengths.max(initial=0)
-    if windows.n_tokens <= max_tokens and padded <= max_padded:
-        return [encoded]
-    token_ends = np.cumsum(windows.counts)
-    unit_ends = np.cumsum(encoded.unit_counts)
-    parts = []
-    first = 0
-    while first < len(token_ends):
-        token = token_ends[first] - windows.counts[first]
-        unit = unit_ends[first] - encoded.unit_counts[first]
-        last = np.searchsorted(token_ends, token + max_tokens, side="right")
-        longest = np.maximum.accumulate(lengths[first:last])
-        padded = longest * np.arange(1, len(longest) + 1)
-        last = first + np.searchsorted(padded, max_padded, side="right")
-        last = max(int(last), first + 1)
-        tokens = slice(token, token_ends[last - 1])
-        part = slice(first, last)
-        parts.append(
-            Encoded(
-                windows=Windows(
-                    windows.doc[part], windows.start[part], windows.end[part]
-                ),
-                units=encoded.units[unit : unit_ends[last - 1]],
-                sentence=encoded.sentence[part],
-                unit_counts=encoded.unit_counts[part],
-                token_units=encoded.token_units[tokens] - unit,
-            )
-        )
-        first = last
-    return parts
+def refuse_backprop(gradient: Any) -> None:
+    """Prediction has no gradient: a component learns by its update."""
+    raise NotImplementedError(Errors.J315)
 
 
 def merge_scores(windows: Windows, parts: list[JointScores]) -> JointScores:
@@ -259,8 +252,8 @@ def merge_scores(windows: Windows, parts: list[JointScores]) -> JointScores:
         spans=np.concatenate(spans),
         entity_logits=xp.concatenate([part.entity_logits for part in parts]),
         pairs=np.concatenate(pairs),
-        relation_logits=xp.concatenate([part.relation_logits for part in parts]),
-        crowded=sum(part.crowded for part in parts),
+        relation_scores=xp.concatenate([part.relation_scores for part in parts]),
+        n_truncated=sum(part.n_truncated for part in parts),
     )
 
 
@@ -282,9 +275,9 @@ def all_spans(windows: Windows, max_width: int) -> Candidates:
 
 
 def _convert_inputs(
-    model: Model, X: tuple[Encoded, Candidates], is_train: bool
+    model: Model, X: tuple[Encoded, Candidates, Targets | None], is_train: bool
 ) -> tuple[ArgsKwargs, Callable[[ArgsKwargs], EncodedGradient]]:
-    encoded, candidates = X
+    encoded, candidates, _ = X
     device = device_of(model)
     windows = encoded.windows
     sizes = encoded.token_units[:, 1] - encoded.token_units[:, 0]
@@ -317,46 +310,43 @@ def _convert_inputs(
     return ArgsKwargs(args=(units, sentence, layout), kwargs={}), to_gradient
 
 
-def _to_array(logits: Tensor) -> Floats2d:
-    return cast(Floats2d, torch2xp(logits.detach().float()))
-
-
 def _or_zeros(model: Model, gradient: Any, like: Any) -> Any:
     if isinstance(gradient, Tensor):
         return torch2xp(gradient)
     return model.ops.xp.zeros(like.shape, dtype="float32")
 
 
-def _convert_outputs(
-    model: Model,
-    inputs_outputs: tuple[tuple[Encoded, Candidates], JointOutputs],
-    is_train: bool,
-) -> tuple[JointScores, Callable[[ScoreGradient], ArgsKwargs]]:
-    (encoded, candidates), outputs = inputs_outputs
-    pairs = candidates.pairs
-    scores = JointScores(
-        windows=encoded.windows,
-        spans=candidates.spans,
-        entity_logits=_to_array(outputs.entity_logits),
-        pairs=outputs.pairs.cpu().numpy() if pairs is None else pairs,
-        relation_logits=_to_array(outputs.relation_logits),
-        crowded=int(outputs.crowded),
-        tag_logits=(
-            None if outputs.tag_logits is None else _to_array(outputs.tag_logits)
+def convert_outputs(
+    model: Model, inputs_outputs: tuple[NetworkInput, Any], is_train: bool
+) -> tuple[Any, Callable[[Any], Any]]:
+    """Scores of a prediction, or the loss of a batch to learn from."""
+    (read, candidates, targets), outputs = inputs_outputs
+    network = cast(JointNetwork, get_module(model))
+    if targets is None:
+        scores = JointScores(
+            windows=read.windows,
+            spans=candidates.spans,
+            entity_logits=_to_array(outputs.entity_logits),
+            pairs=outputs.pairs.cpu().numpy(),
+            relation_scores=_to_array(network.relation_scores(outputs)),
+            n_truncated=int(outputs.n_truncated),
+        )
+        return scores, refuse_backprop
+    device = device_of(model)
+    loss = network.loss(
+        outputs,
+        Targets(
+            *(None if t is None else torch.from_numpy(t).to(device) for t in targets)
         ),
     )
+    value = LossValue(float(loss.value.detach()), loss.n_doubled)
+    return value, partial(_send, loss.value)
 
-    def backprop(gradient: ScoreGradient) -> ArgsKwargs:
-        logits = [outputs.entity_logits, outputs.relation_logits]
-        arrays = [gradient.entity, gradient.relation]
-        # a network may have no tags, and a caller no gradient of them
-        if outputs.tag_logits is not None and gradient.tags is not None:
-            logits.append(outputs.tag_logits)
-            arrays.append(gradient.tags)
-        gradients = tuple(
-            xp2torch(array, device=tensor.device).to(tensor.dtype)
-            for array, tensor in zip(arrays, logits, strict=True)
-        )
-        return ArgsKwargs(args=(tuple(logits),), kwargs={"grad_tensors": gradients})
 
-    return scores, backprop
+def _send(loss: Tensor, gradient: float) -> ArgsKwargs:
+    given = torch.full_like(loss, gradient)
+    return ArgsKwargs(args=((loss,),), kwargs={"grad_tensors": (given,)})
+
+
+def _to_array(tensor: Tensor) -> Floats2d:
+    return cast(Floats2d, torch2xp(tensor.detach().float()))

@@ -22,7 +22,7 @@ def build_spert_v1(
     dropout: float = 0.1,
     pooling: Literal["max"] | None = None,
     mixed_precision: bool = False,
-) -> Model[list[Doc], JointScores]:
+) -> Model[tuple[list[Doc], int], JointScores]:
     """spacy-jre.SpERT.v1: see ``networks/spert.py`` for the settings.
 
     tok2vec (Model): The encoder, bare: spacy-jre.TransformerEncoder.v1,
@@ -48,7 +48,7 @@ def build_sinet_v1(
     interaction: Literal["none", "tap", "ctam_ner", "ctam_re", "full"] = "full",
     pooling: Literal["max"] | None = None,
     mixed_precision: bool = False,
-) -> Model[list[Doc], JointScores]:
+) -> Model[tuple[list[Doc], int], JointScores]:
     """spacy-jre.SINET.v1: see ``networks/sinet.py`` for the settings.
 
     tok2vec (Model): The encoder, bare, as for spacy-jre.SpERT.v1.
@@ -79,7 +79,7 @@ def build_stsn_v1(
     n_layers: int = 3,
     interaction: Literal["full", "ner_to_re", "re_to_ner", "none"] = "full",
     mixed_precision: bool = False,
-) -> Model[list[Doc], JointScores]:
+) -> Model[tuple[list[Doc], int], JointScores]:
     """spacy-jre.STSN.v1: see ``networks/stsn.py`` for the settings.
 
     tok2vec (Model): The encoder, bare, as for spacy-jre.SpERT.v1.
@@ -111,7 +111,7 @@ def build_iser_v1(
     span_memory: int = 1024,
     pooling: Literal["max"] | None = None,
     mixed_precision: bool = False,
-) -> Model[list[Doc], JointScores]:
+) -> Model[tuple[list[Doc], int], JointScores]:
     """spacy-jre.ISER.v1: see ``networks/iser.py`` for the settings.
 
     tok2vec (Model): The encoder, bare, as for spacy-jre.SpERT.v1.
@@ -151,7 +151,7 @@ def build_lainet_v1(
     dropout: float = 0.1,
     graph_dropout: float = 0.1,
     agreement: Literal["both", "mean", "forward"] = "both",
-) -> Model[list[Doc], JointScores]:
+) -> Model[tuple[list[Doc], int], JointScores]:
     """spacy-jre.LAINet.v1: see ``networks/lainet.py`` for the other settings.
 
     tok2vec (Model): spacy-jre.TransformerEncoder.v1 and nothing else: LAI-Net changes
@@ -167,6 +167,7 @@ def build_lainet_v1(
     """
     network = partial(
         LAINet,
+        cold_start=cold_start,
         annotate=annotate,
         mask=mask,
         text_sees_markers=text_sees_markers,
@@ -185,7 +186,6 @@ def build_lainet_v1(
     return lainet_model(
         tok2vec,
         network,
-        cold_start=cold_start,
         max_length=max_length,
         max_candidates=max_candidates,
         shared_encoder=shared_encoder,

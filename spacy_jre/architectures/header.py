@@ -190,7 +190,7 @@ def _parse(text: str | bytes) -> Any:
 
 
 def _refuse_constant(name: str) -> None:
-    raise JREError(f"{name} is not JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def read_fields(schema: type[Schema], values: dict[str, Any]) -> Schema:

@@ -1,6 +1,7 @@
 """A Hugging Face transformer with its tokenizer, from a name or from a header."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -187,6 +188,29 @@ class HFEncoder(nn.Module):
         return self.encoder(
             input_ids=input_ids, attention_mask=attention_mask
         ).last_hidden_state
+
+
+@dataclass(frozen=True)
+class TransformerSettings:
+    """The settings of spacy-jre.TransformerEncoder.v1; see its builder."""
+
+    name: str
+    tokenizer_config: dict[str, Any]
+    transformer_config: dict[str, Any]
+    max_batch_pieces: int
+    mixed_precision: bool
+
+    def load(self) -> HFEncoder:
+        """See ``HFEncoder.from_name``."""
+        return HFEncoder.from_name(
+            self.name, self.tokenizer_config, self.transformer_config
+        )
+
+    def plan(
+        self, fields: EncoderFields, tensors: SavedTensors
+    ) -> Callable[[], HFEncoder]:
+        """See ``HFEncoder.plan``."""
+        return HFEncoder.plan(self.transformer_config, fields, tensors)
 
 
 def resolve_name(name: str) -> str:

@@ -71,9 +71,6 @@ def check_message(nodes: list[Model], message: Any) -> None:
         if not isinstance(entries, list) or len(entries) != len(nodes):
             raise _wrong(part, f"must have {len(nodes)} entries, as the config says")
     for number, node in enumerate(nodes):
-        for name in message["attrs"][number]:
-            if callable(node.attrs.get(name)):
-                raise _wrong(f"attrs.{node.name}.{name}", "would replace a function")
         shims = message["shims"][number]
         if not isinstance(shims, list) or len(shims) != len(node.shims):
             raise _wrong(f"shims.{node.name}", f"must have {len(node.shims)} entries")

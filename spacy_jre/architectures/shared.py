@@ -8,7 +8,7 @@ from spacy_transformers.layers import TransformerListener
 from spacy_transformers.pipeline_component import install_extensions
 from thinc.api import Model
 
-from .windows import sentence_ranges
+from ..annotations.sentences import sentence_ranges
 
 
 def build_shared_transformer_v1(

@@ -56,7 +56,10 @@ class TorchShim(PyTorchShim):
             outputs = self._model(*inputs.args, **inputs.kwargs)
 
         def backprop(grads: ArgsKwargs) -> ArgsKwargs:
-            if self._scales:
+            # a loss of nothing has no gradient
+            if not any(tensor.requires_grad for tensor in grads.args[0]):
+                pass
+            elif self._scales:
                 self._backward_scaled(inputs, grads)
             else:
                 torch.autograd.backward(*grads.args, **grads.kwargs)

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 from spacy.tokens import Doc
-from thinc.api import ArgsKwargs, Model, torch2xp, xp2torch
+from thinc.api import ArgsKwargs, Model, Ops, torch2xp, xp2torch
 from torch import Tensor
 
 from ..errors import Errors, JREError, Warnings
 from ..types import Encoded, EncodedGradient, Windows
 from .header import SavedTensors, read_fields
-from .hf_encoder import HFEncoder, check_settings
+from .hf_encoder import HFEncoder, TransformerSettings, check_settings
 from .hf_header import EncoderFields
 from .torch_node import (
     NotBuilt,
@@ -54,11 +54,14 @@ def build_transformer_encoder_v1(
         attention that transformers does not ship.
     """
     check_settings(tokenizer_config, transformer_config)
+    settings = TransformerSettings(
+        name, tokenizer_config, transformer_config, max_batch_pieces, mixed_precision
+    )
     wrapper = torch_node(
         NotBuilt(),
         convert_inputs=_convert_inputs,
         convert_outputs=_convert_outputs,
-        plan=partial(plan_encoder, transformer_config),
+        plan=partial(plan_encoder, settings),
         mixed_precision=mixed_precision,
     )
     return Model(
@@ -66,31 +69,22 @@ def build_transformer_encoder_v1(
         forward,
         init=init,
         layers=[wrapper],
-        attrs={
-            # a partial is not saved with the weights, where a folder's name would be
-            "load": partial(
-                HFEncoder.from_name, name, tokenizer_config, transformer_config
-            ),
-            "max_batch_pieces": max_batch_pieces,
-            # for a network that feeds the transformer itself
-            "plan": partial(HFEncoder.plan, transformer_config),
-            "mixed_precision": mixed_precision,
-        },
+        # thinc does not save it: the folder's name stays out of the weights
+        attrs={"settings": settings},
     )
 
 
 def plan_encoder(
-    transformer_config: dict[str, Any], fields: dict[str, Any], tensors: SavedTensors
+    settings: TransformerSettings, fields: dict[str, Any], tensors: SavedTensors
 ) -> Callable[[], HFEncoder]:
     """See ``torch_node.Plan``."""
-    checked = read_fields(EncoderFields, fields)
-    return HFEncoder.plan(transformer_config, checked, tensors)
+    return settings.plan(read_fields(EncoderFields, fields), tensors)
 
 
 def init(model: Model, X: Any = None, Y: Any = None) -> None:
     wrapper = model.layers[0]
     if not is_built(wrapper):
-        set_module(wrapper, model.attrs["load"]())
+        set_module(wrapper, model.attrs["settings"].load())
 
 
 def forward(
@@ -108,7 +102,8 @@ def forward(
     n_units = int(unit_counts.sum())
     skip = len(module.prefix)
     batches = pack(
-        unit_counts + skip + len(module.suffix), model.attrs["max_batch_pieces"]
+        unit_counts + skip + len(module.suffix),
+        model.attrs["settings"].max_batch_pieces,
     )
     units: Any = None
     sentence: Any = None
@@ -142,7 +137,7 @@ def forward(
         units = xp.zeros((0, width), dtype="float32")
         sentence = xp.zeros((0, width), dtype="float32")
     if module.cls_position is None:
-        sentence = mean_per_window(xp, units, unit_counts)
+        sentence = mean_per_window(model.ops, units, unit_counts)
     ends = np.cumsum(sizes)
     encoded = Encoded(
         windows=windows,
@@ -155,7 +150,7 @@ def forward(
     def backprop(gradient: EncodedGradient) -> list[Doc]:
         d_units = gradient.units
         if module.cls_position is None:
-            d_units = d_units + spread_mean(xp, gradient.sentence, unit_counts)
+            d_units = d_units + backprop_mean(model.ops, gradient.sentence, unit_counts)
         for callback in callbacks:
             callback(d_units, gradient.sentence)
         return docs
@@ -242,21 +237,16 @@ def pack(lengths: np.ndarray, budget: int) -> Batch:
     return batches
 
 
-def mean_per_window(xp: Any, units: Any, counts: np.ndarray) -> Any:
-    """Mean of the units of each window. Shape: (W, D)."""
-    ends = np.cumsum(counts)
-    means = xp.zeros((len(counts), units.shape[1]), dtype="float32")
-    for window, (start, end) in enumerate(zip(ends - counts, ends, strict=True)):
-        if end > start:
-            means[window] = units[start:end].mean(0)
-    return means
+def mean_per_window(ops: Ops, units: Any, counts: np.ndarray) -> Any:
+    """Mean of the units of each window; zeros for one without units. Shape: (W, D)."""
+    if not len(units):  # thinc asks for a row
+        return ops.alloc2f(len(counts), units.shape[1])
+    return ops.reduce_mean(units, ops.asarray1i(counts.tolist()))
 
 
-def spread_mean(xp: Any, gradient: Any, counts: np.ndarray) -> Any:
+def backprop_mean(ops: Ops, gradient: Any, counts: np.ndarray) -> Any:
     """Gradient of ``mean_per_window``. Shape: (U, D)."""
-    windows = xp.asarray(np.repeat(np.arange(len(counts)), counts))
-    share = xp.asarray(1.0 / np.maximum(counts, 1), dtype="float32")
-    return (gradient * share[:, None])[windows]
+    return ops.backprop_reduce_mean(gradient, ops.asarray1i(counts.tolist()))
 
 
 def _pad(module: HFEncoder, pieces: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:

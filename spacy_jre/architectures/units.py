@@ -18,16 +18,16 @@ from spacy_transformers.layers import (
     TransformerModel,
     split_trf_batch,
 )
-from thinc.api import Model, chain
+from thinc.api import Model, Ops, chain
 from transformers.file_utils import ModelOutput
 
 from ..errors import Errors, JREError, Warnings
 from ..types import Encoded, EncodedGradient, Windows
-from .transformer import mean_per_window, spread_mean
+from .transformer import backprop_mean, mean_per_window
 from .windows import sentence_windows
 
 
-def read_units(tok2vec: Model) -> Model[list[Doc], Encoded]:
+def with_units(tok2vec: Model) -> Model[list[Doc], Encoded]:
     """Append the adapter to the encoder in the slot.
 
     tok2vec (Model): Our transformer, a listener, a stock TransformerModel, or
@@ -59,7 +59,7 @@ def forward(
     for output in outputs:
         if getattr(output, "ndim", None) != 2:
             raise JREError(Errors.J303.format(kind=f"a {type(output).__name__}"))
-    return _from_tokens(xp, docs, outputs, backprop)
+    return _from_tokens(model.ops, docs, outputs, backprop)
 
 
 def count_missing_upstream(model: Model, docs: Sequence[Doc]) -> tuple[int, str]:
@@ -70,23 +70,24 @@ def count_missing_upstream(model: Model, docs: Sequence[Doc]) -> tuple[int, str]
     RETURNS (tuple[int, str]): Docs with tokens but without upstream output, and the
         name of the upstream component.
     """
-    for node in model.walk():
+    for node in listeners_of(model):
         if isinstance(node, TransformerListener):
             missing = [d for d in docs if len(d) and d._.trf_data is None]
             return len(missing), _upstream_name(node, "transformer")
-        if isinstance(node, Tok2VecListener):
-            missing = [d for d in docs if len(d) and d.tensor.size == 0]
-            return len(missing), _upstream_name(node, "tok2vec")
+        missing = [d for d in docs if len(d) and d.tensor.size == 0]
+        return len(missing), _upstream_name(node, "tok2vec")
     return 0, ""
 
 
 def waits_for_upstream(model: Model) -> bool:
     """Tell whether a listener got no batch from its upstream for this update."""
-    return any(
-        isinstance(node, (TransformerListener, Tok2VecListener))
-        and node._batch_id is None
-        for node in model.walk()
-    )
+    return any(node._batch_id is None for node in listeners_of(model))
+
+
+def listeners_of(model: Model) -> list[Any]:
+    """RETURNS (list): The nodes that listen to an upstream component."""
+    kinds = (TransformerListener, Tok2VecListener)
+    return [node for node in model.walk() if isinstance(node, kinds)]
 
 
 def _upstream_name(node: Any, default: str) -> str:
@@ -97,8 +98,9 @@ def _upstream_name(node: Any, default: str) -> str:
 
 
 def _from_tokens(
-    xp: Any, docs: Sequence[Doc], vectors: Sequence[Any], backprop: Callable
+    ops: Ops, docs: Sequence[Doc], vectors: Sequence[Any], backprop: Callable
 ) -> tuple[Encoded, Callable[[EncodedGradient], Any]]:
+    xp = ops.xp
     windows = sentence_windows(docs)
     # spacy-transformers gives a Doc without tokens no width
     filled = [v for v in vectors if len(v)]
@@ -112,13 +114,13 @@ def _from_tokens(
     encoded = Encoded(
         windows=windows,
         units=units,
-        sentence=mean_per_window(xp, units, counts),
+        sentence=mean_per_window(ops, units, counts),
         unit_counts=counts,
         token_units=np.stack([numbers, numbers + 1], 1),
     )
 
     def backprop_tokens(gradient: EncodedGradient) -> Any:
-        d_units = gradient.units + spread_mean(xp, gradient.sentence, counts)
+        d_units = gradient.units + backprop_mean(ops, gradient.sentence, counts)
         ends = np.cumsum([len(doc) for doc in docs])
         return backprop(
             [d_units[e - len(doc) : e] for doc, e in zip(docs, ends, strict=True)]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from spacy.tokens import Doc
 
+from ..annotations.sentences import sentence_ranges
 from ..types import Windows
 
 
@@ -22,18 +23,6 @@ def sentence_windows(docs: Sequence[Doc]) -> Windows:
             start.append(first)
             end.append(last)
     return Windows(_ints(number), _ints(start), _ints(end))
-
-
-def sentence_ranges(doc: Doc) -> list[tuple[int, int]]:
-    """RETURNS (list): Token ranges of the sentences, or of the Doc; none if empty."""
-    if len(doc) == 0:
-        return []
-    if not doc.has_annotation("SENT_START"):
-        return [(0, len(doc))]
-    starts = [t.i for t in doc if t.is_sent_start]
-    if not starts or starts[0] != 0:
-        starts.insert(0, 0)
-    return list(zip(starts, [*starts[1:], len(doc)], strict=True))
 
 
 def split_windows(windows: Windows, sizes: np.ndarray, limit: int) -> Windows:

@@ -9,7 +9,8 @@ import typer
 from spacy.cli._util import app
 from wasabi import msg
 
-from ..errors import Errors
+from ..errors import Errors, JREError
+from ..trust import trust_remote_code
 
 jre_cli = typer.Typer(
     name="jre",
@@ -32,6 +33,14 @@ Checksums = Annotated[
 ]
 MaxLoss = Annotated[
     float, typer.Option(help="Largest share of entities or relations lost")
+]
+Trust = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trust-remote-code",
+        metavar="NAME",
+        help="Run the Python code that comes with this encoder; may be repeated",
+    ),
 ]
 # other options are values of the config
 WITH_OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -64,6 +73,7 @@ def train_cli(
     symmetric: Annotated[
         str, typer.Option(help="Relation labels without a direction, by commas")
     ] = "",
+    trust: Trust = None,
 ) -> None:
     """Train like `spacy train`, with the steps of the schedule computed.
 
@@ -79,7 +89,7 @@ def train_cli(
     from .overrides import SET_BY_TRAIN, read_overrides
     from .train import check_numbers, run_training
 
-    with _plain_errors():
+    with _plain_errors(), trust_remote_code(*(trust or ())):
         overrides = read_overrides(ctx.args, SET_BY_TRAIN)
         check_numbers(epochs=epochs, batch_size=batch_size, threads=threads, seed=seed)
         _check_device(gpu_id)
@@ -219,6 +229,7 @@ def cross_validate_cli(
     discard_models: Annotated[
         bool, typer.Option("--discard-models", help="Delete pipelines once scored")
     ] = False,
+    trust: Trust = None,
 ) -> None:
     """Train and score every fold and seed, and average; finished runs are skipped.
 
@@ -230,7 +241,7 @@ def cross_validate_cli(
     from .overrides import SET_BY_CROSS_VALIDATE, read_overrides
     from .train import check_numbers
 
-    with _plain_errors():
+    with _plain_errors(), trust_remote_code(*(trust or ())):
         overrides = read_overrides(ctx.args, SET_BY_CROSS_VALIDATE)
         check_numbers(epochs=epochs, batch_size=batch_size, threads=threads)
         _check_device(gpu_id)
@@ -295,7 +306,7 @@ def validate_cli(
 
     from ..corpora.dataset import FILE as DATASET_FILE
     from ..corpora.dataset import read_dataset
-    from ..corpora.validate import Limits, validate_corpus
+    from ..inspection.validate import Limits, validate_corpus
 
     with _plain_errors():
         dataset = read_dataset(folder / DATASET_FILE)
@@ -303,7 +314,7 @@ def validate_cli(
         if unknown:
             problem = f"has unknown names: {', '.join(sorted(unknown))}"
             path = folder / DATASET_FILE
-            raise ValueError(
+            raise JREError(
                 Errors.J633.format(path=path, field="limits", problem=problem)
             )
         limits = Limits(**dataset.limits)
@@ -313,9 +324,7 @@ def validate_cli(
         for problem in report.problems:
             msg.fail(problem)
         if report.problems:
-            raise ValueError(
-                Errors.J703.format(path=folder, count=len(report.problems))
-            )
+            raise JREError(Errors.J703.format(path=folder, count=len(report.problems)))
         msg.good(f"{folder} passes every check")
 
 
@@ -438,9 +447,5 @@ def _plain_errors() -> Iterator[None]:
     """Show our own errors as one line, not as a traceback."""
     try:
         yield
-    except OSError as error:  # a folder where a file has to be, or no permission
-        msg.fail(str(error), exits=1)
-    except ValueError as error:
-        if not str(error).startswith("[J"):
-            raise
+    except (JREError, OSError) as error:  # OSError: no permission, or not a file
         msg.fail(str(error), exits=1)

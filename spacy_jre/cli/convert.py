@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, TypeVar, get_args
 import spacy
 import srsly
 from spacy.language import Language
+from weasel.util import get_checksum
 
 from ..annotations import (
     AlignmentReport,
@@ -22,15 +23,16 @@ from ..annotations import (
     split_sentences,
 )
 from ..annotations.build import Alignment
-from ..corpora.brat import Discontinuous, write_brat
 from ..corpora.dataset import FILE as DATASET_FILE
 from ..corpora.dataset import Dataset, find_dataset, write_facts
-from ..corpora.docbin import RelationDocBin
 from ..corpora.formats import find_format, guess_format
-from ..corpora.prodigy import write_prodigy
+from ..corpora.formats.brat import Discontinuous, write_brat
+from ..corpora.formats.docbin import RelationDocBin
+from ..corpora.formats.prodigy import write_prodigy
+from ..corpora.formats.spert_json import write_spert_json
+from ..corpora.formats.surface import Repeats
 from ..corpora.shaping import Sentences, with_sentences, with_words
 from ..corpora.sources import OnSkip
-from ..corpora.spert_json import write_spert_json
 from ..corpora.splits import (
     By,
     choose_by_id,
@@ -38,9 +40,7 @@ from ..corpora.splits import (
     parse_shares,
     split_records,
 )
-from ..corpora.surface import Repeats
-from ..errors import Errors
-from ..util import md5_of
+from ..errors import Errors, JREError
 
 Target = Literal["spacy", "spert", "prodigy", "brat"]
 ENDINGS: dict[str, str] = {
@@ -200,30 +200,30 @@ def convert_path(
     """
     if settings.to not in get_args(Target):
         known = ", ".join(get_args(Target))
-        raise ValueError(Errors.J701.format(value=settings.to, known=known))
+        raise JREError(Errors.J701.format(value=settings.to, known=known))
     if settings.alignment not in get_args(Alignment):
         value = settings.alignment
-        raise ValueError(Errors.J110.format(source=source, value=value))
+        raise JREError(Errors.J110.format(source=source, value=value))
     if settings.format != "auto":
         find_format(settings.format)
     if source.resolve() == target.resolve():
-        raise ValueError(Errors.J708.format(path=source))
+        raise JREError(Errors.J708.format(path=source))
     register_extension()
     dataset = find_dataset(source)
     if dataset is None and find_splits(source):
         dataset = Dataset(source)
     if settings.fold and dataset is None:
-        raise ValueError(Errors.J634.format(folder=source, fold=settings.fold, folds=0))
+        raise JREError(Errors.J634.format(folder=source, fold=settings.fold, folds=0))
     lang = settings.lang or (dataset.lang if dataset else "en")
     try:
         nlp = spacy.blank(lang)
     except ImportError as error:
-        raise ValueError(Errors.J712.format(lang=lang, error=error)) from error
+        raise JREError(Errors.J712.format(lang=lang, error=error)) from error
     if dataset is not None and dataset.per_sentence:
         settings = replace(settings, per_sentence=True)
     if dataset is not None:
         if settings.split or also or settings.ids:
-            raise ValueError(Errors.J707.format(path=source))
+            raise JREError(Errors.J707.format(path=source))
         jobs = _read_dataset(dataset, target, settings, nlp)
     elif settings.split:
         jobs = _read_and_split([source, *also], target, settings, nlp)
@@ -287,13 +287,13 @@ def check_losses(conversions: Sequence[Conversion], max_loss: float) -> None:
         if not conversion.report.docs:
             sources = ", ".join(map(str, conversion.sources))
             skipped = len(conversion.skipped) + len(conversion.too_long)
-            raise ValueError(Errors.J711.format(source=sources, skipped=skipped))
+            raise JREError(Errors.J711.format(source=sources, skipped=skipped))
     losses = [conversion.losses() for conversion in conversions]
     for kind in ("records", "entities", "relations"):
         lost = sum(loss[kind][0] for loss in losses)
         total = sum(loss[kind][1] for loss in losses)
         if lost > max_loss * total:
-            raise ValueError(
+            raise JREError(
                 Errors.J702.format(lost=lost, total=total, kind=kind, limit=max_loss)
             )
 
@@ -309,9 +309,9 @@ def _read_all(
     expected = _checksums(settings.checksums) if settings.checksums else {}
     for path in conversion.sources:
         wanted = expected.get(path.resolve())
-        if wanted and path.is_file() and md5_of(path) != wanted:
-            raise ValueError(
-                Errors.J607.format(path=path, found=md5_of(path), expected=wanted)
+        if wanted and path.is_file() and get_checksum(path) != wanted:
+            raise JREError(
+                Errors.J607.format(path=path, found=get_checksum(path), expected=wanted)
             )
     skip = conversion.skipped.append
 
@@ -334,7 +334,7 @@ def _read_all(
 
 def _read(path: Path, settings: Settings, skip: OnSkip) -> Iterator[Record]:
     if not path.exists():
-        raise ValueError(Errors.J601.format(path=path))
+        raise JREError(Errors.J601.format(path=path))
     auto = settings.format == "auto"
     format = guess_format(path) if auto else find_format(settings.format)
     options = {name: getattr(settings, name) for name in format.options}
@@ -344,7 +344,7 @@ def _read(path: Path, settings: Settings, skip: OnSkip) -> Iterator[Record]:
 def _read_ids(path: Path) -> set[str]:
     """The ids of a file: what a line has before a colon, a blank or its end."""
     if not path.is_file():
-        raise ValueError(Errors.J601.format(path=path))
+        raise JREError(Errors.J601.format(path=path))
     lines = path.read_text(encoding="utf8", errors="replace").splitlines()
     return {line.replace(":", " ").split()[0] for line in lines if line.strip()}
 
@@ -392,7 +392,7 @@ def _counted_sentences(
 
 def _checksums(project: Path) -> dict[Path, str]:
     if not project.is_file():
-        raise ValueError(Errors.J601.format(path=project))
+        raise JREError(Errors.J601.format(path=project))
     assets = srsly.read_yaml(project).get("assets") or []
     return {
         (project.parent / asset["dest"]).resolve(): asset["checksum"]

@@ -16,13 +16,13 @@ from typing import Any
 
 import srsly
 from spacy.cli.evaluate import evaluate
+from weasel.util import get_checksum
 
 from ..about import __version__
 from ..corpora.dataset import FILE as DATASET_FILE
 from ..corpora.dataset import Dataset, find_dataset
 from ..corpora.sources import walk_files
-from ..errors import Errors
-from ..util import md5_of
+from ..errors import Errors, JREError
 from .convert import Settings, check_losses, convert_path
 from .train import run_training
 
@@ -56,7 +56,7 @@ def parse_numbers(text: str) -> list[int]:
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d{1,9})(?:-(\d{1,9}))?\s*", part, re.ASCII)
         if match is None or int(match[2] or match[1]) < int(match[1]):
-            raise ValueError(Errors.J709.format(value=text))
+            raise JREError(Errors.J709.format(value=text))
         numbers += range(int(match[1]), int(match[2] or match[1]) + 1)
     return list(dict.fromkeys(numbers))
 
@@ -165,7 +165,7 @@ def _data_fingerprints(dataset: Dataset, fold: int) -> dict[str, list[str]]:
     paths = dataset.paths(fold)
     if not paths:
         path = dataset.folder / "train.*"
-        raise ValueError(Errors.J601.format(path=path))
+        raise JREError(Errors.J601.format(path=path))
     about = dataset.folder / DATASET_FILE
     return {
         "dataset": [fingerprint(about)] if about.is_file() else [],
@@ -185,11 +185,11 @@ def fingerprint(path: Path) -> str:
         # (the reader names the links that are not followed)
         for file in walk_files(path, skip=lambda left_out: None):
             name = file.relative_to(path).as_posix()
-            digest.update(f"{md5_of(file)} {name}\n".encode())
+            digest.update(f"{get_checksum(file)} {name}\n".encode())
         return digest.hexdigest()
     if not path.is_file():
-        raise ValueError(Errors.J601.format(path=path))
-    return md5_of(path)
+        raise JREError(Errors.J601.format(path=path))
+    return get_checksum(path)
 
 
 def average(runs: Sequence[Run]) -> Average:

@@ -15,7 +15,8 @@ from thinc.layers import noop
 
 from ..architectures.bridge import MAX_PAIRED_ENTITIES
 from ..corpora.dataset import settings_of_data
-from ..corpora.inspection import (
+from ..errors import Errors, JREError
+from ..inspection import (
     Finding,
     Inspection,
     Leak,
@@ -27,7 +28,6 @@ from ..corpora.inspection import (
     judge,
     render_sample,
 )
-from ..errors import Errors
 from ..pipeline.joint_extractor import JointRelationExtractor
 
 FACTORY = "jre"
@@ -112,7 +112,7 @@ def debug_data(
         settings, and what the reader raises.
     """
     if not path.is_file():
-        raise ValueError(Errors.J601.format(path=path))
+        raise JREError(Errors.J601.format(path=path))
     given = dict(overrides or {})
     if isinstance(given.get("paths.train"), str):
         # as `spacy jre train` does
@@ -174,10 +174,10 @@ def _config_errors(path: Path) -> Iterator[None]:
     """Say of which file it is that spaCy, thinc or confection complain."""
     try:
         yield
+    except JREError:
+        raise
     except Exception as error:  # each of them raises its own
         message = str(error)
-        if message.startswith("[J"):  # our own say it already
-            raise
         if isinstance(error, ConfigValidationError):
             found = [
                 f"{' -> '.join(str(part) for part in one['loc'])}: {one['msg']}"
@@ -185,7 +185,7 @@ def _config_errors(path: Path) -> Iterator[None]:
             ]
             message = "; ".join(found) or error.desc or message
         message = " ".join(message.split())
-        raise ValueError(Errors.J720.format(path=path, error=message)) from error
+        raise JREError(Errors.J720.format(path=path, error=message)) from error
 
 
 def _choose_component(path: Path, config: Config, wanted: str) -> str:
@@ -196,11 +196,11 @@ def _choose_component(path: Path, config: Config, wanted: str) -> str:
     ]
     known = ", ".join(names) or "none"
     if not names or (wanted and wanted not in names):
-        raise ValueError(
+        raise JREError(
             Errors.J721.format(path=path, name=wanted or FACTORY, known=known)
         )
     if not wanted and len(names) > 1:
-        raise ValueError(Errors.J722.format(path=path, known=known))
+        raise JREError(Errors.J722.format(path=path, known=known))
     return wanted or names[0]
 
 
@@ -247,7 +247,7 @@ def _fixed_labels(path: Path, config: Config, name: str) -> dict[str, list[str]]
         not isinstance(found, dict)
         or set(found) - {"tags"} != {"entities", "relations"}
     ):
-        raise ValueError(Errors.J503.format(name=name, value=found))
+        raise JREError(Errors.J503.format(name=name, value=found))
     return found
 
 
@@ -259,11 +259,11 @@ def _corpus_block(
     for part in dotted.split("."):
         block = block.get(part) if isinstance(block, dict) else None
     if not isinstance(block, dict):
-        raise ValueError(
+        raise JREError(
             Errors.J720.format(path=path, error=f"it has no section [{dotted}]")
         )
     if not block.get("path", "other readers need none"):
-        raise ValueError(Errors.J723.format(path=path, section=dotted, split=split))
+        raise JREError(Errors.J723.format(path=path, section=dotted, split=split))
     # the order of the file: train[12] is its Doc 12
     return {**block, "shuffle": False} if "shuffle" in block else dict(block)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import typer
 from wasabi import msg
 
-from ..corpora.inspection import Finding, Inspection, Leak, compare_with, percent
+from ..inspection import Finding, Inspection, Leak, compare_with, percent
 from .debug_data import Report
 
 # argument types of a relation that are written out

@@ -18,20 +18,10 @@ from ..about import __version__
 from ..corpora.dataset import find_dataset, settings_of_data
 from ..corpora.reader import find_docbins, load_docbin
 from ..errors import Errors, JREError
+from ..pipeline.defaults import TOK2VEC as TOK2VEC_BLOCK
 
 TOK2VEC = "tok2vec"
 TRANSFORMER = "spacy-jre.TransformerEncoder.v1"
-# spaCy's own small encoder, for CPUs and for languages without a transformer at hand
-TOK2VEC_BLOCK = {
-    "@architectures": "spacy.HashEmbedCNN.v2",
-    "pretrained_vectors": None,
-    "width": 96,
-    "depth": 4,
-    "embed_size": 2000,
-    "window_size": 1,
-    "maxout_pieces": 3,
-    "subword_features": True,
-}
 # what spaCy writes into meta.json where nobody says anything
 UNNAMED, UNVERSIONED = "pipeline", "0.0.0"
 FIRST_VERSION = "0.1.0"

@@ -22,7 +22,7 @@ from srsly.msgpack._unpacker import Unpacker, unpackb
 
 from ..annotations import DEFAULT_ATTR, stored_entities, stored_relations
 from ..annotations.relations import text_length
-from ..errors import Errors
+from ..errors import Errors, JREError
 
 # A file of a real corpus unpacks to 10 times its size, one of 20,000 equal sentences to
 # 105 times. zlib can reach 1032.
@@ -95,9 +95,9 @@ class CheckedDocBin(DocBin):
         # whatever breaks in numpy, msgpack, struct and spaCy
         except Exception as error:
             problem = str(error)
-            if not problem.startswith("[J"):
+            if not isinstance(error, JREError):
                 problem = f"{type(error).__name__}: {problem}"
-            raise ValueError(
+            raise JREError(
                 Errors.J621.format(path=self.path, number=number, error=problem)
             ) from error
         return doc
@@ -139,10 +139,8 @@ class CheckedDocBin(DocBin):
             if values is not None and len(values) != count:
                 raise ValueError(f"there are {len(values)} {name} for {count} Docs")
 
-    def _too_much(self, size: int, problem: str) -> ValueError:
-        return ValueError(
-            Errors.J620.format(path=self.path, size=size, problem=problem)
-        )
+    def _too_much(self, size: int, problem: str) -> JREError:
+        return JREError(Errors.J620.format(path=self.path, size=size, problem=problem))
 
 
 def _unpacked_size(data: bytes, limit: int) -> int:

@@ -14,16 +14,18 @@ each. In names of files ``{fold}`` stands for the number of the fold.
 
 import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import field, fields
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import srsly
+from pydantic import ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic.dataclasses import dataclass
 
 from ..annotations import LeftOut, Record
-from ..errors import Errors
+from ..errors import Errors, JREError
 from .splits import SPLITS, find_splits, record_ids, split_records
 
 FILE = "dataset.json"
@@ -35,7 +37,27 @@ FACTS = (
 )
 
 
-@dataclass(frozen=True)
+# what the data may say about the component
+SETTINGS = (
+    *("threshold", "label_thresholds", "max_span_width", "symmetric"),
+    *("negative_spans", "negative_pairs", "overwrite_ents"),
+)
+
+
+Label = Annotated[str, Field(min_length=1)]
+LabelPair = Annotated[list[Label], Field(min_length=2, max_length=2)]
+FileNames = Annotated[list[Label], Field(min_length=1)]
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+# spaCy imports a module of the language's name
+Language = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")]
+# no folder: data choose no files
+Encoder = Annotated[
+    str,
+    Field(pattern=r"^$|^package:\w+$|^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$"),
+]
+
+
+@dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))
 class Dataset:
     """
     title, license, source (str): For people.
@@ -52,7 +74,8 @@ class Dataset:
     keep (str): "best" epoch on dev, or "last": where dev is no data of its own.
     encoder (str): What to train with where nobody says; see ``spacy jre train``.
     settings (Mapping[str, Any]): Values of the training config that follow from the
-        data, such as ``components.jre.symmetric``.
+        data, such as ``components.jre.symmetric``: of the component and its network
+        only, so that the data of a stranger choose no code and no encoder's files.
     limits (Mapping[str, Any]): What ``spacy jre validate`` asks for.
     """
 
@@ -60,19 +83,53 @@ class Dataset:
     title: str = ""
     license: str = ""
     source: str = ""
-    lang: str = "en"
-    entities: Sequence[str] = ()
-    relations: Sequence[str] | Mapping[str, Sequence[str]] = ()
-    files: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    folds: int = 0
+    lang: Language = "en"
+    entities: list[Label] = field(default_factory=list)
+    relations: (
+        list[Label]
+        | dict[Label, Annotated[list[Label], Field(min_length=2, max_length=2)]]
+    ) = field(default_factory=list)
+    files: dict[Literal["train", "dev", "test"], FileNames] = field(
+        default_factory=dict
+    )
+    folds: Annotated[int, Field(ge=0, le=MAX_FOLDS)] = 0
     train_minus_test: bool = False
-    dev_share: float = 0.0
+    dev_share: Share = 0.0
     without_overlaps: bool = False
     per_sentence: bool = False
-    keep: Literal["best", "last"] = "best"
-    encoder: str = ""
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    limits: Mapping[str, Any] = field(default_factory=dict)
+    keep: Annotated[Literal["best", "last"], Field(validate_default=True)] = "best"
+    encoder: Encoder = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    limits: dict[str, Any] = field(default_factory=dict)
+
+    @field_validator("files")
+    @classmethod
+    def _check_files(cls, files: dict[str, list[str]]) -> dict[str, list[str]]:
+        for name in (name for names in files.values() for name in names):
+            if re.search(r"[{}]", name.replace("{fold}", "")):
+                raise ValueError(f"has a brace other than {{fold}} in {name!r}")
+        if files and not {"train", "test"} <= files.keys():
+            raise ValueError("must have train and test")
+        return files
+
+    @field_validator("settings")
+    @classmethod
+    def _check_settings(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        for name, value in settings.items():
+            if problem := _problem_of_setting(name, value):
+                raise ValueError(f"{problem}: {name}")
+        return settings
+
+    @field_validator("keep")
+    @classmethod
+    def _check_keep(cls, keep: str, info: ValidationInfo) -> str:
+        known = info.data
+        no_dev = known.get("files") and "dev" not in known["files"]
+        if no_dev and not known.get("dev_share") and keep == "best":
+            raise ValueError(
+                "must be 'last': there is no dev data to choose an epoch by"
+            )
+        return keep
 
     def paths(self, fold: int = 0) -> dict[str, list[Path]]:
         """The files of each split.
@@ -82,13 +139,13 @@ class Dataset:
             neither in the folder nor in one beside it.
         """
         if not 0 <= fold < max(1, self.folds):
-            raise ValueError(
+            raise JREError(
                 Errors.J634.format(folder=self.folder, fold=fold, folds=self.folds)
             )
         if not self.files:
             found = find_splits(self.folder)
             if not found:
-                raise ValueError(Errors.J601.format(path=self.folder / "train.*"))
+                raise JREError(Errors.J601.format(path=self.folder / "train.*"))
             return {split: [path] for split, path in found.items()}
         return {
             split: [
@@ -110,7 +167,7 @@ class Dataset:
                 f"names {name!r}, which is neither in the folder nor in one beside it. "
                 "Copy the file into the folder"
             )
-            raise ValueError(_wrong(self.folder / FILE, "files", problem))
+            raise JREError(_wrong(self.folder / FILE, "files", problem))
         return path
 
     def arrange(
@@ -171,65 +228,61 @@ def settings_of_data(train: Path) -> dict[str, Any]:
 def read_dataset(path: Path) -> Dataset:
     """RAISES (ValueError): J601 without the file, J633 with the field that is wrong."""
     if not path.is_file():
-        raise ValueError(Errors.J601.format(path=path))
+        raise JREError(Errors.J601.format(path=path))
     try:
         values = srsly.read_json(path)
     except ValueError as error:
-        raise ValueError(_wrong(path, "-", f"broken JSON: {error}")) from error
+        raise JREError(_wrong(path, "-", f"broken JSON: {error}")) from error
     if not isinstance(values, dict):
-        raise ValueError(_wrong(path, "-", "must be an object"))
-    defaults = {f.name: f for f in fields(Dataset) if f.name != "folder"}
-    for name, value in values.items():
-        if name not in defaults:
-            known = ", ".join(defaults)
-            raise ValueError(_wrong(path, name, f"is unknown. Known: {known}"))
-        if not isinstance(value, _KINDS[name]) or (
-            isinstance(value, bool) and bool not in _KINDS[name]
-        ):
-            kinds = " or ".join(kind.__name__ for kind in _KINDS[name])
-            raise ValueError(_wrong(path, name, f"must be {kinds}, is {value!r}"))
-    dataset = Dataset(path.parent, **values)
-    for name in ("entities", "relations"):
-        if not all(isinstance(label, str) and label for label in values.get(name, ())):
-            raise ValueError(_wrong(path, name, "must hold strings, none empty"))
-    if isinstance(dataset.relations, dict):
-        for label, joins in dataset.relations.items():
-            if not (_are_strings(joins) and len(joins) == 2):
-                problem = f"must give [head label, tail label] for {label}"
-                raise ValueError(_wrong(path, "relations", problem))
-    if not 0 <= dataset.folds <= MAX_FOLDS:
-        problem = f"must be from 0 to {MAX_FOLDS}, is {dataset.folds}"
-        raise ValueError(_wrong(path, "folds", problem))
-    if not dataset.lang.isidentifier():  # spaCy imports a module of this name
-        problem = f"must be a language code such as 'en', is {dataset.lang!r}"
-        raise ValueError(_wrong(path, "lang", problem))
-    files = dataset.files
-    for split, names in files.items():
-        if not _are_strings(names) or not names:
-            problem = f"must have a list of file names for {split}, not {names!r}"
-            raise ValueError(_wrong(path, "files", problem))
-        for name in names:
-            if re.search(r"[{}]", name.replace("{fold}", "")):
-                problem = f"{name!r} has another brace than {{fold}}"
-                raise ValueError(_wrong(path, "files", problem))
-    if files and not {"train", "test"} <= files.keys() <= set(SPLITS):
-        problem = "must have train and test, may have dev, and nothing else"
-        raise ValueError(_wrong(path, "files", problem))
-    if dataset.keep not in ("best", "last"):
-        problem = f"must be 'best' or 'last', is {dataset.keep!r}"
-        raise ValueError(_wrong(path, "keep", problem))
-    if not 0 <= dataset.dev_share < 1:
-        problem = f"must be from 0 to below 1, is {dataset.dev_share}"
-        raise ValueError(_wrong(path, "dev_share", problem))
-    no_dev = files and "dev" not in files and not dataset.dev_share
-    if no_dev and dataset.keep == "best":
-        problem = "must be 'last': there is no dev data to choose an epoch by"
-        raise ValueError(_wrong(path, "keep", problem))
-    return dataset
+        raise JREError(_wrong(path, "-", "must be an object"))
+    if "folder" in values:
+        raise JREError(_wrong(path, "folder", f"is unknown. Known: {_known_fields()}"))
+    try:
+        return Dataset(path.parent, **values)
+    except ValidationError as error:
+        raise JREError(_wrong(path, *_first_problem(error))) from error
 
 
-def _are_strings(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(x, str) and x for x in value)
+def _first_problem(error: ValidationError) -> tuple[str, str]:
+    """RETURNS (tuple[str, str]): The field, and what is wrong with it."""
+    first = error.errors(include_url=False)[0]
+    field, *inside = (str(part) for part in first["loc"])
+    if first["type"] == "unexpected_keyword_argument":
+        return field, f"is unknown. Known: {_known_fields()}"
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, ValueError):
+        return field, str(cause)
+    place = f" at {'.'.join(inside)}" if inside else ""
+    return field, f"is wrong{place}: {first['msg']}, not {first['input']!r:.60}"
+
+
+def _known_fields() -> str:
+    return ", ".join(f.name for f in fields(Dataset) if f.name != "folder")
+
+
+def _problem_of_setting(name: str, value: Any) -> str:
+    """RETURNS (str): Why a setting is refused; empty where it is not."""
+    path = name.split(".")
+    of_component = path[:2] == ["components", "jre"] and path[2:3]
+    of_model = path[:3] == ["components", "jre", "model"] and len(path) == 4
+    allowed = of_component and len(path) == 3 and path[2] in SETTINGS
+    if not allowed and not (
+        of_model and path[3].isidentifier() and path[3] != "tok2vec"
+    ):
+        known = ", ".join(SETTINGS)
+        return (
+            f"may set components.jre.<{known}> and components.jre.model.<name of a "
+            "setting of the network>, not"
+        )
+    if _names_function(value):
+        return "must not name a registered function"
+    return ""
+
+
+def _names_function(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(k.startswith("@") or _names_function(v) for k, v in value.items())
+    return isinstance(value, list) and any(_names_function(item) for item in value)
 
 
 def write_facts(dataset: Dataset, path: Path) -> None:
@@ -241,17 +294,6 @@ def write_facts(dataset: Dataset, path: Path) -> None:
         if getattr(dataset, name) != getattr(default, name)
     }
     srsly.write_json(path, facts)
-
-
-_KINDS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("title", "license", "source", "lang", "keep", "encoder"), (str,)),
-    "entities": (list,),
-    "relations": (list, dict),
-    **dict.fromkeys(("files", "settings", "limits"), (dict,)),
-    "folds": (int,),
-    "dev_share": (int, float),
-    **dict.fromkeys(("train_minus_test", "without_overlaps", "per_sentence"), (bool,)),
-}
 
 
 def _wrong(path: Path, name: str, problem: str) -> str:

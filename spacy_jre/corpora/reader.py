@@ -21,7 +21,8 @@ from ..annotations import (
     stored_relations,
     tokenize,
 )
-from ..errors import Errors, Warnings
+from ..annotations.sentences import sentence_ranges
+from ..errors import Errors, JREError, Warnings
 from .checked_docbin import CheckedDocBin
 from .sources import walk_files
 
@@ -76,7 +77,7 @@ class Corpus:
         self.path = Path(path)
         for name, value in (("max_length", max_length), ("limit", limit)):
             if value < 0:
-                raise ValueError(
+                raise JREError(
                     Errors.J608.format(
                         path=path, name=name, expected="0 or more", value=value
                     )
@@ -116,7 +117,8 @@ class Corpus:
                 parts = [doc]
                 if self.max_length and len(doc) > self.max_length:
                     parts = [
-                        span_as_doc(s, attr=self.attr).doc for s in _sentences(doc)
+                        span_as_doc(doc[start:end], attr=self.attr).doc
+                        for start, end in sentence_ranges(doc)
                     ]
                     kept = sum(len(stored_relations(p, self.attr)) for p in parts)
                     lost += len(stored_relations(doc, self.attr)) - kept
@@ -160,7 +162,7 @@ def find_docbins(path: Path) -> list[Path]:
     else:
         paths = [path] if path.is_file() else []
     if not paths:
-        raise ValueError(Errors.J601.format(path=path))
+        raise JREError(Errors.J601.format(path=path))
     return paths
 
 
@@ -171,12 +173,12 @@ def load_docbin(path: Path, *, attr: str = DEFAULT_ATTR) -> CheckedDocBin:
     docbin = CheckedDocBin(path, attr)
     try:
         docbin.from_disk(path)
+    except JREError:
+        raise
     except Exception as error:  # zlib, msgpack and srsly each raise their own
-        if str(error).startswith("[J"):
-            raise
-        raise ValueError(Errors.J609.format(path=path, error=error)) from error
+        raise JREError(Errors.J609.format(path=path, error=error)) from error
     if not len(docbin):
-        raise ValueError(Errors.J602.format(path=path))
+        raise JREError(Errors.J602.format(path=path))
     return docbin
 
 
@@ -189,11 +191,5 @@ def read_docbin(path: Path, nlp: Language, *, attr: str = DEFAULT_ATTR) -> list[
     """
     docs = list(load_docbin(path, attr=attr).get_docs(nlp.vocab))
     if not any(has_relations(doc, attr) for doc in docs):
-        raise ValueError(Errors.J603.format(path=path, attr=attr))
+        raise JREError(Errors.J603.format(path=path, attr=attr))
     return docs
-
-
-def _sentences(doc: Doc) -> list:
-    if not doc.has_annotation("SENT_START"):
-        return [doc[:]]
-    return list(doc.sents)

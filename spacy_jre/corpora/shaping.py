@@ -9,7 +9,7 @@ from spacy.pipeline import Sentencizer
 from spacy.tokens import Doc
 
 from ..annotations import Record, tokenize
-from ..errors import Errors
+from ..errors import Errors, JREError
 
 Sentences = Literal["record", "line", "rules"]
 
@@ -26,9 +26,7 @@ def with_sentences(record: Record, how: Sentences, nlp: Language) -> Record:
     """
     if how not in get_args(Sentences):
         allowed = ", ".join(get_args(Sentences))
-        raise ValueError(
-            Errors.J202.format(name="sentences", allowed=allowed, value=how)
-        )
+        raise JREError(Errors.J202.format(name="sentences", allowed=allowed, value=how))
     if how == "record" or record.sentences is not None:
         return record
     if how == "line":

@@ -16,7 +16,7 @@ from xml.parsers import expat
 from srsly.msgpack import Packer
 
 from ..annotations import LeftOut
-from ..errors import Errors
+from ..errors import Errors, JREError
 
 # JSON can write it as an escape, and no file can hold it
 HALF_PAIR = re.compile("[\ud800-\udfff]")
@@ -36,7 +36,7 @@ def refuse(left_out: LeftOut) -> None:
     RAISES (ValueError): The reason, if the file is broken there.
     """
     if left_out.broken:
-        raise ValueError(left_out.reason)
+        raise JREError(left_out.reason)
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class Place:
     def at(self, where: str) -> "Place":
         return Place(self.path, f"{self.where}, {where}")
 
-    def wrong(self, field: str, problem: str) -> ValueError:
-        """RETURNS (ValueError): J605, to be raised."""
-        return ValueError(
+    def wrong(self, field: str, problem: str) -> JREError:
+        """RETURNS (JREError): J605, to be raised."""
+        return JREError(
             Errors.J605.format(
                 path=self.path, where=self.where, field=field, problem=problem
             )
@@ -173,7 +173,7 @@ def refuse_doctype(data: bytes, path: object) -> None:
     parser = expat.ParserCreate()
 
     def refuse_it(*args: object) -> None:
-        raise ValueError(Errors.J619.format(path=path))
+        raise JREError(Errors.J619.format(path=path))
 
     def stop(*args: object) -> None:
         raise StopIteration
@@ -190,13 +190,13 @@ def read_text(path: Path) -> str:
     RAISES (ValueError): J601 without a file, J604 with the line where it is not UTF-8.
     """
     if not path.is_file():
-        raise ValueError(Errors.J601.format(path=path))
+        raise JREError(Errors.J601.format(path=path))
     data = path.read_bytes().removeprefix(BOM_UTF8)
     try:
         return data.decode("utf8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise ValueError(
+        raise JREError(
             Errors.J604.format(path=path, line=line, error=f"not UTF-8: {error}")
         ) from error
 
@@ -208,7 +208,7 @@ def read_lines(path: Path, skip: OnSkip) -> Iterator[tuple[Place, str]]:
         or longer than MAX_LINE goes to `skip`.
     """
     if not path.is_file():
-        raise ValueError(Errors.J601.format(path=path))
+        raise JREError(Errors.J601.format(path=path))
     empty = True
     with path.open("rb") as file:
         for number in count(1):
@@ -236,7 +236,7 @@ def read_lines(path: Path, skip: OnSkip) -> Iterator[tuple[Place, str]]:
                 empty = False
                 yield Place(path, f"line {number}"), line
     if empty:
-        raise ValueError(Errors.J602.format(path=path))
+        raise JREError(Errors.J602.format(path=path))
 
 
 def read_json(path: Path, skip: OnSkip) -> Iterator[tuple[Place, Any]]:
@@ -264,7 +264,7 @@ def read_json(path: Path, skip: OnSkip) -> Iterator[tuple[Place, Any]]:
 def first_sign(path: Path) -> str:
     """The first character of a file that is no blank; empty where there is none."""
     if not path.is_file():
-        raise ValueError(Errors.J601.format(path=path))
+        raise JREError(Errors.J601.format(path=path))
     with path.open("rb") as file:
         head = file.read(4096).removeprefix(BOM_UTF8).lstrip()
     return head[:1].decode("latin1")
@@ -295,11 +295,11 @@ def _read_list(path: Path) -> Iterator[tuple[Place, Any]]:
                 message = "expected ',' or ']'"
                 raise json.JSONDecodeError(message, text, position)
         except json.JSONDecodeError as error:
-            raise ValueError(
+            raise JREError(
                 Errors.J604.format(path=path, line=error.lineno, error=error.msg)
             ) from error
         except (ValueError, RecursionError) as error:
-            raise ValueError(
+            raise JREError(
                 Errors.J604.format(path=path, line=line, error=error)
             ) from error
         yield Place(path, f"line {line}, record {number}"), value
@@ -314,9 +314,9 @@ def _read_list(path: Path) -> Iterator[tuple[Place, Any]]:
             problem = "something follows the list"
         if problem:
             line = text.count("\n", 0, position) + 1
-            raise ValueError(Errors.J604.format(path=path, line=line, error=problem))
+            raise JREError(Errors.J604.format(path=path, line=line, error=problem))
     if not number:
-        raise ValueError(Errors.J602.format(path=path))
+        raise JREError(Errors.J602.format(path=path))
 
 
 def _after_blanks(text: str, position: int) -> int:
@@ -335,9 +335,7 @@ def each_record(
     for item in items:
         try:
             record = parse(item)
-        except ValueError as error:
-            if not str(error).startswith("[J"):  # not about the file: a mistake of ours
-                raise
+        except JREError as error:
             skip(LeftOut("record", str(error), broken=True))
             continue
         if record is not None:

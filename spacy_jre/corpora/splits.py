@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from ..annotations import Record
-from ..errors import Errors
+from ..errors import Errors, JREError
 from .sources import stays_inside
 
 SPLITS = ("train", "dev", "test")
@@ -30,7 +30,7 @@ def find_splits(folder: Path) -> dict[str, Path]:
             continue
         if path.stem in found:
             first = found[path.stem]
-            raise ValueError(
+            raise JREError(
                 Errors.J705.format(first=first, second=path, split=path.stem)
             )
         stays_inside(path, folder)
@@ -40,7 +40,7 @@ def find_splits(folder: Path) -> dict[str, Path]:
     for split in SPLITS:
         if split not in found:
             path = folder / f"{split}.*"
-            raise ValueError(Errors.J601.format(path=path))
+            raise JREError(Errors.J601.format(path=path))
     return {split: found[split] for split in SPLITS}
 
 
@@ -53,12 +53,12 @@ def parse_shares(text: str) -> dict[str, float]:
     try:
         numbers = [float(part) for part in text.split("/")]
     except ValueError as error:
-        raise ValueError(Errors.J630.format(value=text)) from error
+        raise JREError(Errors.J630.format(value=text)) from error
     if len(numbers) in (2, 3) and all(0 < n < float("inf") for n in numbers):
         shares = [n / sum(numbers) for n in numbers]
         if all(shares):  # huge and tiny numbers vanish
             return dict(zip(SPLITS, shares, strict=False))
-    raise ValueError(Errors.J630.format(value=text))
+    raise JREError(Errors.J630.format(value=text))
 
 
 def split_records(
@@ -81,7 +81,7 @@ def split_records(
     """
     groups = group_records(records, by)
     if len(groups) < len(shares):
-        raise ValueError(Errors.J631.format(count=len(groups), splits=len(shares)))
+        raise JREError(Errors.J631.format(count=len(groups), splits=len(shares)))
     random.Random(seed).shuffle(groups)
     # big documents first: they would overfill what is nearly full
     groups.sort(key=len, reverse=True)
@@ -104,7 +104,7 @@ def split_records(
 def group_records(records: Sequence[Record], by: By) -> list[list[int]]:
     """Positions of the records that have to stay together."""
     if by not in get_args(By):
-        raise ValueError(Errors.J202.format(name="by", allowed="doc, record", value=by))
+        raise JREError(Errors.J202.format(name="by", allowed="doc, record", value=by))
     if by == "record":
         return [[index] for index in range(len(records))]
     # two records with one text, or of one document, have one root
@@ -151,7 +151,7 @@ def choose_by_id(
             kept.append(record)
     if found != wanted:
         missing = sorted(wanted - found)
-        raise ValueError(
+        raise JREError(
             Errors.J632.format(
                 source=source, count=len(missing), first=", ".join(missing[:5])
             )

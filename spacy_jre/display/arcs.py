@@ -15,6 +15,7 @@ from html import escape
 from typing import Any, Literal
 
 from spacy.tokens import Doc
+from spacy.util import filter_spans
 
 from ..annotations import (
     DEFAULT_ATTR,
@@ -24,7 +25,8 @@ from ..annotations import (
     register_extension,
 )
 from ..annotations.relations import expanded_span, get_relations
-from ..errors import Errors
+from ..annotations.sentences import sentence_ranges
+from ..errors import Errors, JREError
 
 Range = tuple[int, int]
 
@@ -57,13 +59,11 @@ def displacy_relations(
     RAISES (ValueError): J704 if the Doc carries no relation data, J202 for `by`.
     """
     if by not in ("sent", "doc"):
-        raise ValueError(Errors.J202.format(name="by", allowed="sent, doc", value=by))
+        raise JREError(Errors.J202.format(name="by", allowed="sent, doc", value=by))
     relations = chosen_relations(doc, min_score=min_score, labels=labels, attr=attr)
     entities = _outermost(doc, attr)
-    if by == "doc" or not doc.has_annotation("SENT_START"):
-        ranges = [(0, len(doc))] if len(doc) else []
-    else:
-        ranges = [(sent.start, sent.end) for sent in doc.sents]
+    whole = [(0, len(doc))] if len(doc) else []
+    ranges = whole if by == "doc" else sentence_ranges(doc)
     direction = doc.vocab.writing_system.get("direction", "ltr")
     figures = []
     for start, end in ranges:
@@ -101,7 +101,7 @@ def chosen_relations(
     """
     register_extension(attr)
     if not has_relations(doc, attr):
-        raise ValueError(Errors.J704.format(attr=attr))
+        raise JREError(Errors.J704.format(attr=attr))
     if isinstance(labels, str):
         labels = [labels]
     wanted = None if labels is None else set(labels)
@@ -118,13 +118,8 @@ def _outermost(doc: Doc, attr: str) -> dict[Range, str]:
         expanded_span(doc, start, end, label)
         for start, end, label in read_gold(doc, attr=attr).entities
     ]
-    kept: dict[Range, str] = {}
-    taken: set[int] = set()
-    for span in sorted(spans, key=lambda s: (-len(s), s.start, s.label_)):
-        if taken.isdisjoint(range(span.start, span.end)):
-            kept[(span.start, span.end)] = span.label_
-            taken.update(range(span.start, span.end))
-    return dict(sorted(kept.items()))
+    kept = filter_spans(sorted(spans, key=lambda span: span.label_))
+    return {(span.start, span.end): span.label_ for span in kept}
 
 
 def _words(

@@ -1,7 +1,7 @@
 """What goes into a joint network and what comes out, beside the vectors."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -51,9 +51,8 @@ class JointOutputs(NamedTuple):
     """
     entity_logits (Tensor): Column 0 is "none". Shape: (S, E + 1).
     pairs (Tensor): The given pairs, or the proposed ones in both orders. (P, 2).
-    relation_logits (Tensor): One independent logit per label; LAI-Net decides by
-        itself and gives the score of its label, -1e4 for the others. Shape: (P, R).
-    crowded (Tensor): Windows that proposed more entities than were paired. Scalar.
+    relation_logits (Tensor): One independent logit per label. Shape: (P, R).
+    n_truncated (Tensor): Windows that proposed more entities than were paired. Scalar.
     tag_logits (Tensor | None): In learning, of a network that learns the tags of
         tokens too. Shape: (T, tags).
     """
@@ -61,5 +60,19 @@ class JointOutputs(NamedTuple):
     entity_logits: Tensor
     pairs: Tensor
     relation_logits: Tensor
-    crowded: Tensor
+    n_truncated: Tensor
     tag_logits: Tensor | None = None
+
+
+class Targets(NamedTuple):
+    """What the outputs should be: arrays outside of a network, tensors inside.
+
+    entities (Any): Column of each span, 0 for none. Shape: (S,), int64.
+    relations (Any): 1 for each label that a pair has. Shape: (P, R), float32.
+    tags (Any): Column of each token's tag, -100 where nobody annotated it; None for
+        a network that learns no tags. Shape: (T,), int64.
+    """
+
+    entities: Any
+    relations: Any
+    tags: Any = None

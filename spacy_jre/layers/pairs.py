@@ -11,12 +11,12 @@ class ProposedPairs(NamedTuple):
 
     first, second (Tensor): Positions in the spans, first before second in span
         order. Shape of each: (P,).
-    crowded (Tensor): How many windows proposed more entities than allowed. Scalar.
+    n_truncated (Tensor): How many windows proposed more entities than allowed. Scalar.
     """
 
     first: Tensor
     second: Tensor
-    crowded: Tensor
+    n_truncated: Tensor
 
 
 class BestEntities(NamedTuple):
@@ -24,12 +24,12 @@ class BestEntities(NamedTuple):
 
     entities (Tensor): Positions in the spans. Shape: (N,).
     windows (Tensor): Window of each. Shape: (N,).
-    crowded (Tensor): How many windows have more entities than allowed. Scalar.
+    n_truncated (Tensor): How many windows have more entities than allowed. Scalar.
     """
 
     entities: Tensor
     windows: Tensor
-    crowded: Tensor
+    n_truncated: Tensor
 
 
 def choose_entities(
@@ -57,14 +57,14 @@ def choose_entities(
     ranks = torch.arange(len(entities), device=entities.device)
     ranks = ranks - starts[windows[order]]
     kept = order[ranks < limits[windows[order]]]
-    crowded = (counts > limits).sum()
+    n_truncated = (counts > limits).sum()
 
     entities = entities[kept]
     windows = windows[kept]
     # back into span order inside each window
     order = torch.argsort(entities, stable=True)
     order = order[torch.argsort(windows[order], stable=True)]
-    return BestEntities(entities[order], windows[order], crowded)
+    return BestEntities(entities[order], windows[order], n_truncated)
 
 
 def propose_pairs(
@@ -75,7 +75,9 @@ def propose_pairs(
     entity_logits, span_windows, limits (Tensor): As there.
     RETURNS (ProposedPairs): The pairs.
     """
-    entities, windows, crowded = choose_entities(entity_logits, span_windows, limits)
+    entities, windows, n_truncated = choose_entities(
+        entity_logits, span_windows, limits
+    )
     counts = torch.bincount(windows, minlength=limits.shape[0])
     ends = counts.cumsum(0)[windows]
     positions = torch.arange(len(entities), device=entities.device)
@@ -83,4 +85,4 @@ def propose_pairs(
     first = torch.repeat_interleave(positions, partners)
     offsets = partners.cumsum(0) - partners
     steps = torch.arange(first.shape[0], device=first.device) - offsets[first]
-    return ProposedPairs(entities[first], entities[first + 1 + steps], crowded)
+    return ProposedPairs(entities[first], entities[first + 1 + steps], n_truncated)

@@ -1,18 +1,19 @@
 """Pool ranges of rows without a mask per range.
 
 Published code builds a dense (spans x units x width) tensor and masks it. Here a
-sparse table answers any maximum by two look-ups, and prefix sums answer sums and
-means. A range never leaves its window, so windows lie one after the other in one
+sparse table answers any maximum by two look-ups, and ``embedding_bag`` sums and
+averages. A range never leaves its window, so windows lie one after the other in one
 flat matrix and nothing is padded.
 
-Source: MODELS reading, "Range max without masks"; the sparse table is that of
-Bender and Farach-Colton, "The LCA problem revisited" (2000), section 3.
+Source of the sparse table: Bender and Farach-Colton, "The LCA problem revisited"
+(2000), section 3.
 """
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -21,7 +22,7 @@ class RangeMax:
 
     Level k of the table holds the maximum of every 2^k rows; a range of length n is
     the maximum of the two blocks of 2^floor(log2 n) rows at its ends. The blocks may
-    overlap: a maximum does not mind.
+    overlap, which does not change a maximum.
     """
 
     def __init__(self, rows: Tensor, longest: int):
@@ -60,28 +61,22 @@ class RangeMax:
         return pooled.masked_fill(empty.unsqueeze(1), 0.0)
 
 
-class PrefixSums:
-    """Sums over ranges of rows, as differences of running sums.
+def bag_ranges(rows: Tensor, ranges: Tensor, mode: Literal["sum", "mean"]) -> Tensor:
+    """Sum or mean over ranges of rows.
 
-    The running sums are float64: over a long batch, float32 would lose the digits
-    that a short range needs.
+    rows (Tensor): Shape: (N, D).
+    ranges (Tensor): Start and end, end exclusive. Shape: (Q, 2).
+    RETURNS (Tensor): Shape: (Q, D). Empty ranges are zeros.
     """
-
-    def __init__(self, rows: Tensor):
-        """rows (Tensor): Shape: (N, D)."""
-        zero = rows.new_zeros((1, rows.shape[1]), dtype=torch.float64)
-        self._sums = torch.cat([zero, rows.double().cumsum(0)])
-        self._dtype = rows.dtype
-
-    def __call__(self, ranges: Tensor) -> Tensor:
-        """
-        ranges (Tensor): Start and end, end exclusive. Shape: (Q, 2).
-        RETURNS (Tensor): Shape: (Q, D). Empty ranges are zeros.
-        """
-        start = ranges[:, 0]
-        end = torch.maximum(ranges[:, 1], start)
-        sums = self._sums.index_select(0, end) - self._sums.index_select(0, start)
-        return sums.to(self._dtype)
+    lengths = (ranges[:, 1] - ranges[:, 0]).clamp(min=0)
+    ends = lengths.cumsum(0)
+    starts = ends - lengths
+    total = int(ends[-1]) if len(ends) else 0
+    index = torch.arange(total, device=rows.device)
+    index = index + (ranges[:, 0] - starts).repeat_interleave(lengths)
+    # half precision would lose digits of a long sum
+    wide = rows if rows.dtype == torch.float64 else rows.float()
+    return F.embedding_bag(index, wide, starts, mode=mode).to(rows.dtype)
 
 
 class RangePooler(Protocol):
@@ -149,16 +144,19 @@ class MaxPooler:
 class SumPooler:
     """Sum over the units of token ranges."""
 
+    mode: Literal["sum", "mean"] = "sum"
+
     def __init__(self, units: Tensor, token_units: Tensor):
         """
         units (Tensor): Shape: (U, D).
         token_units (Tensor): Unit range of each token, in rising order. Shape: (T, 2).
         """
-        self._sums = PrefixSums(units)
+        self._units = units
         self._token_units = token_units
 
     def ranges(self, ranges: Tensor) -> Tensor:
-        return self._sums(unit_ranges(ranges, self._token_units))
+        of_units = unit_ranges(ranges, self._token_units)
+        return bag_ranges(self._units, of_units, self.mode)
 
     def widths(self, longest: int) -> Iterator[Tensor]:
         count = self._token_units.shape[0]
@@ -171,11 +169,7 @@ class SumPooler:
 class MeanPooler(SumPooler):
     """Mean over the units of token ranges (not over the tokens)."""
 
-    def ranges(self, ranges: Tensor) -> Tensor:
-        of_units = unit_ranges(ranges, self._token_units)
-        sums = self._sums(of_units)
-        counts = (of_units[:, 1] - of_units[:, 0]).clamp(min=1)
-        return sums / counts.unsqueeze(1).to(sums.dtype)
+    mode = "mean"
 
 
 def unit_ranges(ranges: Tensor, token_units: Tensor) -> Tensor:

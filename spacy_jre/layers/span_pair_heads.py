@@ -96,8 +96,10 @@ class SpanPairHeads(nn.Module):
         """
         if layout.pairs is not None:
             entity_logits, relation_logits = self.score_given(inputs, layout.pairs)
-            crowded = layout.spans.new_zeros(())
-            return JointOutputs(entity_logits, layout.pairs, relation_logits, crowded)
+            n_truncated = layout.spans.new_zeros(())
+            return JointOutputs(
+                entity_logits, layout.pairs, relation_logits, n_truncated
+            )
         return JointOutputs(*self.score_all(inputs, layout))
 
     def score_given(self, inputs: HeadInputs, pairs: Tensor) -> tuple[Tensor, Tensor]:
@@ -181,7 +183,7 @@ class SpanPairHeads(nn.Module):
         as_head = as_head + relation.project("head_width", table)[width_index]
         as_tail = as_tail + relation.project("tail_width", table)[width_index]
 
-        first, second, crowded = propose_pairs(entity_logits, windows, limits)
+        first, second, n_truncated = propose_pairs(entity_logits, windows, limits)
         shared = relation.bias.expand(limits.shape[0], -1)
         if inputs.relation_sentence is not None:
             shared = shared + relation.project("sentence", inputs.relation_sentence)
@@ -195,7 +197,7 @@ class SpanPairHeads(nn.Module):
         pairs = torch.stack(
             [torch.cat([first, second]), torch.cat([second, first])], dim=1
         )
-        return entity_logits, pairs, torch.cat(forward + backward), crowded
+        return entity_logits, pairs, torch.cat(forward + backward), n_truncated
 
 
 def span_windows(spans: Tensor, token_counts: Tensor, n_tokens: int) -> Tensor:

@@ -1,13 +1,14 @@
-"""The protocol of a joint network, and what several of them do first."""
+"""What every joint network has, and what several of them do first."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal, Protocol
+from typing import Any, Literal, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..layers.checks import check_choice
-from ..layers.layout import JointOutputs, Layout
+from ..layers.layout import JointOutputs, Layout, Targets
 from ..layers.padding import window_ids
 from ..layers.ranges import MaxPooler, MeanPooler, SpanPooler, SumPooler
 
@@ -16,7 +17,9 @@ __all__ = [
     "JointNetwork",
     "JointOutputs",
     "Layout",
+    "Loss",
     "Pooling",
+    "Targets",
     "make_pooler",
     "max_per_window",
     "pool_units_to_tokens",
@@ -26,15 +29,46 @@ Pooling = Literal["max", "sum", "mean"]
 POOLINGS = ("max", "sum", "mean")
 
 
-class JointNetwork(Protocol):
-    """A joint model of entities and relations over the units of windows."""
+class Loss(NamedTuple):
+    """
+    value (Tensor): Scalar.
+    n_doubled (int): Pairs with several gold relations of which one is learnt.
+    """
 
-    def __call__(self, units: Tensor, sentence: Tensor, layout: Layout) -> JointOutputs:
+    value: Tensor
+    n_doubled: int = 0
+
+
+class JointNetwork(nn.Module):
+    """A joint model of entities and relations over the units of windows.
+
+    ``forward(units, sentence, layout)`` gives JointOutputs: units (Tensor), the
+    encoder's vectors without special tokens, shape: (U, D); sentence (Tensor), one
+    vector per window, [CLS] or the mean, shape: (W, D); layout (Layout), where windows,
+    tokens, spans and pairs lie.
+    """
+
+    def loss(self, outputs: Any, targets: Targets) -> Loss:
+        """Compare outputs in learning with the gold: the paper's loss.
+
+        outputs (JointOutputs): Of given spans and pairs.
+        targets (Targets): Of the same spans, pairs and tokens.
         """
-        units (Tensor): The encoder's vectors, without special tokens. Shape: (U, D).
-        sentence (Tensor): One vector per window, [CLS] or the mean. Shape: (W, D).
-        layout (Layout): Where windows, tokens, spans and pairs lie.
+        raise NotImplementedError
+
+    def relation_scores(self, outputs: Any) -> Tensor:
+        """RETURNS (Tensor): Probabilities of the relation labels. Shape: (P, R)."""
+        return outputs.relation_logits.float().sigmoid()
+
+    def count_update(self) -> None:
+        """Called before each update of the weights, while the gradients are there."""
+
+    def stages(self) -> Sequence[Sequence[nn.Parameter]]:
+        """Parameters that share no gradient with others, and are clipped apart.
+
+        RETURNS (Sequence): None for a network that is clipped as a whole.
         """
+        return ()
 
 
 def pool_units_to_tokens(units: Tensor, layout: Layout) -> tuple[Tensor, Layout]:

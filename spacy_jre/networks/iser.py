@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ..layers.checks import check_choice, check_range
 from ..layers.interactive_fusion import InteractiveFusion
 from ..layers.linear import linear
+from ..layers.losses import binary_cross_entropy, cross_entropy
 from ..layers.masked_attention import MaskedSelfAttention
 from ..layers.padding import window_ids
 from ..layers.pair_context import AttendedRanges, WindowVectors
@@ -15,8 +16,11 @@ from ..layers.ranges import RangePooler, unit_ranges
 from ..layers.span_context import SpanContext
 from ..layers.span_pair_heads import HeadInputs, SpanPairHeads, span_windows
 from .base import (
+    JointNetwork,
     JointOutputs,
     Layout,
+    Loss,
+    Targets,
     make_pooler,
     max_per_window,
     pool_units_to_tokens,
@@ -30,7 +34,7 @@ LocalContext = Literal["max", "attention", "raw", "cls", "global", "global_raw"]
 LOCAL_CONTEXTS = ("max", "attention", "raw", "cls", "global", "global_raw")
 
 
-class ISER(nn.Module):
+class ISER(JointNetwork):
     """Fuse two views of the units, and read the window around every single span.
 
     Source: section 3. Two feed-forward networks (equations 1, 2), interactive fusion
@@ -145,6 +149,13 @@ class ISER(nn.Module):
             span_context=context,
         )
         return self.heads(inputs, layout)
+
+    def loss(self, outputs: JointOutputs, targets: Targets) -> Loss:
+        """Equation 17: the sum of the losses of spans and pairs."""
+        # equations 15 and 16
+        entities = cross_entropy(outputs.entity_logits, targets.entities)
+        relations = binary_cross_entropy(outputs.relation_logits, targets.relations)
+        return Loss(entities + relations)
 
     def read(self, units: Tensor, layout: Layout) -> "Views":
         """Compute the two views and fuse them (equations 1-5).

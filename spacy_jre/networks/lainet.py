@@ -5,14 +5,15 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..layers.checks import check_choice, check_range
 from ..layers.gaussian_graph import GaussianGraph
 from ..layers.linear import linear
+from ..layers.losses import cross_entropy
 from ..layers.padding import WindowPadding
 from ..layers.partial_attention import MarkersSee, Mask, PartialAttention
+from .base import JointNetwork, Loss, Targets
 
 Agreement = Literal["both", "mean", "forward"]
 # edges of a view, padding included, that are computed at once; a tensor of four views
@@ -61,7 +62,30 @@ class EntityOutputs(NamedTuple):
     entity_logits: Tensor
 
 
-class LAINet(nn.Module):
+class LAINetOutputs(NamedTuple):
+    """
+    entity_logits (Tensor): Column 0 is "none", which is certain for a span that was
+        not classified. Shape: (S, E + 1).
+    pairs (Tensor): Positions of subject and object in the spans. Shape: (P, 2).
+    relation_logits (Tensor): Columns as of ``RelationStage``. Shape: (P, K).
+    n_truncated (Tensor): Windows that proposed more entities than were paired. Scalar.
+    subject_first (Tensor): Whether the subject precedes the object in the text. (P,).
+    filter_logits (Tensor | None): No entity, entity; None without a filter. (C, 2).
+    filtered (Tensor): The spans that the filter saw. Shape: (C,).
+    classified (Tensor): The spans that were classified. Shape: (N,).
+    """
+
+    entity_logits: Tensor
+    pairs: Tensor
+    relation_logits: Tensor
+    n_truncated: Tensor
+    subject_first: Tensor
+    filter_logits: Tensor | None
+    filtered: Tensor
+    classified: Tensor
+
+
+class LAINet(JointNetwork):
     """Spans marked beside the text read it together with annotations of the labels.
 
     Source: section 3. Two stages, each reading an encoder's output over an input of
@@ -71,6 +95,8 @@ class LAINet(nn.Module):
     graph over spans and annotations is the second.
     """
 
+    updates: Tensor
+
     def __init__(
         self,
         width: int,
@@ -78,6 +104,7 @@ class LAINet(nn.Module):
         n_relation_labels: int,
         *,
         symmetric: Sequence[int] = (),
+        cold_start: int = 1000,
         annotate: bool = True,
         mask: Mask = "invisible",
         text_sees_markers: bool = True,
@@ -98,6 +125,8 @@ class LAINet(nn.Module):
         n_entity_labels (int): E, without "none".
         n_relation_labels (int): R.
         symmetric (Sequence[int]): Relation labels without a direction, from 0.
+        cold_start (int): Updates in which only gold spans are classified (appendix
+            B.8). Counted in updates, since a component does not know epochs.
         annotate (bool): Whether the input has annotations; without them there is no
             graph either (table 4, "w/o 1st").
         mask, text_sees_markers, markers_see: See ``PartialAttention`` (table 5).
@@ -121,6 +150,10 @@ class LAINet(nn.Module):
         good = 0.0 <= filter_threshold <= 1.0
         check_range("filter_threshold", filter_threshold, good, "within 0 and 1")
         check_range("filter_weight", filter_weight, filter_weight > 0.0, "above 0")
+        check_range("cold_start", cold_start, cold_start >= 0, "at least 0")
+        self.cold_start = cold_start
+        # saved with the weights: a loaded pipeline goes on where it was
+        self.register_buffer("updates", torch.zeros((), dtype=torch.long))
         self.filter_weight = filter_weight
         self.agree = AGREEMENTS[agreement]
         self.attention = PartialAttention(
@@ -146,21 +179,56 @@ class LAINet(nn.Module):
             graph_dropout=graph_dropout,
         )
 
-    def decide(self, logits: Tensor, mirrored: Tensor) -> tuple[Tensor, Tensor]:
-        """Read relations off the logits of ordered pairs (appendix B.9).
+    def is_cold(self) -> bool:
+        """Whether only gold spans are classified in learning (appendix B.8)."""
+        return int(self.updates) < self.cold_start
 
-        logits (Tensor): Of the pairs. Shape: (P, K).
-        mirrored (Tensor): Of the same pairs in the other order. Shape: (P, K).
-        RETURNS (tuple[Tensor, Tensor]): The label of each pair, from 0, or -1, and
-            its score. Shape of each: (P,).
+    def count_update(self) -> None:
+        # one update may be made of several batches, some of which teach nothing
+        if any(parameter.grad is not None for parameter in self.parameters()):
+            self.updates += 1
+
+    def loss(self, outputs: LAINetOutputs, targets: Targets) -> Loss:
+        """``L_filter + L_span`` of the first stage (equations 11 and 12), the filter's
+        loss with a weight, and the loss of the second (section 3.5).
+
+        The filter's loss is a mean over all spans, the others are means over the
+        classified spans and over the ordered pairs.
         """
-        columns, scores = self.agree(
-            logits.float().log_softmax(1),
-            mirrored.float().log_softmax(1),
+        classified = outputs.classified
+        loss = cross_entropy(
+            outputs.entity_logits[classified], targets.entities[classified]
+        )
+        if outputs.filter_logits is not None:
+            is_entity = (targets.entities[outputs.filtered] > 0).long()
+            filtered = cross_entropy(outputs.filter_logits, is_entity)
+            loss = loss + self.filter_weight * filtered
+        columns, n_doubled = pair_columns(
+            targets.relations > 0,
+            find_mirrors(outputs.pairs),
+            outputs.subject_first,
             self.relation.mirrors,
         )
+        return Loss(loss + cross_entropy(outputs.relation_logits, columns), n_doubled)
+
+    def relation_scores(self, outputs: LAINetOutputs) -> Tensor:
+        """Read relations off both orders of each pair (appendix B.9).
+
+        RETURNS (Tensor): The score of the label that a pair has, 0 for all others.
+            Shape: (P, R).
+        """
+        logs = outputs.relation_logits.float().log_softmax(1)
+        rows, mirrors = find_mirrors(outputs.pairs), self.relation.mirrors
+        columns, scores = self.agree(logs, logs[rows], mirrors)
+        # a pair that is given in one order only is read by itself
+        single, single_scores = agree_forward(logs, logs, mirrors)
+        columns = torch.where(rows < 0, single, columns)
+        scores = torch.where(rows < 0, single_scores, scores)
+        found = logs.new_zeros((len(logs), self.relation.n_labels))
         is_label = (columns > 0) & (columns <= self.relation.n_labels)
-        return torch.where(is_label, columns - 1, -1), scores
+        rows = is_label.nonzero().squeeze(1)
+        found[rows, columns[rows] - 1] = scores[rows]
+        return found
 
 
 class EntityStage(nn.Module):
@@ -457,28 +525,53 @@ def _chosen(rows: Tensor, columns: Tensor) -> Tensor:
     return rows.gather(1, columns.unsqueeze(1)).squeeze(1)
 
 
-# losses -------------------------------------------------------------------------------
+# gold ---------------------------------------------------------------------------------
 
 
-def entity_loss(
-    outputs: EntityOutputs, targets: Tensor, filter_weight: float = 1.0
-) -> Tensor:
-    """``L_ner = L_filter + L_span`` (equations 11 and 12), the first by a weight.
+def find_mirrors(pairs: Tensor) -> Tensor:
+    """The row of each pair's other order.
 
-    targets (Tensor): Column of each span, 0 where it is no entity. Shape: (C,).
-    filter_weight (float): See ``LAINet``.
-    RETURNS (Tensor): Scalar: the weighted mean over all spans, plus the mean over the
-        classified ones.
+    pairs (Tensor): Ordered pairs, each once. Shape: (P, 2).
+    RETURNS (Tensor): Rows, or -1 where the other order is not there. Shape: (P,).
     """
-    loss = mean_loss(outputs.entity_logits, targets[outputs.nodes])
-    if outputs.filter_logits is not None:
-        filtered = mean_loss(outputs.filter_logits, (targets > 0).long())
-        loss = loss + filter_weight * filtered
-    return loss
+    if not len(pairs):
+        return pairs.new_zeros((0,))
+    size = int(pairs.max()) + 1
+    keys, mirrored = pairs[:, 0] * size + pairs[:, 1], pairs[:, 1] * size + pairs[:, 0]
+    order = keys.argsort()
+    places = torch.searchsorted(keys[order], mirrored).clamp(max=len(keys) - 1)
+    rows = order[places]
+    return torch.where(keys[rows] == mirrored, rows, -1)
 
 
-def mean_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """RETURNS (Tensor): Cross-entropy, the mean over the rows; 0 without rows."""
-    if not len(targets):
-        return logits.new_zeros((), dtype=torch.float32)
-    return F.cross_entropy(logits, targets)
+def pair_columns(
+    relations: Tensor, mirror_rows: Tensor, subject_first: Tensor, mirrors: Tensor
+) -> tuple[Tensor, int]:
+    """The column of each ordered pair (section 3.5, appendix B.9).
+
+    A relation labels its pair, and its mirror the other order. Of several relations
+    of two entities one is learnt, so that both orders can agree on it: the first in
+    label order; of one label in both directions, that whose head comes first.
+
+    relations (Tensor): The labels of each pair. Shape: (P, R), bool.
+    mirror_rows (Tensor): Of ``find_mirrors``. Shape: (P,).
+    subject_first (Tensor): See ``LAINetOutputs``. Shape: (P,).
+    mirrors (Tensor): Shape: (K,).
+    RETURNS (tuple[Tensor, int]): Columns, 0 for none, shape: (P,); and how many two
+        entities have several relations.
+    """
+    n_labels, n_columns = relations.shape[1], len(mirrors)
+    has_mirror = mirror_rows >= 0
+    of_mirror = relations[mirror_rows] & has_mirror.unsqueeze(1)
+    found = relations.new_zeros((len(relations), n_columns))
+    found[:, 1 : 1 + n_labels] = relations
+    found[:, mirrors[1 : 1 + n_labels]] |= of_mirror
+    # a twin ranks as its label, and comes after it, as the first entity sees the other
+    columns = torch.arange(n_columns, device=mirrors.device)
+    ranks = torch.minimum(columns, mirrors) * n_columns + columns
+    ranks = torch.where(subject_first.unsqueeze(1), ranks, ranks[mirrors])
+    best = ranks.masked_fill(~found, n_columns**2).argmin(1)
+    counts = found.sum(1)
+    once = subject_first | ~has_mirror
+    n_doubled = int(((counts > 1) & once).sum())
+    return torch.where(counts > 0, best, 0), n_doubled

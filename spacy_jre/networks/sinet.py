@@ -7,13 +7,17 @@ from torch import Tensor, nn
 
 from ..layers.checks import check_choice, check_range
 from ..layers.cross_attention import CrossTaskAttention
+from ..layers.losses import binary_cross_entropy, cross_entropy
 from ..layers.padding import pad_windows, window_means
 from ..layers.span_pair_heads import HeadInputs, SpanPairHeads, span_windows
 from .base import (
     POOLINGS,
+    JointNetwork,
     JointOutputs,
     Layout,
+    Loss,
     Pooling,
+    Targets,
     make_pooler,
     max_per_window,
     pool_units_to_tokens,
@@ -26,7 +30,7 @@ INTERACTIONS = ("none", "tap", "ctam_ner", "ctam_re", "full")
 AGENTS = ("cls", "max", "mean")
 
 
-class SINET(nn.Module):
+class SINET(JointNetwork):
     """Two task views of the units, and sentence vectors that read the other view.
 
     Source: section 3.2. Task-aware projection (TAP, equation 1), cross-task
@@ -131,6 +135,12 @@ class SINET(nn.Module):
             ),
         )
         return self.heads(inputs, layout)
+
+    def loss(self, outputs: JointOutputs, targets: Targets) -> Loss:
+        """Equation 11: cross-entropy of spans, binary cross-entropy of pairs."""
+        entities = cross_entropy(outputs.entity_logits, targets.entities)
+        relations = binary_cross_entropy(outputs.relation_logits, targets.relations)
+        return Loss(entities + relations)
 
     def read(self, units: Tensor, sentence: Tensor, layout: Layout) -> "TaskViews":
         """Compute the two views and their sentence vectors (equations 1-4).

@@ -3,19 +3,23 @@ Transformer Pre-training" (ECAI 2020)."""
 
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..layers.checks import check_choice
+from ..layers.losses import binary_cross_entropy, cross_entropy
 from ..layers.span_pair_heads import HeadInputs, SpanPairHeads, span_windows
 from .base import (
+    JointNetwork,
     JointOutputs,
     Layout,
+    Loss,
+    Targets,
     make_pooler,
     pool_units_to_tokens,
 )
 
 
-class SpERT(nn.Module):
+class SpERT(JointNetwork):
     """Classify max-pooled spans, then pairs of entities with what lies between.
 
     Source: section 3.1 (spans: ``[maxpool(span); width; cls]``), section 3.3 (pairs:
@@ -78,3 +82,9 @@ class SpERT(nn.Module):
             ),
         )
         return self.heads(inputs, layout)
+
+    def loss(self, outputs: JointOutputs, targets: Targets) -> Loss:
+        """``L = L_s + L_r`` (section 3.4): spans by class, relations by label."""
+        spans = cross_entropy(outputs.entity_logits, targets.entities)
+        relations = binary_cross_entropy(outputs.relation_logits, targets.relations)
+        return Loss(spans + relations)

@@ -9,11 +9,15 @@ from ..layers.boundaries import BoundaryPooler, token_rows
 from ..layers.checks import check_choice, check_range
 from ..layers.label_attention import LabelAttention
 from ..layers.linear import linear
+from ..layers.losses import binary_cross_entropy, cross_entropy
 from ..layers.padding import WindowPadding
 from ..layers.span_pair_heads import HeadInputs, SpanPairHeads, span_windows
 from .base import (
+    JointNetwork,
     JointOutputs,
     Layout,
+    Loss,
+    Targets,
     make_pooler,
     pool_units_to_tokens,
 )
@@ -23,7 +27,7 @@ Interaction = Literal["full", "ner_to_re", "re_to_ner", "none"]
 INTERACTIONS = ("full", "ner_to_re", "re_to_ner", "none")
 
 
-class STSN(nn.Module):
+class STSN(JointNetwork):
     """Entities and relations that read, layer by layer, what a tagger learns.
 
     Source: section 3. The max-pooled pieces of a token (equation 2) are mapped to
@@ -129,6 +133,20 @@ class STSN(nn.Module):
             return outputs
         tags = self.tags(token_rows(rows.label, layout.token_units))
         return outputs._replace(tag_logits=tags)
+
+    def loss(self, outputs: JointOutputs, targets: Targets) -> Loss:
+        """Equation 18: the sum of the three tasks' losses.
+
+        Each is a mean, over tokens, spans or pairs (paper: sums).
+        """
+        # equations 13 and 17
+        entities = cross_entropy(outputs.entity_logits, targets.entities)
+        relations = binary_cross_entropy(outputs.relation_logits, targets.relations)
+        if outputs.tag_logits is None:
+            return Loss(entities + relations)
+        # equation 9
+        tags = cross_entropy(outputs.tag_logits, targets.tags)
+        return Loss(entities + relations + tags)
 
     def read(self, units: Tensor, layout: Layout) -> "TaskRows":
         """Map the tokens and run the attention layers (equations 3-7).

@@ -1,4 +1,4 @@
-"""From logits to plain predictions."""
+"""From scores to plain predictions."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,7 +17,7 @@ def decode(
     label_thresholds: Mapping[str, float],
     symmetric: frozenset[str],
 ) -> list[Prediction]:
-    """Read entities and relations off the logits of a batch.
+    """Read entities and relations off the scores of a batch.
 
     A span gets its best label, "none" included. A pair gets every label whose
     probability reaches the threshold. A symmetric relation is kept once, the
@@ -62,15 +62,14 @@ def decode(
         place[index] = len(entities)
         entities.append((start, end, entity_labels[column - 1], value))
 
-    related = _sigmoid(_host(scores.relation_logits))
+    related = _host(scores.relation_scores)
     limits = np.asarray(
         [label_thresholds.get(label, threshold) for label in relation_labels],
         dtype=related.dtype,
     )
     # (a tie may be an entity to the network and none here: no pair without entities)
     known = (place[scores.pairs] >= 0).all(axis=1)
-    # what has no probability at all is no relation, though the threshold be zero
-    rows, labels = np.nonzero((related >= limits) & (related > 0.0) & known[:, None])
+    rows, labels = np.nonzero((related >= limits) & known[:, None])
     doc_of_span = np.zeros(len(scores.spans), dtype=np.int64)
     doc_of_span[chosen] = docs
     pairs = scores.pairs[rows]
@@ -98,21 +97,22 @@ def decode(
     return predictions
 
 
-def best_without_overlaps(
-    entities: Sequence[tuple[int, int, str, float]],
-) -> list[tuple[int, int, str, float]]:
-    """The entities ``doc.ents`` can hold: best score first, none overlapping.
+def without_overlaps(entities: Sequence[tuple[int, int, str, float]]) -> list[int]:
+    """The entities that ``doc.ents`` can hold: best score first, none overlapping.
 
     spaCy's ``filter_spans`` prefers the longest instead.
 
-    RETURNS (list): Sorted by place.
+    RETURNS (list[int]): Positions in the entities, in rising order.
     """
-    kept: list[tuple[int, int, str, float]] = []
+    kept: list[int] = []
     taken: set[int] = set()
-    for entity in sorted(entities, key=lambda e: (-e[3], e[0], e[1])):
-        tokens = range(entity[0], entity[1])
+    order = sorted(
+        range(len(entities)), key=lambda i: (-entities[i][3], *entities[i][:2])
+    )
+    for index in order:
+        tokens = range(*entities[index][:2])
         if taken.isdisjoint(tokens):
-            kept.append(entity)
+            kept.append(index)
             taken.update(tokens)
     return sorted(kept)
 
@@ -124,8 +124,3 @@ def _host(array: object) -> np.ndarray:
 def _softmax(logits: np.ndarray) -> np.ndarray:
     exponents = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
     return exponents / exponents.sum(axis=1, keepdims=True)
-
-
-def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    small = np.exp(-np.abs(logits))
-    return np.where(logits >= 0, 1.0 / (1.0 + small), small / (1.0 + small))

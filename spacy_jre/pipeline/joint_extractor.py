@@ -1,9 +1,7 @@
 """The component ``jre``: entities and the relations between them, in one model."""
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,94 +9,46 @@ from typing import Any
 import numpy as np
 from spacy.language import Language
 from spacy.pipeline import TrainablePipe
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.util import logger
 from spacy.vocab import Vocab
-from thinc.api import Config, Model, Optimizer, set_dropout_rate
-from thinc.types import Floats2d
+from thinc.api import Model, Optimizer, set_dropout_rate
 
 from ..annotations import (
     DEFAULT_ATTR,
-    SPANS_KEY,
     StoredEntity,
     StoredRelation,
-    read_gold,
     register_extension,
     write_annotations,
 )
 from ..architectures.bridge import (
     MAX_PAIRED_ENTITIES,
-    build_network,
     has_network,
     label_counts,
     learns_tags,
+    network_of,
 )
 from ..architectures.units import count_missing_upstream, waits_for_upstream
-from ..architectures.windows import sentence_windows
 from ..errors import Errors, JREError, Warnings
-from ..training.losses import pair_loss, span_loss
 from ..training.optimizer import AdamW
 from ..training.sampling import sample_candidates
-from ..training.tags import find_tags, plain_tags, tag_targets
-from ..training.targets import (
-    GoldBatch,
-    Labels,
-    Losses,
-    UnknownLabel,
-    align_gold,
-    entity_targets,
-    relation_targets,
-)
-from ..types import (
-    JointScores,
-    LabelNames,
-    Prediction,
-    ScoreGradient,
-    Windows,
-)
-from .decoding import best_without_overlaps, decode
+from ..training.targets import UnknownLabel, align_gold, make_targets
+from ..types import JointScores, Labels, Prediction
+from .decoding import decode, without_overlaps
+from .defaults import DEFAULT_MODEL, SCORES
 from .forks import disable_tokenizers_parallelism_in_forks
+from .label_sets import (
+    check_label_data,
+    check_labels,
+    choose_tags,
+    collect_labels,
+    explain_unknown_label,
+)
 from .saved_settings import check_settings
+from .warn_once import OnceWarner
 
 disable_tokenizers_parallelism_in_forks()
-
-DEFAULT_MODEL = """
-[model]
-@architectures = "spacy-jre.SpERT.v1"
-width_embedding = 25
-dropout = 0.1
-pooling = null
-mixed_precision = false
-
-[model.tok2vec]
-@architectures = "spacy.HashEmbedCNN.v2"
-pretrained_vectors = null
-width = 96
-depth = 4
-embed_size = 2000
-window_size = 1
-maxout_pieces = 3
-subword_features = true
-"""
-
-SCORES = {
-    "ents_f": 0.0,
-    "ents_p": None,
-    "ents_r": None,
-    "ents_per_type": None,
-    "rel_f": 0.0,
-    "rel_p": None,
-    "rel_r": None,
-    "rel_per_type": None,
-    "rel_strict_f": 1.0,
-    "rel_strict_p": None,
-    "rel_strict_r": None,
-    "rel_strict_per_type": None,
-    "ents_macro_f": None,
-    "rel_macro_f": None,
-    "rel_strict_macro_f": None,
-}
 
 
 @Language.factory(
@@ -111,7 +61,7 @@ SCORES = {
         "token.ent_type",
     ],
     default_config={
-        "model": Config().from_str(DEFAULT_MODEL)["model"],
+        "model": DEFAULT_MODEL,
         "threshold": 0.4,
         "label_thresholds": {},
         "max_span_width": 10,
@@ -168,7 +118,7 @@ class JointRelationExtractor(TrainablePipe):
     def __init__(
         self,
         vocab: Vocab,
-        model: Model[list[Doc], JointScores],
+        model: Model[tuple[list[Doc], int], JointScores],
         name: str = "jre",
         *,
         threshold: float = 0.4,
@@ -184,19 +134,19 @@ class JointRelationExtractor(TrainablePipe):
     ):
         """
         vocab (Vocab): Shared vocab.
-        model (Model): A model of ``architectures.bridge.joint_model`` or
-            ``architectures.lainet.lainet_model``.
-        threshold (float): Least probability of a relation, 0 to 1.
+        model (Model): A model of ``architectures.bridge.root_model``.
+        threshold (float): Minimum probability of a relation, 0 to 1. At 0 every pair
+            gets every label.
         label_thresholds (dict[str, float]): The same for single relation labels.
         max_span_width (int): Widest entity that is predicted, in tokens.
         negative_spans, negative_pairs (int | None): Negatives per window in
-            learning; None takes all. LAI-Net samples nothing and always takes all.
+            learning; None takes all, as LAI-Net's paper does.
         symmetric (Sequence[str]): Relation labels without a direction. Stored once,
             the argument first in the text as the head.
         overwrite_ents (bool): Whether ``doc.ents`` is replaced by the predicted
             entities. If not, it is left alone.
         attr (str): Name of the relation extension.
-        seed (int): Of the negative sampling; nothing to LAI-Net.
+        seed (int): Random seed of the negative sampling.
         scorer (Callable): Scoring function.
         RAISES (ValueError): J101 if the extension's name is taken, J506 for a setting
             out of range, J508 for a model on an Apple GPU.
@@ -234,8 +184,8 @@ class JointRelationExtractor(TrainablePipe):
         register_extension(attr)
         self._seed = seed
         self._rng = np.random.default_rng(seed)
-        self._warned_of: set[str] = set()
-        self._told_of_crowds = False
+        self._warner = OnceWarner()
+        self._logged_truncation = False
 
     def _check(self, name: str, value: Any, good: bool, expected: str) -> None:
         if not good:
@@ -300,17 +250,12 @@ class JointRelationExtractor(TrainablePipe):
         return 1
 
     @property
-    def _columns(self) -> Labels:
+    def _labels(self) -> Labels:
         return Labels(
-            entities={label: i + 1 for i, label in enumerate(self.entity_labels)},
-            relations={label: i for i, label in enumerate(self.relation_labels)},
-            symmetric=frozenset(self.cfg["symmetric"]),
-        )
-
-    @property
-    def _label_names(self) -> LabelNames:
-        return LabelNames(
-            self.entity_labels, self.relation_labels, frozenset(self.cfg["symmetric"])
+            self.entity_labels,
+            self.relation_labels,
+            frozenset(self.cfg["symmetric"]),
+            tuple(self.cfg["tags"]),
         )
 
     # training -------------------------------------------------------------------------
@@ -335,98 +280,42 @@ class JointRelationExtractor(TrainablePipe):
             without width.
         """
         validate_get_examples(get_examples, f"{type(self).__name__}.initialize")
+        count = 0
         if labels is None:
-            self._collect_labels(get_examples())
+            found = collect_labels(get_examples(), self.cfg["attr"])
+            count = found.n_examples
+            for field in ("entity_labels", "relation_labels"):
+                # labels added by hand keep their position; those of the data follow
+                known = self.cfg[field]
+                known.extend(sorted(getattr(found, field) - set(known)))
         else:
-            self._take_labels(labels)
-        for kind in ("entity", "relation"):
-            if not self.cfg[f"{kind}_labels"]:
-                count = 0 if labels is not None else sum(1 for _ in get_examples())
-                raise JREError(
-                    Errors.J502.format(name=self.name, kind=kind, count=count)
-                )
-        for code, names in (
+            check_label_data(self.name, labels)
+            self.cfg["entity_labels"] = list(labels["entities"])
+            self.cfg["relation_labels"] = list(labels["relations"])
+        self.cfg["tags"] = []
+        check_labels(self.name, self._labels, count)
+        for code, settings in (
             (Errors.J505, self.cfg["symmetric"]),
             (Errors.J507, self.cfg["label_thresholds"]),
         ):
-            for label in names:
+            for label in settings:
                 if label not in self.relation_labels:
+                    names = self.relation_labels
                     raise JREError(
-                        code.format(
-                            name=self.name, label=label, labels=self.relation_labels
-                        )
+                        code.format(name=self.name, label=label, labels=names)
                     )
-        self.cfg["tags"] = []
         if learns_tags(self.model):
             given = None if labels is None else labels.get("tags")
-            self.cfg["tags"] = self._choose_tags(get_examples, given)
-        sample = [eg.x for eg in islice(get_examples(), 10)]
+            with self._explained_labels():
+                self.cfg["tags"] = choose_tags(
+                    get_examples, given, self._labels, self.cfg["attr"]
+                )
         self._rng = np.random.default_rng(self._seed)
-        self._warned_of = set()
-        if "build" in self.model.attrs:
-            # a model that brings the transformer along wants the names of the labels
-            self.model.attrs["build"](self.model, self._label_names)
-        else:
-            width = self._initialize_encoder(sample)
-            build_network(
-                self.model,
-                width,
-                len(self.entity_labels),
-                len(self.relation_labels),
-                len(self.cfg["tags"]),
-            )
-
-    def _collect_labels(self, examples: Iterable[Example]) -> None:
-        # labels added by hand keep their place; those of the data follow
-        entities: set[str] = set()
-        relations: set[str] = set()
-        for example in examples:
-            gold = read_gold(example.reference, attr=self.cfg["attr"])
-            entities.update(label for _, _, label in gold.entities)
-            relations.update(label for _, _, label in gold.relations)
-        for kind, found in (("entity", entities), ("relation", relations)):
-            known = self.cfg[f"{kind}_labels"]
-            known.extend(sorted(found - set(known) - {""}))
-
-    def _take_labels(self, labels: Any) -> None:
-        if (
-            not isinstance(labels, dict)
-            or set(labels) - {"tags"} != {"entities", "relations"}
-            or not all(isinstance(names, (list, tuple)) for names in labels.values())
-            or not all(isinstance(n, str) for names in labels.values() for n in names)
-        ):
-            raise JREError(Errors.J503.format(name=self.name, value=labels))
-        self.cfg["entity_labels"] = list(labels["entities"])
-        self.cfg["relation_labels"] = list(labels["relations"])
-
-    def _choose_tags(
-        self, get_examples: Callable[[], Iterable[Example]], given: list[str] | None
-    ) -> list[str]:
-        """RETURNS (list[str]): The tags given, with what plain BIO needs; without any,
-        those of the examples."""
-        if given is not None:
-            return list(dict.fromkeys([*given, *plain_tags(self.entity_labels)]))
-        golds = (
-            self._find_gold([example], sentence_windows([example.predicted]))
-            for example in get_examples()
-        )
-        return find_tags(self.entity_labels, golds)
-
-    def _initialize_encoder(self, docs: Sequence[Doc]) -> int:
-        """RETURNS (int): The width of its units, which only a prediction tells."""
-        docs = [doc for doc in docs if len(doc)] or [Doc(self.vocab, words=["word"])]
-        try:
-            self.model.initialize(X=docs)
-            encoded = self.model.get_ref("encoder").predict(docs)
-        except ValueError as error:
-            # a listener has no width before its upstream was initialized
-            if "nO" in str(error):
-                raise JREError(Errors.J306) from error
-            raise
-        width = int(encoded.units.shape[1])
-        if width == 0:
-            raise JREError(Errors.J306)
-        return width
+        self._warner = OnceWarner()
+        docs = [doc for eg in islice(get_examples(), 10) if len(doc := eg.x)]
+        docs = docs or [Doc(self.vocab, words=["word"])]
+        model: Model[Any, Any] = self.model
+        model.initialize(X=docs, Y=self._labels)
 
     def update(
         self,
@@ -460,167 +349,47 @@ class JointRelationExtractor(TrainablePipe):
         if waits_for_upstream(self.model):
             self._require_upstream(docs)
         set_dropout_rate(self.model, drop)
-        if "learn" in self.model.attrs:
-            loss = self._learn_alone(examples)
-        else:
-            loss = self._learn_sampled(examples)
-        if sgd not in (None, False):  # spaCy passes either for "not now"
-            self.finish_update(sgd)
-        losses[self.name] += loss
-        return losses
-
-    def _learn_sampled(self, examples: Sequence[Example]) -> float:
-        """Encode, sample spans and pairs, score them, send the gradients back."""
-        docs = [example.predicted for example in examples]
-        encoded, backprop_encoder = self.model.get_ref("encoder").begin_update(docs)
-        gold = self._align(examples, encoded.windows)
+        read, backprop_encoder = self.model.get_ref("encoder").begin_update(docs)
+        with self._explained_labels():
+            gold = align_gold(
+                examples, read.windows, read.has_units, self._labels, self.cfg["attr"]
+            )
         candidates = sample_candidates(
             gold,
-            encoded.windows,
+            read.windows,
             self._rng,
             max_span_width=self.cfg["max_span_width"],
             negative_spans=self.cfg["negative_spans"],
             negative_pairs=self.cfg["negative_pairs"],
         )
-        scores, backprop_network = self.model.get_ref("network").begin_update(
-            (encoded, candidates)
+        targets, n_untagged = make_targets(gold, candidates, read.windows, self._labels)
+        network = self.model.get_ref("network")
+        loss, backprop_network = network.begin_update((read, candidates, targets))
+        self._warner.warn_of_skipped(
+            gold.skipped, n_untagged=n_untagged, n_doubled=loss.n_doubled
         )
-        loss, gradient = self._loss(gold, scores)
-        backprop_encoder(backprop_network(gradient))
-        return loss
-
-    def _learn_alone(self, examples: Sequence[Example]) -> float:
-        """Let a model learn that samples nothing and has losses of its own."""
-        docs = [example.predicted for example in examples]
-
-        self.model.attrs["max_span_width"] = self.cfg["max_span_width"]
-        find_gold = partial(self._align, examples)
-        learnt = self.model.attrs["learn"](self.model, docs, find_gold)
-        self._tell_losses(Losses(two_relations=learnt.doubled))
-        self._warn_once(
-            Warnings.J911,
-            learnt.unreached + learnt.unread,
-            entities=learnt.unreached,
-            relations=learnt.unread,
-        )
-        learnt.backprop()
-        return learnt.loss
-
-    def get_loss(
-        self, examples: Iterable[Example], scores: JointScores
-    ) -> tuple[float, ScoreGradient]:
-        """Compare scores with the gold annotation.
-
-        examples (Iterable[Example]): The batch.
-        scores (JointScores): Scores of any spans and pairs of it.
-        RETURNS (tuple[float, ScoreGradient]): Entity loss plus relation loss, plus
-            tag loss where the scores hold tags, and the gradients of the logits.
-        RAISES (NotImplementedError): J315 for LAI-Net, whose losses are not of its
-            scores.
-        """
-        if "learn" in self.model.attrs:
-            raise NotImplementedError(Errors.J315)
-        examples = list(examples)
-        validate_examples(examples, f"{type(self).__name__}.get_loss")
-        return self._loss(self._align(examples, scores.windows), scores)
-
-    def _loss(
-        self, gold: GoldBatch, scores: JointScores
-    ) -> tuple[float, ScoreGradient]:
-        xp = self.model.ops.xp
-        span_window = scores.windows.token_window[scores.spans[:, 0]]
-        # what nobody annotated is no negative
-        rows = np.flatnonzero(gold.knows_entities[span_window])
-        entity_loss, gradient = span_loss(
-            xp,
-            scores.entity_logits[xp.asarray(rows)],
-            entity_targets(gold, scores.spans[rows]),
-        )
-        d_entity = xp.zeros_like(scores.entity_logits)
-        d_entity[xp.asarray(rows)] = gradient
-        rows = np.flatnonzero(gold.knows_relations[span_window[scores.pairs[:, 0]]])
-        targets = relation_targets(
-            gold, scores.spans, scores.pairs[rows], len(self.relation_labels)
-        )
-        relation_loss, gradient = pair_loss(
-            xp, scores.relation_logits[xp.asarray(rows)], targets
-        )
-        d_relation = xp.zeros_like(scores.relation_logits)
-        d_relation[xp.asarray(rows)] = gradient
-        tag_loss, d_tags = self._tag_loss(gold, scores)
-        return (
-            entity_loss + relation_loss + tag_loss,
-            ScoreGradient(d_entity, d_relation, d_tags),
-        )
-
-    def _tag_loss(
-        self, gold: GoldBatch, scores: JointScores
-    ) -> tuple[float, Floats2d | None]:
-        """The mean over the tokens of annotated windows (STSN, equation 9)."""
-        if scores.tag_logits is None:
-            return 0.0, None
-        xp = self.model.ops.xp
-        windows = scores.windows
-        targets, untagged = tag_targets(
-            gold, self.entity_labels, self.cfg["tags"], windows.n_tokens
-        )
-        self._tell_losses(Losses(untagged=untagged))
-        rows = np.flatnonzero(gold.knows_entities[windows.token_window])
-        loss, gradient = span_loss(
-            xp, scores.tag_logits[xp.asarray(rows)], targets[rows]
-        )
-        d_tags = xp.zeros_like(scores.tag_logits)
-        d_tags[xp.asarray(rows)] = gradient
-        return loss, d_tags
+        backprop_encoder(backprop_network(1.0))
+        if sgd not in (None, False):  # spaCy passes either for "not now"
+            self.finish_update(sgd)
+        losses[self.name] += loss.value
+        return losses
 
     def finish_update(self, sgd: Optimizer) -> None:
         """Update the weights, clipping by the global norm where the optimizer can."""
-        if "count_update" in self.model.attrs:
-            self.model.attrs["count_update"](self.model)
+        network = network_of(self.model)
+        network.count_update()
         if isinstance(sgd, AdamW):
-            with sgd.clipped(self.model):
+            with sgd.clipped(self.model, network.stages()):
                 self.model.finish_update(sgd)
         else:
             self.model.finish_update(sgd)
 
-    def _align(self, examples: Sequence[Example], windows: Windows) -> GoldBatch:
-        gold = self._find_gold(examples, windows)
-        self._tell_losses(gold.lost)
-        return gold
-
-    def _find_gold(self, examples: Sequence[Example], windows: Windows) -> GoldBatch:
+    @contextmanager
+    def _explained_labels(self) -> Iterator[None]:
         try:
-            return align_gold(examples, windows, self._columns, self.cfg["attr"])
+            yield
         except UnknownLabel as error:
-            kind, label = error.args
-            raise JREError(
-                Errors.J504.format(
-                    kind=kind,
-                    label=label,
-                    source="the training data",
-                    name=self.name,
-                    labels=self.label_data,
-                )
-            ) from error
-
-    def _tell_losses(self, lost: Losses) -> None:
-        """Warn of each kind once, with the counts of the first batch concerned."""
-        kinds = {
-            Warnings.J904: lost.entities + lost.relations,
-            Warnings.J903: lost.unannotated,
-            Warnings.J906: lost.two_labels,
-            Warnings.J909: lost.untagged,
-            Warnings.J910: lost.two_relations,
-        }
-        for message, count in kinds.items():
-            self._warn_once(
-                message, count, entities=lost.entities, relations=lost.relations
-            )
-
-    def _warn_once(self, message: str, count: int, **counts: int) -> None:
-        if count and message not in self._warned_of:
-            self._warned_of.add(message)
-            warnings.warn(message.format(count=count, **counts), stacklevel=4)
+            raise explain_unknown_label(error, self.name, self.label_data) from error
 
     # saving ---------------------------------------------------------------------------
 
@@ -676,14 +445,12 @@ class JointRelationExtractor(TrainablePipe):
         if not any(len(doc) for doc in docs):
             return [Prediction([], []) for _ in docs]
         self._require_upstream(docs)
-        self.model.attrs["max_span_width"] = self.cfg["max_span_width"]
-        scores = self.model.predict(docs)
-        if scores.crowded and not self._told_of_crowds:
+        scores = self.model.predict((docs, self.cfg["max_span_width"]))
+        if scores.n_truncated and not self._logged_truncation:
             # usual before the first few updates, and nothing to act on later
-            self._told_of_crowds = True
-            logger.warning(
-                Warnings.J905.format(count=scores.crowded, limit=MAX_PAIRED_ENTITIES)
-            )
+            self._logged_truncation = True
+            count = scores.n_truncated
+            logger.warning(Warnings.J905.format(count=count, limit=MAX_PAIRED_ENTITIES))
         return decode(
             scores,
             len(docs),
@@ -703,22 +470,23 @@ class JointRelationExtractor(TrainablePipe):
         scores (Sequence[Prediction]): What ``predict`` returned.
         """
         for doc, prediction in zip(docs, scores, strict=True):
+            spans = [
+                Span(doc, start, end, label=label)
+                for start, end, label, _ in prediction.entities
+            ]
             entities = [
-                StoredEntity(
-                    doc[start].idx, doc[end - 1].idx + len(doc[end - 1]), label, score
+                StoredEntity(span.start_char, span.end_char, label, score)
+                for span, (*_, label, score) in zip(
+                    spans, prediction.entities, strict=True
                 )
-                for start, end, label, score in prediction.entities
             ]
             relations = [
                 StoredRelation(*entities[head][:3], *entities[tail][:3], label, score)
                 for head, tail, label, score in prediction.relations
             ]
-            write_annotations(doc, entities, relations, self.cfg["attr"])
+            write_annotations(doc, entities, relations, self.cfg["attr"], spans=spans)
             if self.cfg["overwrite_ents"]:
-                group = doc.spans[SPANS_KEY]
-                places = {(s.start, s.end, s.label_): s for s in group}
-                best = best_without_overlaps(prediction.entities)
-                doc.set_ents([places[entity[:3]] for entity in best])
+                doc.set_ents([spans[i] for i in without_overlaps(prediction.entities)])
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Process a stream in batches.

@@ -8,15 +8,13 @@ counts once, whatever its order.
 """
 
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any
 
 from spacy.scorer import PRFScore
 from spacy.training import Example
 
 from ..annotations import DEFAULT_ATTR, read_gold
-from ..annotations.gold import SpanKey, count_nonblank, same_but_for_blanks
-from ..annotations.relations import expanded_span
+from ..annotations.align import TextAlignment
 
 
 def make_joint_scorer_v1() -> Callable[..., dict[str, Any]]:
@@ -48,7 +46,8 @@ def score_joint(
     for example in examples:
         gold = read_gold(example.reference, attr=attr, symmetric=undirected)
         predicted = read_gold(example.predicted, attr=attr, symmetric=undirected)
-        place, own_place = _aligners(example)
+        alignment = TextAlignment(example)
+        place, own_place = alignment.predicted_address, alignment.address
         pairs: list[tuple[str, set[tuple], set[tuple]]] = []
         if gold.knows_entities:
             pairs.append(
@@ -105,41 +104,3 @@ def _summary(name: str, table: dict[str, PRFScore] | None) -> dict[str, Any]:
         scores[f"{name}_macro_{key}"] = sum(values) / len(values) if values else 0.0
     scores[f"{name}_per_type"] = per_type
     return scores
-
-
-Place = Callable[[SpanKey], tuple[int, int]]
-
-
-def _aligners(example: Example) -> tuple[Place, Place]:
-    """Addresses that spans of the predicted and of the reference Doc share.
-
-    Characters where the texts are the same, characters without blanks where only
-    white space differs, else what spaCy's alignment of the tokens gives; there, a
-    span that cannot be aligned stays a false positive, under an address that no
-    gold span has.
-    """
-    predicted, reference = example.predicted, example.reference
-    if predicted.text == reference.text:
-        return _as_it_is, _as_it_is
-    if same_but_for_blanks(predicted.text, reference.text):
-        return (
-            partial(_without_blanks, count_nonblank(predicted.text)),
-            partial(_without_blanks, count_nonblank(reference.text)),
-        )
-    return partial(_by_tokens, example), _as_it_is
-
-
-def _as_it_is(key: SpanKey) -> tuple[int, int]:
-    return key[:2]
-
-
-def _without_blanks(counts: list[int], key: SpanKey) -> tuple[int, int]:
-    return counts[key[0]], counts[key[1]]
-
-
-def _by_tokens(example: Example, key: SpanKey) -> tuple[int, int]:
-    span = expanded_span(example.predicted, key[0], key[1])
-    aligned = example.get_aligned_spans_x2y([span], allow_overlap=True)
-    if not aligned:
-        return (-key[0] - 1, -key[1] - 1)
-    return (aligned[0].start_char, aligned[0].end_char)

@@ -7,7 +7,7 @@ this. The arithmetic is torch's fused kernel, called tensor by tensor.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +16,7 @@ from thinc.api import Model, Optimizer, xp2torch
 from thinc.types import FloatsXd, Generator
 from torch.optim.adamw import adamw
 
-from ..errors import Errors
+from ..errors import Errors, JREError
 
 # a step count at which every power of beta is zero in float32
 _NO_CORRECTION = 1e7
@@ -60,7 +60,7 @@ class AdamW(Optimizer):
             try:
                 self.rates.append((re.compile(pattern), float(factor)))
             except re.error as error:
-                raise ValueError(
+                raise JREError(
                     Errors.J402.format(pattern=pattern, error=error)
                 ) from error
         # per key: first and second moment, step count, factor on the rate
@@ -68,42 +68,49 @@ class AdamW(Optimizer):
         self._clip_now = True
 
     @contextmanager
-    def clipped(self, model: Model) -> Iterator[None]:
+    def clipped(
+        self, model: Model, stages: Sequence[Sequence[torch.nn.Parameter]] = ()
+    ) -> Iterator[None]:
         """Scale the gradients of a model to the global norm, then update it inside.
 
         Source: Pascanu et al., "On the difficulty of training recurrent neural
         networks" (2013), algorithm 1.
 
         model (Model): Its thinc parameters and torch modules count together.
+        stages (Sequence): Parameters that have a norm of their own.
         """
         if not self.grad_clip:
             yield
             return
-        gradients = [
-            parameter.grad
+        apart = {id(parameter) for stage in stages for parameter in stage}
+        shared = [
+            parameter
             for node in model.walk()
             for shim in node.shims
             if isinstance(getattr(shim, "_model", None), torch.nn.Module)
             for parameter in shim._model.parameters()
-            if parameter.grad is not None
+            if id(parameter) not in apart
         ]
-        gradients += [
+        gradients = [
             xp2torch(node.get_grad(name))
             for node in model.walk()
             for name in node.param_names
             if node.has_grad(name)
         ]
-        if gradients:
-            norms = torch._foreach_norm(gradients)
-            device = norms[0].device
-            norm = torch.stack([n.to(device) for n in norms]).norm()
-            factor = (self.grad_clip / (norm + 1e-6)).clamp(max=1.0)
-            torch._foreach_mul_(gradients, factor.to(gradients[0].device))
+        self._clip([*gradients, *gradients_of(shared)])
+        for stage in stages:
+            self._clip(gradients_of(stage))
         self._clip_now = False
         try:
             yield
         finally:
             self._clip_now = True
+
+    def _clip(self, gradients: list[torch.Tensor]) -> None:
+        norm = torch.nn.utils.get_total_norm(gradients)
+        factor = (self.grad_clip / (norm + 1e-6)).clamp(max=1.0)
+        for gradient in gradients:
+            gradient.mul_(factor.to(gradient.device))
 
     def __call__(
         self,
@@ -160,6 +167,11 @@ class AdamW(Optimizer):
         return 1.0
 
 
+def gradients_of(parameters: Iterable[torch.nn.Parameter]) -> list[torch.Tensor]:
+    """RETURNS (list[Tensor]): The gradients of those that have one."""
+    return [p.grad for p in parameters if p.grad is not None]
+
+
 def create_adamw_v1(
     learn_rate: float | list[float] | Generator = 5e-5,
     *,
@@ -187,7 +199,7 @@ def create_adamw_v1(
     RAISES (ValueError): J401 or J402 for settings that cannot work.
     """
     if use_averages:
-        raise ValueError(Errors.J401)
+        raise JREError(Errors.J401)
     return AdamW(
         learn_rate,
         beta1=beta1,

@@ -51,7 +51,10 @@ def sample_candidates(
         spans += [own, negatives]
         if gold.knows_relations[window]:
             ordered = [
-                (i, j) for i in range(len(members)) for j in range(len(members)) if i != j
+                (i, j)
+                for i in range(len(members))
+                for j in range(len(members))
+                if i != j
             ]
             is_related = [(members[i], members[j]) in related for i, j in ordered]
             table = np.asarray(ordered, dtype=np.int64).reshape(-1, 2)

@@ -9,10 +9,6 @@ stands for a pair of types that never overlap.
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from .targets import GoldBatch
-
 OUTSIDE = "O"
 Entity = tuple[int, int, str]  # tokens, end exclusive, and label
 
@@ -63,47 +59,3 @@ def tag_tokens(
 def plain_tags(labels: Sequence[str]) -> list[str]:
     """RETURNS (list[str]): "O", then B and I of every entity label."""
     return [OUTSIDE, *(f"{part}-{label}" for label in labels for part in "BI")]
-
-
-def find_tags(labels: Sequence[str], golds: Iterable[GoldBatch]) -> list[str]:
-    """The tag set of some training data.
-
-    labels (Sequence[str]): Entity labels, in the order of their columns.
-    golds (Iterable[GoldBatch]): The data.
-    RETURNS (list[str]): Plain BIO of every label, then the tags of two entities that
-        occur, in alphabetical order.
-    """
-    found: set[str] = set()
-    for gold in golds:
-        found.update(tag_tokens(gold_entities(gold, labels)).tags.values())
-    plain = plain_tags(labels)
-    return [*plain, *sorted(found.difference(plain))]
-
-
-def gold_entities(gold: GoldBatch, labels: Sequence[str]) -> list[Entity]:
-    """The entities of a batch, over its flat tokens; a span has one label."""
-    return [
-        (start, end, labels[column - 1])
-        for (start, end), column in zip(
-            gold.spans.tolist(), gold.labels.tolist(), strict=True
-        )
-    ]
-
-
-def tag_targets(
-    gold: GoldBatch, labels: Sequence[str], tags: Sequence[str], n_tokens: int
-) -> tuple[np.ndarray, int]:
-    """The tag of every token of a batch.
-
-    labels (Sequence[str]): Entity labels, in the order of their columns.
-    tags (Sequence[str]): The tag set, in the order of its columns.
-    n_tokens (int): T.
-    RETURNS (tuple[ndarray, int]): Columns, shape: (T,), and how many entities no tag
-        holds.
-    """
-    columns = {tag: column for column, tag in enumerate(tags)}
-    found = tag_tokens(gold_entities(gold, labels), columns)
-    targets = np.full(n_tokens, columns[OUTSIDE], dtype=np.int64)
-    for token, tag in found.tags.items():
-        targets[token] = columns[tag]
-    return targets, found.left_out

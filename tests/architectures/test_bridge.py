@@ -1,14 +1,15 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from spacy_jre.architectures.bridge import (
+    _convert_inputs,
     all_spans,
-    build_network,
     joint_model,
+    label_counts,
     learns_tags,
     merge_scores,
-    split_encoded,
 )
 from spacy_jre.architectures.builders import (
     build_iser_v1,
@@ -17,10 +18,18 @@ from spacy_jre.architectures.builders import (
     build_stsn_v1,
 )
 from spacy_jre.architectures.torch_node import get_module
-from spacy_jre.networks.base import Layout
-from spacy_jre.types import Candidates, Encoded, ScoreGradient, Windows
+from spacy_jre.layers.losses import UNKNOWN
+from spacy_jre.networks.base import Layout, Targets
+from spacy_jre.types import Candidates, Encoded, Labels, Windows
 
 from .fake_encoder import fake_encoder
+
+# two entity labels, three relation labels, four tags
+LABELS = Labels(("A", "B"), ("r", "s", "t"), frozenset(), ("O", "B-A", "I-A", "B-B"))
+
+
+def build(model, nlp, labels=LABELS):
+    model.initialize(X=[nlp.make_doc("Oslo")], Y=labels)
 
 
 def make_encoded(rng, counts=(4, 1, 6), width=6, sizes=None) -> Encoded:
@@ -45,7 +54,7 @@ def make_encoded(rng, counts=(4, 1, 6), width=6, sizes=None) -> Encoded:
     params=[build_spert_v1, build_sinet_v1, build_stsn_v1, build_iser_v1],
     ids=["SpERT", "SINET", "STSN", "ISER"],
 )
-def model(request):
+def model(request, nlp):
     torch.manual_seed(0)
     options = {"n_heads": 2, "attention_dropout": 0.0}
     if request.param is build_spert_v1:
@@ -53,7 +62,7 @@ def model(request):
     if request.param is build_iser_v1:
         options = {"n_heads": 2}
     model = request.param(fake_encoder(6), dropout=0.0, width_embedding=3, **options)
-    build_network(model, 6, 2, 3, n_tags=4)
+    build(model, nlp)
     for parameter in get_module(model.get_ref("network")).parameters():
         parameter.data.normal_(0, 0.5)
     return model
@@ -76,12 +85,12 @@ def test_no_windows_have_no_spans():
 def test_split_batches_score_what_one_batch_scores(model, rng):
     network = model.get_ref("network")
     encoded = make_encoded(rng, (4, 1, 6, 2, 5))
-    whole = network.predict((encoded, all_spans(encoded.windows, 3)))
-    parts = split_encoded(encoded, 6)
+    whole = network.predict((encoded, all_spans(encoded.windows, 3), None))
+    parts = encoded.split(6)
     assert len(parts) == 4
     merged = merge_scores(
         encoded.windows,
-        [network.predict((p, all_spans(p.windows, 3))) for p in parts],
+        [network.predict((p, all_spans(p.windows, 3), None)) for p in parts],
     )
 
     def by_place(scores):
@@ -90,7 +99,7 @@ def test_split_batches_score_what_one_batch_scores(model, rng):
         relation = {
             (spans[h], spans[t]): row
             for (h, t), row in zip(
-                scores.pairs.tolist(), scores.relation_logits.tolist(), strict=True
+                scores.pairs.tolist(), scores.relation_scores.tolist(), strict=True
             )
         }
         return entity, relation
@@ -103,35 +112,35 @@ def test_split_batches_score_what_one_batch_scores(model, rng):
 
 def test_long_window_does_not_pad_many_short_ones(rng):
     encoded = make_encoded(rng, (1, 1, 10, 1, 1, 1, 1, 1, 1), sizes=[1] * 18)
-    counts = [part.windows.counts.tolist() for part in split_encoded(encoded, 12)]
+    counts = [part.windows.counts.tolist() for part in encoded.split(12)]
     # at most 12 tokens and 48 padded ones: 4 windows of 10
     assert counts == [[1, 1, 10], [1, 1, 1, 1, 1, 1]]
-    counts = [part.windows.counts.tolist() for part in split_encoded(encoded, 18)]
+    counts = [part.windows.counts.tolist() for part in encoded.split(18)]
     assert counts == [[1, 1, 10, 1, 1, 1, 1], [1, 1]]
 
 
 def test_token_of_many_units_does_not_pad_many_short_windows(rng):
     encoded = make_encoded(rng, (1, 1, 1, 1, 1), sizes=[1, 8, 1, 1, 1])
-    counts = [part.windows.counts.tolist() for part in split_encoded(encoded, 6)]
+    counts = [part.windows.counts.tolist() for part in encoded.split(6)]
     # at most 24 padded units: 3 windows of 8
     assert counts == [[1, 1, 1], [1, 1]]
 
 
-def test_gradients_come_home_as_those_of_plain_torch(model, rng):
+def test_gradients_of_the_loss_are_those_of_plain_torch(model, rng):
     network = model.get_ref("network")
     module = get_module(network)
     encoded = make_encoded(rng)
     spans = np.asarray([[0, 2], [1, 3], [4, 5], [5, 9], [10, 11]])
     pairs = np.asarray([[0, 1], [1, 0], [3, 4]])
-    scores, backprop = network.begin_update((encoded, Candidates(spans, pairs)))
-    d_entity = rng.normal(size=scores.entity_logits.shape).astype("float32")
-    d_relation = rng.normal(size=scores.relation_logits.shape).astype("float32")
-    d_tags = None
-    if scores.tag_logits is not None:
-        assert scores.tag_logits.shape == (11, 4)
-        d_tags = rng.normal(size=scores.tag_logits.shape).astype("float32")
+    targets = Targets(
+        entities=np.asarray([1, 0, 2, 0, 1]),
+        relations=np.asarray([[1, 0, 1], [0, 0, 0], [0, 1, 0]], dtype="float32"),
+        tags=rng.integers(0, 4, size=11) if learns_tags(model) else None,
+    )
+    candidates = Candidates(spans, pairs)
+    found, backprop = network.begin_update((encoded, candidates, targets))
     module.zero_grad()
-    home = backprop(ScoreGradient(d_entity, d_relation, d_tags))
+    gradient = backprop(1.0)
     ours = {n: p.grad.clone() for n, p in module.named_parameters()}
 
     module.zero_grad()
@@ -148,58 +157,109 @@ def test_gradients_come_home_as_those_of_plain_torch(model, rng):
         pairs=torch.from_numpy(pairs),
     )
     outputs = module(units, sentence, layout)
-    np.testing.assert_allclose(
-        scores.entity_logits, outputs.entity_logits.detach(), atol=1e-6
+    loss = cross_entropy(outputs.entity_logits, torch.from_numpy(targets.entities))
+    loss = loss + binary_cross_entropy_with_logits(
+        outputs.relation_logits, torch.from_numpy(targets.relations)
     )
-    loss = (outputs.entity_logits * torch.from_numpy(d_entity)).sum()
-    loss = loss + (outputs.relation_logits * torch.from_numpy(d_relation)).sum()
-    if d_tags is not None:
-        loss = loss + (outputs.tag_logits * torch.from_numpy(d_tags)).sum()
+    if targets.tags is not None:
+        assert outputs.tag_logits.shape == (11, 4)
+        loss = loss + cross_entropy(outputs.tag_logits, torch.from_numpy(targets.tags))
     loss.backward()
-    np.testing.assert_allclose(home.units, units.grad, atol=1e-5)
+    assert found.value == pytest.approx(float(loss.detach()), rel=1e-6)
+    np.testing.assert_allclose(gradient.units, units.grad, atol=1e-6)
     expected = 0.0 if sentence.grad is None else sentence.grad
-    np.testing.assert_allclose(home.sentence, expected, atol=1e-5)
+    np.testing.assert_allclose(gradient.sentence, expected, atol=1e-6)
     for name, parameter in module.named_parameters():
         torch.testing.assert_close(ours[name], parameter.grad)
 
 
-@pytest.mark.parametrize("build", [build_spert_v1, build_stsn_v1])
-def test_tags_are_asked_for_by_the_network_that_learns_them(build):
-    model = build(fake_encoder(8))
-    build_network(model, 8, 2, 3, n_tags=4)
-    module = get_module(model.get_ref("network"))
-    assert learns_tags(model) == (build is build_stsn_v1)
-    assert ("n_tags" in module.metadata) == (build is build_stsn_v1)
+def test_gradient_grows_with_that_of_the_loss(model, rng):
+    network = model.get_ref("network")
+    encoded = make_encoded(rng)
+    candidates, targets = make_nothing(n_spans=2)
+    gradients = [
+        network.begin_update((encoded, candidates, targets))[1](scale).units
+        for scale in (1.0, 3.0)
+    ]
+    assert gradients[0].any()
+    np.testing.assert_allclose(gradients[1], 3 * gradients[0], rtol=1e-4, atol=1e-7)
 
 
-def test_network_without_attention_layers_learns_no_tags():
+@pytest.mark.parametrize("build_model", [build_spert_v1, build_stsn_v1])
+def test_tags_are_learnt_by_the_network_that_has_them(build_model, nlp):
+    model = build_model(fake_encoder(8))
+    build(model, nlp)
+    assert learns_tags(model) == (build_model is build_stsn_v1)
+    assert label_counts(model).get("n_tags") == (4 if learns_tags(model) else None)
+
+
+def test_network_without_attention_layers_learns_no_tags(nlp):
     model = build_stsn_v1(fake_encoder(8), n_layers=0)
     assert not learns_tags(model)
-    build_network(model, 8, 2, 3)
-    assert "n_tags" not in get_module(model.get_ref("network")).metadata
+    build(model, nlp)
+    assert label_counts(model) == {"n_entity_labels": 2, "n_relation_labels": 3}
 
 
-@pytest.mark.parametrize("n_spans", [0, 2])
-def test_nothing_to_learn_sends_zero_gradients_home(model, rng, n_spans):
-    encoded = make_encoded(rng)
+def make_nothing(n_spans):
+    """Spans without gold, and no pairs."""
     spans = np.asarray([[0, 1], [2, 3]], dtype=np.int64)[:n_spans].reshape(-1, 2)
     candidates = Candidates(spans, np.zeros((0, 2), dtype=np.int64))
-    scores, backprop = model.get_ref("network").begin_update((encoded, candidates))
-    assert scores.relation_logits.shape == (0, 3)
-    zero = ScoreGradient(scores.entity_logits * 0, scores.relation_logits * 0)
-    home = backprop(zero)
-    assert home.units.shape == encoded.units.shape
-    assert not home.units.any()
-    assert not home.sentence.any()
+    targets = Targets(
+        entities=np.zeros(n_spans, dtype=np.int64),
+        relations=np.zeros((0, 3), dtype="float32"),
+        tags=np.full(11, UNKNOWN),
+    )
+    return candidates, targets
 
 
-def test_model_is_called_like_any_thinc_model(model, nlp):
+def test_batch_without_candidates_has_no_loss_and_a_gradient_of_zeros(model, rng):
+    encoded = make_encoded(rng)
+    candidates, targets = make_nothing(n_spans=0)
+    inputs = (encoded, candidates, targets)
+    loss, backprop = model.get_ref("network").begin_update(inputs)
+    assert loss.value == 0.0
+    gradient = backprop(1.0)
+    assert gradient.units.shape == encoded.units.shape
+    assert not gradient.units.any()
+    assert not gradient.sentence.any()
+
+
+def test_spans_without_pairs_have_the_loss_of_the_spans(model, rng):
+    encoded = make_encoded(rng)
+    candidates, targets = make_nothing(n_spans=2)
+    loss, _ = model.get_ref("network").begin_update((encoded, candidates, targets))
+    module = get_module(model.get_ref("network"))
+    inputs, _ = _convert_inputs(
+        model.get_ref("network"), (encoded, candidates, targets), False
+    )
+    logits = module(*inputs.args).entity_logits
+    wanted = -logits.detach().log_softmax(1)[:, 0].mean()
+    assert loss.value == pytest.approx(float(wanted), rel=1e-5)
+
+
+def test_model_scores_docs_and_takes_no_gradient(model, nlp):
     docs = [nlp.make_doc("Ada Quint cooks"), nlp.make_doc("Oslo")]
-    scores, backprop = model.begin_update(docs)
-    assert scores.entity_logits.shape == (len(scores.spans), 3)
-    gradient = ScoreGradient(scores.entity_logits, scores.relation_logits)
-    d_vectors = backprop(gradient)
-    assert [d.shape for d in d_vectors] == [(3, 6), (1, 6)]
+    scores, backprop = model((docs, 2), False)
+    # three spans of one word and two of two words; one
+    assert scores.entity_logits.shape == (6, 3)
+    assert scores.spans.max(axis=0).tolist() == [3, 4]
+    with pytest.raises(NotImplementedError, match="J315"):
+        backprop(None)
+
+
+def test_relation_scores_are_the_probabilities_of_the_logits(model, rng):
+    network = model.get_ref("network")
+    module = get_module(network)
+    with torch.no_grad():
+        module.heads.entity.bias[0] -= 100.0
+    encoded = make_encoded(rng)
+    candidates = all_spans(encoded.windows, 1)
+    inputs, _ = _convert_inputs(network, (encoded, candidates, None), False)
+    scores = network.predict((encoded, candidates, None))
+    with torch.no_grad():
+        logits = module(*inputs.args).relation_logits.numpy()
+    assert len(logits) > 30
+    np.testing.assert_allclose(scores.relation_scores, 1 / (1 + np.exp(-logits)), 1e-5)
 
 
 def test_wrong_encoder_output_is_named(nlp):

@@ -3,21 +3,23 @@
 import inspect
 
 import pytest
+import spacy
 import torch
 from spacy.util import registry
 
 from spacy_jre.architectures import builders
-from spacy_jre.architectures.bridge import build_network
 from spacy_jre.architectures.torch_node import get_module
 from spacy_jre.networks.lainet import LAINet
-from spacy_jre.types import LabelNames
+from spacy_jre.types import Labels
 
 from ..networks.helpers import N_TAGS, NETWORKS
-from .test_lainet import TOK2VEC
+from ..pipeline.helpers import TOK2VEC
 
 # of the tiny BERT, too
 WIDTH = 32
-LABELS = LabelNames(("A", "B", "C"), ("r", "s"), frozenset())
+LABELS = Labels(
+    ("A", "B", "C"), ("r", "s"), tags=tuple(f"tag {n}" for n in range(N_TAGS))
+)
 CLASSES = {**NETWORKS, "lainet": LAINet}
 # none of them the default
 SETTINGS = {
@@ -54,6 +56,7 @@ SETTINGS = {
         "pooling": "max",
     },
     "LAINet": {
+        "cold_start": 7,
         "annotate": False,
         "mask": "visible",
         "text_sees_markers": False,
@@ -78,7 +81,6 @@ NOT_THE_NETWORKS = {
     "max_length",
     "max_candidates",
     "shared_encoder",
-    "cold_start",
 }
 EACH = [(name, key) for name, settings in SETTINGS.items() for key in settings]
 
@@ -104,12 +106,9 @@ def configured(name: str, bert: str, **settings) -> dict:
         encoder = {"@architectures": "spacy-jre.TransformerEncoder.v1", "name": bert}
     block = {"@architectures": f"spacy-jre.{name}.v1", "tok2vec": encoder, **settings}
     model = registry.resolve({"model": block})["model"]
-    if name == "LAINet":
-        model.attrs["build"](model, LABELS)
-        return describe(get_module(model.get_ref("network")).network)
-    n_entities, n_relations = len(LABELS.entities), len(LABELS.relations)
-    build_network(model, WIDTH, n_entities, n_relations, N_TAGS)
-    return describe(get_module(model.get_ref("network")))
+    model.initialize(X=[spacy.blank("en").make_doc("Oslo")], Y=LABELS)
+    module = get_module(model.get_ref("network"))
+    return describe(module.network if name == "LAINet" else module)
 
 
 def direct(name: str, **settings) -> dict:

@@ -13,7 +13,11 @@ from spacy.tokens import Doc
 from spacy.util import registry
 from transformers import AutoModel, AutoTokenizer
 
-from spacy_jre.architectures.hf_encoder import ENTRY_POINTS, resolve_name
+from spacy_jre.architectures.hf_encoder import (
+    ENTRY_POINTS,
+    TransformerSettings,
+    resolve_name,
+)
 from spacy_jre.architectures.torch_node import (
     LoadModule,
     NotBuilt,
@@ -39,7 +43,8 @@ def make_encoder(name, **settings):
 
 
 def rebuild(module):
-    load = LoadModule(partial(plan_encoder, {}))
+    settings = TransformerSettings("", {}, {}, 2048, False)
+    load = LoadModule(partial(plan_encoder, settings))
     return load(NotBuilt(), save_module(module), torch.device("cpu"))
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 from spacy.tokens import Doc
 
-from spacy_jre.architectures.units import read_units
+from spacy_jre.architectures.units import with_units
 from spacy_jre.types import EncodedGradient
 
 from .fake_encoder import fake_encoder
@@ -11,7 +11,7 @@ def test_tokens_are_units_and_their_mean_the_sentence_vector(nlp):
     doc = Doc(nlp.vocab, words=["a", "b", "c", "d"])
     for token in doc:
         token.is_sent_start = token.i in (0, 3)
-    encoded = read_units(fake_encoder(2)).predict([doc, Doc(nlp.vocab, words=["e"])])
+    encoded = with_units(fake_encoder(2)).predict([doc, Doc(nlp.vocab, words=["e"])])
     assert encoded.units[:, 0].tolist() == [0, 1, 2, 3, 0]
     assert encoded.sentence[:, 0].tolist() == [1, 3, 0]
     assert encoded.token_units.tolist() == [[0, 1], [1, 2], [2, 3], [3, 4], [4, 5]]
@@ -24,7 +24,7 @@ def test_gradient_of_the_mean_is_shared_by_its_tokens(nlp):
         Doc(nlp.vocab),
         Doc(nlp.vocab, words=["c"]),
     ]
-    _, backprop = read_units(fake_encoder(2)).begin_update(docs)
+    _, backprop = with_units(fake_encoder(2)).begin_update(docs)
     units = np.asarray([[1, 0], [2, 0], [3, 0]], dtype="float32")
     sentence = np.asarray([[10, 4], [20, 6]], dtype="float32")
     first, empty, last = backprop(EncodedGradient(units, sentence))
@@ -34,6 +34,6 @@ def test_gradient_of_the_mean_is_shared_by_its_tokens(nlp):
 
 
 def test_empty_batch_has_no_units(nlp):
-    encoded = read_units(fake_encoder(2)).predict([Doc(nlp.vocab)])
+    encoded = with_units(fake_encoder(2)).predict([Doc(nlp.vocab)])
     assert encoded.units.shape == (0, 2)
     assert encoded.windows.n_tokens == 0

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 import spacy
 from spacy.tokens import DocBin
+from weasel.util import get_checksum
 
 from spacy_jre.cli.convert import Settings, convert_path
 from spacy_jre.corpora.formats import FORMATS
-from spacy_jre.util import md5_of
 
 from .helpers import assert_plain_error, run, said
 
@@ -132,7 +132,7 @@ def test_format_given_beats_the_ending(tmp_path, source):
 
 
 def test_file_with_the_right_checksum_is_converted(tmp_path, source):
-    project = project_of(source, md5_of(source))
+    project = project_of(source, get_checksum(source))
     (conversion,) = convert_path(
         source, tmp_path / "x.spacy", Settings(checksums=project)
     )
@@ -254,7 +254,7 @@ def test_wrong_checksum_fails(tmp_path, source):
     project = project_of(source, wrong)
     target = tmp_path / "x.spacy"
     result = run("convert", source, target, "--checksums", project)
-    assert_plain_error(result, "J607", str(source), md5_of(source), wrong)
+    assert_plain_error(result, "J607", str(source), get_checksum(source), wrong)
     assert not target.exists()
 
 

@@ -8,8 +8,8 @@ import spacy
 from spacy.tokens import DocBin
 
 from spacy_jre.cli.convert import Settings, check_losses, convert_path
-from spacy_jre.corpora.brat import read_brat
 from spacy_jre.corpora.formats import FORMATS, guess_format
+from spacy_jre.corpora.formats.brat import read_brat
 
 from ..conftest import write_json
 from ..corpora.story import FOLDER, STORY, assert_is_the_story, content

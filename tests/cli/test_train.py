@@ -12,6 +12,7 @@ from spacy.util import load_config, load_model_from_config
 from thinc.api import Config
 
 from spacy_jre.annotations import has_relations
+from spacy_jre.architectures.torch_node import get_module
 from spacy_jre.cli import train as module
 from spacy_jre.cli.convert import Settings, convert_path
 from spacy_jre.cli.train import (
@@ -20,6 +21,7 @@ from spacy_jre.cli.train import (
     choose_language,
     run_training,
 )
+from spacy_jre.trust import trusted_names
 
 from ..conftest import ROOT, STORY, make_example, write_json
 from .helpers import assert_plain_error, run
@@ -189,9 +191,9 @@ def test_lainet_is_trained_from_the_command_line(corpus, tmp_path, wide_bert):
     assert result.exit_code == 0, result.output
     nlp = spacy.load(tmp_path / "out" / "model-last")
     assert has_relations(nlp("Ada sang in Oslo."))
-    model = nlp.get_pipe("jre").model
+    module = get_module(nlp.get_pipe("jre").model.get_ref("network"))
     # spaCy makes one step more
-    assert model.attrs["updates"] == 3
+    assert int(module.network.updates) == 3
 
 
 # what reaches the training
@@ -279,14 +281,27 @@ def test_without_a_dataset_the_config_holds(train):
     assert "symmetric" not in config["components"]["jre"]
 
 
-def test_data_steps_and_seed_are_no_settings_of_a_dataset(train, corpus):
-    wrong = {"paths.train": "gone", "system.seed": 9, "training.max_steps": 9}
-    write_json(corpus / "dataset.json", {"settings": wrong})
-    config = train(seed=4, epochs=2).config
-    assert config["paths"]["train"] == str(corpus / "train.spacy")
-    assert config["system"]["seed"] == 4
-    # one sentence, two epochs
-    assert config["training"]["max_steps"] == 2
+@pytest.mark.parametrize("name", ["paths.train", "system.seed", "training.max_steps"])
+def test_dataset_sets_nothing_but_the_component(train, corpus, name):
+    write_json(corpus / "dataset.json", {"settings": {name: 9}})
+    with pytest.raises(ValueError, match=rf"J633.*'settings'.*{name}"):
+        train()
+
+
+def test_trusted_encoders_are_those_of_the_option(corpus, tmp_path, monkeypatch):
+    found = []
+
+    def keep(*args, **kwargs):
+        found.extend(trusted_names())
+
+    monkeypatch.setattr(module, "run_training", keep)
+    run(
+        *("train", TOK2VEC_CONFIG, "--output", tmp_path / "out"),
+        *("--train", corpus / "train.spacy", "--dev", corpus / "dev.spacy"),
+        *("--trust-remote-code", "org/a", "--trust-remote-code", "b"),
+    )
+    assert found == ["org/a", "b"]
+    assert trusted_names() == ()
 
 
 def test_tok2vec_of_a_dataset_comes_with_its_rate(train, corpus):

@@ -13,7 +13,7 @@ from spacy_jre.corpora.dataset import (
     has_overlaps,
     read_dataset,
 )
-from spacy_jre.corpora.spert_json import read_spert_json
+from spacy_jre.corpora.formats.spert_json import read_spert_json
 
 from ..conftest import ROOT, SHARED, write_json
 
@@ -78,28 +78,53 @@ def test_share_may_be_a_whole_number(tmp_path):
     ("field", "value", "problem"),
     [
         *(
-            pytest.param(name, 3, "must be str, is 3", id=name)
+            pytest.param(name, 3, ", not 3", id=name)
             for name in ("title", "license", "source", "lang", "keep", "encoder")
         ),
-        ("entities", "PER", "must be list, is 'PER'"),
-        ("entities", {"PER": 1}, "must be list, is {'PER': 1}"),
-        ("relations", "knows", "must be list or dict, is 'knows'"),
-        ("files", ["train.json"], "must be dict, is ['train.json']"),
-        ("settings", [], "must be dict, is []"),
-        ("limits", 3, "must be dict, is 3"),
-        ("folds", 1.5, "must be int, is 1.5"),
-        ("folds", True, "must be int, is True"),
-        ("dev_share", "0.1", "must be int or float, is '0.1'"),
-        ("dev_share", False, "must be int or float, is False"),
-        ("train_minus_test", 1, "must be bool, is 1"),
-        ("without_overlaps", "yes", "must be bool, is 'yes'"),
-        ("per_sentence", None, "must be bool, is None"),
-        ("keep", "first", "must be 'best' or 'last', is 'first'"),
-        ("dev_share", -0.1, "must be from 0 to below 1, is -0.1"),
-        ("dev_share", 1, "must be from 0 to below 1, is 1"),
+        ("entities", "PER", "valid list, not 'PER'"),
+        ("entities", {"PER": 1}, "valid list, not {'PER': 1}"),
+        ("relations", "knows", "valid list, not 'knows'"),
+        ("files", ["train.json"], "valid dictionary, not ['train.json']"),
+        ("settings", [], "valid dictionary, not []"),
+        ("limits", 3, "valid dictionary, not 3"),
+        ("folds", 1.5, "valid integer, not 1.5"),
+        ("folds", True, "valid integer, not True"),
+        ("dev_share", "0.1", "valid number, not '0.1'"),
+        ("dev_share", False, "valid number, not False"),
+        ("train_minus_test", 1, "valid boolean, not 1"),
+        ("without_overlaps", "yes", "valid boolean, not 'yes'"),
+        ("per_sentence", None, "valid boolean, not None"),
+        ("keep", "first", "'best' or 'last', not 'first'"),
+        ("dev_share", -0.1, "greater than or equal to 0, not -0.1"),
+        ("dev_share", 1, "less than 1, not 1"),
         ("files", {"train": ["a"]}, "must have train and test"),
         ("files", {"train": ["a"], "dev": ["b"]}, "must have train and test"),
-        ("files", {**TRAIN_TEST, "extra": ["c"]}, "and nothing else"),
+        (
+            "files",
+            {**TRAIN_TEST, "extra": ["c"]},
+            "'train', 'dev' or 'test', not 'extra'",
+        ),
+        *(
+            ("settings", {name: 3}, f"not: {name}")
+            for name in (
+                "components.jre.model.tok2vec",
+                "components.jre.model.tok2vec.transformer_config",
+                "components.jre.model.@architectures",
+                "components.jre.scorer",
+                "components.ner.threshold",
+                "initialize.before_init",
+                "nlp.tokenizer",
+            )
+        ),
+        (
+            "settings",
+            {"components.jre.model.annotations": {"a": [{"@readers": "x"}]}},
+            "must not name a registered function",
+        ),
+        *(
+            ("encoder", name, f", not {name!r}")
+            for name in ("/tmp/encoder", "../encoder", "a/b/c", "~/encoder", "a//b")
+        ),
         ("label", ["PER"], "is unknown. Known: title, license, source, lang"),
         ("folder", "x", "is unknown."),
     ],
@@ -117,7 +142,7 @@ def test_every_field_has_a_type_that_is_checked(tmp_path):
     names = [name for name in vars(Dataset(tmp_path)) if name != "folder"]
     assert len(names) == 16
     for name in names:
-        with pytest.raises(ValueError, match=rf"J633.*'{name}' must be"):
+        with pytest.raises(ValueError, match=rf"J633.*'{name}' is wrong"):
             read(tmp_path, **{name: None})
 
 
@@ -175,7 +200,7 @@ def test_folder_with_the_file_is_one(tmp_path):
 
 def test_number_of_the_fold_stands_in_the_names(tmp_path):
     files = {"train": ["all.json", "{fold}/more.json"], "test": ["test_{fold}.json"]}
-    dataset = Dataset(tmp_path, files=files, folds=3)
+    dataset = Dataset(tmp_path, files=files, folds=3, keep="last")
     assert dataset.paths(2) == {
         "train": [tmp_path / "all.json", tmp_path / "2/more.json"],
         "test": [tmp_path / "test_2.json"],
@@ -189,7 +214,7 @@ def test_splits_come_in_their_order(tmp_path):
 
 @pytest.mark.parametrize(("folds", "fold"), [(3, 3), (3, -1), (1, 1), (0, 1)])
 def test_fold_that_is_not_there_is_refused(tmp_path, folds, fold):
-    dataset = Dataset(tmp_path, files=TRAIN_TEST, folds=folds)
+    dataset = Dataset(tmp_path, files=TRAIN_TEST, folds=folds, keep="last")
     message = rf"\[J634\] {re.escape(str(tmp_path))} has {folds} .* no fold {fold}"
     with pytest.raises(ValueError, match=message):
         dataset.paths(fold)

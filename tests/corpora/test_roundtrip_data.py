@@ -7,8 +7,8 @@ import pytest
 import spacy
 from srsly.msgpack import msgpack_decoders, msgpack_encoders
 
-from spacy_jre.corpora.docbin import read_docbin_records, write_docbin
-from spacy_jre.corpora.spert_json import read_spert_json, write_spert_json
+from spacy_jre.corpora.formats.docbin import read_docbin_records, write_docbin
+from spacy_jre.corpora.formats.spert_json import read_spert_json, write_spert_json
 
 from ..conftest import SHARED, write_json
 

@@ -24,7 +24,7 @@ def propose(logits, windows, limits):
         logits, torch.tensor(windows, dtype=torch.long), torch.tensor(limits)
     )
     pairs = list(zip(proposed.first.tolist(), proposed.second.tolist(), strict=True))
-    return pairs, int(proposed.crowded)
+    return pairs, int(proposed.n_truncated)
 
 
 def test_all_entities_of_a_window_are_paired_once():

@@ -1,28 +1,32 @@
 """LAI-Net's network against its equations, written a second time in plain loops."""
 
 import math
+from itertools import permutations
 from typing import NamedTuple
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import gradcheck
 from torch.distributions import Normal, kl_divergence
 from torch.testing import assert_close
 
 from spacy_jre.networks import lainet as module
+from spacy_jre.networks.base import Targets
 from spacy_jre.networks.lainet import (
     EntityOutputs,
     LAINet,
+    LAINetOutputs,
     Marked,
     agree_both,
     agree_forward,
     agree_mean,
     count_rising,
-    entity_loss,
+    find_mirrors,
     group_alike,
-    mean_loss,
     mirror_columns,
+    pair_columns,
 )
 
 WIDTH = 12
@@ -70,6 +74,42 @@ def entity_batch(**settings) -> Marked:
 
 def relation_batch(**settings) -> Marked:
     return marked_of((3,), (2, 2), (1,), labels=R, subjects=4, **settings)
+
+
+# of the relation batch: some pairs lack their other order
+PAIRS = torch.tensor([(0, 1), (0, 2), (0, 3), (1, 0), (1, 2), (1, 3), (1, 4), (2, 0)])
+ENTITY_TARGETS = torch.tensor([1, 0, 0, 2, 0, 0, 3, 0, 1, 0, 0, 0, 2, 0])
+
+
+def joint_outputs(
+    entity: EntityOutputs,
+    relation_logits: Tensor,
+    pairs: Tensor = PAIRS,
+    *,
+    n_spans: int = len(ENTITY_TARGETS),
+) -> LAINetOutputs:
+    """Outputs of both stages, whose spans are in text order and all of them read."""
+    logits = torch.full((n_spans, entity.entity_logits.shape[1]), -torch.inf)
+    logits[:, 0] = 0.0
+    logits[entity.nodes] = entity.entity_logits.float()
+    return LAINetOutputs(
+        entity_logits=logits,
+        pairs=pairs,
+        relation_logits=relation_logits,
+        n_truncated=torch.tensor(0),
+        subject_first=pairs[:, 0] < pairs[:, 1],
+        filter_logits=entity.filter_logits,
+        filtered=torch.arange(n_spans),
+        classified=entity.nodes,
+    )
+
+
+def relation_targets(*relations, pairs: Tensor = PAIRS, n_labels: int = R) -> Tensor:
+    """Multi-hot rows of the pairs. relations: (head, tail, label)."""
+    rows = torch.zeros(len(pairs), n_labels)
+    for head, tail, label in relations:
+        rows[pairs.tolist().index([head, tail]), label] = 1.0
+    return rows
 
 
 # the equations, once more -------------------------------------------------------------
@@ -280,7 +320,9 @@ def test_no_survivor_gives_no_graph_and_no_logits():
     network.entity.filter.bias.data = torch.tensor([1000.0, 0.0])
     outputs = network.entity(entity_batch())
     assert outputs.entity_logits.shape == (0, E + 1)
-    assert entity_loss(outputs, torch.zeros(14, dtype=torch.long)).isfinite()
+    joint = joint_outputs(outputs, torch.zeros(0, 8), pairs=PAIRS[:0])
+    targets = Targets(torch.zeros(14, dtype=torch.long), torch.zeros(0, R))
+    assert network.loss(joint, targets).value.isfinite()
 
 
 # what must not matter -----------------------------------------------------------------
@@ -444,11 +486,15 @@ def test_train_mode_drops(rate):
 # gradients ----------------------------------------------------------------------------
 
 
-def loss_of(network, marked, pairs, cold=False):
-    targets = torch.tensor([1, 0, 0, 2, 0, 0, 3, 0, 1, 0, 0, 0, 2, 0])
-    outputs = network.entity(marked, targets > 0, cold=cold)
+def loss_of(network, marked, pairs, cold=False) -> Tensor:
+    """The loss by torch's own function, so that it keeps double precision."""
+    outputs = network.entity(marked, ENTITY_TARGETS > 0, cold=cold)
+    loss = F.cross_entropy(outputs.entity_logits, ENTITY_TARGETS[outputs.nodes])
+    if outputs.filter_logits is not None:
+        is_entity = (ENTITY_TARGETS > 0).long()
+        loss = loss + F.cross_entropy(outputs.filter_logits, is_entity)
     columns = torch.arange(len(pairs.spans)) % len(network.relation.mirrors)
-    return entity_loss(outputs, targets) + mean_loss(network.relation(pairs), columns)
+    return loss + F.cross_entropy(network.relation(pairs), columns)
 
 
 def idle(network) -> set[str]:
@@ -463,7 +509,12 @@ def idle(network) -> set[str]:
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_every_parameter_gets_a_gradient(settings, cold):
     network = build(**settings)
-    loss_of(network, entity_batch(), relation_batch(), cold).backward()
+    outputs = joint_outputs(
+        network.entity(entity_batch(), ENTITY_TARGETS > 0, cold=cold),
+        network.relation(relation_batch()),
+    )
+    relations = relation_targets((0, 1, 0), (0, 2, 1), (1, 4, 3))
+    network.loss(outputs, Targets(ENTITY_TARGETS, relations)).value.backward()
     assert idle(network) == set()
 
 
@@ -655,59 +706,361 @@ def test_forward_asks_one_order_alone():
     assert_close(scores, torch.tensor([0.7, 0.7]))
 
 
+def score_pairs(network, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Relation scores of pairs in one order and in the other, row by row.
+
+    first, second (Tensor): Logits of both orders. Shape: (P, K).
+    """
+    count = len(first)
+    numbers = torch.arange(count)
+    ahead = torch.stack([2 * numbers, 2 * numbers + 1], 1)
+    nothing = EntityOutputs(None, numbers[:0], torch.zeros(0, E + 1))
+    outputs = joint_outputs(
+        nothing,
+        torch.cat([first, second.flip(0)]),
+        # the other order of a pair may be anywhere
+        torch.cat([ahead, ahead.flip(1).flip(0)]),
+        n_spans=2 * count,
+    )
+    scores = network.relation_scores(outputs)
+    return scores[:count], scores[count:].flip(0)
+
+
 @pytest.mark.parametrize("agreement", ["both", "mean", "forward"])
-def test_decision_names_labels_and_never_twins_or_none(agreement):
+def test_scores_name_labels_and_never_twins_or_none(agreement):
     network = build(agreement=agreement)
     mirrors = network.relation.mirrors
-    n_columns = len(mirrors)
-    sure = 20.0 * torch.eye(n_columns)
-    labels, scores = network.decide(sure, sure[mirrors])
-    assert labels.tolist() == [-1, 0, 1, 2, 3, -1, -1, -1]
-    assert_close(scores, torch.ones(n_columns))
+    # one pair for each column
+    sure = 20.0 * torch.eye(len(mirrors))
+    ahead, back = score_pairs(network, sure, sure[mirrors])
+    wanted = torch.zeros(len(mirrors), R)
+    wanted[1 : 1 + R] = torch.eye(R)
+    assert_close(ahead, wanted)
+    assert torch.equal(ahead == 0.0, wanted == 0.0)
+    # the label of a twin is found in the other order
+    assert_close(back, wanted[mirrors])
+
+
+@pytest.mark.parametrize("agreement", ["both", "mean", "forward"])
+def test_pair_has_a_score_above_zero_for_one_label_at_most(agreement):
+    network = build(agreement=agreement)
+    first, second = random_logits(network)
+    scores = torch.cat(score_pairs(network, first, second))
+    found = (scores > 0.0).sum(1)
+    assert set(found.tolist()) == {0, 1}
+    assert float(scores.max()) <= 1.0
+
+
+def random_logits(network) -> Tensor:
+    """Of 50 pairs in both orders."""
+    generator = torch.Generator().manual_seed(3)
+    shape = (2, 50, len(network.relation.mirrors))
+    return torch.randn(shape, generator=generator)
 
 
 def test_twin_is_the_label_of_the_other_order():
     network = build(agreement="mean")
-    generator = torch.Generator().manual_seed(3)
-    n_columns = len(network.relation.mirrors)
-    first = torch.randn(50, n_columns, generator=generator)
-    second = torch.randn(50, n_columns, generator=generator)
-    ahead, score = network.decide(first, second)
-    back, other = network.decide(second, first)
-    assert_close(score, other)
-    # a directed label is found in one order, a symmetric one in both
-    for one, two in zip(ahead.tolist(), back.tolist(), strict=True):
-        assert one == two if 1 in (one, two) else -1 in (one, two)
+    ahead, back = score_pairs(network, *random_logits(network))
+    n_found = 0
+    for one, two in zip(ahead, back, strict=True):
+        labels = [row.nonzero().squeeze(1).tolist() for row in (one, two)]
+        # a directed label is found in one order, a symmetric one in both
+        assert labels[0] == labels[1] if [1] in labels else [] in labels
+        if labels[0] == [1]:
+            assert one[1] == two[1]
+        n_found += labels != [[], []]
+    assert n_found > 30
+
+
+@pytest.mark.parametrize("agreement", ["both", "mean", "forward"])
+def test_scores_are_those_of_the_agreement(agreement):
+    network = build(agreement=agreement)
+    first, second = random_logits(network)
+    ahead, _ = score_pairs(network, first, second)
+    agree = {"both": agree_both, "mean": agree_mean, "forward": agree_forward}
+    columns, scores = agree[agreement](
+        first.log_softmax(1), second.log_softmax(1), network.relation.mirrors
+    )
+    for row, column, score in zip(ahead, columns.tolist(), scores, strict=True):
+        wanted = torch.zeros(R)
+        if 1 <= column <= R:
+            wanted[column - 1] = score
+        assert_close(row, wanted)
+
+
+def test_no_pair_has_no_score():
+    network = build()
+    nothing = EntityOutputs(None, PAIRS[:0, 0], torch.zeros(0, E + 1))
+    outputs = joint_outputs(nothing, torch.zeros(0, 8), PAIRS[:0])
+    assert network.relation_scores(outputs).shape == (0, R)
+
+
+@pytest.mark.parametrize("agreement", ["both", "mean", "forward"])
+def test_pair_given_in_one_order_is_read_by_itself(agreement):
+    network = build(agreement=agreement)
+    logits = torch.randn(2, 8, generator=torch.Generator().manual_seed(1))
+    nothing = EntityOutputs(None, PAIRS[:0, 0], torch.zeros(0, E + 1))
+    outputs = joint_outputs(nothing, logits, torch.tensor([(0, 1), (2, 3)]))
+    best = logits.softmax(1).max(1)
+    wanted = torch.zeros(2, R)
+    for row, (value, column) in enumerate(zip(*best, strict=True)):
+        if 1 <= column <= R:
+            wanted[row, column - 1] = value
+    assert_close(network.relation_scores(outputs), wanted)
+
+
+# the other order of a pair ------------------------------------------------------------
+
+
+def test_mirror_of_a_pair_is_the_row_of_its_other_order():
+    pairs = torch.tensor([(0, 1), (5, 2), (1, 0), (0, 2), (2, 5), (7, 0)])
+    assert find_mirrors(pairs).tolist() == [2, 4, 0, -1, 1, -1]
+
+
+def test_no_pair_has_no_mirror():
+    assert find_mirrors(torch.zeros((0, 2), dtype=torch.long)).tolist() == []
+
+
+def test_single_pair_has_no_mirror():
+    assert find_mirrors(torch.tensor([(3, 1)])).tolist() == [-1]
+
+
+def test_all_ordered_pairs_have_mirrors():
+    pairs = torch.tensor(list(permutations(range(6), 2)))
+    pairs = pairs[
+        torch.randperm(len(pairs), generator=torch.Generator().manual_seed(0))
+    ]
+    assert torch.equal(pairs[find_mirrors(pairs)], pairs.flip(1))
+
+
+# columns of pairs ---------------------------------------------------------------------
+
+# none, a, b (symmetric), c, twin of a, twin of c
+THREE = mirror_columns(3, [1])
+BOTH_ORDERS = torch.tensor([(0, 1), (1, 0), (0, 2), (2, 0)])
+
+
+def columns_of(relations, pairs=BOTH_ORDERS, mirrors=THREE, places=None):
+    """Columns of the pairs, and how many two entities have several relations.
+
+    relations: (head, tail, label).
+    places: The place of each entity in the text; by default its number.
+    """
+    directed = sum(mirror != column for column, mirror in enumerate(mirrors)) // 2
+    n_labels = len(mirrors) - 1 - directed
+    targets = relation_targets(*relations, pairs=pairs, n_labels=n_labels)
+    where = pairs if places is None else places[pairs]
+    columns, count = pair_columns(
+        targets > 0,
+        find_mirrors(pairs),
+        where[:, 0] < where[:, 1],
+        torch.tensor(mirrors),
+    )
+    return columns.tolist(), count
+
+
+@pytest.mark.parametrize(
+    ("relations", "targets", "doubled"),
+    [
+        ([], [0, 0, 0, 0], 0),
+        ([(0, 1, 0)], [1, 4, 0, 0], 0),
+        ([(1, 0, 2)], [5, 3, 0, 0], 0),
+        # a symmetric label mirrors itself, and is one relation in either direction
+        ([(0, 2, 1)], [0, 0, 2, 2], 0),
+        ([(0, 2, 1), (2, 0, 1)], [0, 0, 2, 2], 0),
+        # several relations: the first in label order, in whatever direction
+        ([(0, 1, 2), (0, 1, 0)], [1, 4, 0, 0], 1),
+        ([(0, 1, 2), (1, 0, 0)], [4, 1, 0, 0], 1),
+        ([(1, 0, 1), (0, 1, 2)], [2, 2, 0, 0], 1),
+        ([(0, 1, 0), (0, 1, 1), (2, 0, 0)], [1, 4, 4, 1], 1),
+        # of one label in both directions, that whose head comes first
+        ([(1, 0, 2), (0, 1, 2)], [3, 5, 0, 0], 1),
+    ],
+)
+def test_pairs_get_one_relation_and_the_other_order_its_mirror(
+    relations, targets, doubled
+):
+    assert columns_of(relations) == (targets, doubled)
+
+
+def test_text_decides_which_head_comes_first():
+    relations = [(1, 0, 2), (0, 1, 2)]
+    reverse = torch.tensor([2, 1, 0])
+    assert columns_of(relations, places=reverse) == ([5, 3, 0, 0], 1)
+
+
+def test_pair_without_its_other_order_has_its_own_relations():
+    lone = torch.tensor([(0, 1), (2, 0)])
+    assert columns_of([(0, 1, 2), (2, 0, 0)], lone) == ([3, 1], 0)
+    # several relations are counted although the subject comes last
+    assert columns_of([(2, 0, 2), (2, 0, 0)], lone) == ([0, 1], 1)
+
+
+def test_no_pair_has_no_column():
+    assert columns_of([], BOTH_ORDERS[:0]) == ([], 0)
+
+
+def test_both_orders_agree_on_whatever_is_learnt():
+    every = [(h, t, r) for h, t in ((0, 1), (1, 0)) for r in range(3)]
+    for first in every:
+        for second in every:
+            ahead, back = columns_of([first, second], BOTH_ORDERS[:2])[0]
+            logs = torch.eye(len(THREE)).log()
+            columns, _ = agree_both(logs[[ahead]], logs[[back]], torch.tensor(THREE))
+            assert columns.tolist() == [ahead]
+
+
+def naive_columns(relations, pairs, n_labels, symmetric, places):
+    """One relation for two entities, as the description says: in plain loops."""
+    twins = {}
+    for label in range(n_labels):
+        if label not in symmetric:
+            twins[label] = 1 + n_labels + len(twins)
+    columns, doubled = [], set()
+    for i, j in pairs:
+        first, second = (i, j) if places[i] < places[j] else (j, i)
+        # the label, whether it runs from the second entity to the first
+        known = set()
+        for head, tail, label in relations:
+            if {head, tail} == {i, j}:
+                known.add((label, label not in symmetric and head == second))
+        if len(known) > 1:
+            doubled.add((first, second))
+        if not known:
+            columns.append(0)
+            continue
+        label, backwards = min(known)
+        # read from the subject, which may be the second entity
+        if label not in symmetric and backwards == (i == first):
+            columns.append(twins[label])
+        else:
+            columns.append(1 + label)
+    return columns, len(doubled)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.6])
+@pytest.mark.parametrize("seed", range(25))
+def test_columns_of_random_pairs_are_those_of_plain_loops(seed, share):
+    """share: How many of all ordered pairs are there."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(count):
+        return torch.randperm(count, generator=generator)
+
+    n_labels = 1 + seed % 5
+    symmetric = [label for label in range(n_labels) if (seed + label) % 3 == 0]
+    pairs = torch.tensor(list(permutations(range(6), 2)))
+    pairs = pairs[draw(30)[: int(30 * share)]]
+    places = draw(6)
+    chances = torch.rand(len(pairs), n_labels, generator=generator)
+    relations = [
+        (*pairs[row].tolist(), label)
+        for row, label in (chances < 0.25).nonzero().tolist()
+    ]
+    found = columns_of(relations, pairs, mirror_columns(n_labels, symmetric), places)
+    wanted = naive_columns(
+        relations, pairs.tolist(), n_labels, symmetric, places.tolist()
+    )
+    assert found == wanted
+    assert any(found[0])
 
 
 # losses -------------------------------------------------------------------------------
 
+# two entities in both orders, and the columns of four labels
+TWO = torch.tensor([(0, 3), (3, 0)])
 
-def test_loss_is_the_filters_over_all_spans_and_the_spans_over_the_nodes():
-    filter_logits = torch.tensor([[0.0, 1.0], [2.0, 0.0], [0.5, 0.5]])
-    entity_logits = torch.tensor([[0.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 3.0]])
-    outputs = EntityOutputs(filter_logits, torch.tensor([0, 2]), entity_logits)
-    targets = torch.tensor([1, 0, 0])
-    filtered = [
-        -math.log(math.e / (1 + math.e)),
-        -math.log(math.e**2 / (1 + math.e**2)),
-        math.log(2),
-    ]
-    spans = [
-        -math.log(math.e / (3 + math.e)),
-        -math.log(math.e / (math.e + 2 + math.e**3)),
-    ]
-    wanted = sum(filtered) / 3 + sum(spans) / 2
-    assert float(entity_loss(outputs, targets)) == pytest.approx(wanted, abs=1e-6)
-    heavier = 5 * sum(filtered) / 3 + sum(spans) / 2
-    assert float(entity_loss(outputs, targets, 5.0)) == pytest.approx(heavier, abs=1e-6)
-    alone = outputs._replace(filter_logits=None)
-    assert float(entity_loss(alone, targets)) == pytest.approx(sum(spans) / 2, abs=1e-6)
+
+def outputs_by_hand() -> LAINetOutputs:
+    """Four spans: the filter saw all but the third, and stopped the second."""
+    entity = EntityOutputs(
+        torch.tensor([[0.0, 1.0], [2.0, 0.0], [0.5, 0.5]]),
+        torch.tensor([0, 3]),
+        torch.tensor([[0.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 3.0]]),
+    )
+    relations = torch.zeros(2, 8)
+    relations[0, 1] = 1.0
+    outputs = joint_outputs(entity, relations, TWO, n_spans=4)
+    return outputs._replace(filtered=torch.tensor([0, 1, 3]))
+
+
+FILTERED = [
+    -math.log(math.e / (1 + math.e)),
+    -math.log(math.e**2 / (1 + math.e**2)),
+    math.log(2),
+]
+SPANS = [
+    -math.log(math.e / (3 + math.e)),
+    -math.log(math.e / (math.e + 2 + math.e**3)),
+]
+# "a" from the first to the second, its twin in the other order
+RELATED = [-math.log(math.e / (7 + math.e)), math.log(8)]
+
+
+@pytest.mark.parametrize(
+    ("weight", "has_filter", "filtered"),
+    [
+        (1.0, True, sum(FILTERED) / 3),
+        (5.0, True, 5 * sum(FILTERED) / 3),
+        (5.0, False, 0.0),
+    ],
+)
+def test_loss_is_a_mean_over_filtered_and_over_classified_spans_and_over_pairs(
+    weight, has_filter, filtered
+):
+    network = build(filter_weight=weight)
+    outputs = outputs_by_hand()
+    if not has_filter:
+        outputs = outputs._replace(filter_logits=None)
+    relations = relation_targets((0, 3, 0), pairs=TWO)
+    # the third span is neither filtered nor classified, whatever it is
+    loss = network.loss(outputs, Targets(torch.tensor([1, 0, 2, 0]), relations))
+    wanted = filtered + sum(SPANS) / 2 + sum(RELATED) / 2
+    assert float(loss.value) == pytest.approx(wanted, abs=1e-6)
+    assert loss.n_doubled == 0
+
+
+def test_loss_counts_the_pairs_with_several_relations():
+    relations = relation_targets((0, 3, 0), (3, 0, 2), pairs=TWO)
+    targets = Targets(torch.tensor([1, 0, 0, 0]), relations)
+    assert build().loss(outputs_by_hand(), targets).n_doubled == 1
 
 
 def test_nothing_costs_nothing():
-    loss = mean_loss(torch.zeros((0, 3)), torch.zeros(0, dtype=torch.long))
-    assert float(loss) == 0.0
+    empty = torch.zeros(0, dtype=torch.long)
+    nothing = EntityOutputs(torch.zeros(0, 2), empty, torch.zeros(0, E + 1))
+    outputs = joint_outputs(nothing, torch.zeros(0, 8), PAIRS[:0], n_spans=0)
+    loss = build().loss(outputs, Targets(empty, torch.zeros(0, R)))
+    assert (float(loss.value), loss.n_doubled) == (0.0, 0)
+
+
+# cold start ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cold_start", [0, 2])
+def test_network_is_cold_for_the_given_number_of_updates(cold_start):
+    network = build(cold_start=cold_start)
+    found = []
+    for _ in range(4):
+        found.append(network.is_cold())
+        network.relation.classify.weight.grad = torch.ones(8, WIDTH)
+        network.count_update()
+    assert found == [number < cold_start for number in range(4)]
+    assert int(network.updates) == 4
+
+
+def test_update_without_a_gradient_is_not_counted():
+    network = build()
+    network.count_update()
+    assert int(network.updates) == 0
+
+
+def test_updates_are_saved_with_the_weights():
+    network = build()
+    network.updates += 7
+    other = build()
+    other.load_state_dict(network.state_dict())
+    assert int(other.updates) == 7
 
 
 # settings -----------------------------------------------------------------------------
@@ -735,6 +1088,11 @@ def test_filter_threshold_out_of_range_is_refused(value):
 def test_filter_without_a_weight_is_refused(value):
     with pytest.raises(ValueError, match=rf"J203.*filter_weight.*{value}"):
         LAINet(WIDTH, E, R, filter_weight=value)
+
+
+def test_cold_start_below_zero_is_refused():
+    with pytest.raises(ValueError, match=r"J203.*cold_start.*-1"):
+        LAINet(WIDTH, E, R, cold_start=-1)
 
 
 @pytest.mark.parametrize("name", ["entity_layers", "relation_layers"])

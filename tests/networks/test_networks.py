@@ -102,7 +102,7 @@ def test_given_pairs_come_back_as_they_are(network):
     batch = learning_batch()
     outputs = network(*batch)
     assert torch.equal(outputs.pairs, batch.layout.pairs)
-    assert int(outputs.crowded) == 0
+    assert int(outputs.n_truncated) == 0
 
 
 def test_all_spans_and_proposed_pairs_get_a_logit_per_label(network):
@@ -130,7 +130,7 @@ def test_proposed_pairs_never_cross_windows(network):
 def test_crowded_counts_windows_with_entities_left_out(network):
     limits = torch.tensor([0, 1000, 0])
     outputs = network(*predicting_batch(pair_limits=limits))
-    assert int(outputs.crowded) == 2
+    assert int(outputs.n_truncated) == 2
 
 
 # what must not matter ---------------------------------------------------------------

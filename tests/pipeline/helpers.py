@@ -11,7 +11,7 @@ from spacy.training import Example
 from thinc.api import warmup_linear
 from thinc.types import Generator
 
-from spacy_jre.architectures.lainet import MarkingTransformer
+from spacy_jre.architectures.lainet.module import MarkingTransformer
 from spacy_jre.architectures.torch_node import get_module
 
 from ..conftest import STORY, make_example, transformer_config
@@ -60,9 +60,10 @@ def overfit(name: str, tiny_bert: str, wide_bert: str) -> Language:
     if name == "LAINet":
         return overfit_lainet(wide_bert)
     if name == "ISER":
-        # its units reach the heads through attention alone, which takes many steps
+        # its units reach the heads through attention alone, which takes many steps;
+        # seeds 0 to 3 all end at 1.0 with these
         nlp, examples = make_nlp(tok2vec_config("ISER", dropout=0.0))
-        learn(nlp, examples, 400, rate=warmup_linear(0.005, 40, 400))
+        learn(nlp, examples, 600, rate=warmup_linear(0.004, 100, 600))
     else:
         nlp, examples = make_nlp(model_config(name, tiny_bert, wide_bert))
         learn(nlp, examples, 120)
@@ -78,7 +79,12 @@ def overfit_lainet(name: str, steps: int = 200, **network) -> Language:
         "attention_probs_dropout_prob": 0.0,
     }
     nlp, examples = make_nlp(
-        config, threshold=0.0, max_span_width=3, symmetric=["spouse"]
+        config,
+        threshold=0.01,
+        max_span_width=3,
+        symmetric=["spouse"],
+        negative_spans=None,
+        negative_pairs=None,
     )
     learn(nlp, examples, steps, rate=warmup_linear(0.003, steps // 10, steps))
     return nlp
@@ -142,9 +148,9 @@ def logits(nlp: Language) -> tuple[np.ndarray, np.ndarray]:
     for _, component in upstream:
         docs = list(component.pipe(docs))
     with no_span_is_none(get_module(pipe.model.get_ref("network"))):
-        scores = pipe.model.predict(docs)
+        scores = pipe.model.predict((docs, pipe.cfg["max_span_width"]))
     assert len(scores.pairs)
-    return scores.entity_logits, scores.relation_logits
+    return scores.entity_logits, scores.relation_scores
 
 
 @contextmanager

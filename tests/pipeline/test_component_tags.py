@@ -1,19 +1,25 @@
 """Tags of tokens in the life of the component: found, kept, learnt, not predicted."""
 
-from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 import spacy
 import srsly
+import torch
 from spacy.cli._util import app
 from spacy.tokens import DocBin
 from spacy.training import Example
 from typer.testing import CliRunner
 
 from spacy_jre.annotations import build_doc
+from spacy_jre.architectures.bridge import _convert_inputs, network_of
 from spacy_jre.architectures.torch_node import get_module
+from spacy_jre.layers.layout import JointOutputs, Targets
+from spacy_jre.layers.losses import UNKNOWN
 from spacy_jre.training.sampling import sample_candidates
+from spacy_jre.training.targets import align_gold, make_targets
+from spacy_jre.types import Candidates
 
 from ..conftest import ROOT, STORY, make_example, make_record
 from .helpers import learn, logits, make_nlp, same, story_examples, tok2vec_config
@@ -39,20 +45,39 @@ def initialized_with(labels, architecture="STSN", **network):
     return pipe, examples
 
 
-def scores_in_learning(pipe, examples):
-    """Scores of the gold spans, with tags."""
+class Learning(NamedTuple):
+    """A batch as the network reads it in learning, and its outputs."""
+
+    outputs: JointOutputs
+    targets: Targets
+    candidates: Candidates
+
+
+def learning(pipe, examples) -> Learning:
+    """What a component learns from: the gold spans alone."""
     docs = [example.x for example in examples]
-    encoded = pipe.model.get_ref("encoder").predict(docs)
-    gold = pipe._find_gold(examples, encoded.windows)
+    read = pipe.model.get_ref("encoder").predict(docs)
+    windows, labels = read.windows, pipe._labels
+    gold = align_gold(examples, windows, read.has_units, labels, "relations")
     candidates = sample_candidates(
         gold,
-        encoded.windows,
+        windows,
         np.random.default_rng(0),
         max_span_width=10,
         negative_spans=0,
         negative_pairs=0,
     )
-    return pipe.model.get_ref("network").predict((encoded, candidates))
+    targets, _ = make_targets(gold, candidates, windows, labels)
+    node = pipe.model.get_ref("network")
+    inputs, _ = _convert_inputs(node, (read, candidates, targets), False)
+    with torch.no_grad():
+        outputs = get_module(node).eval()(*inputs.args)
+    return Learning(outputs, targets, candidates)
+
+
+def loss_of(pipe, found: Learning) -> float:
+    targets = Targets(*map(torch.from_numpy, found.targets))
+    return float(network_of(pipe.model).loss(found.outputs, targets).value)
 
 
 # the set ------------------------------------------------------------------------------
@@ -84,7 +109,7 @@ def test_network_without_tags_has_none_and_takes_a_file_with_some(
     labels = {**LABELS, "tags": TAGS}
     pipe, examples = initialized_with(labels, architecture, **network)
     assert pipe.label_data == LABELS
-    assert scores_in_learning(pipe, examples).tag_logits is None
+    assert learning(pipe, examples).outputs.tag_logits is None
 
 
 def test_tags_given_keep_their_order_and_get_what_plain_bio_needs():
@@ -147,8 +172,7 @@ def test_loading_restores_the_tags_and_what_was_learnt_of_them(
     loaded = spacy.load(tmp_path / "model")
     assert loaded.get_pipe("jre").label_data["tags"] == TAGS
     wanted, found = (
-        scores_in_learning(n.get_pipe("jre"), examples).tag_logits
-        for n in (nlp, loaded)
+        learning(n.get_pipe("jre"), examples).outputs.tag_logits for n in (nlp, loaded)
     )
     np.testing.assert_allclose(found, wanted, atol=1e-6)
     assert same(logits(loaded), logits(nlp))
@@ -157,9 +181,9 @@ def test_loading_restores_the_tags_and_what_was_learnt_of_them(
 def test_loaded_pipeline_learns_tags_on(nlp_and_examples):
     nlp, examples = nlp_and_examples
     loaded = spacy.blank("en").from_config(nlp.config).from_bytes(nlp.to_bytes())
-    before = scores_in_learning(loaded.get_pipe("jre"), examples).tag_logits
+    before = learning(loaded.get_pipe("jre"), examples).outputs.tag_logits
     learn(loaded, examples, 1)
-    after = scores_in_learning(loaded.get_pipe("jre"), examples).tag_logits
+    after = learning(loaded.get_pipe("jre"), examples).outputs.tag_logits
     assert not np.allclose(before, after, atol=1e-5)
 
 
@@ -169,38 +193,30 @@ def test_loaded_pipeline_learns_tags_on(nlp_and_examples):
 def test_tag_loss_is_the_mean_over_the_tokens_and_is_added(nlp_and_examples):
     nlp, examples = nlp_and_examples
     pipe = nlp.get_pipe("jre")
-    batch = [examples[2], examples[0]]
-    scores = scores_in_learning(pipe, batch)
+    found = learning(pipe, [examples[2], examples[0]])
     gold = [
         *("O", "O", "O", "B-LOC", "O", "O", "O"),
         *("B-PER", "I-PER", "O", "O", "B-ORG", "I-ORG/B-LOC", "O", "B-LOC", "O"),
     ]
     columns = [TAGS.index(tag) for tag in gold]
-    assert scores.tag_logits.shape == (16, len(TAGS))
-    probabilities = np.exp(scores.tag_logits)
+    assert found.targets.tags.tolist() == columns
+    logits = found.outputs.tag_logits.numpy()
+    assert logits.shape == (16, len(TAGS))
+    probabilities = np.exp(logits)
     probabilities /= probabilities.sum(1, keepdims=True)
-    loss, gradient = pipe.get_loss(batch, scores)
-    without, bare = pipe.get_loss(batch, replace(scores, tag_logits=None))
     mean = -np.log(probabilities[range(16), columns]).mean()
-    assert loss - without == pytest.approx(mean, rel=1e-4)
-    assert bare.tags is None
-    # the gradient of a softmax: the probabilities, minus one at the gold tag
-    probabilities[range(16), columns] -= 1
-    np.testing.assert_allclose(gradient.tags, probabilities / 16, atol=1e-6)
+    without = found._replace(outputs=found.outputs._replace(tag_logits=None))
+    added = loss_of(pipe, found) - loss_of(pipe, without)
+    assert added == pytest.approx(mean, rel=1e-4)
 
 
-def test_tokens_that_nobody_annotated_teach_no_tags(nlp_and_examples):
+def test_tokens_that_nobody_annotated_have_no_tags(nlp_and_examples):
     nlp, examples = nlp_and_examples
     pipe = nlp.get_pipe("jre")
     bare = Example(nlp.make_doc("Ada Quint"), nlp.make_doc("Ada Quint"))
-    wanted, _ = pipe.get_loss(examples, scores_in_learning(pipe, examples))
-    batch = [*examples, bare]
-    scores = scores_in_learning(pipe, batch)
-    with pytest.warns(UserWarning, match="J903"):
-        loss, gradient = pipe.get_loss(batch, scores)
-    assert loss == pytest.approx(wanted, rel=1e-5)
-    assert not gradient.tags[-2:].any()
-    assert gradient.tags[:-2].any(1).all()
+    wanted, found = learning(pipe, examples), learning(pipe, [*examples, bare])
+    assert found.targets.tags[-2:].tolist() == [UNKNOWN, UNKNOWN]
+    assert loss_of(pipe, found) == pytest.approx(loss_of(pipe, wanted), rel=1e-5)
 
 
 def test_entity_without_tags_is_told_once_and_learnt_as_an_entity(nlp_and_examples):
@@ -211,7 +227,7 @@ def test_entity_without_tags_is_told_once_and_learnt_as_an_entity(nlp_and_exampl
         nlp.update([example])
     nlp.update([example])  # warnings are errors here
     pipe = nlp.get_pipe("jre")
-    assert len(scores_in_learning(pipe, [example]).spans) == 2
+    assert len(learning(pipe, [example]).candidates.spans) == 2
 
 
 # not predicted ------------------------------------------------------------------------
@@ -224,7 +240,6 @@ def test_prediction_never_asks_for_tags(nlp_and_examples):
     tags = get_module(pipe.model.get_ref("network")).tags
     tags.register_forward_hook(lambda *_: calls.append(1))
     list(nlp.pipe(example.text for example in examples))
-    assert pipe.model.predict([example.x for example in examples]).tag_logits is None
     assert calls == []
     nlp.update(examples)
     assert calls == [1]

@@ -1,9 +1,9 @@
-"""Logits by hand, predictions by hand."""
+"""Scores by hand, predictions by hand."""
 
 import numpy as np
 import pytest
 
-from spacy_jre.pipeline.decoding import best_without_overlaps, decode
+from spacy_jre.pipeline.decoding import decode, without_overlaps
 from spacy_jre.types import JointScores, Windows
 
 BIG = 10.0
@@ -11,6 +11,7 @@ BIG = 10.0
 
 def make_scores(spans, entities, pairs, relations, windows=None) -> JointScores:
     """entities: column of each span; relations: logits of each pair."""
+    values = np.asarray(relations, dtype="float32").reshape(-1, 2)
     logits = np.zeros((len(spans), 3), dtype="float32")
     logits[np.arange(len(spans)), entities] = BIG
     if windows is None:
@@ -20,7 +21,7 @@ def make_scores(spans, entities, pairs, relations, windows=None) -> JointScores:
         spans=np.asarray(spans, dtype=np.int64).reshape(-1, 2),
         entity_logits=logits,
         pairs=np.asarray(pairs, dtype=np.int64).reshape(-1, 2),
-        relation_logits=np.asarray(relations, dtype="float32").reshape(-1, 2),
+        relation_scores=1 / (1 + np.exp(-values)),
     )
 
 
@@ -61,10 +62,11 @@ def test_threshold_of_a_label_comes_before_the_common_one():
     assert relations_of(found) == [(0, 1, "near")]
 
 
-def test_threshold_of_zero_lets_nothing_impossible_through():
-    # LAI-Net: what its agreement did not choose
-    scores = make_scores([[0, 1], [2, 3]], [1, 1], [[0, 1]], [[-1e4, -5.0]])
-    (found,) = read(scores, threshold=0.0)
+def test_least_threshold_keeps_what_has_a_score():
+    # LAI-Net gives 0 to all labels but one
+    scores = make_scores([[0, 1], [2, 3]], [1, 1], [[0, 1]], [[-np.inf, -2.0]])
+    assert scores.relation_scores[0, 0] == 0.0
+    (found,) = read(scores, threshold=0.01)
     assert relations_of(found) == [(0, 1, "near")]
 
 
@@ -106,5 +108,5 @@ def test_nothing_to_read_is_nothing_read():
 
 def test_best_score_wins_where_entities_overlap():
     wide, narrow, other = (0, 3, "A", 0.6), (1, 2, "B", 0.9), (3, 4, "C", 0.1)
-    assert best_without_overlaps([wide, narrow, other]) == [narrow, other]
-    assert best_without_overlaps([(0, 3, "A", 0.95), narrow]) == [(0, 3, "A", 0.95)]
+    assert without_overlaps([wide, narrow, other]) == [1, 2]
+    assert without_overlaps([(0, 3, "A", 0.95), narrow]) == [0]

@@ -1,15 +1,17 @@
 """What is different about a component with LAI-Net; the rest is in the other files."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import spacy
 import torch
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc
 from spacy.training import Example
 from torch.testing import assert_close
 
 from spacy_jre.architectures.torch_node import get_module
-from spacy_jre.training.optimizer import create_adamw_v1
+from spacy_jre.training.optimizer import AdamW, create_adamw_v1
 
 from ..conftest import STORY, make_example
 from .helpers import (
@@ -67,16 +69,25 @@ def test_symmetric_relation_is_stored_once_and_in_text_order(trained):
     assert spouses == [("Mia Roe", "spouse", "Ola Lie")]
 
 
-def test_threshold_takes_relations_away_and_zero_invents_none(trained):
-    pipe = trained.get_pipe("jre")
-    every = [len(doc._.relations) for doc in trained.pipe(TEXTS)]
-    wanted = [len(sentence["relations"]) for sentence in STORY]
-    assert every == wanted
-    pipe.cfg["threshold"] = 1.0
-    try:
+@pytest.mark.parametrize("threshold", [1e-6, 0.01])
+def test_threshold_above_zero_invents_no_relations(trained, threshold):
+    with thresholded(trained, threshold):
+        every = [len(doc._.relations) for doc in trained.pipe(TEXTS)]
+    assert every == [len(sentence["relations"]) for sentence in STORY]
+
+
+def test_threshold_takes_relations_away(trained):
+    with thresholded(trained, 1.0):
         assert not any(doc._.relations for doc in trained.pipe(TEXTS))
-    finally:
-        pipe.cfg["threshold"] = 0.0
+
+
+@contextmanager
+def thresholded(nlp, value):
+    cfg = nlp.get_pipe("jre").cfg
+    before = cfg["threshold"]
+    cfg["threshold"] = value
+    yield
+    cfg["threshold"] = before
 
 
 # learning -----------------------------------------------------------------------------
@@ -84,6 +95,15 @@ def test_threshold_takes_relations_away_and_zero_invents_none(trained):
 
 def module_of(nlp):
     return get_module(nlp.get_pipe("jre").model.get_ref("network"))
+
+
+def updates_of(nlp) -> int:
+    return int(module_of(nlp).network.updates)
+
+
+def gradient_norm(parameters) -> float:
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    return float(torch.nn.utils.get_total_norm(gradients))
 
 
 def test_update_changes_both_transformers_and_the_network(untrained):
@@ -136,23 +156,40 @@ def test_gradients_go_with_the_update(untrained):
     assert all(p.grad is None for p in module_of(nlp).parameters())
 
 
+def test_each_stage_is_clipped_by_its_own_norm(untrained, monkeypatch):
+    nlp, examples = untrained
+    nlp.update(examples, sgd=False)
+    stages = module_of(nlp).stages()
+    assert all(gradient_norm(stage) > 0.01 for stage in stages)
+    norms = []
+    original = AdamW.__call__
+
+    def spy(*args, **kwargs):
+        norms.append([gradient_norm(stage) for stage in stages])
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(AdamW, "__call__", spy)
+    nlp.get_pipe("jre").finish_update(create_adamw_v1(0.001, grad_clip=0.001))
+    # before the first parameter is updated
+    assert norms[0] == pytest.approx([0.001, 0.001], rel=1e-2)
+
+
 def test_batches_of_one_update_are_counted_once(untrained):
     nlp, examples = untrained
     pipe = nlp.get_pipe("jre")
     nlp.update(examples[:2], sgd=False)
     nlp.update(examples[2:], sgd=False)
-    assert pipe.model.attrs["updates"] == 0
+    assert updates_of(nlp) == 0
     pipe.finish_update(create_adamw_v1(0.001))
-    assert pipe.model.attrs["updates"] == 1
+    assert updates_of(nlp) == 1
 
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_update_with_an_optimizer_is_counted_once(untrained, whole):
     nlp, examples = untrained
-    pipe = nlp.get_pipe("jre")
-    learner = nlp if whole else pipe
+    learner = nlp if whole else nlp.get_pipe("jre")
     learner.update(examples, sgd=create_adamw_v1(0.001))
-    assert pipe.model.attrs["updates"] == 1
+    assert updates_of(nlp) == 1
 
 
 def test_updates_are_counted_and_saved(untrained, tmp_path):
@@ -161,16 +198,16 @@ def test_updates_are_counted_and_saved(untrained, tmp_path):
         nlp.update(examples, sgd=create_adamw_v1(0.001))
     nlp.to_disk(tmp_path / "model")
     loaded = spacy.load(tmp_path / "model")
-    assert loaded.get_pipe("jre").model.attrs["updates"] == 3
+    assert updates_of(loaded) == 3
     loaded.update(story_examples(loaded), sgd=create_adamw_v1(0.001))
-    assert loaded.get_pipe("jre").model.attrs["updates"] == 4
+    assert updates_of(loaded) == 4
 
 
 def test_docs_without_tokens_teach_nothing_and_count_nothing(untrained):
     nlp, _ = untrained
     losses = nlp.update(empty_examples(nlp, ["", ""]), sgd=create_adamw_v1(0.001))
     assert losses["jre"] == 0.0
-    assert nlp.get_pipe("jre").model.attrs["updates"] == 0
+    assert updates_of(nlp) == 0
 
 
 def test_entities_without_relations_teach_entities_alone(untrained):
@@ -190,28 +227,81 @@ def test_pair_of_two_labels_is_counted(untrained):
         nlp.update([make_example(nlp, sentence)])
 
 
-def test_gold_wider_than_the_limit_is_told_once(wide_bert):
-    nlp, examples = make_nlp(lainet_config(wide_bert), max_span_width=1)
-    with pytest.warns(UserWarning, match=r"J911.*5 gold entities.*0 gold relations"):
-        nlp.update(examples)
-    nlp.update(examples)  # warnings are errors here
+@pytest.fixture
+def seen(untrained, monkeypatch) -> list:
+    """What the network is to learn from: Candidates, and which spans are entities."""
+    module = module_of(untrained[0])
+    original, found = module.forward, []
+
+    def spy(texts, candidates, is_entity):
+        found.append((candidates, is_entity))
+        return original(texts, candidates, is_entity)
+
+    monkeypatch.setattr(module, "forward", spy)
+    return found
 
 
-def test_gold_that_ends_with_a_blank_is_told(untrained):
-    nlp, _ = untrained
-    reference = nlp.make_doc("Ada Quint\n\ncooks")
-    reference.spans["jre"] = [Span(reference, 0, end, "PER") for end in (2, 3)]
-    example = Example(nlp.make_doc(reference.text), reference)
-    with pytest.warns(UserWarning, match=r"J911.*1 gold entities"):
-        nlp.update([example])
+def negatives_of_story() -> list[tuple[int, int]]:
+    """Spans up to ten tokens and ordered pairs that are not gold, per sentence."""
+    found = []
+    for sentence in STORY:
+        count = len(sentence["words"])
+        n_spans = sum(min(10, count - start) for start in range(count))
+        n_gold = len(sentence["entities"])
+        n_pairs = n_gold * (n_gold - 1) - len(sentence["relations"])
+        found.append((n_spans - n_gold, n_pairs))
+    return found
 
 
-def test_scores_tell_no_loss(untrained):
+@pytest.mark.parametrize("limit", [0, 2, 20, None])
+def test_negatives_are_sampled_as_for_the_other_models(untrained, seen, limit):
     nlp, examples = untrained
-    pipe = nlp.get_pipe("jre")
-    scores = pipe.model.predict([example.x for example in examples])
-    with pytest.raises(NotImplementedError, match="J315"):
-        pipe.get_loss(examples, scores)
+    nlp.get_pipe("jre").cfg.update(negative_spans=limit, negative_pairs=limit)
+    nlp.update(examples, sgd=False)
+    most = 1000 if limit is None else limit
+    n_spans = sum(len(sentence["entities"]) for sentence in STORY)
+    n_pairs = sum(len(sentence["relations"]) for sentence in STORY)
+    for spans, pairs in negatives_of_story():
+        n_spans += min(spans, most)
+        n_pairs += min(pairs, most)
+    ((candidates, _),) = seen
+    assert (len(candidates.spans), len(candidates.pairs)) == (n_spans, n_pairs)
+
+
+def test_gold_wider_than_the_limit_is_learnt(untrained, seen):
+    nlp, examples = untrained
+    nlp.get_pipe("jre").cfg["max_span_width"] = 1
+    nlp.update(examples[:1], sgd=False)  # warnings are errors here
+    ((candidates, is_entity),) = seen
+    gold = {tuple(span) for span in candidates.spans[is_entity.numpy()].tolist()}
+    assert gold == {(start, end) for start, end, _ in STORY[0]["entities"]}
+    assert (np.diff(candidates.spans[~is_entity.numpy()]) == 1).all()
+
+
+SPACED = ["Ada", "Quint", "\n\n", "cooks"]
+
+
+def test_gold_that_ends_with_white_space_is_learnt(untrained, seen):
+    nlp, _ = untrained
+    entities = [(0, 3, "PER"), (3, 4, "ORG")]
+    relations = [(0, 1, "works_for")]
+    sentence = {"words": SPACED, "entities": entities, "relations": relations}
+    nlp.update([make_example(nlp, sentence)], sgd=False)  # warnings are errors here
+    ((candidates, is_entity),) = seen
+    assert candidates.spans[is_entity.numpy()].tolist() == [[0, 2], [3, 4]]
+    assert len(candidates.pairs) == 2
+
+
+def test_gold_of_white_space_alone_is_counted_and_not_learnt(untrained, seen):
+    nlp, _ = untrained
+    entities = [(0, 2, "PER"), (2, 3, "ORG")]
+    relations = [(0, 1, "works_for")]
+    sentence = {"words": SPACED, "entities": entities, "relations": relations}
+    with pytest.warns(UserWarning, match=r"J904.*1 gold entities and 1 gold rel"):
+        nlp.update([make_example(nlp, sentence)], sgd=False)
+    ((candidates, is_entity),) = seen
+    assert candidates.spans[is_entity.numpy()].tolist() == [[0, 2]]
+    assert len(candidates.pairs) == 0
 
 
 # prediction ---------------------------------------------------------------------------

@@ -91,12 +91,13 @@ def test_twin_of_a_component_has_weights_of_its_own(config, twin_of):
     nlp, examples = make_nlp(config)
     pipe = nlp.get_pipe("jre")
     docs = [example.predicted for example in examples]
-    wanted = pipe.model.predict(docs).entity_logits
+    wanted = pipe.model.predict((docs, 3)).entity_logits
     twin = twin_of(pipe)
     learn(nlp, examples, 1)
-    found = twin.model.predict(docs).entity_logits
+    found = twin.model.predict((docs, 3)).entity_logits
     np.testing.assert_allclose(found, wanted, atol=1e-5)
-    assert not np.allclose(pipe.model.predict(docs).entity_logits, wanted, atol=1e-5)
+    after = pipe.model.predict((docs, 3)).entity_logits
+    assert not np.allclose(after, wanted, atol=1e-5)
 
 
 def test_weights_on_disk_are_safetensors_without_pickle(saved):

@@ -12,13 +12,15 @@ import spacy
 from spacy_jre.annotations import Record, build_doc
 from spacy_jre.cli.convert import Settings, check_losses, convert_path
 from spacy_jre.cli.cross_validate import fingerprint
-from spacy_jre.corpora import formats, inception, sources
-from spacy_jre.corpora.brat import read_brat, write_brat
+from spacy_jre.corpora import sources
 from spacy_jre.corpora.dataset import MAX_FOLDS, read_dataset
-from spacy_jre.corpora.ddi import read_ddi
-from spacy_jre.corpora.prodigy import read_prodigy
+from spacy_jre.corpora.formats import inception
+from spacy_jre.corpora.formats import registry as formats
+from spacy_jre.corpora.formats.brat import read_brat, write_brat
+from spacy_jre.corpora.formats.ddi import read_ddi
+from spacy_jre.corpora.formats.prodigy import read_prodigy
+from spacy_jre.corpora.formats.spert_json import read_spert_json
 from spacy_jre.corpora.reader import find_docbins
-from spacy_jre.corpora.spert_json import read_spert_json
 from spacy_jre.corpora.splits import find_splits
 
 from ..cli.helpers import assert_plain_error, run, said

@@ -11,6 +11,7 @@ import torch
 from spacy.tokens import Doc
 from spacy.util import registry
 
+from spacy_jre.architectures.hf_encoder import TransformerSettings
 from spacy_jre.architectures.torch_node import (
     LoadModule,
     NotBuilt,
@@ -24,6 +25,7 @@ from ..conftest import STORY, transformer_config
 from .helpers import reseal
 
 CPU = torch.device("cpu")
+SETTINGS = TransformerSettings("", {}, {}, 2048, False)
 VALUES = [
     *(None, True, False, 0, -1, 1, 7, 10**13, 2**63, -(10**13), 0.5, 1e300),
     *("", "x", "gelu", "../x", "/tmp/x", [], [1], ["x"], {}, {"a": 1}, {"@": []}),
@@ -86,7 +88,7 @@ def cut(data, rng):
 
 def load(data):
     try:
-        return LoadModule(partial(plan_encoder, {}))(NotBuilt(), data, CPU)
+        return LoadModule(partial(plan_encoder, SETTINGS))(NotBuilt(), data, CPU)
     except JREError:
         return None
 

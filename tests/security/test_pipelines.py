@@ -390,10 +390,10 @@ def damage(model: bytes, change) -> bytes:
         (lambda m: [1], "must have the parts"),
         (lambda m: {**m, "code": 1}, "must have the parts"),
         (lambda m: {**m, "nodes": m["nodes"][1:]}, "nodes must have"),
-        (lambda m: m["attrs"][0].update(network=b"\x01"), "would replace a function"),
+        (lambda m: m["attrs"][0].update(learns_tags=b"\xa1x"), "type bool"),
         (
-            lambda m: m["attrs"][0].update(max_span_width=b"\xa1x"),
-            "type int",
+            lambda m: [a.update(settings=b"\xa1x") for a in m["attrs"]] and None,
+            "settings must be of type TransformerSettings",
         ),
         (lambda m: m["shims"].__setitem__(0, [b""]), "shims"),
         (lambda m: m["nodes"][0].update(refs=3), "does not fit the config"),

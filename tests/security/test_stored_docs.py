@@ -25,7 +25,7 @@ from spacy_jre.annotations import (
 )
 from spacy_jre.annotations.build import RECORD_KEY
 from spacy_jre.corpora import checked_docbin
-from spacy_jre.corpora.docbin import RelationDocBin, read_docbin_records
+from spacy_jre.corpora.formats.docbin import RelationDocBin, read_docbin_records
 from spacy_jre.corpora.reader import Corpus, load_docbin, read_docbin
 from spacy_jre.display import displacy_relations, render_page
 from spacy_jre.scoring.scorer import score_joint

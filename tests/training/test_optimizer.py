@@ -158,7 +158,10 @@ class Module(torch.nn.Module):
 def test_global_norm_counts_torch_and_thinc_parameters_together():
     module = Module()
     node = torch_node(
-        module, convert_inputs=None, convert_outputs=None, plan=lambda *_: lambda: module
+        module,
+        convert_inputs=None,
+        convert_outputs=None,
+        plan=lambda *_: lambda: module,
     )
     linear = Linear(nO=2, nI=2).initialize()
     model = Model("both", forward=lambda *_: None, layers=[node, linear])

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacy_jre.training.sampling import sample_candidates
-from spacy_jre.training.targets import GoldBatch, Losses
+from spacy_jre.training.targets import GoldBatch, SkippedGold
 from spacy_jre.types import Windows
 
 
@@ -25,7 +25,7 @@ def make_gold(windows, spans, relations=(), knows=None) -> GoldBatch:
         relations=np.asarray(relations, dtype=np.int64).reshape(-1, 3),
         knows_entities=known,
         knows_relations=known,
-        lost=Losses(),
+        skipped=SkippedGold(),
     )
 
 

@@ -1,5 +1,7 @@
 """Extended BIO tags by hand, and on public corpora."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import spacy
@@ -8,21 +10,21 @@ from spacy.training import Example
 
 from spacy_jre.annotations import build_doc
 from spacy_jre.architectures.windows import sentence_windows
-from spacy_jre.corpora.spert_json import read_spert_json
-from spacy_jre.training.tags import (
+from spacy_jre.corpora.formats.spert_json import read_spert_json
+from spacy_jre.training.tags import plain_tags, tag_tokens
+from spacy_jre.training.targets import (
+    align_gold,
     find_tags,
     gold_entities,
-    plain_tags,
     tag_targets,
-    tag_tokens,
 )
-from spacy_jre.training.targets import Labels, align_gold
+from spacy_jre.types import Labels
 
 from ..conftest import SHARED, STORY, make_example
 
 LABELS = Labels(
-    entities={"LOC": 1, "ORG": 2, "PER": 3},
-    relations={"based_in": 0, "lives_in": 1, "spouse": 2, "works_for": 3},
+    entities=("LOC", "ORG", "PER"),
+    relations=("based_in", "lives_in", "spouse", "works_for"),
 )
 
 
@@ -35,8 +37,13 @@ def line(entities, n_tokens, known=None) -> tuple[str, int]:
 
 
 def align(examples, labels=LABELS):
-    windows = sentence_windows([example.predicted for example in examples])
-    return align_gold(examples, windows, labels, "relations")
+    docs = [example.predicted for example in examples]
+    has_units = np.asarray([not token.is_space for doc in docs for token in doc])
+    return align_gold(examples, sentence_windows(docs), has_units, labels, "relations")
+
+
+def with_tags(tags) -> Labels:
+    return replace(LABELS, tags=tuple(tags))
 
 
 # by hand ------------------------------------------------------------------------------
@@ -110,20 +117,19 @@ def test_plain_tags_by_hand():
 
 def test_set_is_plain_bio_and_what_overlaps(nlp):
     golds = (align([make_example(nlp, sentence)]) for sentence in STORY)
-    labels = ["LOC", "ORG", "PER"]
-    assert find_tags(labels, golds) == [*plain_tags(labels), "I-ORG/B-LOC"]
+    plain = plain_tags(LABELS.entities)
+    assert find_tags(LABELS, golds) == [*plain, "I-ORG/B-LOC"]
 
 
 def test_set_without_overlaps_is_plain_bio(nlp):
     golds = (align([make_example(nlp, sentence)]) for sentence in STORY[1:])
-    assert find_tags(["LOC", "ORG", "PER"], golds) == plain_tags(["LOC", "ORG", "PER"])
+    assert find_tags(LABELS, golds) == plain_tags(LABELS.entities)
 
 
 def test_targets_run_over_the_windows_of_a_batch(nlp):
     gold = align([make_example(nlp, STORY[i]) for i in (2, 0)])
-    labels = ["LOC", "ORG", "PER"]
-    tags = find_tags(labels, [gold])
-    targets, left_out = tag_targets(gold, labels, tags, 16)
+    tags = find_tags(LABELS, [gold])
+    targets, left_out = tag_targets(gold, with_tags(tags), 16)
     assert left_out == 0
     assert [tags[column] for column in targets] == [
         *("O", "O", "O", "B-LOC", "O", "O", "O"),
@@ -135,10 +141,9 @@ def test_entity_cut_by_a_window_has_no_tags(nlp):
     example = make_example(nlp, STORY[0])
     example.predicted[5].is_sent_start = True  # Hotel | Lima
     gold = align([example])
-    assert gold.lost.entities == 1
-    labels = ["LOC", "ORG", "PER"]
-    tags = plain_tags(labels)
-    targets, left_out = tag_targets(gold, labels, tags, 9)
+    assert gold.skipped.entities == 1
+    tags = plain_tags(LABELS.entities)
+    targets, left_out = tag_targets(gold, with_tags(tags), 9)
     assert left_out == 0
     assert [tags[t] for t in targets[4:6]] == ["O", "B-LOC"]
 
@@ -149,14 +154,13 @@ def test_span_with_two_labels_is_tagged_as_the_span_loss_learns_it(nlp):
         "entities": [(3, 4, "PER"), (3, 4, "LOC")],
     }
     gold = align([make_example(nlp, sentence)])
-    labels = ["LOC", "ORG", "PER"]
-    assert gold_entities(gold, labels) == [(3, 4, "LOC")]
+    assert gold_entities(gold, LABELS) == [(3, 4, "LOC")]
 
 
 def test_order_of_the_set_is_the_order_of_the_columns(nlp):
     gold = align([make_example(nlp, STORY[2])])
-    tags = ["B-LOC", *reversed(plain_tags(["LOC", "ORG", "PER"])[2:]), "O"]
-    targets, _ = tag_targets(gold, ["LOC", "ORG", "PER"], tags, 7)
+    tags = ["B-LOC", *reversed(plain_tags(LABELS.entities)[2:]), "O"]
+    targets, _ = tag_targets(gold, with_tags(tags), 7)
     assert targets.dtype == np.int64
     assert targets.tolist() == [6, 6, 6, 0, 6, 6, 6]
 
@@ -173,18 +177,15 @@ def tags_of(*names: str) -> tuple[list[str], int]:
         sorted({e.label for r in records for e in r.entities}),
         sorted({x.label for r in records for x in r.relations}),
     ]
-    labels = Labels(
-        entities={label: i + 1 for i, label in enumerate(kinds[0])},
-        relations={label: i for i, label in enumerate(kinds[1])},
-    )
+    labels = Labels(tuple(kinds[0]), tuple(kinds[1]))
     golds = []
     for record in records:
         reference = build_doc(record, nlp)
         predicted = Doc(nlp.vocab, words=record.words)
         golds.append(align([Example(predicted, reference)], labels))
-    assert all(gold.lost.entities == 0 for gold in golds)
-    left_out = sum(tag_tokens(gold_entities(g, kinds[0])).left_out for g in golds)
-    return find_tags(kinds[0], golds), left_out
+    assert all(gold.skipped.entities == 0 for gold in golds)
+    left_out = sum(tag_tokens(gold_entities(g, labels)).left_out for g in golds)
+    return find_tags(labels, golds), left_out
 
 
 @pytest.mark.data

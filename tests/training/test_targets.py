@@ -8,24 +8,25 @@ from spacy.training import Example
 from spacy_jre.annotations import StoredEntity, StoredRelation, write_annotations
 from spacy_jre.architectures.windows import sentence_windows
 from spacy_jre.training.targets import (
-    Labels,
     UnknownLabel,
     align_gold,
     entity_targets,
     relation_targets,
 )
+from spacy_jre.types import Candidates, Labels
 
 from ..conftest import STORY, make_example
 
 LABELS = Labels(
-    entities={"LOC": 1, "ORG": 2, "PER": 3},
-    relations={"based_in": 0, "lives_in": 1, "spouse": 2, "works_for": 3},
+    entities=("LOC", "ORG", "PER"),
+    relations=("based_in", "lives_in", "spouse", "works_for"),
 )
 
 
 def align(examples, labels=LABELS):
-    windows = sentence_windows([example.predicted for example in examples])
-    return align_gold(examples, windows, labels, "relations")
+    docs = [example.predicted for example in examples]
+    has_units = np.asarray([not token.is_space for doc in docs for token in doc])
+    return align_gold(examples, sentence_windows(docs), has_units, labels, "relations")
 
 
 def make(nlp, predicted: list[str], gold: list[str]) -> Example:
@@ -59,8 +60,8 @@ def test_coarser_predicted_tokens_are_aligned_or_counted(nlp, predicted, spans):
     example = make(nlp, predicted, ["Hotel", "Lima", "in", "Oslo"])
     gold = align([example])
     assert [tuple(span) for span in gold.spans] == spans
-    assert gold.lost.entities == 2 - len(spans)
-    assert gold.lost.relations == (0 if len(spans) == 2 else 1)
+    assert gold.skipped.entities == 2 - len(spans)
+    assert gold.skipped.relations == (0 if len(spans) == 2 else 1)
     assert len(gold.relations) == (1 if len(spans) == 2 else 0)
 
 
@@ -100,7 +101,7 @@ def test_entity_across_windows_is_counted_with_its_relations(nlp):
     example = make_example(nlp, STORY[0])
     example.predicted[1].is_sent_start = True  # Ada | Quint
     gold = align([example])
-    assert (gold.lost.entities, gold.lost.relations) == (1, 1)
+    assert (gold.skipped.entities, gold.skipped.relations) == (1, 1)
     assert len(gold.spans) == 3
 
 
@@ -115,7 +116,7 @@ def test_first_label_in_order_wins(nlp):
     twice = {**STORY[2], "entities": [(3, 4, "PER"), (3, 4, "LOC")]}
     gold = align([make_example(nlp, twice)])
     assert gold.labels.tolist() == [1]
-    assert gold.lost.two_labels == 1
+    assert gold.skipped.two_labels == 1
 
 
 def test_unknown_label_is_named(nlp):
@@ -165,7 +166,7 @@ def test_targets_of_any_spans_and_pairs(nlp):
     spans = np.asarray([[0, 2], [1, 2], [3, 5], [8, 9]])
     assert entity_targets(gold, spans).tolist() == [3, 0, 3, 1]
     pairs = np.asarray([[0, 3], [3, 0], [0, 2], [1, 3]])
-    targets = relation_targets(gold, spans, pairs, 4)
+    targets = relation_targets(gold, Candidates(spans, pairs), 4)
     assert targets.tolist() == [
         [0, 1, 0, 0],
         [0, 0, 0, 0],
@@ -177,7 +178,7 @@ def test_targets_of_any_spans_and_pairs(nlp):
 def test_pair_with_two_labels_has_two_ones(nlp):
     both = {**STORY[3], "relations": [(0, 1, "spouse"), (0, 1, "works_for")]}
     gold = align([make_example(nlp, both)])
-    targets = relation_targets(gold, gold.spans, np.asarray([[0, 1]]), 4)
+    targets = relation_targets(gold, Candidates(gold.spans, np.asarray([[0, 1]])), 4)
     assert targets.tolist() == [[0, 0, 1, 1]]
 
 
@@ -189,3 +190,28 @@ def test_other_white_space_inside_an_entity_is_aligned(nlp, blank):
     assert len(gold.spans) == 2
     start, end = gold.spans[0]
     assert predicted[start:end].text.split() == ["Hotel", "Lima"]
+
+
+@pytest.mark.parametrize(
+    ("words", "span", "found"),
+    [
+        (["\n", "Hotel", "Lima", " "], (0, 4), [[1, 3]]),
+        (["Hotel", "\n", "Lima", "x"], (0, 3), [[0, 3]]),
+        (["Hotel", " ", "\n", "x"], (1, 3), []),
+    ],
+)
+def test_tokens_without_units_are_no_ends_of_an_entity(nlp, words, span, found):
+    sentence = {"words": words, "entities": [(*span, "ORG")], "relations": []}
+    gold = align([make_example(nlp, sentence)])
+    assert gold.spans.tolist() == found
+    assert gold.skipped.entities == 1 - len(found)
+
+
+def test_entities_that_are_one_without_their_white_space_are_learnt_once(nlp):
+    entities = [(0, 2, "ORG"), (0, 3, "LOC")]
+    words = ["Hotel", "Lima", "\n", "x"]
+    gold = align(
+        [make_example(nlp, {"words": words, "entities": entities, "relations": []})]
+    )
+    assert gold.spans.tolist() == [[0, 2]]
+    assert gold.skipped.two_labels == 1

@@ -1,0 +1,95 @@
+"""Spans of a reference Doc and of a predicted Doc that are the same piece of text."""
+
+from functools import cached_property
+
+from spacy.tokens import Span
+from spacy.training import Example
+
+from .gold import SpanKey
+from .relations import expanded_span
+
+Address = tuple[int, int]
+TokenRange = tuple[int, int]
+
+
+class TextAlignment:
+    """The correspondence between the two Docs of an Example.
+
+    By characters where the texts are equal, by characters without white space where
+    only white space differs, else by spaCy's alignment of the tokens.
+    """
+
+    def __init__(self, example: Example):
+        self.example = example
+        predicted, reference = example.predicted.text, example.reference.text
+        self.equal = predicted == reference
+        self.equal_without_space = self.equal or (
+            "".join(predicted.split()) == "".join(reference.split())
+        )
+
+    def address(self, key: SpanKey) -> Address:
+        """RETURNS (tuple[int, int]): Where a span of the reference is."""
+        if self.equal or not self.equal_without_space:
+            return key[:2]
+        return self._reference_counts[key[0]], self._reference_counts[key[1]]
+
+    def predicted_address(self, key: SpanKey) -> Address:
+        """RETURNS (tuple[int, int]): Where a span of the predicted Doc is: the address
+        of the same span of the reference. A span that cannot be aligned has an address
+        that no span of the reference has."""
+        if self.equal:
+            return key[:2]
+        if self.equal_without_space:
+            return self._predicted_counts[key[0]], self._predicted_counts[key[1]]
+        span = expanded_span(self.example.predicted, key[0], key[1])
+        aligned = self.example.get_aligned_spans_x2y([span], allow_overlap=True)
+        if not aligned:
+            return (-key[0] - 1, -key[1] - 1)
+        return (aligned[0].start_char, aligned[0].end_char)
+
+    def find_tokens(self, key: SpanKey) -> TokenRange | None:
+        """RETURNS (tuple[int, int] | None): The predicted tokens of a span of the
+        reference, end exclusive; None where it does not begin and end with a token."""
+        if self.equal:
+            span = self.example.predicted.char_span(key[0], key[1])
+            return None if span is None else (span.start, span.end)
+        if self.equal_without_space:
+            starts, ends = self._token_bounds
+            first, last = (self._reference_counts[place] for place in key[:2])
+            start, end = starts.get(first), ends.get(last)
+            return None if start is None or end is None else (start, end)
+        source = self.example.reference.char_span(key[0], key[1], label=key[2])
+        if source is None:
+            return None
+        aligned: list[Span] = self.example.get_aligned_spans_y2x(
+            [source], allow_overlap=True
+        )
+        return (aligned[0].start, aligned[0].end) if aligned else None
+
+    @cached_property
+    def _predicted_counts(self) -> list[int]:
+        return count_nonspace(self.example.predicted.text)
+
+    @cached_property
+    def _reference_counts(self) -> list[int]:
+        return count_nonspace(self.example.reference.text)
+
+    @cached_property
+    def _token_bounds(self) -> tuple[dict[int, int], dict[int, int]]:
+        """Predicted tokens by the characters, without white space, before them and up
+        to their end."""
+        counts = self._predicted_counts
+        tokens = [token for token in self.example.predicted if not token.is_space]
+        return (
+            {counts[token.idx]: token.i for token in tokens},
+            {counts[token.idx + len(token)]: token.i + 1 for token in tokens},
+        )
+
+
+def count_nonspace(text: str) -> list[int]:
+    """RETURNS (list[int]): How many characters before each position are not white
+    space; one more number than the text has characters."""
+    counts = [0]
+    for character in text:
+        counts.append(counts[-1] + (not character.isspace()))
+    return counts

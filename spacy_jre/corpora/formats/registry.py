@@ -1,0 +1,295 @@
+"""The formats by name, and which one a file is in."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...annotations import Record
+from ...errors import Errors, JREError
+from ..sources import MAX_LINE, walk_files
+from .ade import read_ade, read_ade_dose, read_ade_negatives
+from .brat import read_brat
+from .conll04 import read_conll04
+from .ddi import read_ddi
+from .docbin import read_docbin_records
+from .doccano import read_doccano
+from .dygie import read_dygie
+from .inception import read_inception
+from .inline import read_inline
+from .label_studio import read_label_studio
+from .multihead import read_multihead
+from .prodigy import read_prodigy
+from .spert_json import read_spert_json
+from .spo import read_spo
+from .triples import read_triples
+
+# so much of a file is looked at
+HEAD = 1 << 16
+VALUES = 50
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The beginning of a file, or what a folder holds.
+
+    values (tuple): The first JSON values, where it is JSON.
+    lines (tuple[str, ...]): The first lines that are not blank, where it is text.
+    suffixes (frozenset[str]): Those of the files in a folder, else the file's own.
+    """
+
+    values: tuple[Any, ...] = ()
+    lines: tuple[str, ...] = ()
+    suffixes: frozenset[str] = frozenset()
+
+    def objects(self, *keys: str) -> list[dict[str, Any]]:
+        """The values that are objects with all of some keys."""
+        return [v for v in self.values if isinstance(v, dict) and v.keys() >= {*keys}]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format: its reader, and how its files are known.
+
+    options (tuple[str, ...]): Settings that the reader takes beside path and skip.
+    """
+
+    name: str
+    about: str
+    read: Callable[..., Iterator[Record]]
+    fits: Callable[[Sample], bool]
+    options: tuple[str, ...] = ()
+
+
+def _is_spert(sample: Sample) -> bool:
+    return any(
+        isinstance(v["tokens"], list) and isinstance(v["entities"], list)
+        for v in sample.objects("tokens", "entities", "relations")
+    )
+
+
+def _is_dygie(sample: Sample) -> bool:
+    return any("ner" in v or "relations" in v for v in sample.objects("sentences"))
+
+
+def _is_prodigy(sample: Sample) -> bool:
+    marks = {"answer", "_input_hash", "_task_hash", "_view_id"}
+    return any(
+        ("spans" in v or "relations" in v) and ("tokens" in v or marks & v.keys())
+        for v in sample.objects("text")
+    )
+
+
+def _is_doccano(sample: Sample) -> bool:
+    return any(
+        _items_have(v.get("entities"), "start_offset")
+        or any(
+            isinstance(rows, list)
+            and any(isinstance(row, list) and len(row) == 3 for row in rows)
+            for rows in (v.get("label"), v.get("labels"))
+        )
+        for v in (*sample.objects("text"), *sample.objects("data"))
+    )
+
+
+def _is_label_studio(sample: Sample) -> bool:
+    whole = [v for v in sample.objects("data") if isinstance(v["data"], dict)]
+    small = [
+        v
+        for v in sample.objects("text")
+        if "annotation_id" in v or _items_have(v.get("label"), "labels")
+    ]
+    return bool(small) or any({"annotations", "completions"} & v.keys() for v in whole)
+
+
+def _is_inception(sample: Sample) -> bool:
+    return (
+        bool(sample.suffixes & {".xmi", ".zip"})
+        or bool(sample.objects("%FEATURE_STRUCTURES"))
+        or any("<xmi:XMI" in line for line in sample.lines[:3])
+    )
+
+
+def _is_ddi(sample: Sample) -> bool:
+    if ".xml" in sample.suffixes and not sample.lines:  # a folder
+        return not sample.suffixes & {".xmi", ".zip"}
+    return any("<document" in line for line in sample.lines[:5]) and any(
+        "<sentence" in line for line in sample.lines
+    )
+
+
+def _items_have(items: Any, key: str) -> bool:
+    return isinstance(items, list) and any(
+        isinstance(item, dict) and key in item for item in items
+    )
+
+
+def _is_conll04(sample: Sample) -> bool:
+    columns = sample.lines[0].split("\t") if sample.lines else []
+    return len(columns) == 9 and columns[0].isdecimal() and columns[2].isdecimal()
+
+
+def _ade_arguments(sample: Sample) -> list[str]:
+    """The first arguments, where the lines look like those of a .rel file."""
+    rows = [line.split("|") for line in sample.lines]
+    rows = [row for row in rows if len(row) == 8 and row[0].isdecimal()]
+    return [row[2] for row in rows] if 2 * len(rows) > len(sample.lines) else []
+
+
+def _is_dose(sample: Sample) -> bool:
+    arguments = _ade_arguments(sample)
+    # every second dose has a number in it, one adverse effect in two hundred has
+    return 5 * sum(bool(re.search(r"\d", a)) for a in arguments) > len(arguments)
+
+
+def _is_inline(sample: Sample) -> bool:
+    marked = re.compile(r"\|[^\s|\[\]\\]+( [0-9]+)?\]")
+    return not sample.values and any(marked.search(line) for line in sample.lines)
+
+
+FORMATS: dict[str, Format] = {
+    format.name: format
+    for format in (
+        Format("inline", "text with [marks|LABEL]", read_inline, _is_inline),
+        Format("spert", "JSON of SpERT, SINET", read_spert_json, _is_spert),
+        Format("dygie", "JSON lines of DyGIE, PURE", read_dygie, _is_dygie),
+        Format("conll04", "conll04.corp", read_conll04, _is_conll04),
+        Format(
+            "multihead",
+            "BIO and head columns",
+            read_multihead,
+            lambda s: bool(s.lines) and s.lines[0].startswith("#doc"),
+        ),
+        Format(
+            "ade",
+            "DRUG-AE.rel",
+            read_ade,
+            lambda s: bool(_ade_arguments(s)) and not _is_dose(s),
+        ),
+        Format("ade-dose", "DRUG-DOSE.rel", read_ade_dose, _is_dose),
+        Format(
+            "ade-neg",
+            "ADE-NEG.txt",
+            read_ade_negatives,
+            lambda s: bool(s.lines) and bool(re.match(r"\d+ NEG ", s.lines[0])),
+        ),
+        Format(
+            "spo",
+            "spo_list JSON lines of DuIE, CMeIE, CH-DDI",
+            read_spo,
+            lambda s: bool(s.objects("text", "spo_list")),
+            options=("repeats",),
+        ),
+        Format(
+            "triples",
+            "triple_list JSON of NYT, WebNLG",
+            read_triples,
+            lambda s: bool(s.objects("text", "triple_list")),
+            options=("repeats",),
+        ),
+        Format(
+            "brat",
+            "a folder of .txt and .ann",
+            read_brat,
+            lambda s: bool(s.suffixes & {".ann", ".a1", ".a2"}),
+            options=("discontinuous",),
+        ),
+        Format(
+            "ddi",
+            "XML of DDI 2013",
+            read_ddi,
+            _is_ddi,
+            options=("discontinuous",),
+        ),
+        Format("prodigy", "rel.manual JSON lines", read_prodigy, _is_prodigy),
+        Format("label-studio", "JSON export", read_label_studio, _is_label_studio),
+        Format("doccano", "JSONL(relation)", read_doccano, _is_doccano),
+        Format("inception", "UIMA CAS, XMI or JSON", read_inception, _is_inception),
+        Format(
+            "spacy",
+            "a .spacy file",
+            read_docbin_records,
+            lambda s: ".spacy" in s.suffixes,
+        ),
+    )
+}
+
+
+def find_format(name: str) -> Format:
+    """RAISES (ValueError): J701 for an unknown name."""
+    if name not in FORMATS:
+        raise JREError(Errors.J701.format(value=name, known=", ".join(FORMATS)))
+    return FORMATS[name]
+
+
+def guess_format(path: Path) -> Format:
+    """Tell the format of a file or folder by what is in it.
+
+    RAISES (ValueError): J601 without one, J610 if it looks like none, J611 if it looks
+        like several.
+    """
+    sample = take_sample(path)
+    found = [format for format in FORMATS.values() if format.fits(sample)]
+    if not found:
+        known = ", ".join(f"{f.name} ({f.about})" for f in FORMATS.values())
+        raise JREError(Errors.J610.format(path=path, known=known))
+    if len(found) > 1:
+        candidates = ", ".join(format.name for format in found)
+        raise JREError(Errors.J611.format(path=path, candidates=candidates))
+    return found[0]
+
+
+def take_sample(path: Path) -> Sample:
+    """RAISES (ValueError): J601 where there is neither file nor folder."""
+    if path.is_dir():
+        # the reader names the links that are not followed
+        files = walk_files(path, skip=lambda left_out: None)
+        return Sample(suffixes=frozenset(p.suffix for p in files[:10_000]))
+    if not path.is_file():
+        raise JREError(Errors.J601.format(path=path))
+    suffixes = frozenset({path.suffix})
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+        if b"\0" in head:  # no text: the name must do
+            return Sample(suffixes=suffixes)
+        text = head.decode("utf-8-sig", errors="replace")
+        lines = tuple(line for line in text.splitlines() if line.strip())
+        sign = text.lstrip()[:1]
+        values: list[Any] = []
+        if sign == "{":
+            file.seek(0)
+            lines_read = (file.readline(MAX_LINE + 1) for _ in range(VALUES))
+            values = _parse_lines(lines_read)
+        if sign == "[" or (sign == "{" and not values):
+            file.seek(0)
+            values = _parse_values(text) or _parse_values(
+                file.read(MAX_LINE).decode("utf-8-sig", errors="replace")
+            )
+    return Sample(tuple(values), lines, suffixes)
+
+
+def _parse_lines(lines: Iterator[bytes]) -> list[Any]:
+    values = []
+    for line in lines:
+        try:
+            values.append(json.loads(line))
+        except (ValueError, RecursionError):
+            continue  # the reader will say what is wrong with it
+    return values
+
+
+def _parse_values(text: str) -> list[Any]:
+    """The first elements of a list, or the one object, as far as they can be read."""
+    decode = json.JSONDecoder().raw_decode
+    blank = re.compile(r"[\s,]*")
+    position = text.index("[") + 1 if text.lstrip().startswith("[") else 0
+    values: list[Any] = []
+    while len(values) < VALUES:
+        try:
+            value, position = decode(text, blank.match(text, position).end())  # type: ignore[union-attr]
+        except (ValueError, RecursionError):
+            break
+        values.append(value)
+    return values

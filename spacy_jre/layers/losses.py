@@ -1,0 +1,37 @@
+"""The two losses of the joint networks: of classes, and of independent labels.
+
+Both are means over all rows of a batch, in single precision. Without rows they are 0,
+with a gradient of 0.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+# a target that is not known
+UNKNOWN = -100
+
+
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Softmax cross-entropy, the mean over the rows with a known target.
+
+    logits (Tensor): Shape: (N, C).
+    targets (Tensor): Columns, or UNKNOWN. Shape: (N,).
+    RETURNS (Tensor): Scalar.
+    """
+    logits = logits.float()
+    if not len(targets) or bool((targets == UNKNOWN).all()):
+        return 0.0 * logits[:0].sum()
+    return F.cross_entropy(logits, targets, ignore_index=UNKNOWN)
+
+
+def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Sigmoid cross-entropy, the mean over rows and labels.
+
+    logits (Tensor): Shape: (N, C).
+    targets (Tensor): 0 or 1. Shape: (N, C).
+    RETURNS (Tensor): Scalar.
+    """
+    logits = logits.float()
+    if not logits.numel():
+        return logits.sum()
+    return F.binary_cross_entropy_with_logits(logits, targets)

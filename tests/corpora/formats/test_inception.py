@@ -1,0 +1,504 @@
+import builtins
+import json
+import random
+import zipfile
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spacy_jre.annotations import EntityRecord, Record, RelationRecord
+from spacy_jre.corpora.formats.inception import read_inception
+
+from ..mutations import put_odd_value
+from ..story import FOLDER, assert_is_the_story
+
+pytest.importorskip("cassis", reason="needs dkpro-cassis: the extra inception")
+
+DKPRO = "de.tudarmstadt.ukp.dkpro.core.api."
+STRING, SPAN = "uima.cas.String", "uima.tcas.Annotation"
+# the layers of the tests by their prefix in the XMI: name and features
+TYPES = {
+    "ner:NamedEntity": (DKPRO + "ner.type", {"value": STRING, "identifier": STRING}),
+    "seg:Sentence": (DKPRO + "segmentation.type", {}),
+    "seg:Token": (DKPRO + "segmentation.type", {"form": STRING}),
+    "dep:Dependency": (
+        DKPRO + "syntax.type.dependency",
+        {"Governor": SPAN, "Dependent": SPAN, "DependencyType": STRING},
+    ),
+    "meta:DocumentMetaData": (DKPRO + "metadata.type", {"documentTitle": STRING}),
+    "custom:Gene": ("webanno.custom", {}),
+    "custom:Disease": ("webanno.custom", {"kind": STRING}),
+    "custom:Drug": ("webanno.custom", {"name": STRING, "label": STRING}),
+    "custom:Dose": ("webanno.custom", {"unit": STRING, "amount": STRING}),
+    "custom:Link": ("webanno.custom", {"next": SPAN, "referenceType": STRING}),
+    "custom:Slot": ("webanno.custom", {"links": "uima.cas.FSArray", "value": STRING}),
+    "custom:Relation": (
+        "webanno.custom",
+        {"Governor": SPAN, "Dependent": SPAN, "label": STRING},
+    ),
+}
+TEXT = "Ada Quint cooks in Oslo."
+ADA = ("ner:NamedEntity", 0, 9, {"value": "PER"})
+OSLO = ("ner:NamedEntity", 19, 23, {"value": "LOC"})
+LIVES = ("custom:Relation", 19, 23, {"Governor": 1, "Dependent": 2, "label": "in"})
+
+
+def types():
+    found = ['<typeSystemDescription xmlns="http://uima.apache.org/resourceSpecifier">']
+    found.append("<types>")
+    for tag, (package, features) in TYPES.items():
+        name = f"{package}.{tag.partition(':')[2]}"
+        found.append(f"<typeDescription><name>{name}</name>")
+        found.append(f"<supertypeName>{SPAN}</supertypeName><features>")
+        for feature, kind in features.items():
+            found.append(f"<featureDescription><name>{feature}</name>")
+            found.append(f"<rangeTypeName>{kind}</rangeTypeName></featureDescription>")
+        found.append("</features></typeDescription>")
+    return "".join([*found, "</types></typeSystemDescription>"])
+
+
+def xmi(*annotations, text=TEXT):
+    """A CAS as XMI; the annotations are numbered from 1."""
+    spaces = {tag.partition(":")[0]: package for tag, (package, _) in TYPES.items()}
+    found = ['<xmi:XMI xmlns:xmi="http://www.omg.org/XMI" xmi:version="2.0"']
+    found.append(' xmlns:cas="http:///uima/cas.ecore"')
+    for prefix, package in spaces.items():
+        found.append(f' xmlns:{prefix}="http:///{package.replace(".", "/")}.ecore"')
+    found.append('><cas:NULL xmi:id="0"/>')
+    for number, (tag, start, end, features) in enumerate(annotations, 1):
+        others = "".join(f' {key}="{value}"' for key, value in features.items())
+        place = f'begin="{start}" end="{end}"'
+        found.append(f'<{tag} xmi:id="{number}" sofa="900" {place}{others}/>')
+    found.append('<cas:Sofa xmi:id="900" sofaNum="1" sofaID="_InitialView"')
+    found.append(f' mimeType="text" sofaString="{text}"/><cas:View sofa="900"')
+    members = " ".join(str(number + 1) for number in range(len(annotations)))
+    return "".join([*found, f' members="{members}"/></xmi:XMI>'])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "TypeSystem.xml").write_text(types(), encoding="utf8")
+    return tmp_path / "export"
+
+
+def put(folder, *annotations, text=TEXT, name="doc.xmi"):
+    (folder / name).write_text(xmi(*annotations, text=text), encoding="utf8")
+    return folder
+
+
+def read(folder, *annotations, text=TEXT):
+    (record,) = read_inception(put(folder, *annotations, text=text))
+    return record
+
+
+def read_told(path):
+    told = []
+    return list(read_inception(path, skip=told.append)), told
+
+
+def pairs(record):
+    return [(r.head, r.tail, r.label) for r in record.relations]
+
+
+def kinds(record):
+    return [(left.kind, left.broken) for left in record.left_out]
+
+
+def write_zip(path, **members):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_story_is_read():
+    assert_is_the_story(read_inception(FOLDER / "inception"))
+
+
+def test_document_is_read_as_annotated(folder):
+    assert read(folder, ADA, OSLO, LIVES) == Record(
+        text=TEXT,
+        entities=(EntityRecord(0, 9, "PER"), EntityRecord(19, 23, "LOC")),
+        relations=(RelationRecord(0, 1, "in"),),
+        document="doc",
+    )
+
+
+def test_record_names_folder_and_file(folder):
+    assert read(folder).source == f"{folder}, doc.xmi"
+
+
+def test_relation_goes_from_governor_to_dependent(folder):
+    lives = ("custom:Relation", 0, 9, {"Governor": 2, "Dependent": 1, "label": "has"})
+    assert pairs(read(folder, ADA, OSLO, lives)) == [(1, 0, "has")]
+
+
+def test_entities_are_in_the_order_of_the_file(folder):
+    record = read(folder, OSLO, ADA)
+    assert [entity.label for entity in record.entities] == ["LOC", "PER"]
+
+
+def test_utf16_offsets_become_characters(folder):
+    ada = ("ner:NamedEntity", 3, 6, {"value": "PER"})
+    record = read(folder, ada, text="😀 Ada 😀")
+    assert record.entities == (EntityRecord(2, 5, "PER"),)
+    assert record.text[2:5] == "Ada"
+
+
+def test_same_span_twice_is_two_entities(folder):
+    second = ("custom:Relation", 19, 23, {"Governor": 2, "Dependent": 3, "label": "in"})
+    record = read(folder, ADA, ADA, OSLO, second)
+    assert len(record.entities) == 3
+    assert pairs(record) == [(1, 2, "in")]
+
+
+# labels
+
+
+@pytest.mark.parametrize(
+    ("layer", "features", "label"),
+    [
+        ("ner:NamedEntity", {"value": "PER", "identifier": "http://x"}, "PER"),
+        ("custom:Gene", {}, "Gene"),
+        ("custom:Disease", {"kind": "rare"}, "rare"),
+        ("custom:Drug", {"name": "aspirin", "label": "DRUG"}, "DRUG"),
+    ],
+)
+def test_label_is_the_feature_that_can_be_one(folder, layer, features, label):
+    record = read(folder, (layer, 0, 3, features))
+    assert record.entities == (EntityRecord(0, 3, label),)
+
+
+@pytest.mark.parametrize(
+    ("layer", "features"),
+    [
+        ("ner:NamedEntity", {}),
+        ("ner:NamedEntity", {"value": ""}),
+        ("ner:NamedEntity", {"identifier": "http://x"}),
+        ("custom:Drug", {"name": "aspirin"}),
+        ("custom:Dose", {"unit": "mg", "amount": "5"}),
+    ],
+)
+def test_span_without_label_is_left_out(folder, layer, features):
+    record = read(folder, (layer, 0, 3, features))
+    assert record.entities == ()
+    assert kinds(record) == [("entity", False)]
+    place = f"{folder}, doc.xmi, {layer.partition(':')[2]} 1"
+    assert record.left_out[0].reason == f"{place}: the span has no label"
+
+
+def test_span_without_text_is_left_out(folder):
+    record = read(folder, ("ner:NamedEntity", 4, 4, {"value": "PER"}), OSLO)
+    assert record.entities == (EntityRecord(19, 23, "LOC"),)
+    assert kinds(record) == [("entity", False)]
+
+
+def test_relation_without_label_is_left_out(folder):
+    lives = ("custom:Relation", 0, 9, {"Governor": 1, "Dependent": 2})
+    record = read(folder, ADA, OSLO, lives)
+    assert (record.relations, kinds(record)) == ((), [("relation", False)])
+
+
+@pytest.mark.parametrize(
+    "oslo",
+    [
+        ("ner:NamedEntity", 19, 23, {}),
+        ("seg:Token", 19, 23, {}),
+    ],
+)
+def test_relation_to_a_span_that_is_no_entity_is_left_out(folder, oslo):
+    record = read(folder, ADA, oslo, LIVES)
+    assert record.relations == ()
+    assert kinds(record)[-1] == ("relation", False)
+    assert "the relation 'in' joins a span that is no entity" in str(record.left_out)
+
+
+def test_relation_without_an_end_is_left_out(folder):
+    record = read(folder, ADA, ("custom:Relation", 0, 9, {"Governor": 1, "label": "x"}))
+    assert (record.relations, kinds(record)) == ((), [("relation", False)])
+
+
+# other layers
+
+
+def test_layers_of_words_are_no_annotation(folder):
+    words = [
+        ("seg:Token", 0, 3, {"form": "Ada"}),
+        ("seg:Token", 4, 9, {}),
+        (
+            "dep:Dependency",
+            0,
+            3,
+            {"Governor": 2, "Dependent": 1, "DependencyType": "x"},
+        ),
+    ]
+    record = read(folder, *words)
+    assert (record.entities, record.relations, record.left_out) == ((), (), ())
+    assert record.words is None
+
+
+def test_link_of_a_chain_is_left_out(folder):
+    record = read(folder, ("custom:Link", 0, 3, {"referenceType": "name"}))
+    assert (record.entities, kinds(record)) == ((), [("chain", False)])
+
+
+def test_links_of_a_slot_are_left_out(folder):
+    record = read(folder, ADA, OSLO, ("custom:Slot", 10, 15, {"links": "1 2"}))
+    (left,) = [left for left in record.left_out if left.kind == "slot"]
+    assert left.reason == f"{folder}, doc.xmi, Slot 3: 2 link(s) of links"
+
+
+def test_sentences_are_read_in_order(folder):
+    sentences = [("seg:Sentence", 5, 9, {}), ("seg:Sentence", 0, 4, {})]
+    assert read(folder, *sentences, text="One. Two.").sentences == ((0, 4), (5, 9))
+
+
+def test_single_sentence_is_the_record(folder):
+    assert read(folder, ("seg:Sentence", 0, 24, {})).sentences is None
+
+
+def test_document_has_the_title_it_has_in_the_tool(folder):
+    title = ("meta:DocumentMetaData", 0, 24, {"documentTitle": "a.txt"})
+    assert read(folder, title).document == "a.txt"
+
+
+# what can be read
+
+
+def test_single_file_is_read_with_the_types_beside_it(folder):
+    put(folder, ADA, name="a.xmi")
+    put(folder, OSLO, name="b.xmi")
+    (record,) = read_inception(folder / "b.xmi")
+    assert record.entities == (EntityRecord(19, 23, "LOC"),)
+
+
+def test_zip_of_a_document_is_read(tmp_path):
+    members = {"a.xmi": xmi(ADA), "TypeSystem.xml": types()}
+    path = write_zip(tmp_path / "a.zip", **members)
+    (record,) = read_inception(path)
+    assert (record.document, record.source) == ("a", f"{path}, a.xmi")
+
+
+def test_types_of_an_outer_folder_count(folder):
+    (folder / "inner").mkdir()
+    put(folder / "inner", ADA)
+    (record,) = read_inception(folder)
+    assert len(record.entities) == 1
+
+
+def test_files_of_a_system_are_no_documents(folder):
+    put(folder, ADA)
+    (folder / "._doc.xmi").write_bytes(b"\x00\x05")
+    assert len(list(read_inception(folder))) == 1
+
+
+def as_json(*annotations):
+    """The CAS in JSON that the XMI is in XML."""
+    kinds = {}
+    for tag, (package, features) in TYPES.items():
+        name = f"{package}.{tag.partition(':')[2]}"
+        kinds[name] = {"%NAME": name, "%SUPER_TYPE": SPAN} | {
+            feature: {"%NAME": feature, "%RANGE": kind}
+            for feature, kind in features.items()
+        }
+    found = [
+        {"%ID": 900, "%TYPE": "uima.cas.Sofa", "sofaNum": 1, "mimeType": "text"}
+        | {"sofaID": "_InitialView", "sofaString": TEXT}
+    ]
+    for number, (tag, start, end, features) in enumerate(annotations, 1):
+        name = f"{TYPES[tag][0]}.{tag.partition(':')[2]}"
+        place = {"%ID": number, "%TYPE": name, "@sofa": 900, "begin": start, "end": end}
+        refer = {k: f"@{k}" if k in ("Governor", "Dependent") else k for k in features}
+        found.append(place | {refer[key]: value for key, value in features.items()})
+    members = list(range(1, len(annotations) + 1))
+    views = {"_InitialView": {"%SOFA": 900, "%MEMBERS": members}}
+    return {"%TYPES": kinds, "%FEATURE_STRUCTURES": found, "%VIEWS": views}
+
+
+def test_json_says_what_the_xmi_says(folder):
+    path = folder.parent / "doc.json"
+    path.write_text(json.dumps(as_json(ADA, OSLO, LIVES)), encoding="utf8")
+    assert list(read_inception(path)) == [read(folder, ADA, OSLO, LIVES)]
+
+
+def project(tmp_path, *versions):
+    inner = write_zip(
+        tmp_path / "inner.zip", **{"u.xmi": xmi(ADA), "TypeSystem.xml": types()}
+    )
+    members = dict.fromkeys(versions, inner.read_bytes())
+    others = {"exportedproject.json": "{}", "source/doc.xmi": "as it came"}
+    return write_zip(tmp_path / "project.zip", **members, **others)
+
+
+def test_project_gives_the_version_of_each_annotator(tmp_path):
+    path = project(tmp_path, "annotation/b.txt/ada.zip", "annotation/b.txt/nils.zip")
+    found = list(read_inception(path))
+    assert [(r.document, r.source) for r in found] == [
+        ("b.txt", f"{path}, annotation/b.txt/ada.zip, u.xmi"),
+        ("b.txt", f"{path}, annotation/b.txt/nils.zip, u.xmi"),
+    ]
+
+
+def test_project_in_a_folder_is_read(tmp_path):
+    (tmp_path / "all").mkdir()
+    project(tmp_path, "annotation/b.txt/ada.zip").rename(tmp_path / "all" / "p.zip")
+    (record,) = read_inception(tmp_path / "all")
+    assert record.document == "b.txt"
+
+
+def test_document_before_annotation_is_not_read(tmp_path):
+    path = project(
+        tmp_path, "annotation/b.txt/ada.zip", "annotation/b.txt/INITIAL_CAS.zip"
+    )
+    assert len(list(read_inception(path))) == 1
+
+
+def test_curated_version_is_read_alone(tmp_path):
+    curated = "curation/b.txt/CURATION_USER.zip"
+    path = project(
+        tmp_path, "annotation/b.txt/ada.zip", curated, "annotation/c.txt/ada.zip"
+    )
+    found, told = read_told(path)
+    assert [r.document for r in found] == ["c.txt", "b.txt"]
+    assert [(left.kind, left.broken) for left in told] == [("record", False)]
+    assert "annotation/b.txt/ada.zip: the curated version is read" in told[0].reason
+
+
+# what cannot be read
+
+
+def test_missing_library_is_named_with_its_extra(folder, monkeypatch):
+    real = builtins.__import__
+
+    def without_cassis(name, *others, **more):
+        if name == "cassis":
+            raise ImportError(name)
+        return real(name, *others, **more)
+
+    monkeypatch.setattr(builtins, "__import__", without_cassis)
+    with pytest.raises(ValueError, match=r"J615.*spacy-jre\[inception\]"):
+        read_inception(folder)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"J601.*none\.zip"):
+        list(read_inception(tmp_path / "none.zip"))
+
+
+def test_folder_without_documents_is_refused(folder):
+    with pytest.raises(ValueError, match=r"J602.*export"):
+        list(read_inception(folder))
+
+
+def test_missing_types_are_named(tmp_path):
+    with pytest.raises(ValueError, match=r"J612.*doc\.xmi.*no TypeSystem\.xml"):
+        list(read_inception(put(tmp_path, ADA)))
+
+
+def test_zip_that_is_none_is_refused(tmp_path):
+    path = tmp_path / "a.zip"
+    path.write_bytes(b"PK but no more")
+    with pytest.raises(ValueError, match=r"J612.*a\.zip.*BadZipFile"):
+        list(read_inception(path))
+
+
+def test_broken_zip_in_a_folder_is_skipped(folder):
+    put(folder, ADA)
+    (folder / "a.zip").write_bytes(b"PK but no more")
+    found, told = read_told(folder)
+    assert len(found) == 1
+    assert told[0].reason.startswith(f"[J612] {folder}, a.zip: ")
+
+
+@pytest.mark.parametrize("name", ["doc.xmi", "TypeSystem.xml"])
+@pytest.mark.parametrize("content", [b"", b"<a>", b"<a/>", b"\xff\xfe\x00"])
+def test_broken_xml_is_named_with_its_document(folder, name, content):
+    put(folder, ADA)
+    (folder / name).write_bytes(content)
+    found, told = read_told(folder)
+    assert found == []
+    assert [left.broken for left in told] == [True]
+    assert told[0].reason.startswith(("[J612] ", "[J605] "))
+    assert f"{folder}, doc.xmi" in told[0].reason
+
+
+def test_cas_without_text_is_refused(folder):
+    put(folder)
+    path = folder / "doc.xmi"
+    path.write_text(path.read_text().replace(f'sofaString="{TEXT}"', 'sofaURI="a"'))
+    with pytest.raises(ValueError, match=r"J605.*doc\.xmi: field 'sofaString'"):
+        list(read_inception(folder))
+
+
+def test_offset_outside_of_the_text_is_refused(folder):
+    with pytest.raises(ValueError, match=r"J612.*doc\.xmi.*offset \[25\]"):
+        read(folder, ("ner:NamedEntity", 19, 25, {"value": "LOC"}))
+
+
+def test_broken_document_does_not_stop_the_reader(folder):
+    for name in ("a.xmi", "c.xmi"):
+        put(folder, ADA, name=name)
+    (folder / "b.xmi").write_text("<", encoding="utf8")
+    found, told = read_told(folder)
+    assert [r.document for r in found] == ["a", "c"]
+    assert len(told) == 1
+
+
+def assert_every_document_is_told(path, count):
+    found, told = read_told(path)
+    assert len(found) + len(told) == count
+    for left in told:
+        assert left.broken
+        assert left.reason.startswith("[J")
+        assert f"{path}, " in left.reason
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.integers(0, 10**9), st.sampled_from(["story1.xmi", "TypeSystem.xml"]))
+def test_changed_bytes_give_records_or_coded_errors(tmp_path_factory, seed, name):
+    rng = random.Random(seed)
+    folder = tmp_path_factory.mktemp("inception")
+    for member in ("story0.xmi", "story1.xmi", "TypeSystem.xml"):
+        data = bytearray((FOLDER / "inception" / member).read_bytes())
+        if member == name:
+            for _ in range(rng.randrange(1, 4)):
+                data[rng.randrange(len(data))] = rng.choice(b'0159 "<>=azA\x00\xff')
+        (folder / member).write_bytes(data)
+    assert_every_document_is_told(folder, 2)
+
+
+ODD = [None, True, -1, 3, 900, 1.5, 10**30, "", "x", "\ud800", [], {}, [1], "%ID"]
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.integers(0, 10**9))
+def test_odd_value_in_json_gives_a_record_or_a_coded_error(tmp_path_factory, seed):
+    rng = random.Random(seed)
+    cas = as_json(ADA, OSLO, LIVES, ("seg:Sentence", 0, 24, {}))
+    put_odd_value(rng, [cas], ODD)
+    path = tmp_path_factory.mktemp("inception") / "doc.json"
+    path.write_text(json.dumps(cas), encoding="utf8")
+    assert_every_document_is_told(path, 1)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.integers(0, 10**9))
+def test_zip_with_changed_bytes_gives_records_or_coded_errors(tmp_path_factory, seed):
+    rng = random.Random(seed)
+    path = tmp_path_factory.mktemp("inception") / "a.zip"
+    members = (FOLDER / "inception").iterdir()
+    write_zip(path, **{member.name: member.read_bytes() for member in members})
+    data = bytearray(path.read_bytes())
+    # most of what a zip says of itself stands at its end
+    data[rng.randrange(len(data) * 3 // 4, len(data))] = rng.randrange(256)
+    path.write_bytes(data)
+    told = []
+    error = None
+    try:
+        list(read_inception(path, skip=told.append))
+    except ValueError as raised:
+        error = str(raised)
+    assert error is None or error.startswith(("[J612]", "[J602]"))
+    assert all(left.reason.startswith("[J") for left in told)

@@ -1,0 +1,341 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spacy_jre.annotations import EntityRecord, Record, RelationRecord
+from spacy_jre.corpora.formats import inline
+from spacy_jre.corpora.formats.inline import read_inline, write_inline
+
+EXAMPLE = """\
+# a comment
+[Ada Quint|Peop 1], a cook at [Hotel [Lima|Loc 2]|Org 3], left in [May|Other].
+> 1 Work_For 3
+> 3 OrgBased_In 2
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "story.txt"
+
+
+def write(path, markup):
+    path.write_bytes(markup.encode("utf8"))
+    return path
+
+
+def read(path):
+    return list(read_inline(path))
+
+
+def read_one(path, markup):
+    (record,) = read(write(path, markup))
+    return record
+
+
+def marked(record):
+    """The entities of a record as pairs of text and label."""
+    return [(record.text[e.start : e.end], e.label) for e in record.entities]
+
+
+def named(record):
+    """The relations of a record, with the entities in the place of their numbers."""
+    return [
+        (record.entities[r.head], r.label, record.entities[r.tail])
+        for r in record.relations
+    ]
+
+
+# reading
+
+
+def test_example_of_the_module_is_read_as_it_says(path):
+    assert read_one(path, EXAMPLE) == Record(
+        text="Ada Quint, a cook at Hotel Lima, left in May.",
+        entities=(
+            EntityRecord(0, 9, "Peop"),
+            EntityRecord(21, 31, "Org"),
+            EntityRecord(27, 31, "Loc"),
+            EntityRecord(41, 44, "Other"),
+        ),
+        relations=(
+            RelationRecord(0, 1, "Work_For"),
+            RelationRecord(1, 2, "OrgBased_In"),
+        ),
+        source=f"{path}, line 2",
+        meta={"line": 2},
+    )
+
+
+def test_example_here_is_the_one_of_the_module():
+    lines = [line.strip() for line in inline.__doc__.splitlines()]
+    assert all(line in lines for line in EXAMPLE.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("markup", "entities"),
+    [
+        ("[Lima|Loc] sang", [("Lima", "Loc")]),
+        ("[a [b [c|X]|Y]|Z]", [("a b c", "Z"), ("b c", "Y"), ("c", "X")]),
+        ("[[a|X] b|Y]", [("a b", "Y"), ("a", "X")]),
+        ("[a|X][b|Y]", [("a", "X"), ("b", "Y")]),
+        ("[[a|X][b|Y]|Z]", [("ab", "Z"), ("a", "X"), ("b", "Y")]),
+        ("[a|X 12] b", [("a", "X")]),
+        ("[Tromsø|Ort] 北[京|地名]", [("Tromsø", "Ort"), ("京", "地名")]),
+    ],
+)
+def test_entities_come_by_place_and_outer_ones_first(path, markup, entities):
+    assert marked(read_one(path, markup)) == entities
+
+
+def test_of_two_entities_in_one_place_the_outer_comes_first(path):
+    record = read_one(path, "[[Lima|Loc]|Org] sang")
+    assert marked(record) == [("Lima", "Org"), ("Lima", "Loc")]
+
+
+def test_numbers_need_no_order(path):
+    record = read_one(path, "[a|X 7] and [b|Y 3]\n> 3 near 7\n")
+    assert record.relations == (RelationRecord(1, 0, "near"),)
+
+
+def test_numbers_belong_to_their_sentence(path):
+    first, second = read(
+        write(path, "[a|X 1] [b|X 2]\n> 1 r 2\n\n[c|X 2] [d|X 1]\n> 1 s 2\n")
+    )
+    assert named(first) == [(EntityRecord(0, 1, "X"), "r", EntityRecord(2, 3, "X"))]
+    assert named(second) == [(EntityRecord(2, 3, "X"), "s", EntityRecord(0, 1, "X"))]
+
+
+def test_relation_may_join_an_entity_to_itself(path):
+    record = read_one(path, "[a|X 1]\n> 1 same 1\n")
+    assert record.relations == (RelationRecord(0, 0, "same"),)
+
+
+def test_blanks_between_the_parts_of_a_relation_are_free(path):
+    record = read_one(path, "[a|X 1] [b|X 2]\n>1   r  2  \n")
+    assert record.relations == (RelationRecord(0, 1, "r"),)
+
+
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        (r"a \[b\] c", "a [b] c"),
+        (r"a \| b", "a | b"),
+        (r"a \\ b", r"a \ b"),
+        (r"\> a", "> a"),
+        (r"\# a", "# a"),
+        (r"\a", "a"),
+        ("a > b # c", "a > b # c"),
+        ("a \\", "a \\"),
+        (r"\\[b|X]", "\\b"),
+    ],
+)
+def test_backslash_makes_the_next_sign_plain(path, markup, text):
+    assert read_one(path, markup).text == text
+
+
+def test_escapes_inside_an_entity_count_as_one_sign(path):
+    record = read_one(path, r"[a\]\|\[|X] b")
+    assert record.entities == (EntityRecord(0, 4, "X"),)
+    assert record.text == "a]|[ b"
+
+
+def test_comments_are_skipped_wherever_they_stand(path):
+    record = read_one(path, "# one\n[a|X 1]\n# two\n> 1 r 1\n# three\n")
+    assert (record.text, len(record.relations)) == ("a", 1)
+
+
+def test_carriage_returns_at_line_ends_are_no_text(path):
+    assert read_one(path, EXAMPLE.replace("\n", "\r\n")) == read_one(path, EXAMPLE)
+
+
+def test_final_newline_may_be_missing(path):
+    assert read_one(path, EXAMPLE.rstrip("\n")) == read_one(path, EXAMPLE)
+
+
+def test_byte_order_mark_of_an_editor_is_no_text(path):
+    assert read_one(path, "\ufeff" + EXAMPLE) == read_one(path, EXAMPLE)
+
+
+def test_several_blank_lines_part_sentences_like_one(path):
+    records = read(write(path, "\n\nOne\n\n \n\nTwo\n\n"))
+    assert [(r.text, r.meta["line"]) for r in records] == [("One", 3), ("Two", 7)]
+
+
+def test_unusual_line_separators_are_text(path):
+    assert read_one(path, "a\u2028b\x0bc\x85d").text == "a\u2028b\x0bc\x85d"
+
+
+# what is refused
+
+
+def test_missing_file_is_named(path):
+    with pytest.raises(ValueError, match=r"J601.*story\.txt"):
+        read(path)
+
+
+@pytest.mark.parametrize("markup", ["", "\n\n", "# a comment\n", "  \n"])
+def test_file_without_a_sentence_is_refused(path, markup):
+    with pytest.raises(ValueError, match=r"J602.*story\.txt"):
+        read(write(path, markup))
+
+
+@pytest.mark.parametrize(
+    ("markup", "line"),
+    [
+        pytest.param("[Ada sang", 3, id="never closed"),
+        pytest.param("[Ada [Q|X] sang", 3, id="outer never closed"),
+        pytest.param("Ada|Peop] sang", 3, id="closed without opening"),
+        pytest.param("Ada] sang", 3, id="plain bracket"),
+        pytest.param("[Ada] sang", 3, id="tag without label"),
+        pytest.param("[Ada|] sang", 3, id="tag with an empty label"),
+        pytest.param("[Ada|Pe op] sang", 3, id="label with a blank"),
+        pytest.param("[Ada|Peop 1 2] sang", 3, id="two numbers"),
+        pytest.param("Ada | Quint", 3, id="plain bar"),
+        pytest.param("[Ada | Quint|Peop]", 3, id="plain bar in an entity"),
+        pytest.param("[|Peop] sang", 3, id="empty entity"),
+        pytest.param("[[|Loc]|Peop] sang", 3, id="empty nested entity"),
+        pytest.param("[Ada|X 1] [Mia|X 1]", 3, id="number twice"),
+        pytest.param("[Ada|X 1]\n> 1 r 2", 4, id="tail without entity"),
+        pytest.param("[Ada|X]\n> 1 r 1", 4, id="no numbers at all"),
+        pytest.param("[Ada|X 1]\n> 2 r 1", 4, id="head without entity"),
+        pytest.param("[Ada|X 1]\n> 1 r 1\n> 1 r", 5, id="relation cut short"),
+        pytest.param("[Ada|X 1]\n> 1 r s 1", 4, id="relation with two labels"),
+        pytest.param("[Ada|X 1]\n> Ada r 1", 4, id="relation without numbers"),
+        pytest.param("Ada\nsang", 4, id="two lines of text"),
+        pytest.param("> 1 r 2", 3, id="relation before any sentence"),
+        pytest.param("# none\n> 1 r 2\nAda", 4, id="relation above its sentence"),
+    ],
+)
+def test_broken_markup_is_named_with_file_and_line(path, markup, line):
+    write(path, f"[Ola|Peop] slept\n\n{markup}\n")
+    with pytest.raises(ValueError, match="J606") as error:
+        read(path)
+    assert f"{path}, line {line}: " in str(error.value)
+
+
+def test_message_about_a_missing_number_lists_those_there(path):
+    write(path, "[a|X 10] [b|X 9]\n> 1 r 9\n")
+    with pytest.raises(ValueError, match=r"number 1\. Numbers here: 9, 10"):
+        read(path)
+
+
+def test_message_about_a_broken_mark_has_column_and_mend(path):
+    with pytest.raises(ValueError, match=r"column 5 \('Ada \| Quint'\).*a backslash"):
+        read(write(path, "Ada | Quint\n"))
+
+
+def test_bytes_that_are_not_utf8_are_named_with_their_line(path):
+    path.write_bytes("One\n\nTromsø\n".encode("latin1"))
+    with pytest.raises(ValueError, match=r"J606.*story\.txt, line 3: is not UTF-8"):
+        read(path)
+
+
+# writing
+
+
+def test_example_is_written_with_numbers_in_order_of_place():
+    record = Record(
+        text="Ada Quint, a cook at Hotel Lima, left in May.",
+        entities=(
+            EntityRecord(0, 9, "Peop"),
+            EntityRecord(21, 31, "Org"),
+            EntityRecord(27, 31, "Loc"),
+            EntityRecord(41, 44, "Other"),
+        ),
+        relations=(RelationRecord(0, 1, "Work_For"),),
+    )
+    assert write_inline(record) == (
+        "[Ada Quint|Peop 1], a cook at [Hotel [Lima|Loc]|Org 2], left in [May|Other].\n"
+        "> 1 Work_For 2"
+    )
+
+
+@pytest.mark.parametrize("sign", ["#", ">"])
+def test_first_sign_is_escaped_only_where_it_would_mislead(sign):
+    assert write_inline(Record(f"{sign} a {sign}")) == f"\\{sign} a {sign}"
+
+
+@pytest.mark.parametrize(
+    "spans",
+    [
+        [(0, 4), (2, 6)],
+        [(2, 6), (0, 4)],
+        [(0, 9), (1, 4), (3, 6)],
+        [(0, 6), (1, 3), (4, 8)],
+    ],
+)
+def test_crossing_entities_are_refused(spans):
+    record = Record("Ada Quint", tuple(EntityRecord(*s, "X") for s in spans))
+    with pytest.raises(ValueError, match=r"J606.*crosses"):
+        write_inline(record)
+
+
+def test_order_of_two_entities_in_one_place_survives(path):
+    record = Record("Lima", (EntityRecord(0, 4, "Loc"), EntityRecord(0, 4, "Org")))
+    assert read_one(path, write_inline(record)).entities == record.entities
+
+
+SIGNS = st.one_of(
+    st.sampled_from("[]|\\#> ab1"),
+    st.sampled_from("éß北ق🙂"),
+    st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"),
+)
+TEXTS = st.text(SIGNS, min_size=1, max_size=30).filter(str.strip)
+LABELS = st.sampled_from(["Peop", "Loc", "a-b", "地名"])
+
+
+def crosses(a, b):
+    return a[0] < b[0] < a[1] < b[1] or b[0] < a[0] < b[1] < a[1]
+
+
+@st.composite
+def records(draw):
+    """A text with nested or disjoint entities, in any order, and relations."""
+    text = draw(TEXTS)
+    ends = st.tuples(st.integers(0, len(text) - 1), st.integers(1, len(text)))
+    entities = []
+    for start, end in draw(st.lists(ends.filter(lambda e: e[0] < e[1]), max_size=8)):
+        entity = (start, end, draw(LABELS))
+        if entity not in entities and not any(crosses(entity, e) for e in entities):
+            entities.append(entity)
+    relations = []
+    if entities:
+        numbers = st.integers(0, len(entities) - 1)
+        relations = draw(st.lists(st.tuples(numbers, numbers, LABELS), max_size=4))
+    return Record(
+        text,
+        tuple(EntityRecord(*e) for e in entities),
+        tuple(RelationRecord(*r) for r in relations),
+    )
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(st.lists(records(), min_size=1, max_size=3))
+def test_any_record_written_reads_back_the_same(tmp_path_factory, written):
+    path = tmp_path_factory.mktemp("inline") / "any.txt"
+    found = read(write(path, "\n\n".join(write_inline(r) for r in written)))
+    assert [r.text for r in found] == [r.text for r in written]
+    for after, before in zip(found, written, strict=True):
+        assert len(after.entities) == len(before.entities)
+        assert set(after.entities) == set(before.entities)
+        assert named(after) == named(before)
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(records())
+def test_entities_read_are_sorted_by_place(tmp_path_factory, written):
+    path = tmp_path_factory.mktemp("inline") / "any.txt"
+    places = [(e.start, -e.end) for e in read_one(path, write_inline(written)).entities]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("label", ["A 1", "A|B", "[A", "A\\", "A\nB"])
+def test_label_the_markup_cannot_say_is_refused(label):
+    with pytest.raises(ValueError, match=r"J606.*label"):
+        write_inline(Record("Ada", (EntityRecord(0, 3, label),)))
+
+
+def test_line_break_in_the_text_is_refused():
+    with pytest.raises(ValueError, match=r"J606.*line break"):
+        write_inline(Record("Ada\nQuint"))

@@ -1,0 +1,198 @@
+import json
+import random
+import shutil
+
+import pytest
+
+from spacy_jre.annotations import LeftOut, Record
+from spacy_jre.corpora.formats import FORMATS, guess_format
+
+from ...conftest import SHARED
+from ..story import FOLDER, STORY, content
+
+STORIES = {
+    "ade.rel": "ade",
+    "brat": "brat",
+    "doccano.jsonl": "doccano",
+    "dygie.jsonl": "dygie",
+    "inception": "inception",
+    "inline.txt": "inline",
+    "label_studio.json": "label-studio",
+    "multihead.txt": "multihead",
+    "prodigy.jsonl": "prodigy",
+    "spert.json": "spert",
+    "spo.jsonl": "spo",
+    "story.corp": "conll04",
+    "triples.json": "triples",
+}
+
+
+def test_every_file_of_the_story_is_tried():
+    assert set(STORIES) == {path.name for path in FOLDER.iterdir()}
+
+
+@pytest.mark.parametrize(("name", "format"), STORIES.items())
+def test_format_is_guessed_from_the_content(name, format, tmp_path):
+    if (FOLDER / name).is_dir():
+        assert guess_format(FOLDER / name).name == format
+        return
+    # the ending must not matter
+    path = shutil.copy(FOLDER / name, tmp_path / "export.data")
+    assert guess_format(path).name == format
+
+
+@pytest.mark.parametrize(("name", "format"), STORIES.items())
+def test_guessed_reader_tells_the_story(name, format):
+    if format == "inception":
+        pytest.importorskip("cassis", reason="needs the extra inception")
+    labels = format != "triples"
+    read = guess_format(FOLDER / name).read(FOLDER / name)
+    assert [content(r, labels) for r in read] == [content(r, labels) for r in STORY]
+
+
+@pytest.mark.parametrize(
+    ("text", "format"),
+    [
+        ("10030778 NEG Nothing happened .\n", "ade-neg"),
+        ("1|He took 5 mg of x .|5 mg|8|12|x|16|17\n", "ade-dose"),
+        ('[{"text": "a", "annotation_id": 3, "label": []}]', "label-studio"),
+        ('{"id": 1, "text": "a b", "label": [[0, 1, "X"]]}\n', "doccano"),
+        ('{"%TYPES": {}, "%FEATURE_STRUCTURES": []}', "inception"),
+        ('<?xml version="1.0"?>\n<xmi:XMI xmlns:xmi="x"/>', "inception"),
+        ('{\n  "sentences": [["a"]],\n  "ner": [[]], "relations": [[]]\n}', "dygie"),
+        ('{"text": "a"}\n{"text": "b", "spo_list": []}\n', "spo"),
+        ("Ada sang.\n\n[Ada|PER] sang.\n", "inline"),
+        ("\ufeff#doc 1\n0\ta\tO\t['N']\t[0]\n", "multihead"),
+    ],
+)
+def test_small_signs_are_enough(tmp_path, text, format):
+    path = tmp_path / "export"
+    path.write_text(text, encoding="utf8")
+    assert guess_format(path).name == format
+
+
+def test_file_after_a_long_first_record_is_guessed(tmp_path):
+    sentence = {"tokens": ["a"] * 50_000, "entities": [], "relations": []}
+    path = tmp_path / "long.json"
+    path.write_text(json.dumps([sentence]), encoding="utf8")
+    assert guess_format(path).name == "spert"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Just a text without marks.\n",
+        "",
+        "{}",
+        "[]",
+        "[1, 2]",
+        '{"entities": {"PER": {"short": "P"}}, "relations": {}}',
+        "[entities]\nProtein\n\n[relations]\n",
+        "490:    Ada   said   so .\n",
+        "a\tb\tc\n",
+        "\0\1\2",
+    ],
+)
+def test_file_that_is_no_corpus_is_refused_with_what_is_known(tmp_path, text):
+    path = tmp_path / "what.json"
+    path.write_text(text, encoding="utf8")
+    with pytest.raises(ValueError, match=r"\[J610\].*what\.json.*spert.*doccano"):
+        guess_format(path)
+
+
+def test_file_that_could_be_two_things_is_refused_with_both(tmp_path):
+    both = {"text": "a", "spo_list": [], "triple_list": []}
+    path = tmp_path / "both.json"
+    path.write_text(json.dumps([both]), encoding="utf8")
+    with pytest.raises(ValueError, match=r"\[J611\].*both\.json.*spo, triples"):
+        guess_format(path)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"\[J601\].*gone"):
+        guess_format(tmp_path / "gone")
+
+
+LINES = {
+    name: format
+    for name, format in STORIES.items()
+    if format not in ("brat", "inception")
+}
+
+
+@pytest.mark.parametrize(("name", "format"), LINES.items())
+def test_changed_bytes_give_records_or_errors_with_the_place(name, format, tmp_path):
+    # 1000 lines (or lists) with a byte or two changed
+    whole = (FOLDER / name).read_bytes()
+    by_line = name.endswith((".jsonl", ".rel"))
+    pieces = whole.splitlines(keepends=True) if by_line else [whole]
+    draw = random.Random(0)
+    path = tmp_path / name
+    broken = 0
+    for _ in range(1000 // (100 if not by_line else 1)):
+        damaged = bytearray(draw.choice(pieces))
+        for _ in range(draw.randint(1, 2)):
+            damaged[draw.randrange(len(damaged))] = draw.randrange(256)
+        path.write_bytes(bytes(damaged))
+        skipped = []
+        try:
+            for record in FORMATS[format].read(path, skip=skipped.append):
+                assert isinstance(record, Record)
+        except ValueError as error:  # nothing after it can be read
+            skipped.append(LeftOut("record", str(error), broken=True))
+        for left_out in skipped:
+            assert str(path) in left_out.reason
+            assert "line " in left_out.reason
+            assert left_out.reason.startswith("[J") or not left_out.broken
+        broken += len(skipped)
+    assert broken
+
+
+# the staged corpora
+
+STAGED = {
+    "ade/raw/ADE-NEG.txt": "ade-neg",
+    "ade/raw/DRUG-AE.rel": "ade",
+    "ade/raw/DRUG-DOSE.rel": "ade-dose",
+    "conll04/corp/conll04.corp": "conll04",
+    **{f"conll04/multihead/{s}.txt": "multihead" for s in ("train", "dev", "test")},
+    **{
+        f"conll04/spert/conll04_{s}.json": "spert"
+        for s in ("train", "dev", "test", "train_dev")
+    },
+    **{
+        f"scierc/{folder}/{s}.json": "dygie"
+        for folder in ("dygie", "dygie_sample")
+        for s in ("train", "dev", "test")
+    },
+    **{
+        f"scierc/spert/scierc_{s}.json": "spert"
+        for s in ("train", "dev", "test", "train_dev")
+    },
+    "ade/spert/ade_full.json": "spert",
+    "ade/spert/ade_split_0_train.json": "spert",
+    **{f"ade/spert/ade_split_{n}_test.json": "spert" for n in range(10)},
+    "brat/BioNLP-ST_2011_REL": "brat",
+    "brat/tutorials_bio": "brat",
+    "brat/tutorials_news": "brat",
+}
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("name", "format"), STAGED.items())
+def test_staged_file_is_guessed_right(name, format):
+    assert guess_format(SHARED / name).name == format
+
+
+@pytest.mark.data
+def test_every_other_staged_file_is_refused():
+    corpora = {SHARED / name for name in STAGED}
+    others = [
+        path
+        for path in SHARED.rglob("*")
+        if path.is_file() and path not in corpora and path.parent.parent.name != "brat"
+    ]
+    assert len(others) > 5
+    for path in others:
+        with pytest.raises(ValueError, match=r"\[J610\]"):
+            guess_format(path)

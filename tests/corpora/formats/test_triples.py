@@ -1,0 +1,130 @@
+import pytest
+
+from spacy_jre.annotations import EntityRecord, Record, RelationRecord
+from spacy_jre.corpora.formats.triples import read_triples
+
+from ...conftest import write_json
+from ..mutations import ABSENT, changed
+from ..story import FOLDER, assert_is_the_story
+
+TEXT = {"text": "Ada left Lima", "triple_list": [["Ada", "leave", "Lima"]]}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "story.json"
+
+
+def read_one(path, *triples, text=TEXT["text"], **kwargs):
+    story = [{"text": text, "triple_list": triples}]
+    (record,) = read_triples(write_json(path, story), **kwargs)
+    return record
+
+
+def test_story_is_read_without_labels():
+    assert_is_the_story(read_triples(FOLDER / "triples.json"), labels=False)
+
+
+def test_text_is_read_as_written(path):
+    assert read_one(path, *TEXT["triple_list"]) == Record(
+        text="Ada left Lima",
+        entities=(EntityRecord(0, 3, "Entity"), EntityRecord(9, 13, "Entity")),
+        relations=(RelationRecord(0, 1, "leave"),),
+    )
+
+
+def test_source_is_line_and_number(path):
+    _, second = read_triples(write_json(path, [TEXT, TEXT]))
+    assert second.source == f"{path}, line 1, record 1"
+
+
+def test_label_of_the_entities_may_be_given(path):
+    record = read_one(path, *TEXT["triple_list"], label="Thing")
+    assert [e.label for e in record.entities] == ["Thing", "Thing"]
+
+
+def test_form_related_to_itself_is_one_mention(path):
+    record = read_one(path, ["Ada", "same", "Ada"], text="Ada met Ada")
+    assert record.entities == (EntityRecord(0, 3, "Entity"),)
+    assert record.relations == (RelationRecord(0, 0, "same"),)
+
+
+def test_pair_may_have_several_relations(path):
+    rows = ["Ada", "leave", "Lima"], ["Ada", "love", "Lima"], ["Lima", "love", "Ada"]
+    record = read_one(path, *rows)
+    assert len(record.entities) == 2
+    assert record.relations == (
+        RelationRecord(0, 1, "leave"),
+        RelationRecord(0, 1, "love"),
+        RelationRecord(1, 0, "love"),
+    )
+
+
+def test_text_without_triples_is_a_record(path):
+    record = read_one(path)
+    assert (record.text, record.entities, record.left_out) == ("Ada left Lima", (), ())
+
+
+@pytest.mark.parametrize(
+    ("repeats", "pairs"),
+    [("nearest", [(8, 17)]), ("first", [(0, 17)]), ("all", [(0, 17), (8, 17)])],
+)
+def test_repeats_are_settled_by_the_rule_given(path, repeats, pairs):
+    text = "Ada and Ada left Lima"
+    record = read_one(path, ["Ada", "leave", "Lima"], text=text, repeats=repeats)
+    assert [
+        (record.entities[r.head].start, record.entities[r.tail].start)
+        for r in record.relations
+    ] == pairs
+
+
+def test_unknown_rule_is_refused_before_the_file_is_opened(path):
+    with pytest.raises(ValueError, match=r"J202.*'last'"):
+        read_triples(path, repeats="last")
+
+
+def test_form_that_the_text_lacks_is_left_out_and_named(path):
+    record = read_one(path, ["Mia", "leave", "Lima"], ["Ada", "leave", "Lima"])
+    assert len(record.relations) == 1
+    (left_out,) = record.left_out
+    assert left_out.kind == "relation"
+    assert left_out.reason.startswith(f"{path}, line 1, record 0: leave: 'Mia' ")
+
+
+def test_meta_keeps_what_else_the_text_holds(path):
+    (record,) = read_triples(write_json(path, [{**TEXT, "id": "train_1"}]))
+    assert record.meta == {"id": "train_1"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "where", "field"),
+    [
+        ("text", ABSENT, "record 1", "text"),
+        ("text", 3, "record 1", "text"),
+        ("triple_list", ABSENT, "record 1", "triple_list"),
+        ("triple_list", {}, "record 1", "triple_list"),
+        ("triple_list", [["a", "r", "b"], "x"], "record 1, triple 1", "triple_list"),
+        ("triple_list", [["Ada", "leave"]], "record 1, triple 0", "triple_list"),
+        ("triple_list", [["a", "r", "b", "c"]], "record 1, triple 0", "triple_list"),
+        ("triple_list", [["a", None, "b"]], "record 1, triple 0", "triple_list"),
+        ("triple_list", [[1, "r", "b"]], "record 1, triple 0", "triple_list"),
+        ("id", 2**70, "record 1", "id"),
+    ],
+)
+def test_broken_field_is_named_with_file_and_record(path, key, value, where, field):
+    broken = changed(TEXT, [key], value)
+    left_out = []
+    write_json(path, [TEXT, broken, TEXT])
+    assert len(list(read_triples(path, skip=left_out.append))) == 2
+    (entry,) = left_out
+    assert entry.broken
+    expected = f"[J605] {path}, line 1, {where}: field '{field}' "
+    assert entry.reason.startswith(expected)
+    with pytest.raises(ValueError, match="J605"):
+        list(read_triples(path))
+
+
+@pytest.mark.parametrize("kwargs", [{}, {"label": ""}])
+def test_empty_label_is_refused(path, kwargs):
+    with pytest.raises(ValueError, match=r"J109.*line 1"):
+        read_one(path, ["Ada", "leave" if kwargs else "", "Lima"], **kwargs)

@@ -27,6 +27,8 @@ def build_spert_v1(
 
     tok2vec (Model): The encoder, bare: spacy-jre.TransformerEncoder.v1,
         spacy-jre.SharedTransformer.v1, or any spaCy Tok2Vec or its listener.
+    mixed_precision (bool): Run the network in half precision: float16 on CUDA, bfloat16
+        on the CPU.
     """
     network = partial(
         SpERT, width_embedding=width_embedding, dropout=dropout, pooling=pooling
@@ -52,6 +54,8 @@ def build_sinet_v1(
     """spacy-jre.SINET.v1: see ``networks/sinet.py`` for the settings.
 
     tok2vec (Model): The encoder, bare, as for spacy-jre.SpERT.v1.
+    mixed_precision (bool): Run the network in half precision: float16 on CUDA, bfloat16
+        on the CPU.
     """
     network = partial(
         SINET,
@@ -83,6 +87,8 @@ def build_stsn_v1(
     """spacy-jre.STSN.v1: see ``networks/stsn.py`` for the settings.
 
     tok2vec (Model): The encoder, bare, as for spacy-jre.SpERT.v1.
+    mixed_precision (bool): Run the network in half precision: float16 on CUDA, bfloat16
+        on the CPU.
     """
     network = partial(
         STSN,
@@ -115,6 +121,8 @@ def build_iser_v1(
     """spacy-jre.ISER.v1: see ``networks/iser.py`` for the settings.
 
     tok2vec (Model): The encoder, bare, as for spacy-jre.SpERT.v1.
+    mixed_precision (bool): Run the network in half precision: float16 on CUDA, bfloat16
+        on the CPU.
     """
     network = partial(
         ISER,

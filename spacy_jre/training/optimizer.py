@@ -190,6 +190,9 @@ def create_adamw_v1(
     weight_decay (float): On tensors of two or more dimensions only.
     bias_correction (bool): False as in the published SpERT and SINET, whose early
         steps are thereby several times larger; True as in torch.
+    beta1, beta2 (float): Decay rates of the running means of gradient and squared
+        gradient.
+    eps (float): Added to the denominator of the update.
     grad_clip (float): Largest norm of the gradient over all parameters of the
         component; 0 for no clipping.
     rates (dict[str, float]): Regular expressions searched in parameter names, and

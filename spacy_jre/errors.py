@@ -196,6 +196,11 @@ class Errors(metaclass=_ErrorsWithCodes):
         "encoder that the installed transformers ships. Choose one such as bert, "
         "roberta, deberta-v2, xlm-roberta or modernbert."
     )
+    J326 = (
+        "spacy-jre.SharedTransformer.v1 needs spacy-transformers, which is not "
+        'installed. Install it with: pip install "spacy-jre[shared]". Or use '
+        "spacy-jre.TransformerEncoder.v1, a transformer of the component itself."
+    )
     # training
     J401 = (
         "spacy-jre.AdamW.v1 keeps no running averages. Remove use_averages from "

@@ -55,7 +55,7 @@ class Windows:
         return np.repeat(np.arange(len(self.doc)), self.counts)
 
 
-class Read(Protocol):
+class EncoderOutput(Protocol):
     """A batch as the encoder of a model gives it to the network.
 
     windows (Windows): Where it lies in the Docs.
@@ -199,11 +199,11 @@ class LossValue:
     """The loss of a batch.
 
     value (float): The loss.
-    n_doubled (int): Pairs with several gold relations of which one was learnt.
+    n_multi_label (int): Pairs with several gold relations of which one was learnt.
     """
 
     value: float
-    n_doubled: int = 0
+    n_multi_label: int = 0
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ from ..types import (
     Candidates,
     Encoded,
     EncodedGradient,
+    EncoderOutput,
     JointScores,
     Labels,
     LossValue,
-    Read,
     Windows,
 )
 from .header import Fields, SavedTensors, read_fields
@@ -86,7 +86,7 @@ def root_model(
 ) -> Model[tuple[list[Doc], int], JointScores]:
     """The model of a component.
 
-    encoder (Model): Gives a batch of Docs as something to read: see ``types.Read``.
+    encoder (Model): Takes Docs and gives a ``types.EncoderOutput``.
     network (Model): Of ``network_node``.
     init (Callable): Gets the model, Docs and Labels; makes the network.
     RETURNS (Model): Takes Docs and the widest span in tokens, and scores all spans and
@@ -221,7 +221,7 @@ def forward(
     is_train: bool,
 ) -> tuple[JointScores, Callable]:
     docs, max_width = X
-    read: Read = model.get_ref("encoder").predict(docs)
+    read: EncoderOutput = model.get_ref("encoder").predict(docs)
     network = model.get_ref("network")
     parts = [
         network.predict((part, all_spans(part.windows, max_width), None))
@@ -339,7 +339,7 @@ def convert_outputs(
             *(None if t is None else torch.from_numpy(t).to(device) for t in targets)
         ),
     )
-    value = LossValue(float(loss.value.detach()), loss.n_doubled)
+    value = LossValue(float(loss.value.detach()), loss.n_multi_label)
     return value, partial(_send, loss.value)
 
 

@@ -32,11 +32,11 @@ POOLINGS = ("max", "sum", "mean")
 class Loss(NamedTuple):
     """
     value (Tensor): Scalar.
-    n_doubled (int): Pairs with several gold relations of which one is learnt.
+    n_multi_label (int): Pairs with several gold relations of which one is learnt.
     """
 
     value: Tensor
-    n_doubled: int = 0
+    n_multi_label: int = 0
 
 
 class JointNetwork(nn.Module):

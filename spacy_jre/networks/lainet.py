@@ -21,7 +21,7 @@ Agreement = Literal["both", "mean", "forward"]
 MAX_EDGES = 2**21
 
 
-class Marked(NamedTuple):
+class MarkedSpans(NamedTuple):
     """What the encoder says of the spans of some graphs, one graph after the other.
 
     A graph is a window in the first stage, a subject in the second. It may have been
@@ -203,13 +203,15 @@ class LAINet(JointNetwork):
             is_entity = (targets.entities[outputs.filtered] > 0).long()
             filtered = cross_entropy(outputs.filter_logits, is_entity)
             loss = loss + self.filter_weight * filtered
-        columns, n_doubled = pair_columns(
+        columns, n_multi_label = pair_columns(
             targets.relations > 0,
-            find_mirrors(outputs.pairs),
+            find_reversed(outputs.pairs),
             outputs.subject_first,
-            self.relation.mirrors,
+            self.relation.inverses,
         )
-        return Loss(loss + cross_entropy(outputs.relation_logits, columns), n_doubled)
+        return Loss(
+            loss + cross_entropy(outputs.relation_logits, columns), n_multi_label
+        )
 
     def relation_scores(self, outputs: LAINetOutputs) -> Tensor:
         """Read relations off both orders of each pair (appendix B.9).
@@ -218,10 +220,10 @@ class LAINet(JointNetwork):
             Shape: (P, R).
         """
         logs = outputs.relation_logits.float().log_softmax(1)
-        rows, mirrors = find_mirrors(outputs.pairs), self.relation.mirrors
-        columns, scores = self.agree(logs, logs[rows], mirrors)
+        rows, inverses = find_reversed(outputs.pairs), self.relation.inverses
+        columns, scores = self.agree(logs, logs[rows], inverses)
         # a pair that is given in one order only is read by itself
-        single, single_scores = agree_forward(logs, logs, mirrors)
+        single, single_scores = agree_forward(logs, logs, inverses)
         columns = torch.where(rows < 0, single, columns)
         scores = torch.where(rows < 0, single_scores, scores)
         found = logs.new_zeros((len(logs), self.relation.n_labels))
@@ -256,10 +258,10 @@ class EntityStage(nn.Module):
         self.classify = linear(width, n_labels + 1)
 
     def forward(
-        self, marked: Marked, gold: Tensor | None = None, *, cold: bool = False
+        self, marked: MarkedSpans, gold: Tensor | None = None, *, cold: bool = False
     ) -> EntityOutputs:
         """
-        marked (Marked): All spans of some windows; a window is a graph.
+        marked (MarkedSpans): All spans of some windows; a window is a graph.
         gold (Tensor | None): In learning, which spans are entities: they are
             classified, whatever the filter says. Shape: (C,), bool.
         cold (bool): Classify these alone (appendix B.8).
@@ -286,10 +288,10 @@ class RelationStage(nn.Module):
     Columns are "none", the labels, and an inverse twin of each label that has a
     direction: what the pair is when read from object to subject.
 
-    mirrors (Tensor): The column that the other order of a pair has. Shape: (K,).
+    inverses (Tensor): The column that the other order of a pair has. Shape: (K,).
     """
 
-    mirrors: Tensor
+    inverses: Tensor
 
     def __init__(
         self,
@@ -305,19 +307,19 @@ class RelationStage(nn.Module):
         """See ``LAINet``."""
         super().__init__()
         self.n_labels = n_labels
-        mirrors = mirror_columns(n_labels, symmetric)
+        inverses = inverse_columns(n_labels, symmetric)
         # no weight: it follows from the labels
-        self.register_buffer("mirrors", torch.tensor(mirrors), persistent=False)
+        self.register_buffer("inverses", torch.tensor(inverses), persistent=False)
         self.subject = linear(4 * width, width)
         self.object = linear(4 * width, width)
         self.pair = linear(2 * width, width)
         self.interact = make_label_graph(width, n_layers, n_heads, graph_dropout)
         self.dropout = nn.Dropout(dropout)
-        self.classify = linear(width, len(mirrors))
+        self.classify = linear(width, len(inverses))
 
-    def forward(self, marked: Marked) -> Tensor:
+    def forward(self, marked: MarkedSpans) -> Tensor:
         """
-        marked (Marked): The objects of some subjects; a subject is a graph.
+        marked (MarkedSpans): The objects of some subjects; a subject is a graph.
         RETURNS (Tensor): Of the subject with each object. Shape: (C, K).
         """
         objects = self.object(marked.spans.flatten(1))
@@ -341,17 +343,17 @@ class LabelGraph(nn.Module):
             width, n_heads=n_heads, n_layers=n_layers, dropout=dropout
         )
 
-    def forward(self, rows: Tensor, graphs: Tensor, marked: Marked) -> Tensor:
+    def forward(self, rows: Tensor, graphs: Tensor, marked: MarkedSpans) -> Tensor:
         """
         rows (Tensor): Nodes that are no annotations. Shape: (S, D).
         graphs (Tensor): The graph of each, in rising order. Shape: (S,).
-        marked (Marked): Where the annotations are.
+        marked (MarkedSpans): Where the annotations are.
         RETURNS (Tensor): Shape: (S, D).
         """
-        counts = count_rising(graphs, marked.n_graphs)
+        counts = count_sorted(graphs, marked.n_graphs)
         # the host has to know the sizes, and waits for a GPU this once
         sizes = counts.tolist()
-        groups = group_alike(sizes, marked.annotations.shape[1], MAX_EDGES)
+        groups = group_by_size(sizes, marked.annotations.shape[1], MAX_EDGES)
         # an annotation that nothing reads needs no graph
         if not groups:
             return rows
@@ -384,18 +386,18 @@ class LabelGraph(nn.Module):
         read = self.graph(nodes, torch.cat([padding.keys, known], 1))
         return padding.unpad(read[:, :longest])
 
-    def _annotations(self, marked: Marked) -> Tensor:
+    def _annotations(self, marked: MarkedSpans) -> Tensor:
         """One row per label and graph: the mean over the graph's passes, which are a
         matter of memory and must not shape the graph. Shape: (G, A, D)."""
         # equation 9
         rows = self.annotation(marked.annotations.flatten(2))
         sums = rows.new_zeros((marked.n_graphs, *rows.shape[1:]))
         sums = sums.index_add(0, marked.pass_graphs, rows)
-        counts = count_rising(marked.pass_graphs, marked.n_graphs)
+        counts = count_sorted(marked.pass_graphs, marked.n_graphs)
         return sums / counts.clamp(min=1).view(-1, 1, 1).to(rows.dtype)
 
 
-def count_rising(numbers: Tensor, size: int) -> Tensor:
+def count_sorted(numbers: Tensor, size: int) -> Tensor:
     """How many rows have each number; ``bincount`` would make the host wait for a GPU.
 
     numbers (Tensor): In rising order. Shape: (S,).
@@ -406,7 +408,7 @@ def count_rising(numbers: Tensor, size: int) -> Tensor:
     return torch.searchsorted(numbers, wanted).diff()
 
 
-def group_alike(
+def group_by_size(
     counts: Sequence[int], n_annotations: int, max_edges: int
 ) -> list[list[int]]:
     """Group graphs of much the same size, which little padding makes equal.
@@ -438,7 +440,7 @@ def group_alike(
 class NoGraph(nn.Module):
     """In place of a ``LabelGraph`` of no layers: nodes stay as they are."""
 
-    def forward(self, rows: Tensor, graphs: Tensor, marked: Marked) -> Tensor:
+    def forward(self, rows: Tensor, graphs: Tensor, marked: MarkedSpans) -> Tensor:
         return rows
 
 
@@ -454,10 +456,10 @@ def make_label_graph(
 # columns of the relation classifier ---------------------------------------------------
 
 
-def mirror_columns(n_labels: int, symmetric: Sequence[int]) -> list[int]:
+def inverse_columns(n_labels: int, symmetric: Sequence[int]) -> list[int]:
     """The column of the other order of a pair, for each column.
 
-    "None" and symmetric labels are their own mirrors; any other label and its twin
+    "None" and symmetric labels are their own inverses; any other label and its twin
     are each other's. Twins follow the labels, in their order.
 
     n_labels (int): R.
@@ -465,42 +467,42 @@ def mirror_columns(n_labels: int, symmetric: Sequence[int]) -> list[int]:
     RETURNS (list[int]): One per column: 1 + R + twins.
     """
     directed = [label for label in range(n_labels) if label not in set(symmetric)]
-    mirrors = list(range(1 + n_labels))
+    inverses = list(range(1 + n_labels))
     for number, label in enumerate(directed):
-        mirrors[1 + label] = 1 + n_labels + number
-        mirrors.append(1 + label)
-    return mirrors
+        inverses[1 + label] = 1 + n_labels + number
+        inverses.append(1 + label)
+    return inverses
 
 
 # which relations two orders of a pair agree on ----------------------------------------
 
 
 def agree_both(
-    logs: Tensor, mirrored: Tensor, mirrors: Tensor
+    logs: Tensor, mirrored: Tensor, inverses: Tensor
 ) -> tuple[Tensor, Tensor]:
     """The best column of both orders, where they are each other's mirror (B.9).
 
     logs (Tensor): Log probabilities of ordered pairs. Shape: (P, K).
     mirrored (Tensor): Of the same pairs in the other order. Shape: (P, K).
-    mirrors (Tensor): Shape: (K,).
+    inverses (Tensor): Shape: (K,).
     RETURNS (tuple[Tensor, Tensor]): Columns, 0 where they disagree, and scores, the
         mean of both probabilities. Shape of each: (P,).
     """
     best = logs.argmax(1)
-    agreed = mirrored.argmax(1) == mirrors[best]
-    return best * agreed, _mean_score(best, logs, mirrored, mirrors)
+    agreed = mirrored.argmax(1) == inverses[best]
+    return best * agreed, _mean_score(best, logs, mirrored, inverses)
 
 
 def agree_mean(
-    logs: Tensor, mirrored: Tensor, mirrors: Tensor
+    logs: Tensor, mirrored: Tensor, inverses: Tensor
 ) -> tuple[Tensor, Tensor]:
     """The best column of the sum of both orders (PL-Marker). See ``agree_both``."""
-    best = (logs + mirrored[:, mirrors]).argmax(1)
-    return best, _mean_score(best, logs, mirrored, mirrors)
+    best = (logs + mirrored[:, inverses]).argmax(1)
+    return best, _mean_score(best, logs, mirrored, inverses)
 
 
 def agree_forward(
-    logs: Tensor, mirrored: Tensor, mirrors: Tensor
+    logs: Tensor, mirrored: Tensor, inverses: Tensor
 ) -> tuple[Tensor, Tensor]:
     """The best column of the order at hand alone. See ``agree_both``."""
     best = logs.argmax(1)
@@ -515,9 +517,9 @@ AGREEMENTS: dict[str, Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]]
 
 
 def _mean_score(
-    best: Tensor, logs: Tensor, mirrored: Tensor, mirrors: Tensor
+    best: Tensor, logs: Tensor, mirrored: Tensor, inverses: Tensor
 ) -> Tensor:
-    first, second = _chosen(logs, best), _chosen(mirrored, mirrors[best])
+    first, second = _chosen(logs, best), _chosen(mirrored, inverses[best])
     return 0.5 * (first.exp() + second.exp())
 
 
@@ -528,7 +530,7 @@ def _chosen(rows: Tensor, columns: Tensor) -> Tensor:
 # gold ---------------------------------------------------------------------------------
 
 
-def find_mirrors(pairs: Tensor) -> Tensor:
+def find_reversed(pairs: Tensor) -> Tensor:
     """The row of each pair's other order.
 
     pairs (Tensor): Ordered pairs, each once. Shape: (P, 2).
@@ -545,7 +547,7 @@ def find_mirrors(pairs: Tensor) -> Tensor:
 
 
 def pair_columns(
-    relations: Tensor, mirror_rows: Tensor, subject_first: Tensor, mirrors: Tensor
+    relations: Tensor, reversed_rows: Tensor, subject_first: Tensor, inverses: Tensor
 ) -> tuple[Tensor, int]:
     """The column of each ordered pair (section 3.5, appendix B.9).
 
@@ -554,24 +556,24 @@ def pair_columns(
     label order; of one label in both directions, that whose head comes first.
 
     relations (Tensor): The labels of each pair. Shape: (P, R), bool.
-    mirror_rows (Tensor): Of ``find_mirrors``. Shape: (P,).
+    reversed_rows (Tensor): Of ``find_reversed``. Shape: (P,).
     subject_first (Tensor): See ``LAINetOutputs``. Shape: (P,).
-    mirrors (Tensor): Shape: (K,).
+    inverses (Tensor): Shape: (K,).
     RETURNS (tuple[Tensor, int]): Columns, 0 for none, shape: (P,); and how many two
         entities have several relations.
     """
-    n_labels, n_columns = relations.shape[1], len(mirrors)
-    has_mirror = mirror_rows >= 0
-    of_mirror = relations[mirror_rows] & has_mirror.unsqueeze(1)
+    n_labels, n_columns = relations.shape[1], len(inverses)
+    has_mirror = reversed_rows >= 0
+    of_mirror = relations[reversed_rows] & has_mirror.unsqueeze(1)
     found = relations.new_zeros((len(relations), n_columns))
     found[:, 1 : 1 + n_labels] = relations
-    found[:, mirrors[1 : 1 + n_labels]] |= of_mirror
+    found[:, inverses[1 : 1 + n_labels]] |= of_mirror
     # a twin ranks as its label, and comes after it, as the first entity sees the other
-    columns = torch.arange(n_columns, device=mirrors.device)
-    ranks = torch.minimum(columns, mirrors) * n_columns + columns
-    ranks = torch.where(subject_first.unsqueeze(1), ranks, ranks[mirrors])
+    columns = torch.arange(n_columns, device=inverses.device)
+    ranks = torch.minimum(columns, inverses) * n_columns + columns
+    ranks = torch.where(subject_first.unsqueeze(1), ranks, ranks[inverses])
     best = ranks.masked_fill(~found, n_columns**2).argmin(1)
     counts = found.sum(1)
     once = subject_first | ~has_mirror
-    n_doubled = int(((counts > 1) & once).sum())
-    return torch.where(counts > 0, best, 0), n_doubled
+    n_multi_label = int(((counts > 1) & once).sum())
+    return torch.where(counts > 0, best, 0), n_multi_label

@@ -366,7 +366,7 @@ class JointRelationExtractor(TrainablePipe):
         network = self.model.get_ref("network")
         loss, backprop_network = network.begin_update((read, candidates, targets))
         self._warner.warn_of_skipped(
-            gold.skipped, n_untagged=n_untagged, n_doubled=loss.n_doubled
+            gold.skipped, n_untagged=n_untagged, n_multi_label=loss.n_multi_label
         )
         backprop_encoder(backprop_network(1.0))
         if sgd not in (None, False):  # spaCy passes either for "not now"

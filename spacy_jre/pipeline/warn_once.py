@@ -23,16 +23,16 @@ class OnceWarner:
             warnings.warn(message.format(count=count, **counts), stacklevel=4)
 
     def warn_of_skipped(
-        self, skipped: SkippedGold, *, n_untagged: int, n_doubled: int
+        self, skipped: SkippedGold, *, n_untagged: int, n_multi_label: int
     ) -> None:
         """
         skipped (SkippedGold): Gold of a batch that cannot be learnt from.
         n_untagged (int): Entities that no token tag can hold.
-        n_doubled (int): Pairs with several relations of which one was learnt.
+        n_multi_label (int): Pairs with several relations of which one was learnt.
         """
         lost = {"entities": skipped.entities, "relations": skipped.relations}
         self.warn(Warnings.J904, skipped.entities + skipped.relations, **lost)
         self.warn(Warnings.J903, skipped.unannotated)
         self.warn(Warnings.J906, skipped.two_labels)
         self.warn(Warnings.J909, n_untagged)
-        self.warn(Warnings.J910, n_doubled)
+        self.warn(Warnings.J910, n_multi_label)

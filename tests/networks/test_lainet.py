@@ -18,14 +18,14 @@ from spacy_jre.networks.lainet import (
     EntityOutputs,
     LAINet,
     LAINetOutputs,
-    Marked,
+    MarkedSpans,
     agree_both,
     agree_forward,
     agree_mean,
-    count_rising,
-    find_mirrors,
-    group_alike,
-    mirror_columns,
+    count_sorted,
+    find_reversed,
+    group_by_size,
+    inverse_columns,
     pair_columns,
 )
 
@@ -47,7 +47,9 @@ def build(dtype=torch.float32, **settings) -> LAINet:
     return network.to(dtype).eval()
 
 
-def marked_of(*graphs, labels=E, subjects=0, seed=0, dtype=torch.float32) -> Marked:
+def marked_of(
+    *graphs, labels=E, subjects=0, seed=0, dtype=torch.float32
+) -> MarkedSpans:
     """Random rows. graphs: the number of spans of each pass of each graph."""
     generator = torch.Generator().manual_seed(seed)
     sizes = [size for graph in graphs for size in graph]
@@ -56,7 +58,7 @@ def marked_of(*graphs, labels=E, subjects=0, seed=0, dtype=torch.float32) -> Mar
     def rows(*shape):
         return torch.randn(*shape, WIDTH, generator=generator, dtype=dtype)
 
-    return Marked(
+    return MarkedSpans(
         spans=rows(sum(sizes), 4),
         passes=torch.repeat_interleave(torch.arange(n_passes), torch.tensor(sizes)),
         pass_graphs=torch.tensor(
@@ -68,11 +70,11 @@ def marked_of(*graphs, labels=E, subjects=0, seed=0, dtype=torch.float32) -> Mar
     )
 
 
-def entity_batch(**settings) -> Marked:
+def entity_batch(**settings) -> MarkedSpans:
     return marked_of((4, 3), (2,), (5,), **settings)
 
 
-def relation_batch(**settings) -> Marked:
+def relation_batch(**settings) -> MarkedSpans:
     return marked_of((3,), (2, 2), (1,), labels=R, subjects=4, **settings)
 
 
@@ -194,7 +196,7 @@ class Naive(NamedTuple):
 @torch.no_grad()
 def naive_entities(
     network: LAINet,
-    marked: Marked,
+    marked: MarkedSpans,
     settings: dict,
     gold: set | None = None,
     cold: bool = False,
@@ -229,7 +231,9 @@ def naive_entities(
 
 
 @torch.no_grad()
-def naive_relations(network: LAINet, marked: Marked, settings: dict) -> list[Tensor]:
+def naive_relations(
+    network: LAINet, marked: MarkedSpans, settings: dict
+) -> list[Tensor]:
     settings = {**DEFAULTS, **settings}
     stage = network.relation
     logits = []
@@ -328,8 +332,8 @@ def test_no_survivor_gives_no_graph_and_no_logits():
 # what must not matter -----------------------------------------------------------------
 
 
-def joined(first: Marked, second: Marked) -> Marked:
-    return Marked(
+def joined(first: MarkedSpans, second: MarkedSpans) -> MarkedSpans:
+    return MarkedSpans(
         spans=torch.cat([first.spans, second.spans]),
         passes=torch.cat([first.passes, second.passes + len(first.pass_graphs)]),
         pass_graphs=torch.cat([first.pass_graphs, second.pass_graphs + first.n_graphs]),
@@ -376,7 +380,7 @@ def test_grouping_changes_nothing(monkeypatch):
     monkeypatch.setattr(module, "MAX_EDGES", 1)
     assert_close(network.entity(marked).entity_logits, together)
     monkeypatch.setattr(
-        module, "group_alike", lambda counts, *_: [list(range(len(counts)))[::-1]]
+        module, "group_by_size", lambda counts, *_: [list(range(len(counts)))[::-1]]
     )
     marked = marked_of((4, 3), (4,), (9,))
     ungrouped = network.entity(marked).entity_logits
@@ -416,18 +420,18 @@ def test_padded_edges_stay_within_the_budget(monkeypatch):
 
 def test_groups_are_alike_and_within_the_budget():
     counts = [3, 0, 40, 5, 5, 4, 38, 19]
-    groups = group_alike(counts, 2, max_edges=3 * 7**2)
+    groups = group_by_size(counts, 2, max_edges=3 * 7**2)
     # 42 and 40 nodes; 21; at most three of seven
     assert groups == [[2], [6], [7], [3, 4, 5], [0]]
-    groups = group_alike(counts, 2, max_edges=10**6)
+    groups = group_by_size(counts, 2, max_edges=10**6)
     assert groups == [[2, 6, 7], [3, 4, 5, 0]]
-    assert group_alike([0, 0], 2, max_edges=10) == []
+    assert group_by_size([0, 0], 2, max_edges=10) == []
 
 
 def test_rising_numbers_are_counted():
-    counts = count_rising(torch.tensor([0, 0, 2, 2, 2, 4]), 6)
+    counts = count_sorted(torch.tensor([0, 0, 2, 2, 2, 4]), 6)
     assert counts.tolist() == [2, 0, 3, 0, 1, 0]
-    assert count_rising(torch.zeros(0, dtype=torch.long), 2).tolist() == [0, 0]
+    assert count_sorted(torch.zeros(0, dtype=torch.long), 2).tolist() == [0, 0]
 
 
 def test_graphs_do_not_read_each_other():
@@ -493,7 +497,7 @@ def loss_of(network, marked, pairs, cold=False) -> Tensor:
     if outputs.filter_logits is not None:
         is_entity = (ENTITY_TARGETS > 0).long()
         loss = loss + F.cross_entropy(outputs.filter_logits, is_entity)
-    columns = torch.arange(len(pairs.spans)) % len(network.relation.mirrors)
+    columns = torch.arange(len(pairs.spans)) % len(network.relation.inverses)
     return loss + F.cross_entropy(network.relation(pairs), columns)
 
 
@@ -669,9 +673,9 @@ def test_switch_changes_its_own_logits_and_spares_the_others_to_the_bit(
 
 def test_directed_labels_have_twins_and_symmetric_ones_mirror_themselves():
     # none, a, b (symmetric), c, d, then the twins of a, c, d
-    assert mirror_columns(4, [1]) == [0, 5, 2, 6, 7, 1, 3, 4]
-    assert mirror_columns(2, []) == [0, 3, 4, 1, 2]
-    assert mirror_columns(2, [0, 1]) == [0, 1, 2]
+    assert inverse_columns(4, [1]) == [0, 5, 2, 6, 7, 1, 3, 4]
+    assert inverse_columns(2, []) == [0, 3, 4, 1, 2]
+    assert inverse_columns(2, [0, 1]) == [0, 1, 2]
 
 
 def logs(*rows) -> Tensor:
@@ -679,13 +683,13 @@ def logs(*rows) -> Tensor:
 
 
 # columns: none, a, b (symmetric), twin of a
-MIRRORS = torch.tensor(mirror_columns(2, [1]))
+INVERSES = torch.tensor(inverse_columns(2, [1]))
 
 
 def test_both_wants_each_order_to_be_the_mirror_of_the_other():
     first = logs([0.1, 0.7, 0.1, 0.1], [0.1, 0.7, 0.1, 0.1], [0.2, 0.1, 0.6, 0.1])
     second = logs([0.2, 0.1, 0.2, 0.5], [0.4, 0.1, 0.2, 0.3], [0.1, 0.1, 0.7, 0.1])
-    columns, scores = agree_both(first, second, MIRRORS)
+    columns, scores = agree_both(first, second, INVERSES)
     assert columns.tolist() == [1, 0, 2]
     assert_close(scores[[0, 2]], torch.tensor([0.6, 0.65]))
 
@@ -693,7 +697,7 @@ def test_both_wants_each_order_to_be_the_mirror_of_the_other():
 def test_mean_weighs_both_orders():
     first = logs([0.1, 0.7, 0.1, 0.1], [0.5, 0.4, 0.05, 0.05])
     second = logs([0.4, 0.1, 0.2, 0.3], [0.1, 0.1, 0.1, 0.7])
-    columns, scores = agree_mean(first, second, MIRRORS)
+    columns, scores = agree_mean(first, second, INVERSES)
     # 0.7 * 0.3 > 0.1 * 0.4; 0.4 * 0.7 > 0.5 * 0.1
     assert columns.tolist() == [1, 1]
     assert_close(scores, torch.tensor([0.5, 0.55]))
@@ -701,7 +705,7 @@ def test_mean_weighs_both_orders():
 
 def test_forward_asks_one_order_alone():
     first = logs([0.1, 0.7, 0.1, 0.1], [0.1, 0.1, 0.1, 0.7])
-    columns, scores = agree_forward(first, first.roll(1, 1), MIRRORS)
+    columns, scores = agree_forward(first, first.roll(1, 1), INVERSES)
     assert columns.tolist() == [1, 3]
     assert_close(scores, torch.tensor([0.7, 0.7]))
 
@@ -729,16 +733,16 @@ def score_pairs(network, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]
 @pytest.mark.parametrize("agreement", ["both", "mean", "forward"])
 def test_scores_name_labels_and_never_twins_or_none(agreement):
     network = build(agreement=agreement)
-    mirrors = network.relation.mirrors
+    inverses = network.relation.inverses
     # one pair for each column
-    sure = 20.0 * torch.eye(len(mirrors))
-    ahead, back = score_pairs(network, sure, sure[mirrors])
-    wanted = torch.zeros(len(mirrors), R)
+    sure = 20.0 * torch.eye(len(inverses))
+    ahead, back = score_pairs(network, sure, sure[inverses])
+    wanted = torch.zeros(len(inverses), R)
     wanted[1 : 1 + R] = torch.eye(R)
     assert_close(ahead, wanted)
     assert torch.equal(ahead == 0.0, wanted == 0.0)
     # the label of a twin is found in the other order
-    assert_close(back, wanted[mirrors])
+    assert_close(back, wanted[inverses])
 
 
 @pytest.mark.parametrize("agreement", ["both", "mean", "forward"])
@@ -754,7 +758,7 @@ def test_pair_has_a_score_above_zero_for_one_label_at_most(agreement):
 def random_logits(network) -> Tensor:
     """Of 50 pairs in both orders."""
     generator = torch.Generator().manual_seed(3)
-    shape = (2, 50, len(network.relation.mirrors))
+    shape = (2, 50, len(network.relation.inverses))
     return torch.randn(shape, generator=generator)
 
 
@@ -779,7 +783,7 @@ def test_scores_are_those_of_the_agreement(agreement):
     ahead, _ = score_pairs(network, first, second)
     agree = {"both": agree_both, "mean": agree_mean, "forward": agree_forward}
     columns, scores = agree[agreement](
-        first.log_softmax(1), second.log_softmax(1), network.relation.mirrors
+        first.log_softmax(1), second.log_softmax(1), network.relation.inverses
     )
     for row, column, score in zip(ahead, columns.tolist(), scores, strict=True):
         wanted = torch.zeros(R)
@@ -814,15 +818,15 @@ def test_pair_given_in_one_order_is_read_by_itself(agreement):
 
 def test_mirror_of_a_pair_is_the_row_of_its_other_order():
     pairs = torch.tensor([(0, 1), (5, 2), (1, 0), (0, 2), (2, 5), (7, 0)])
-    assert find_mirrors(pairs).tolist() == [2, 4, 0, -1, 1, -1]
+    assert find_reversed(pairs).tolist() == [2, 4, 0, -1, 1, -1]
 
 
 def test_no_pair_has_no_mirror():
-    assert find_mirrors(torch.zeros((0, 2), dtype=torch.long)).tolist() == []
+    assert find_reversed(torch.zeros((0, 2), dtype=torch.long)).tolist() == []
 
 
 def test_single_pair_has_no_mirror():
-    assert find_mirrors(torch.tensor([(3, 1)])).tolist() == [-1]
+    assert find_reversed(torch.tensor([(3, 1)])).tolist() == [-1]
 
 
 def test_all_ordered_pairs_have_mirrors():
@@ -830,31 +834,31 @@ def test_all_ordered_pairs_have_mirrors():
     pairs = pairs[
         torch.randperm(len(pairs), generator=torch.Generator().manual_seed(0))
     ]
-    assert torch.equal(pairs[find_mirrors(pairs)], pairs.flip(1))
+    assert torch.equal(pairs[find_reversed(pairs)], pairs.flip(1))
 
 
 # columns of pairs ---------------------------------------------------------------------
 
 # none, a, b (symmetric), c, twin of a, twin of c
-THREE = mirror_columns(3, [1])
+THREE = inverse_columns(3, [1])
 BOTH_ORDERS = torch.tensor([(0, 1), (1, 0), (0, 2), (2, 0)])
 
 
-def columns_of(relations, pairs=BOTH_ORDERS, mirrors=THREE, places=None):
+def columns_of(relations, pairs=BOTH_ORDERS, inverses=THREE, places=None):
     """Columns of the pairs, and how many two entities have several relations.
 
     relations: (head, tail, label).
     places: The place of each entity in the text; by default its number.
     """
-    directed = sum(mirror != column for column, mirror in enumerate(mirrors)) // 2
-    n_labels = len(mirrors) - 1 - directed
+    directed = sum(mirror != column for column, mirror in enumerate(inverses)) // 2
+    n_labels = len(inverses) - 1 - directed
     targets = relation_targets(*relations, pairs=pairs, n_labels=n_labels)
     where = pairs if places is None else places[pairs]
     columns, count = pair_columns(
         targets > 0,
-        find_mirrors(pairs),
+        find_reversed(pairs),
         where[:, 0] < where[:, 1],
-        torch.tensor(mirrors),
+        torch.tensor(inverses),
     )
     return columns.tolist(), count
 
@@ -865,7 +869,7 @@ def columns_of(relations, pairs=BOTH_ORDERS, mirrors=THREE, places=None):
         ([], [0, 0, 0, 0], 0),
         ([(0, 1, 0)], [1, 4, 0, 0], 0),
         ([(1, 0, 2)], [5, 3, 0, 0], 0),
-        # a symmetric label mirrors itself, and is one relation in either direction
+        # a symmetric label inverses itself, and is one relation in either direction
         ([(0, 2, 1)], [0, 0, 2, 2], 0),
         ([(0, 2, 1), (2, 0, 1)], [0, 0, 2, 2], 0),
         # several relations: the first in label order, in whatever direction
@@ -957,7 +961,7 @@ def test_columns_of_random_pairs_are_those_of_plain_loops(seed, share):
         (*pairs[row].tolist(), label)
         for row, label in (chances < 0.25).nonzero().tolist()
     ]
-    found = columns_of(relations, pairs, mirror_columns(n_labels, symmetric), places)
+    found = columns_of(relations, pairs, inverse_columns(n_labels, symmetric), places)
     wanted = naive_columns(
         relations, pairs.tolist(), n_labels, symmetric, places.tolist()
     )
@@ -1017,13 +1021,13 @@ def test_loss_is_a_mean_over_filtered_and_over_classified_spans_and_over_pairs(
     loss = network.loss(outputs, Targets(torch.tensor([1, 0, 2, 0]), relations))
     wanted = filtered + sum(SPANS) / 2 + sum(RELATED) / 2
     assert float(loss.value) == pytest.approx(wanted, abs=1e-6)
-    assert loss.n_doubled == 0
+    assert loss.n_multi_label == 0
 
 
 def test_loss_counts_the_pairs_with_several_relations():
     relations = relation_targets((0, 3, 0), (3, 0, 2), pairs=TWO)
     targets = Targets(torch.tensor([1, 0, 0, 0]), relations)
-    assert build().loss(outputs_by_hand(), targets).n_doubled == 1
+    assert build().loss(outputs_by_hand(), targets).n_multi_label == 1
 
 
 def test_nothing_costs_nothing():
@@ -1031,7 +1035,7 @@ def test_nothing_costs_nothing():
     nothing = EntityOutputs(torch.zeros(0, 2), empty, torch.zeros(0, E + 1))
     outputs = joint_outputs(nothing, torch.zeros(0, 8), PAIRS[:0], n_spans=0)
     loss = build().loss(outputs, Targets(empty, torch.zeros(0, R)))
-    assert (float(loss.value), loss.n_doubled) == (0.0, 0)
+    assert (float(loss.value), loss.n_multi_label) == (0.0, 0)
 
 
 # cold start ---------------------------------------------------------------------------

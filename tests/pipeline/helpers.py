@@ -118,13 +118,13 @@ def learn(
     return losses["jre"]
 
 
-def readings(nlp: Language, texts: list[str] | None = None, **kwargs) -> list:
+def predictions_of(nlp: Language, texts: list[str] | None = None, **kwargs) -> list:
     """What the pipeline reads off some texts, as plain comparable values."""
     texts = [" ".join(s["words"]) for s in STORY] if texts is None else texts
-    return [reading(doc) for doc in nlp.pipe(texts, **kwargs)]
+    return [prediction_of(doc) for doc in nlp.pipe(texts, **kwargs)]
 
 
-def reading(doc) -> tuple:
+def prediction_of(doc) -> tuple:
     group = doc.spans["jre"]
     return (
         [(e.start_char, e.end_char, e.label_) for e in doc.ents],
@@ -205,8 +205,8 @@ __all__ = [
     "model_config",
     "overfit",
     "overfit_lainet",
-    "reading",
-    "readings",
+    "prediction_of",
+    "predictions_of",
     "same",
     "story_examples",
     "tok2vec_config",

@@ -16,7 +16,7 @@ from .helpers import (
     RELATION_LABELS,
     learn,
     make_nlp,
-    readings,
+    predictions_of,
     story_examples,
     tok2vec_config,
     transformer_config,
@@ -151,11 +151,11 @@ def trained():
 
 def test_threads_that_share_a_pipeline_read_what_one_reads(trained):
     texts = [" ".join(s["words"]) for s in STORY]
-    wanted = readings(trained)
+    wanted = predictions_of(trained)
     found = []
 
     def work():
-        found.extend(readings(trained, texts) for _ in range(5))
+        found.extend(predictions_of(trained, texts) for _ in range(5))
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:

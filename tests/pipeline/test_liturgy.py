@@ -24,8 +24,8 @@ from .helpers import (
     make_nlp,
     model_config,
     overfit,
-    reading,
-    readings,
+    prediction_of,
+    predictions_of,
     story_examples,
 )
 
@@ -147,9 +147,9 @@ def test_relation_arguments_are_entities_of_the_group(trained):
 
 
 def test_pipe_equals_call_whatever_the_batch(trained):
-    single = [reading(trained(text)) for text in TEXTS]
-    assert readings(trained) == single
-    assert readings(trained, batch_size=2) == single
+    single = [prediction_of(trained(text)) for text in TEXTS]
+    assert predictions_of(trained) == single
+    assert predictions_of(trained, batch_size=2) == single
 
 
 def test_width_limit_holds_for_predictions(trained):
@@ -243,7 +243,7 @@ def test_odd_texts_are_learnt_from_without_a_crash(untrained, texts):
 
 def test_trained_pipeline_comes_back_from_disk(name, shelf):
     folder, trained = shelf
-    assert readings(spacy.load(folder / name)) == readings(trained[name])
+    assert predictions_of(spacy.load(folder / name)) == predictions_of(trained[name])
 
 
 def test_new_process_reads_the_same_without_an_import_of_ours(shelf):

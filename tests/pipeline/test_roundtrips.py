@@ -16,7 +16,7 @@ from .helpers import (
     logits,
     make_nlp,
     model_config,
-    readings,
+    predictions_of,
     same,
     tok2vec_config,
     transformer_config,
@@ -42,7 +42,7 @@ def saved(tiny_bert, tmp_path_factory):
     learn(nlp, examples, 60)
     folder = tmp_path_factory.mktemp("saved") / "model"
     nlp.to_disk(folder)
-    read = readings(nlp)
+    read = predictions_of(nlp)
     assert any(relations for *_, relations in read)
     return folder, read
 
@@ -115,7 +115,7 @@ def test_folder_of_the_encoder_is_not_needed_and_not_in_the_weights(saved, tiny_
         shutil.copytree(folder, hidden)
     (hidden / "config.cfg").write_text(config.replace(tiny_bert, "/no/such/folder"))
     assert tiny_bert.encode() not in (hidden / "jre" / "model").read_bytes()
-    assert readings(spacy.load(hidden)) == read
+    assert predictions_of(spacy.load(hidden)) == read
 
 
 def test_predictions_survive_docbin(saved):

@@ -14,7 +14,7 @@ from spacy_jre import register_extension
 from spacy_jre.architectures.hf_encoder import check_settings
 
 from ..conftest import STORY
-from ..pipeline.helpers import MODELS, make_nlp, model_config, readings
+from ..pipeline.helpers import MODELS, make_nlp, model_config, predictions_of
 from ..pipeline.test_listeners import make_shared
 from .helpers import change_model, install
 
@@ -118,9 +118,9 @@ def test_untouched_pipeline_loads_by_every_route(saved, tmp_path):
         pass
 
     folder = crafted(saved, tmp_path, unchanged)
-    wanted = readings(spacy.load(saved))
-    assert readings(from_disk(folder, tmp_path)) == wanted
-    assert readings(from_wheel(folder, tmp_path)) == wanted
+    wanted = predictions_of(spacy.load(saved))
+    assert predictions_of(from_disk(folder, tmp_path)) == wanted
+    assert predictions_of(from_wheel(folder, tmp_path)) == wanted
     pipe = from_bytes(folder, tmp_path)
     nlp = spacy.load(folder)
     docs = [nlp.make_doc(" ".join(s["words"])) for s in STORY]

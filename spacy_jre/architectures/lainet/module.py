@@ -12,7 +12,7 @@ from ...errors import Errors, JREError
 from ...layers.layout import Targets
 from ...layers.pairs import choose_entities
 from ...networks.base import JointNetwork, Loss
-from ...networks.lainet import EntityOutputs, LAINet, LAINetOutputs, Marked
+from ...networks.lainet import EntityOutputs, LAINet, LAINetOutputs, MarkedSpans
 from ...types import Candidates
 from ..bridge import MAX_PAIRED_ENTITIES
 from ..hf_encoder import HFEncoder
@@ -105,7 +105,7 @@ class MarkingTransformer(JointNetwork):
 
     @property
     def device(self) -> torch.device:
-        return self.network.relation.mirrors.device
+        return self.network.relation.inverses.device
 
     def loss(self, outputs: LAINetOutputs, targets: Targets) -> Loss:
         return self.network.loss(outputs, targets)
@@ -250,10 +250,10 @@ class MarkingTransformer(JointNetwork):
 
     # the transformers
 
-    def encode(self, stage: int, graphs: Graphs) -> Marked:
+    def encode(self, stage: int, graphs: Graphs) -> MarkedSpans:
         """Run the passes of some graphs through the transformer of a stage.
 
-        RETURNS (Marked): What the network reads, in the order of the graphs.
+        RETURNS (MarkedSpans): What the network reads, in the order of the graphs.
         """
         encoder = self.encoder[min(stage, len(self.encoder) - 1)]
         passes, pass_graphs = graphs.passes(
@@ -286,7 +286,7 @@ class MarkingTransformer(JointNetwork):
             for order in undo_order(np.concatenate(batches), counts)
         )
         numbers = np.repeat(np.arange(len(passes)), counts)
-        return Marked(
+        return MarkedSpans(
             spans=spans[by_span],
             passes=torch.from_numpy(numbers).to(self.device),
             pass_graphs=torch.from_numpy(pass_graphs).to(self.device),

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from spacy_jre.networks.lainet import Marked
+from spacy_jre.networks.lainet import MarkedSpans
 
 from .helpers import LABELS, WIDTH, inside
 
@@ -116,7 +116,7 @@ class Naive:
         """The same as the network wants it: one pass, one graph."""
         rows, annotations, subject = self.read(*args)
         width = len(rows[0][0])
-        return Marked(
+        return MarkedSpans(
             spans=torch.stack([torch.stack(row) for row in rows]),
             passes=torch.zeros(len(rows), dtype=torch.long),
             pass_graphs=torch.zeros(1, dtype=torch.long),
@@ -173,20 +173,20 @@ def naive_of(model, settings):
     )
 
 
-def naive_decision(mirrors, ahead, back, agreement):
+def naive_decision(inverses, ahead, back, agreement):
     """The label of an ordered pair and its score, as the description has it."""
     p, q = ahead.softmax(0).tolist(), back.softmax(0).tolist()
-    mirrors = mirrors.tolist()
+    inverses = inverses.tolist()
     columns = range(len(p))
     if agreement == "mean":
-        best = max(columns, key=lambda c: np.log(p[c]) + np.log(q[mirrors[c]]))
+        best = max(columns, key=lambda c: np.log(p[c]) + np.log(q[inverses[c]]))
     else:
         best = max(columns, key=p.__getitem__)
-    if agreement == "both" and max(columns, key=q.__getitem__) != mirrors[best]:
+    if agreement == "both" and max(columns, key=q.__getitem__) != inverses[best]:
         return None, 0.0
     if not 1 <= best <= 4:
         return None, 0.0
-    score = p[best] if agreement == "forward" else (p[best] + q[mirrors[best]]) / 2
+    score = p[best] if agreement == "forward" else (p[best] + q[inverses[best]]) / 2
     return best - 1, score
 
 
@@ -199,7 +199,7 @@ def naive_loss(model, docs, gold, candidates=None, *, cold, settings=None, width
     settings = settings or {}
     naive = naive_of(model, settings)
     network = inside(model).network
-    mirrors = network.relation.mirrors.tolist()
+    inverses = network.relation.inverses.tolist()
     filtered, filter_targets, spans, span_targets = [], [], [], []
     rows, columns = [], []
     first = 0
@@ -240,7 +240,7 @@ def naive_loss(model, docs, gold, candidates=None, *, cold, settings=None, width
                 # the other order tells a pair its label if it is a candidate, too
                 other = (t, h) == (places[head], places[tail])
                 if other and (tail, head) in pairs:
-                    found.append(mirrors[1 + label])
+                    found.append(inverses[1 + label])
             rows.append(row)
             columns.append(found[0] if found else 0)
     weight = settings.get("filter_weight", 1.0)

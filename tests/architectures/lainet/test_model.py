@@ -61,7 +61,7 @@ def test_network_gives_the_loss_as_plain_numbers(model, docs):
     loss = learn(model, docs, story_gold()).loss
     assert isinstance(loss, LossValue)
     assert isinstance(loss.value, float)
-    assert loss.n_doubled == 0
+    assert loss.n_multi_label == 0
 
 
 def test_scores_take_no_gradient(model, docs):

@@ -82,7 +82,7 @@ def test_scores_are_those_of_a_reading_without_packing(wide_bert, docs, settings
             assert {(h[1:], t[1:]) for h, t in mine} == set(permutations(kept, 2))
             for (head, tail), row in mine.items():
                 label, score = naive_decision(
-                    inside(model).network.relation.mirrors,
+                    inside(model).network.relation.inverses,
                     logits[head[1:], tail[1:]],
                     logits[tail[1:], head[1:]],
                     settings.get("agreement", "both"),
@@ -124,7 +124,7 @@ def test_given_pairs_are_scored_whatever_the_entities_are(model, docs):
     assert len(logits) == 6
     for head, tail in logits:
         label, score = naive_decision(
-            inside(model).network.relation.mirrors,
+            inside(model).network.relation.inverses,
             logits[head, tail],
             logits[tail, head],
             "both",
@@ -533,7 +533,7 @@ def test_white_space_around_an_argument_changes_no_relation(nlp, wide_bert):
 def test_pairs_with_several_relations_are_counted(model, docs):
     gold = story_gold()
     more = np.concatenate([gold.relations, [[0, 1, 0], [1, 0, 1]]])
-    assert learn(model, docs, replace(gold, relations=more)).loss.n_doubled == 1
+    assert learn(model, docs, replace(gold, relations=more)).loss.n_multi_label == 1
 
 
 def backwards(candidates):

@@ -640,13 +640,13 @@ def logits_of(network) -> dict[str, Tensor]:
 @pytest.mark.parametrize(
     ("settings", "changes"),
     [
-        ({"entity_layers": 0}, {"entity"}),
-        ({"entity_layers": 1}, {"entity"}),
-        ({"entity_heads": 2}, {"entity"}),
-        ({"relation_layers": 0}, {"relation"}),
-        ({"relation_layers": 3}, {"relation"}),
-        ({"relation_heads": 3}, {"relation"}),
-        ({"annotate": False}, {"entity", "relation"}),
+        ({"entity_layers": 0}, ["entity"]),
+        ({"entity_layers": 1}, ["entity"]),
+        ({"entity_heads": 2}, ["entity"]),
+        ({"relation_layers": 0}, ["relation"]),
+        ({"relation_layers": 3}, ["relation"]),
+        ({"relation_heads": 3}, ["relation"]),
+        ({"annotate": False}, ["entity", "relation"]),
     ],
     ids=str,
 )

@@ -36,7 +36,7 @@ from ..training.sampling import sample_candidates
 from ..training.targets import UnknownLabel, align_gold, make_targets
 from ..types import JointScores, Labels, Prediction
 from .decoding import decode, without_overlaps
-from .defaults import DEFAULT_MODEL, SCORES
+from .factory import make_joint_extractor
 from .forks import disable_tokenizers_parallelism_in_forks
 from .label_sets import (
     check_label_data,
@@ -48,64 +48,10 @@ from .label_sets import (
 from .saved_settings import check_settings
 from .warn_once import OnceWarner
 
+# importing the component registers its factory, too
+__all__ = ["JointRelationExtractor", "make_joint_extractor"]
+
 disable_tokenizers_parallelism_in_forks()
-
-
-@Language.factory(
-    "jre",
-    assigns=[
-        "doc.ents",
-        "doc.spans",
-        "doc._.relations",
-        "token.ent_iob",
-        "token.ent_type",
-    ],
-    default_config={
-        "model": DEFAULT_MODEL,
-        "threshold": 0.4,
-        "label_thresholds": {},
-        "max_span_width": 10,
-        "negative_spans": 100,
-        "negative_pairs": 100,
-        "symmetric": [],
-        "overwrite_ents": True,
-        "attr": DEFAULT_ATTR,
-        "seed": 0,
-        "scorer": {"@scorers": "spacy-jre.joint_scorer.v1"},
-    },
-    default_score_weights=SCORES,
-)
-def make_joint_extractor(
-    nlp: Language,
-    name: str,
-    model: Model,
-    threshold: float,
-    label_thresholds: dict[str, float],
-    max_span_width: int,
-    negative_spans: int | None,
-    negative_pairs: int | None,
-    symmetric: list[str],
-    overwrite_ents: bool,
-    attr: str,
-    seed: int,
-    scorer: Callable | None,
-) -> "JointRelationExtractor":
-    """Make the component; see the class for the settings."""
-    return JointRelationExtractor(
-        nlp.vocab,
-        model,
-        name,
-        threshold=threshold,
-        label_thresholds=label_thresholds,
-        max_span_width=max_span_width,
-        negative_spans=negative_spans,
-        negative_pairs=negative_pairs,
-        symmetric=symmetric,
-        overwrite_ents=overwrite_ents,
-        attr=attr,
-        seed=seed,
-        scorer=scorer,
-    )
 
 
 class JointRelationExtractor(TrainablePipe):

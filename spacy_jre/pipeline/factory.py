@@ -1,0 +1,77 @@
+"""The factory of the component ``jre``.
+
+spaCy imports this module whenever it creates a pipeline, also one without ``jre``. So
+it imports the component, and with it the networks and transformers, only when a
+component is made.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from spacy.language import Language
+from thinc.api import Model
+
+from ..annotations import DEFAULT_ATTR
+from .defaults import DEFAULT_MODEL, SCORES
+
+if TYPE_CHECKING:
+    from .joint_extractor import JointRelationExtractor
+
+
+@Language.factory(
+    "jre",
+    assigns=[
+        "doc.ents",
+        "doc.spans",
+        "doc._.relations",
+        "token.ent_iob",
+        "token.ent_type",
+    ],
+    default_config={
+        "model": DEFAULT_MODEL,
+        "threshold": 0.4,
+        "label_thresholds": {},
+        "max_span_width": 10,
+        "negative_spans": 100,
+        "negative_pairs": 100,
+        "symmetric": [],
+        "overwrite_ents": True,
+        "attr": DEFAULT_ATTR,
+        "seed": 0,
+        "scorer": {"@scorers": "spacy-jre.joint_scorer.v1"},
+    },
+    default_score_weights=SCORES,
+)
+def make_joint_extractor(
+    nlp: Language,
+    name: str,
+    model: Model,
+    threshold: float,
+    label_thresholds: dict[str, float],
+    max_span_width: int,
+    negative_spans: int | None,
+    negative_pairs: int | None,
+    symmetric: list[str],
+    overwrite_ents: bool,
+    attr: str,
+    seed: int,
+    scorer: Callable | None,
+) -> "JointRelationExtractor":
+    """Make the component; see the class for the settings."""
+    from .joint_extractor import JointRelationExtractor
+
+    return JointRelationExtractor(
+        nlp.vocab,
+        model,
+        name,
+        threshold=threshold,
+        label_thresholds=label_thresholds,
+        max_span_width=max_span_width,
+        negative_spans=negative_spans,
+        negative_pairs=negative_pairs,
+        symmetric=symmetric,
+        overwrite_ents=overwrite_ents,
+        attr=attr,
+        seed=seed,
+        scorer=scorer,
+    )

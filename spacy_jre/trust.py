@@ -1,14 +1,14 @@
-"""Whose Python code may run: only that of encoders which the user names.
+"""Allow encoders to run custom Python code. Only the user can allow an encoder.
 
-Some encoders on a hub, or in a folder, come with Python code of their own. No config,
-saved pipeline or dataset.json can turn it on. The user does, in their own process, by
-the name of the encoder::
+Some encoders contain custom Python code. It can't be enabled in a config, a saved
+pipeline or a dataset.json. The user has to allow the encoder by name, in their own
+process::
 
     with spacy_jre.trust_remote_code("org/model"):
         nlp = spacy.load("en_my_pipeline")
 
 or with ``spacy jre train --trust-remote-code org/model``, or with the environment
-variable ``SPACY_JRE_TRUST_REMOTE_CODE=org/model`` (several names: separated by commas).
+variable ``SPACY_JRE_TRUST_REMOTE_CODE=org/model`` (a comma-separated list of names).
 """
 
 import os
@@ -18,15 +18,15 @@ from contextvars import ContextVar
 
 VARIABLE = "SPACY_JRE_TRUST_REMOTE_CODE"
 
-# a thread starts with an empty context, so it trusts nothing but the variable's names
+# a new thread has an empty context: it only trusts the names in the variable
 _trusted: ContextVar[tuple[str, ...]] = ContextVar("trusted", default=())
 
 
 @contextmanager
 def trust_remote_code(*names: str) -> Iterator[None]:
-    """Let encoders run Python code of their own while the context is open.
+    """Allow encoders to run custom Python code inside a ``with`` block.
 
-    names (str): Hub names or folders, written as in the setting ``name`` of
+    names (str): Hub names or folders, as in the setting ``name`` of
         spacy-jre.TransformerEncoder.v1.
     """
     token = _trusted.set((*_trusted.get(), *names))
@@ -37,6 +37,6 @@ def trust_remote_code(*names: str) -> Iterator[None]:
 
 
 def trusted_names() -> tuple[str, ...]:
-    """RETURNS (tuple[str, ...]): The encoders whose code may run."""
+    """RETURNS (tuple[str, ...]): The encoders that may run custom code."""
     given = os.environ.get(VARIABLE, "").split(",")
     return (*_trusted.get(), *(name.strip() for name in given if name.strip()))

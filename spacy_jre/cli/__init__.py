@@ -1,6 +1,6 @@
-"""`python -m spacy jre ...`: parsing only; the work is in plain functions.
+"""`python -m spacy jre ...`: command-line parsing. The work is in plain functions.
 
-Imported by every `python -m spacy` command, so nothing heavy is imported here.
+Every `python -m spacy` command imports this package, so it only has light imports.
 """
 
 from .app import jre_cli

@@ -14,49 +14,58 @@ from ..trust import trust_remote_code
 
 jre_cli = typer.Typer(
     name="jre",
-    help="Joint entity and relation extraction: corpora, training, pictures.",
+    help="Joint entity and relation extraction: data, training, visualization.",
     no_args_is_help=True,
     add_completion=False,
 )
 app.add_typer(jre_cli)
 
 
-# what several commands take
-Epochs = Annotated[int, typer.Option(help="Passes over the data; 0: as in [recipe]")]
-BatchSize = Annotated[int, typer.Option(help="Sentences per step; 0: as in [recipe]")]
-GpuId = Annotated[int, typer.Option(help="GPU number, or -1 for the CPU")]
-Threads = Annotated[int, typer.Option(help="CPU threads of PyTorch; 0: its default")]
+# options of several commands
+Epochs = Annotated[int, typer.Option(help="Number of epochs. 0: the value in [recipe]")]
+BatchSize = Annotated[
+    int, typer.Option(help="Sentences per step. 0: the value in [recipe]")
+]
+GpuId = Annotated[int, typer.Option(help="GPU ID, or -1 for the CPU")]
+Threads = Annotated[
+    int, typer.Option(help="CPU threads of PyTorch. 0: PyTorch's default")
+]
 Seed = Annotated[int, typer.Option(help="Random seed, at least 0")]
-Fold = Annotated[int, typer.Option(help="Fold number, for a dataset with folds")]
+Fold = Annotated[int, typer.Option(help="Fold number, if the dataset has folds")]
 Checksums = Annotated[
-    Path | None, typer.Option(help="A project.yml whose asset checksums must hold")
+    Path | None, typer.Option(help="A project.yml. Its asset checksums must match")
 ]
 MaxLoss = Annotated[
-    float, typer.Option(help="Largest share of entities or relations lost")
+    float,
+    typer.Option(
+        help="Maximum share of records, entities or relations that may be lost"
+    ),
 ]
 Trust = Annotated[
     list[str] | None,
     typer.Option(
         "--trust-remote-code",
         metavar="NAME",
-        help="Run the Python code that comes with this encoder; may be repeated",
+        help="Allow the custom Python code of this encoder. Can be repeated",
     ),
 ]
-# other options are values of the config
+# other options override values of the config
 WITH_OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 @jre_cli.command("train", context_settings=WITH_OVERRIDES)
 def train_cli(
-    ctx: typer.Context,  # has the overrides
+    ctx: typer.Context,  # contains the overrides
     config: Annotated[Path, typer.Argument(help="Training config")],
-    output: Annotated[Path, typer.Option(help="Folder for the trained pipelines")],
+    output: Annotated[
+        Path, typer.Option(help="Output folder for the trained pipelines")
+    ],
     train: Annotated[Path, typer.Option(help="Training data (.spacy)")],
     dev: Annotated[Path, typer.Option(help="Development data (.spacy)")],
     encoder: Annotated[
         str,
         typer.Option(
-            help="A transformer's hub name, folder or package:<module>; or tok2vec"
+            help="Hub name, folder or package:<module> of a transformer, or tok2vec"
         ),
     ] = "",
     epochs: Epochs = 0,
@@ -65,26 +74,26 @@ def train_cli(
     gpu_id: GpuId = -1,
     threads: Threads = 0,
     dataset: Annotated[
-        str, typer.Option(help="Name of the data, written into meta.json")
+        str, typer.Option(help="Name of the dataset, saved in meta.json")
     ] = "",
     lang: Annotated[
-        str, typer.Option(help="Language of the pipeline; empty: the config's")
+        str, typer.Option(help="Language of the pipeline. Default: as in the config")
     ] = "",
     symmetric: Annotated[
-        str, typer.Option(help="Relation labels without a direction, by commas")
+        str, typer.Option(help="Symmetric relation labels, comma-separated")
     ] = "",
     trust: Trust = None,
 ) -> None:
-    """Train like `spacy train`, with the steps of the schedule computed.
+    """Train like `spacy train`, and compute the number of steps of the schedule.
 
-    The linear schedule needs the number of steps. It is computed here, and only
-    here, from the sentences of the training data, the batch size and the epochs.
+    The linear schedule requires the number of steps. This command computes it from
+    the number of training sentences, the batch size and the epochs.
 
     Other options override values of the config, as in `spacy train`:
     --components.jre.threshold 0.6, --training.optimizer.learn_rate.initial_rate 3e-5,
-    --training.optimizer.grad_clip 0.5. Put them after the config. A value given so
-    replaces what is in the config or dataset.json, and what is computed. To change the
-    computed schedule, override its inputs: --recipe.warmup 0.05.
+    --training.optimizer.grad_clip 0.5. Put them after the config. They take precedence
+    over the config, dataset.json and the computed values. To change the computed
+    schedule, override its inputs: --recipe.warmup 0.05.
     """
     from .overrides import SET_BY_TRAIN, read_overrides
     from .train import check_numbers, run_training
@@ -115,64 +124,73 @@ def train_cli(
 def convert_cli(
     source: Annotated[
         Path,
-        typer.Argument(help="A file, a folder, or a folder with train, dev and test"),
+        typer.Argument(help="A file or folder, or a folder with train, dev and test"),
     ],
     target: Annotated[
-        Path, typer.Argument(help="The file to write; a folder for several splits")
+        Path, typer.Argument(help="Output file, or output folder for several splits")
     ],
     format: Annotated[
-        str, typer.Option(help="Name of the format; auto: by what is in the file")
+        str, typer.Option(help="Input format. auto: detect it from the content")
     ] = "auto",
     to: Annotated[
-        str, typer.Option(help="What to write: spacy, spert, prodigy or brat")
+        str, typer.Option(help="Output format: spacy, spert, prodigy or brat")
     ] = "spacy",
     also: Annotated[
-        list[Path] | None, typer.Option(help="A further source; may be repeated")
+        list[Path] | None, typer.Option(help="Additional source. Can be repeated")
     ] = None,
     lang: Annotated[
-        str, typer.Option(help="Language of the tokenizer; empty: the dataset's, or en")
+        str,
+        typer.Option(
+            help="Language of the tokenizer. Default: as in dataset.json, or en"
+        ),
     ] = "",
     alignment: Annotated[
-        str, typer.Option(help="strict, contract or expand entities to tokens")
+        str,
+        typer.Option(
+            help="Alignment of entities with tokens: strict, contract or expand"
+        ),
     ] = "strict",
     sentences: Annotated[
         str,
         typer.Option(
-            help="Where the format has no sentences: record (one), line, or rules"
+            help="Sentence boundaries, if the format has none: record (none), line "
+            "(line breaks) or rules (punctuation)"
         ),
     ] = "record",
     per_sentence: Annotated[
         bool,
-        typer.Option("--per-sentence", help="Make every sentence a Doc of its own"),
+        typer.Option("--per-sentence", help="Create one Doc per sentence"),
     ] = False,
     tokenized: Annotated[
-        bool, typer.Option("--tokenized", help="Tokens are what stands between blanks")
+        bool, typer.Option("--tokenized", help="Split the text on whitespace only")
     ] = False,
     repeats: Annotated[
         str,
         typer.Option(
-            help="Triples of repeated surface forms mean: nearest, first or all"
+            help="Mentions to use if a surface form is repeated: nearest, first or all"
         ),
     ] = "nearest",
     discontinuous: Annotated[
-        str, typer.Option(help="Entities of several pieces (brat): skip or cover")
+        str, typer.Option(help="Discontinuous entities (brat): skip or cover")
     ] = "skip",
     ids: Annotated[
         Path | None,
-        typer.Option(help="Keep the records whose ids begin the lines of this file"),
+        typer.Option(help="File of record IDs to keep, one at the start of each line"),
     ] = None,
     split: Annotated[
-        str, typer.Option(help="Draw splits, such as 80/10/10 (train, dev, test)")
+        str,
+        typer.Option(help="Split the data at random, e.g. 80/10/10 (train, dev, test)"),
     ] = "",
     by: Annotated[
-        str, typer.Option(help="What a split keeps together: doc, or record (nothing)")
+        str,
+        typer.Option(help="Unit that is kept together when splitting: doc or record"),
     ] = "doc",
     seed: Annotated[int, typer.Option(help="Random seed of the split")] = 0,
     fold: Fold = 0,
     checksums: Checksums = None,
     max_loss: MaxLoss = 0.01,
 ) -> None:
-    """Convert annotated files to .spacy files with relations, and report losses.
+    """Convert annotated files to .spacy files with relations, and report what is lost.
 
     Formats: inline, spert, dygie, conll04, multihead, ade, ade-dose, ade-neg, spo,
     triples, brat, ddi, prodigy, label-studio, doccano, inception, spacy.
@@ -180,7 +198,7 @@ def convert_cli(
     from .convert import Settings, check_losses, convert_path
 
     with _plain_errors():
-        # the values are checked where they are used
+        # convert_path checks the values
         settings = Settings(
             format=format,
             to=to,  # type: ignore[arg-type]
@@ -205,20 +223,22 @@ def convert_cli(
             msg.good(conversion.summary())
             if conversion.has_no_relations():
                 msg.warn(
-                    f"{conversion.target}: no relation in any record. If there should "
-                    "be some, the export lost them: see docs/data.md."
+                    f"{conversion.target}: no relations in any record. If the source "
+                    "has relations, they are missing from the export: see docs/data.md."
                 )
         check_losses(conversions, max_loss)
 
 
 @jre_cli.command("cross-validate", context_settings=WITH_OVERRIDES)
 def cross_validate_cli(
-    ctx: typer.Context,  # has the overrides
+    ctx: typer.Context,  # contains the overrides
     config: Annotated[Path, typer.Argument(help="Training config")],
-    source: Annotated[Path, typer.Argument(help="Folder of a dataset")],
-    output: Annotated[Path, typer.Option(help="Folder for the runs and their scores")],
-    folds: Annotated[str, typer.Option(help="Such as 0-4,7; empty: all")] = "",
-    seeds: Annotated[str, typer.Option(help="Such as 1-3")] = "0",
+    source: Annotated[Path, typer.Argument(help="Dataset folder")],
+    output: Annotated[
+        Path, typer.Option(help="Output folder for the runs and their scores")
+    ],
+    folds: Annotated[str, typer.Option(help="Folds, e.g. 0-4,7. Default: all")] = "",
+    seeds: Annotated[str, typer.Option(help="Random seeds, e.g. 1-3")] = "0",
     encoder: Annotated[str, typer.Option(help="See `spacy jre train`")] = "",
     epochs: Epochs = 0,
     batch_size: BatchSize = 0,
@@ -227,11 +247,12 @@ def cross_validate_cli(
     checksums: Checksums = None,
     max_loss: MaxLoss = 0.01,
     discard_models: Annotated[
-        bool, typer.Option("--discard-models", help="Delete pipelines once scored")
+        bool,
+        typer.Option("--discard-models", help="Delete each pipeline after scoring it"),
     ] = False,
     trust: Trust = None,
 ) -> None:
-    """Train and score every fold and seed, and average; finished runs are skipped.
+    """Train and score every fold and seed, and average. Skip finished runs.
 
     Other options override values of the config, as in `spacy jre train`.
     """
@@ -267,21 +288,21 @@ def cross_validate_cli(
                 f"{name} {100 * run.scores[name]:.2f}"
                 for name in ("ents_f", "rel_f", "rel_strict_f")
             )
-            how = "" if run.repeated else " (finished before)"
-            msg.good(f"fold {run.fold}, seed {run.seed}: {f1}{how}")
-        found = average(runs)
+            note = "" if run.repeated else " (finished before)"
+            msg.good(f"fold {run.fold}, seed {run.seed}: {f1}{note}")
+        averages = average(runs)
         rows = [
             (
                 name,
                 f"{100 * mean:.2f}",
-                "" if (sd := found.deviation[name]) is None else f"{100 * sd:.2f}",
+                "" if (sd := averages.deviation[name]) is None else f"{100 * sd:.2f}",
             )
-            for name, mean in found.mean.items()
+            for name, mean in averages.mean.items()
         ]
         msg.table(rows, header=("", f"mean of {len(runs)}", "sd"), divider=True)
         summary = {
-            "mean": found.mean,
-            "deviation": found.deviation,
+            "mean": averages.mean,
+            "deviation": averages.deviation,
             "runs": [vars(run) for run in runs],
         }
         srsly.write_json(output / "summary.json", summary)
@@ -291,14 +312,15 @@ def cross_validate_cli(
 @jre_cli.command("validate")
 def validate_cli(
     folder: Annotated[
-        Path, typer.Argument(help="Folder with files train, dev and test")
+        Path, typer.Argument(help="Folder with train, dev and test files")
     ],
 ) -> None:
     """Check a hand-written corpus against the limits in its dataset.json.
 
-    For the corpora that are shipped with spacy-jre, and others written for it: number
-    and length of sentences, shares without relations, repeated phrases, labels, and
-    names that are in several splits. For the data of a training use debug-data.
+    The limits cover the number and length of sentences, the share of sentences without
+    relations, repeated phrases, labels, and names that occur in several splits. This
+    command is intended for the corpora included with spacy-jre. To check your own
+    training data, use debug-data.
     """
     from dataclasses import fields
 
@@ -330,47 +352,50 @@ def validate_cli(
 
 @jre_cli.command("show")
 def show_cli(
-    model: Annotated[str, typer.Argument(help="Name or folder of a pipeline")],
-    data: Annotated[Path, typer.Argument(help="A .spacy file")],
-    output: Annotated[Path, typer.Argument(help="The HTML page to write")],
-    limit: Annotated[int, typer.Option(help="Most sentences to show")] = 10,
+    model: Annotated[str, typer.Argument(help="Name or path of a pipeline")],
+    data: Annotated[Path, typer.Argument(help="Data (.spacy)")],
+    output: Annotated[Path, typer.Argument(help="Output HTML file")],
+    limit: Annotated[int, typer.Option(help="Maximum number of Docs to show")] = 10,
 ) -> None:
-    """Draw what a pipeline reads off the first sentences of a corpus."""
+    """Visualize the predictions of a pipeline for the first Docs of a corpus."""
     from .show import show_predictions
 
     with _plain_errors():
         docs, relations = show_predictions(model, data, output, limit=limit)
-        msg.good(f"{output}: {relations} relations in {docs} sentences")
+        msg.good(f"{output}: {relations} relations in {docs} Docs")
 
 
 @jre_cli.command("debug-data", context_settings=WITH_OVERRIDES)
 def debug_data_cli(
-    ctx: typer.Context,  # has the overrides
+    ctx: typer.Context,  # contains the overrides
     config: Annotated[Path, typer.Argument(help="Training config")],
     train: Annotated[
-        Path | None, typer.Option(help="Training data (.spacy); else the config's")
+        Path | None,
+        typer.Option(help="Training data (.spacy). Default: as in the config"),
     ] = None,
     dev: Annotated[
-        Path | None, typer.Option(help="Development data (.spacy); else the config's")
+        Path | None,
+        typer.Option(help="Development data (.spacy). Default: as in the config"),
     ] = None,
     test: Annotated[
-        Path | None, typer.Option(help="Test data (.spacy), to be compared")
+        Path | None,
+        typer.Option(help="Test data (.spacy), to compare with the other data"),
     ] = None,
     component: Annotated[
-        str, typer.Option(help="Name of the component; empty: the only one")
+        str, typer.Option(help="Name of the component, if there are several")
     ] = "",
     output: Annotated[
-        Path | None, typer.Option(help="JSON file for the figures and findings")
+        Path | None, typer.Option(help="Output JSON file for statistics and findings")
     ] = None,
     code: Annotated[
         Path | None,
         typer.Option("--code", "-c", help="Python file with registered functions"),
     ] = None,
 ) -> None:
-    """Look at the data before training on them: figures, errors, warnings, advice.
+    """Check training data: show statistics, errors, warnings and advice.
 
     Other options override the config, as in --components.jre.max_span_width 8.
-    Exits with 1 if there is an error.
+    The exit code is 1 if there are errors.
     """
     import srsly
     from spacy.cli._util import import_code
@@ -396,9 +421,11 @@ def debug_data_cli(
 
 @jre_cli.command("check-vars")
 def check_vars_cli(
-    project: Annotated[Path, typer.Argument(help="The project.yml")],
-    dataset: Annotated[str, typer.Option(help="A folder in assets/")],
-    model: Annotated[str, typer.Option(help="A config in configs/, without .cfg")],
+    project: Annotated[Path, typer.Argument(help="Path to project.yml")],
+    dataset: Annotated[str, typer.Option(help="Name of a folder in assets/")],
+    model: Annotated[
+        str, typer.Option(help="Name of a config in configs/, without .cfg")
+    ],
     version: Annotated[str, typer.Option(help="Version of the package")],
     fold: Fold = 0,
     encoder: Annotated[str, typer.Option(help="See `spacy jre train`")] = "",
@@ -407,11 +434,10 @@ def check_vars_cli(
     epochs: Epochs = 0,
     batch_size: BatchSize = 0,
 ) -> None:
-    """Check the variables of a project, as its first step.
+    """Check the variables of a project before its other steps run.
 
-    `spacy project run` accepts any name after --vars and passes on any value. This
-    command reports a name that project.yml does not have, and a value that a later
-    step would refuse.
+    `spacy project run` accepts any variable name and any value. This command reports
+    names that are not defined in project.yml, and values that are not valid.
     """
     from .project_vars import check_vars, command_line_of_parent
     from .train import check_numbers
@@ -432,9 +458,9 @@ def check_vars_cli(
 
 
 def _check_device(gpu_id: int) -> None:
-    """Show the name of the GPU, or fail before the first step if it cannot be used.
+    """Show the name of the GPU, or fail before the first step if it can't be used.
 
-    spaCy shows the number, and where there is none that it uses the CPU.
+    spaCy itself shows the GPU ID, or that it uses the CPU.
     """
     if gpu_id != -1:
         from .device import check_gpu
@@ -444,8 +470,8 @@ def _check_device(gpu_id: int) -> None:
 
 @contextmanager
 def _plain_errors() -> Iterator[None]:
-    """Show our own errors as one line, not as a traceback."""
+    """Show errors of this package as one line, without a traceback."""
     try:
         yield
-    except (JREError, OSError) as error:  # OSError: no permission, or not a file
+    except (JREError, OSError) as error:  # OSError: e.g. no permission
         msg.fail(str(error), exits=1)

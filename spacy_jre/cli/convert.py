@@ -1,4 +1,4 @@
-"""`spacy jre convert`: annotated files of any format to .spacy, and to some others."""
+"""`spacy jre convert`: convert annotated files to .spacy, SpERT, Prodigy or brat."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,13 +26,13 @@ from ..annotations.build import Alignment
 from ..corpora.dataset import FILE as DATASET_FILE
 from ..corpora.dataset import Dataset, find_dataset, write_facts
 from ..corpora.formats import find_format, guess_format
-from ..corpora.formats.brat import Discontinuous, write_brat
+from ..corpora.formats.brat import write_brat
 from ..corpora.formats.docbin import RelationDocBin
 from ..corpora.formats.prodigy import write_prodigy
 from ..corpora.formats.spert_json import write_spert_json
 from ..corpora.formats.surface import Repeats
 from ..corpora.shaping import Sentences, with_sentences, with_words
-from ..corpora.sources import OnSkip
+from ..corpora.sources import Discontinuous, OnSkip
 from ..corpora.splits import (
     By,
     choose_by_id,
@@ -50,16 +50,16 @@ ENDINGS: dict[str, str] = {
     "brat": "",
 }
 
-# signs that would move the cursor of a terminal, and halves of surrogate pairs
+# control characters of a terminal, and halves of surrogate pairs
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to read, shape, divide and write; see ``spacy jre convert --help``.
+    """Settings of a conversion. See ``spacy jre convert --help``.
 
-    checksums (Path | None): A project.yml; a source among its assets must have the
-        checksum given there. (weasel prints a mismatch and goes on.)
+    checksums (Path | None): A project.yml. Sources that are listed in its assets must
+        have the checksum given there. (weasel only prints a warning.)
     """
 
     format: str = "auto"
@@ -80,7 +80,7 @@ class Settings:
 
 
 class TooLong(NamedTuple):
-    """A record that was read, but whose text the tokenizer does not take."""
+    """A record with a text that is too long for the tokenizer."""
 
     reason: str
     entities: int
@@ -92,13 +92,14 @@ Built = TypeVar("Built")
 
 @dataclass
 class Conversion:
-    """What a target was made of, and what became of it.
+    """The sources of a target, and the counts of what was converted and lost.
 
-    records (int): Read from the sources; with those skipped, all that they hold.
-    skipped (list[LeftOut]): Whole records that are not in the target. With a split, the
-        first target has those of all.
-    too_long (list[TooLong]): Records read that are not in the target, nor what is
-        annotated in them.
+    records (int): Records read from the sources. ``records`` plus ``skipped`` are all
+        records of the sources.
+    skipped (list[LeftOut]): Records that were skipped. If the data is split, the first
+        target has those of all targets.
+    too_long (list[TooLong]): Records that were read, but are not in the target because
+        their text is too long.
     """
 
     sources: list[Path]
@@ -111,7 +112,7 @@ class Conversion:
     def build_each(
         self, build: Callable[[Record], Built], records: Iterable[Record]
     ) -> Iterator[Built]:
-        """Build something of each record but those that become `too_long`."""
+        """Apply a function to each record, and add those that fail to `too_long`."""
         for record in records:
             try:
                 built = build(record)
@@ -123,7 +124,7 @@ class Conversion:
 
     @property
     def lost(self) -> list[str]:
-        """A line for everything that is not in the target."""
+        """One line for each item that is not in the target."""
         lines = [
             *(left_out.reason for left_out in self.skipped),
             *(too_long.reason for too_long in self.too_long),
@@ -134,7 +135,7 @@ class Conversion:
         return [_printable(line) for line in lines]
 
     def has_no_relations(self) -> bool:
-        """Tell whether entities came without any relation: often a broken export."""
+        """Whether there are entities, but no relations: often an incomplete export."""
         report = self.report
         return bool(report.entities) and not report.relations
 
@@ -145,19 +146,21 @@ class Conversion:
         return _printable(
             f"{sources} -> {self.target}: {self.records} records read "
             f"({skipped} skipped), {report.docs} documents, "
-            f"{report.entities} entities ({losses['entities'][0]} lost, of them "
+            f"{report.entities} entities ({losses['entities'][0]} lost, including "
             f"{len(report.misaligned)} misaligned; {report.not_in_ents} overlapping, "
             f"not in doc.ents), {report.relations} relations "
             f"({losses['relations'][0]} lost, {report.duplicates} duplicates)"
         )
 
     def losses(self) -> dict[str, tuple[int, int]]:
-        """Lost and all records, entities and relations; a record that is not broken but
-        was rejected or never annotated is no loss."""
+        """Get the number of lost records, entities and relations, and their totals.
+
+        Rejected and unannotated records do not count as lost.
+        """
         report = self.report
-        left = [left_out.kind for left_out in report.left_out]
-        entities = left.count("entity") + sum(x.entities for x in self.too_long)
-        relations = left.count("relation") + sum(x.relations for x in self.too_long)
+        kinds = [left_out.kind for left_out in report.left_out]
+        entities = kinds.count("entity") + sum(x.entities for x in self.too_long)
+        relations = kinds.count("relation") + sum(x.relations for x in self.too_long)
         broken = [
             left_out
             for left_out in (*self.skipped, *report.left_out)
@@ -180,7 +183,7 @@ class Conversion:
 
 
 def _printable(line: str) -> str:
-    return _UNPRINTABLE.sub(lambda sign: ascii(sign[0])[1:-1], line)
+    return _UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], line)
 
 
 def convert_path(
@@ -188,15 +191,15 @@ def convert_path(
 ) -> list[Conversion]:
     """Convert a file or folder of annotated texts.
 
-    source (Path): A file; a folder in one format, such as brat's; a folder with one
-        file or folder train, dev and test each; or one with a dataset.json.
-    target (Path): The file to write; a folder where there are several.
-    settings (Settings): How.
-    also (Sequence[Path]): Further sources for the same target.
+    source (Path): A file; a folder in a format such as brat's; a folder with a file or
+        folder for each of train, dev and test; or a folder with a dataset.json.
+    target (Path): The output file, or the output folder for several splits.
+    settings (Settings): The settings.
+    also (Sequence[Path]): Additional sources for the same target.
     RETURNS (list[Conversion]): One per target.
     RAISES (ValueError): J601 for a missing file, J607 for a wrong checksum, J701 for
-        an unknown format, J610 and J611 for one that cannot be guessed, J707 for
-        settings that do not go together, and what the readers raise.
+        an unknown format, J610 and J611 if the format can't be detected, J707 for
+        settings that can't be combined, and the errors of the readers.
     """
     if settings.to not in get_args(Target):
         known = ", ".join(get_args(Target))
@@ -234,7 +237,7 @@ def convert_path(
         conversion.target.parent.mkdir(parents=True, exist_ok=True)
         _write(conversion, records, settings, nlp)
     if dataset is not None and (source / DATASET_FILE).is_file():
-        # `spacy jre train` looks for it beside its data
+        # `spacy jre train` reads it from the folder of its data
         write_facts(dataset, target / DATASET_FILE)
     return [conversion for conversion, _ in jobs]
 
@@ -246,14 +249,15 @@ def _read_dataset(
     dataset: Dataset, target: Path, settings: Settings, nlp: Language
 ) -> list[Job]:
     conversions: dict[str, Conversion] = {}
-    read: dict[str, list[Record]] = {}
+    records_of: dict[str, list[Record]] = {}
     for split, paths in dataset.paths(settings.fold).items():
         conversions[split] = Conversion(paths, _name(target, split, settings))
-        read[split] = list(_read_all(conversions[split], settings, nlp))
+        records_of[split] = list(_read_all(conversions[split], settings, nlp))
     left_out: dict[str, list[LeftOut]] = {}
-    arranged = dataset.arrange(read, left_out)
+    arranged = dataset.arrange(records_of, left_out)
     jobs: list[Job] = []
-    origin = "train" if dataset.dev_share else "test"  # of a dev without files
+    # where dev comes from if it has no files
+    origin = "train" if dataset.dev_share else "test"
     for split, records in arranged.items():
         conversion = conversions.get(split) or Conversion(
             conversions[origin].sources, _name(target, split, settings), len(records)
@@ -279,9 +283,11 @@ def _read_and_split(
 
 
 def check_losses(conversions: Sequence[Conversion], max_loss: float) -> None:
-    """
-    max_loss (float): Largest share of broken records, of entities and of relations.
-    RAISES (ValueError): J702 where more were lost, J711 where nothing is left.
+    """Check that no more was lost than allowed.
+
+    max_loss (float): Maximum share of broken records, of lost entities and of lost
+        relations.
+    RAISES (ValueError): J702 if more were lost, J711 if there is nothing to write.
     """
     for conversion in conversions:
         if not conversion.report.docs:
@@ -305,13 +311,15 @@ def _name(target: Path, split: str, settings: Settings) -> Path:
 def _read_all(
     conversion: Conversion, settings: Settings, nlp: Language
 ) -> Iterator[Record]:
-    """The records of the sources, shaped."""
+    """Read the records of the sources, with sentences and words as in the settings."""
     expected = _checksums(settings.checksums) if settings.checksums else {}
     for path in conversion.sources:
-        wanted = expected.get(path.resolve())
-        if wanted and path.is_file() and get_checksum(path) != wanted:
+        checksum = expected.get(path.resolve())
+        if checksum and path.is_file() and get_checksum(path) != checksum:
             raise JREError(
-                Errors.J607.format(path=path, found=get_checksum(path), expected=wanted)
+                Errors.J607.format(
+                    path=path, found=get_checksum(path), expected=checksum
+                )
             )
     skip = conversion.skipped.append
 
@@ -328,7 +336,7 @@ def _read_all(
     divide = partial(with_sentences, how=settings.sentences, nlp=nlp)
     for record in conversion.build_each(divide, records):
         if settings.tokenized:
-            record = with_words(record)  # and moves the sentences along
+            record = with_words(record)  # also adjusts the sentences
         yield from split_sentences(record) if settings.per_sentence else (record,)
 
 
@@ -342,7 +350,7 @@ def _read(path: Path, settings: Settings, skip: OnSkip) -> Iterator[Record]:
 
 
 def _read_ids(path: Path) -> set[str]:
-    """The ids of a file: what a line has before a colon, a blank or its end."""
+    """Read IDs from a file: the text before the first colon or whitespace per line."""
     if not path.is_file():
         raise JREError(Errors.J601.format(path=path))
     lines = path.read_text(encoding="utf8", errors="replace").splitlines()
@@ -369,7 +377,7 @@ def _write(
         write_spert_json(_counted_sentences(tokenized, report), target)
         return
 
-    def untouched() -> Iterator[Record]:
+    def unchanged() -> Iterator[Record]:
         for record in records:
             report.docs += 1
             report.entities += len(record.entities)
@@ -377,13 +385,13 @@ def _write(
             report.left_out += record.left_out
             yield record
 
-    (write_prodigy if settings.to == "prodigy" else write_brat)(untouched(), target)
+    (write_prodigy if settings.to == "prodigy" else write_brat)(unchanged(), target)
 
 
 def _counted_sentences(
     records: Iterable[Record], report: AlignmentReport
 ) -> Iterator[Record]:
-    """SpERT's unit is the sentence; what lies across two is told."""
+    """Split records into sentences, as in SpERT's format, and report what is lost."""
     for record in records:
         for sentence in split_sentences(record):
             report.left_out += sentence.left_out

@@ -1,7 +1,7 @@
 """`spacy jre cross-validate`: train and score every fold and seed, and average.
 
-A run that was finished under the same conditions is not repeated, so that the command
-goes on where it was cut off.
+Runs that were finished under the same conditions are skipped, so that the command
+resumes if it was interrupted.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from ..errors import Errors, JREError
 from .convert import Settings, check_losses, convert_path
 from .train import run_training
 
-# what is averaged, as nlp.evaluate names it
+# the scores that are averaged, with the names of nlp.evaluate
 SCORES = tuple(
     f"{kind}_{figure}" for kind in ("ents", "rel", "rel_strict") for figure in "prf"
 )
@@ -34,24 +34,24 @@ SCORES = tuple(
 
 @dataclass(frozen=True)
 class Run:
-    """The scores of one fold and seed, 0 to 1."""
+    """The scores of one fold and seed, between 0 and 1."""
 
     fold: int
     seed: int
     scores: dict[str, float]
-    repeated: bool  # False: finished before
+    repeated: bool  # False: finished by an earlier call
 
 
 @dataclass(frozen=True)
 class Average:
-    """Mean and sample standard deviation of each score; None for a single run."""
+    """Mean and sample standard deviation of each score. None for a single run."""
 
     mean: dict[str, float]
     deviation: dict[str, float | None]
 
 
 def parse_numbers(text: str) -> list[int]:
-    """Read "0-4,7" as 0, 1, 2, 3, 4, 7. RAISES (ValueError): J709."""
+    """Parse a list of numbers, e.g. "0-4,7". RAISES (ValueError): J709."""
     numbers: list[int] = []
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d{1,9})(?:-(\d{1,9}))?\s*", part, re.ASCII)
@@ -74,27 +74,28 @@ def cross_validate(
     gpu_id: int = -1,
     **training: Any,
 ) -> Iterator[Run]:
-    """Train and score on the test part of each fold.
+    """Train on each fold and score on its test data.
 
     config (Path): Training config.
-    source (Path): Folder of a dataset; without a dataset.json it has no folds.
-    output (Path): Gets a folder per run, with its pipelines and ``metrics.json``.
-    folds (Sequence[int]): Which ones; none: all.
-    seeds (Sequence[int]): Of the training; the folds are the dataset's.
+    source (Path): Dataset folder. Without a dataset.json it has no folds.
+    output (Path): Output folder. Each run has a folder in it with its pipelines and
+        ``metrics.json``.
+    folds (Sequence[int]): The folds to run. Defaults to all.
+    seeds (Sequence[int]): Random seeds of the training.
     max_loss (float): See ``spacy jre convert``.
-    keep_models (bool): Whether the trained pipelines stay on the disk.
-    training: Further settings of ``run_training``.
+    keep_models (bool): Whether to keep the trained pipelines.
+    training: Other settings of ``run_training``.
     YIELDS (Run): One per fold and seed.
-    RAISES (ValueError): J634 for a fold that is not there, J601 for a file that is not,
-        both before anything is trained; and what the conversion and the training raise.
+    RAISES (ValueError): J634 for a fold or J601 for a file that does not exist, before
+        the first training; and the errors of the conversion and the training.
     """
     dataset = find_dataset(source) or Dataset(source)
-    config_print = fingerprint(config)
-    prints = {
+    config_fingerprint = fingerprint(config)
+    fingerprints = {
         fold: _data_fingerprints(dataset, fold)
         for fold in folds or range(max(1, dataset.folds))
     }
-    for fold, data in prints.items():
+    for fold, data in fingerprints.items():
         corpus = output / "corpus" / str(fold)
         converted = False
         for seed in seeds:
@@ -102,7 +103,7 @@ def cross_validate(
             metrics = folder / "metrics.json"
             conditions = {
                 "version": __version__,
-                "config": config_print,
+                "config": config_fingerprint,
                 "data": data,
                 "seed": seed,
                 **training,
@@ -111,10 +112,10 @@ def cross_validate(
             if finished is not None:
                 yield Run(fold, seed, finished, repeated=False)
                 continue
-            # scores and pipelines of one folder belong together
+            # the old scores are not those of the new pipelines
             metrics.unlink(missing_ok=True)
             if not converted:
-                # of an earlier call, where the source has none any more
+                # left by an earlier call; the source may have none now
                 (corpus / DATASET_FILE).unlink(missing_ok=True)
                 settings = Settings(fold=fold, checksums=checksums)
                 check_losses(convert_path(source, corpus, settings), max_loss)
@@ -129,46 +130,48 @@ def cross_validate(
                 **training,
             )
             model = folder / "model-best"
-            found = evaluate(
+            evaluated = evaluate(
                 str(model), corpus / "test.spacy", use_gpu=gpu_id, silent=True
             )
-            scores = {name: float(found[name] or 0.0) for name in SCORES}
+            scores = {name: float(evaluated[name] or 0.0) for name in SCORES}
             if not keep_models:
                 for trained in ("model-best", "model-last"):
                     shutil.rmtree(folder / trained)
-            # last, so that it marks the run as finished
+            # written last, because it marks the run as finished
             srsly.write_json(metrics, {"conditions": conditions, "scores": scores})
             yield Run(fold, seed, scores, repeated=True)
 
 
 def _read_finished(path: Path, conditions: dict[str, Any]) -> dict[str, float] | None:
-    """The scores of a run that was finished under these conditions."""
+    """Get the scores of a run, or None if it has to be repeated."""
     if not path.is_file():
         return None
     try:
-        found = srsly.read_json(path)
-    except ValueError:  # cut off while it was written
+        metrics = srsly.read_json(path)
+    except ValueError:  # interrupted while writing
         return None
-    if not isinstance(found, dict) or found.get("conditions") != _as_json(conditions):
+    if not isinstance(metrics, dict):
         return None
-    scores = found.get("scores")
+    if metrics.get("conditions") != _as_json(conditions):
+        return None
+    scores = metrics.get("scores")
     return scores if isinstance(scores, dict) and scores.keys() == set(SCORES) else None
 
 
 def _as_json(value: Any) -> Any:
-    """As it will be read back: lists for tuples."""
+    """Convert a value as JSON does, e.g. tuples to lists."""
     return json.loads(json.dumps(value))
 
 
 def _data_fingerprints(dataset: Dataset, fold: int) -> dict[str, list[str]]:
-    """What a fold is made of: its files, and the file that says how."""
+    """Get the fingerprints of the files of a fold and of dataset.json."""
     paths = dataset.paths(fold)
     if not paths:
         path = dataset.folder / "train.*"
         raise JREError(Errors.J601.format(path=path))
-    about = dataset.folder / DATASET_FILE
+    dataset_json = dataset.folder / DATASET_FILE
     return {
-        "dataset": [fingerprint(about)] if about.is_file() else [],
+        "dataset": [fingerprint(dataset_json)] if dataset_json.is_file() else [],
         **{
             split: [fingerprint(path) for path in part] for split, part in paths.items()
         },
@@ -176,13 +179,13 @@ def _data_fingerprints(dataset: Dataset, fold: int) -> dict[str, list[str]]:
 
 
 def fingerprint(path: Path) -> str:
-    """The checksum of a file; of a folder, that of the names and contents of its files.
+    """Get the checksum of a file, or of the names and contents of a folder's files.
 
-    RAISES (ValueError): J601 where there is neither.
+    RAISES (ValueError): J601 if the path does not exist.
     """
     if path.is_dir():
         digest = hashlib.md5(usedforsecurity=False)
-        # (the reader names the links that are not followed)
+        # the reader reports the links that are not followed
         for file in walk_files(path, skip=lambda left_out: None):
             name = file.relative_to(path).as_posix()
             digest.update(f"{get_checksum(file)} {name}\n".encode())
@@ -193,7 +196,7 @@ def fingerprint(path: Path) -> str:
 
 
 def average(runs: Sequence[Run]) -> Average:
-    """RETURNS (Average): Over all runs, folds and seeds alike."""
+    """Average the scores over all runs, i.e. over folds and seeds."""
     columns = {name: [run.scores[name] for run in runs] for name in SCORES}
     return Average(
         {name: statistics.fmean(values) for name, values in columns.items()},

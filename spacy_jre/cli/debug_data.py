@@ -1,4 +1,4 @@
-"""`spacy jre debug-data`: what a config would make of its corpora."""
+"""`spacy jre debug-data`: check the corpora of a training config."""
 
 import warnings
 from collections.abc import Iterator, Mapping
@@ -22,16 +22,16 @@ from ..inspection import (
     Leak,
     Settings,
     choose_samples,
+    collect_findings,
     compare_with,
     find_leaks,
     inspect_split,
-    judge,
     render_sample,
 )
 from ..pipeline.joint_extractor import JointRelationExtractor
 
 FACTORY = "jre"
-# settings that say what can be learnt and predicted
+# settings of the component that limit what can be trained and predicted
 READ = (
     "max_span_width",
     "negative_spans",
@@ -45,14 +45,15 @@ READ = (
 
 @dataclass(frozen=True)
 class Report:
-    """What there is to say of the corpora of a config.
+    """Statistics and findings for the corpora of a config.
 
-    config (Path), component (str): What was looked at.
-    settings (Settings): Of the component.
-    splits (dict[str, Inspection]): "train", "dev" and, if given, "test".
-    leaks (list[Leak]): One per two splits.
-    findings (list[Finding]): Errors first.
-    samples (list): Doc and markup of a few sentences of the training data.
+    config (Path): The training config.
+    component (str): Name of the component.
+    settings (Settings): Settings of the component.
+    splits (dict[str, Inspection]): "train", "dev" and optionally "test".
+    leaks (list[Leak]): One per pair of splits.
+    findings (list[Finding]): Findings, errors first.
+    samples (list): Doc and markup of a few training sentences.
     """
 
     config: Path
@@ -64,21 +65,21 @@ class Report:
     samples: list[tuple[str, str]]
 
     def as_json(self) -> dict[str, Any]:
-        """RETURNS (dict): Figures and findings as plain values."""
+        """RETURNS (dict): Statistics and findings as JSON-serializable values."""
         splits = {}
-        for name, found in self.splits.items():
-            repeats = found.repeats
+        for name, inspection in self.splits.items():
+            repeats = inspection.repeats
             splits[name] = {
-                "size": _plain(found.size),
-                "entities": _plain(found.entities),
-                "overlaps": _plain(found.overlaps),
-                "relations": _plain(found.relations),
-                "pairs": _plain(found.pairs),
+                "size": _plain(inspection.size),
+                "entities": _plain(inspection.entities),
+                "overlaps": _plain(inspection.overlaps),
+                "relations": _plain(inspection.relations),
+                "pairs": _plain(inspection.pairs),
                 "repeats": {
                     "repeated": repeats.repeated,
                     "inconsistent": repeats.inconsistent,
                 },
-                "compared": compare_with(found, self.splits["train"]),
+                "compared": compare_with(inspection, self.splits["train"]),
             }
         return {
             "config": str(self.config),
@@ -98,31 +99,31 @@ def debug_data(
     test: Path | None = None,
     component: str = "",
 ) -> Report:
-    """Read the corpora of a config with its own readers, measure and judge them.
+    """Read the corpora of a config with the config's readers and check them.
 
     No encoder is loaded and nothing is trained.
 
     path (Path): A training config.
-    overrides (Mapping): Config values by their dotted names.
-    test (Path): A .spacy file, read as the dev data are.
-    component (str): Name of the component; empty: the only one.
-    RETURNS (Report): Figures and findings.
-    RAISES (ValueError): J601 without a config, J720 for a broken one, J721 or J722
-        for the component, J723 for a corpus without a path, J503 or J506 for its
-        settings, and what the reader raises.
+    overrides (Mapping): Config overrides by dotted name.
+    test (Path): A .spacy file. It is read with the reader of the dev data.
+    component (str): Name of the component. Can be empty if there is only one.
+    RETURNS (Report): Statistics and findings.
+    RAISES (ValueError): J601 for a missing config, J720 for an invalid one, J721 or
+        J722 for the component, J723 for a corpus without a path, J503 or J506 for the
+        component's settings, and the errors of the reader.
     """
     if not path.is_file():
         raise JREError(Errors.J601.format(path=path))
     given = dict(overrides or {})
     if isinstance(given.get("paths.train"), str):
-        # as `spacy jre train` does
+        # like `spacy jre train`
         given = {**settings_of_data(Path(given["paths.train"])), **given}
     with _config_errors(path):
-        # as it will be used: variables replaced
+        # variables are replaced, as in training
         config = load_config(path, overrides=given, interpolate=True)
-        # tokenizer and vocab are all that reading takes
-        bare = {**config.get("nlp", {}), "pipeline": [], "disabled": []}
-        nlp = load_model_from_config({"nlp": bare}, auto_fill=True)
+        # reading only requires the tokenizer and the vocab
+        without_pipes = {**config.get("nlp", {}), "pipeline": [], "disabled": []}
+        nlp = load_model_from_config({"nlp": without_pipes}, auto_fill=True)
     name = _choose_component(path, config, component)
     settings = _read_settings(path, config, name, nlp)
     training = config.get("training", {})
@@ -148,8 +149,8 @@ def debug_data(
             Finding(
                 "advice",
                 "annotating-components",
-                f"In training, {', '.join(annotating)} may set other sentence "
-                "boundaries. The sentences here are those of the data.",
+                f"In training, {', '.join(annotating)} may set different sentence "
+                "boundaries. This report uses the sentences of the data.",
             )
         )
     return Report(
@@ -157,8 +158,8 @@ def debug_data(
         name,
         settings,
         splits,
-        find_leaks({split: found.repeats for split, found in splits.items()}),
-        judge(splits, settings, findings),
+        find_leaks({split: one.repeats for split, one in splits.items()}),
+        collect_findings(splits, settings, findings),
         [
             (sample.name, render_sample(sample.record))
             for sample in choose_samples(splits["train"].samples)
@@ -171,41 +172,39 @@ def debug_data(
 
 @contextmanager
 def _config_errors(path: Path) -> Iterator[None]:
-    """Say of which file it is that spaCy, thinc or confection complain."""
+    """Add the path of the config to errors of spaCy, thinc or confection."""
     try:
         yield
     except JREError:
         raise
-    except Exception as error:  # each of them raises its own
+    except Exception as error:  # they raise different types
         message = str(error)
         if isinstance(error, ConfigValidationError):
-            found = [
+            problems = [
                 f"{' -> '.join(str(part) for part in one['loc'])}: {one['msg']}"
                 for one in error.errors or ()
             ]
-            message = "; ".join(found) or error.desc or message
+            message = "; ".join(problems) or error.desc or message
         message = " ".join(message.split())
         raise JREError(Errors.J720.format(path=path, error=message)) from error
 
 
-def _choose_component(path: Path, config: Config, wanted: str) -> str:
+def _choose_component(path: Path, config: Config, name: str) -> str:
     names = [
-        name
-        for name, block in config.get("components", {}).items()
+        pipe_name
+        for pipe_name, block in config.get("components", {}).items()
         if block.get("factory") == FACTORY
     ]
     known = ", ".join(names) or "none"
-    if not names or (wanted and wanted not in names):
-        raise JREError(
-            Errors.J721.format(path=path, name=wanted or FACTORY, known=known)
-        )
-    if not wanted and len(names) > 1:
+    if not names or (name and name not in names):
+        raise JREError(Errors.J721.format(path=path, name=name or FACTORY, known=known))
+    if not name and len(names) > 1:
         raise JREError(Errors.J722.format(path=path, known=known))
-    return wanted or names[0]
+    return name or names[0]
 
 
 def _read_settings(path: Path, config: Config, name: str, nlp: Language) -> Settings:
-    """Check the component's block as spaCy does, and as the component itself does."""
+    """Read the component's settings, with the checks of spaCy and the component."""
     block = {k: v for k, v in config["components"][name].items() if k != "factory"}
     defaults = Language.get_factory_meta(FACTORY).default_config or {}
     with _config_errors(path):
@@ -241,14 +240,14 @@ def _fixed_labels(path: Path, config: Config, name: str) -> dict[str, list[str]]
     if block.get("labels") is None:
         return None
     with _config_errors(path):
-        labels = registry.resolve({"block": {"labels": block["labels"]}})
-    found: Any = labels["block"]["labels"]
-    if found is not None and (
-        not isinstance(found, dict)
-        or set(found) - {"tags"} != {"entities", "relations"}
+        resolved = registry.resolve({"block": {"labels": block["labels"]}})
+    labels: Any = resolved["block"]["labels"]
+    if labels is not None and (
+        not isinstance(labels, dict)
+        or set(labels) - {"tags"} != {"entities", "relations"}
     ):
-        raise JREError(Errors.J503.format(name=name, value=found))
-    return found
+        raise JREError(Errors.J503.format(name=name, value=labels))
+    return labels
 
 
 def _corpus_block(
@@ -260,18 +259,19 @@ def _corpus_block(
         block = block.get(part) if isinstance(block, dict) else None
     if not isinstance(block, dict):
         raise JREError(
-            Errors.J720.format(path=path, error=f"it has no section [{dotted}]")
+            Errors.J720.format(path=path, error=f"section [{dotted}] is missing")
         )
-    if not block.get("path", "other readers need none"):
+    # other readers may not have a path
+    if "path" in block and not block["path"]:
         raise JREError(Errors.J723.format(path=path, section=dotted, split=split))
-    # the order of the file: train[12] is its Doc 12
+    # keep the order of the file, so that train[12] is its Doc 12
     return {**block, "shuffle": False} if "shuffle" in block else dict(block)
 
 
 def _at_path(
     block: Mapping[str, Any], path: Path, settings: Settings
 ) -> dict[str, Any]:
-    """A corpus block that reads another file."""
+    """Copy a corpus block and change its path."""
     if "path" in block:
         return {**block, "path": str(path)}
     return {"@readers": "spacy-jre.Corpus.v1", "path": str(path), "attr": settings.attr}

@@ -1,4 +1,4 @@
-"""Print what `spacy jre debug-data` found."""
+"""Print the report of `spacy jre debug-data`."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -9,41 +9,41 @@ from wasabi import msg
 from ..inspection import Finding, Inspection, Leak, compare_with, percent
 from .debug_data import Report
 
-# argument types of a relation that are written out
+# maximum number of argument types to show per relation
 MAX_TYPES = 3
-# entity widths with a figure of their own
+# entity widths that are shown separately
 MAX_WIDTHS = 4
-# characters of a sample; a Doc without sentence boundaries may have many more
+# maximum characters of a sample: a Doc without sentence boundaries can be long
 MAX_MARKUP = 2000
 
-# a name, and a figure for each split
+# a name and one value per split
 Row = tuple[str, ...]
 
 
 def print_report(report: Report) -> None:
-    """The figures, and at the end, where eyes are, what they mean."""
+    """Print the statistics. The findings come last, where they are seen first."""
     splits, settings = report.splits, report.settings
     header = ("", *splits)
-    compared = [compare_with(found, splits["train"]) for found in splits.values()]
-    found = list(splits.values())
+    inspections = list(splits.values())
+    compared = [compare_with(inspection, splits["train"]) for inspection in inspections]
     msg.divider(f"{report.component} of {report.config}")
-    _print_table(header, _size_rows(found, compared, settings.negative_pairs))
+    _print_table(header, _size_rows(inspections, compared, settings.negative_pairs))
     msg.divider("Labels")
     entities = {name: one.entities.labels for name, one in splits.items()}
     relations = {name: one.relations.labels for name, one in splits.items()}
     _print_table(("Entity", *splits), _label_rows(entities))
     _print_table(("Relation", *splits), _label_rows(relations))
-    _print_table(("Relation", "joins (train)"), _type_rows(splits["train"]))
+    _print_table(("Relation", "Arguments (train)"), _type_rows(splits["train"]))
     msg.divider("Entities and relations")
-    rows = _loss_rows(found, compared, settings.max_span_width)
-    _print_table(header, [*_overlap_rows(found), *rows])
-    msg.divider("Texts that stand more than once")
+    rows = _loss_rows(inspections, compared, settings.max_span_width)
+    _print_table(header, [*_overlap_rows(inspections), *rows])
+    msg.divider("Repeated sentences")
     _print_table(header, _repeat_rows(splits, report.leaks))
     msg.divider("Sentences of the training data")
     for name, markup in report.samples:
         msg.text(name)
         cut = "..." if len(markup) > MAX_MARKUP else ""
-        typer.echo(f"{markup[:MAX_MARKUP]}{cut}\n")  # unwrapped: it is markup
+        typer.echo(f"{markup[:MAX_MARKUP]}{cut}\n")  # markup is not wrapped
     _print_findings(report.findings)
 
 
@@ -72,7 +72,7 @@ def _print_findings(findings: list[Finding]) -> None:
 def _print_table(header: Row, rows: list[Row]) -> None:
     aligns = (
         "l",
-        *("l" if header[1:] == ("joins (train)",) else "r",) * len(header[1:]),
+        *("l" if header[1:] == ("Arguments (train)",) else "r",) * len(header[1:]),
     )
     msg.table(rows, header=header, divider=True, aligns=aligns)
 
@@ -101,17 +101,17 @@ def _size_rows(
         ),
         ("Tokens", *(str(size.tokens) for size in sizes)),
         ("  per sentence", *_means(compared, "tokens_per_sentence")),
-        ("  in the longest", *(str(size.longest) for size in sizes)),
+        ("  longest sentence", *(str(size.longest) for size in sizes)),
         ("Entities", *(str(split.entities.total) for split in splits)),
         ("  per sentence", *_means(compared, "entities_per_sentence")),
         ("Relations", *(str(split.relations.total) for split in splits)),
         ("  per sentence", *_means(compared, "relations_per_sentence")),
         ("Ordered pairs", *(str(split.pairs.total) for split in splits)),
         ("  per sentence", *_means(compared, "pairs_per_sentence")),
-        ("  most in a sentence", *(str(split.pairs.most) for split in splits)),
+        ("  maximum per sentence", *(str(split.pairs.most) for split in splits)),
         ("  type-compatible", *(f"{one['compatible_pairs']}" for one in compared)),
         (
-            "  of these related",
+            "  of these with a relation",
             *(
                 counted(int(one["related_pairs"]), int(one["compatible_pairs"]))
                 for one in compared
@@ -119,7 +119,7 @@ def _size_rows(
         ),
     ]
     if negative_pairs is not None:
-        name = f"  sentences with > {negative_pairs} unrelated"
+        name = f"  sentences with > {negative_pairs} negatives"
         rows.append((name, *(str(split.pairs.sampled) for split in splits)))
     return rows
 
@@ -141,7 +141,7 @@ def _type_rows(train: Inspection) -> list[Row]:
         shown = [f"{joined} ({count})" for joined, count in types[:MAX_TYPES]]
         if len(types) > MAX_TYPES:
             rest = sum(count for _, count in types[MAX_TYPES:])
-            shown.append(f"{len(types) - MAX_TYPES} others ({rest})")
+            shown.append(f"{len(types) - MAX_TYPES} more ({rest})")
         rows += [(label, shown[0]), *(("", one) for one in shown[1:])]
     return rows
 
@@ -156,8 +156,8 @@ def _overlap_rows(splits: list[Inspection]) -> list[Row]:
                 *(f"{one.nested}, {one.crossing}, {one.same_span}" for one in overlaps),
             ),
             ("  in sentences", *(str(one.sentences) for one in overlaps)),
-            ("  doc.ents cannot hold", *(str(one.not_in_ents) for one in overlaps)),
-            ("  related to each other", *(str(one.related) for one in overlaps)),
+            ("  not in doc.ents", *(str(one.not_in_ents) for one in overlaps)),
+            ("  with a relation", *(str(one.related) for one in overlaps)),
         ]
     return rows
 
@@ -169,7 +169,7 @@ def _loss_rows(
     relations = [split.relations for split in splits]
     return [
         (
-            f"Widths 1 to {MAX_WIDTHS}, more (%)",
+            f"Widths 1 to {MAX_WIDTHS} and more (%)",
             *(_widths(one.widths) for one in entities),
         ),
         ("  widest", *(str(max(one.widths, default=0)) for one in entities)),
@@ -177,17 +177,17 @@ def _loss_rows(
             f"  > max_span_width = {limit}",
             *(counted(one.too_wide, one.total) for one in entities),
         ),
-        ("  entity recall left", *_shares(compared, "width_entity_recall")),
-        ("  relation recall left", *_shares(compared, "width_relation_recall")),
+        ("  maximum entity recall", *_shares(compared, "width_entity_recall")),
+        ("  maximum relation recall", *_shares(compared, "width_relation_recall")),
         ("Misaligned entities", *(str(one.misaligned) for one in entities)),
         ("  across sentences", *(str(one.across) for one in entities)),
-        ("  with second labels", *(str(one.second_labels) for one in entities)),
-        ("  best recall", *_shares(compared, "best_entity_recall")),
+        ("  with several labels", *(str(one.second_labels) for one in entities)),
+        ("  maximum recall", *_shares(compared, "best_entity_recall")),
         ("Relations across sentences", *(str(one.across) for one in relations)),
         ("  with a lost argument", *(str(one.lost_argument) for one in relations)),
-        ("  of one with itself", *(str(one.itself) for one in relations)),
-        ("  best recall", *_shares(compared, "best_relation_recall")),
-        ("  repeated", *(str(one.repeated) for one in relations)),
+        ("  of an entity with itself", *(str(one.itself) for one in relations)),
+        ("  maximum recall", *_shares(compared, "best_relation_recall")),
+        ("  duplicates", *(str(one.repeated) for one in relations)),
         ("Pairs with several labels", *(str(one.several_labels) for one in relations)),
     ]
 
@@ -196,23 +196,25 @@ def _repeat_rows(splits: Mapping[str, Inspection], leaks: list[Leak]) -> list[Ro
     repeats = [split.repeats for split in splits.values()]
     rows: list[Row] = [
         ("In the same split", *(str(one.repeated) for one in repeats)),
-        ("  annotated otherwise", *(str(one.inconsistent) for one in repeats)),
+        ("  with different annotations", *(str(one.inconsistent) for one in repeats)),
     ]
     for source in list(splits)[:-1]:
-        found = {leak.split: leak for leak in leaks if leak.source == source}
+        leak_to = {leak.split: leak for leak in leaks if leak.source == source}
         cells = [
-            counted(found[name].sentences, found[name].total) if name in found else ""
+            counted(leak_to[name].sentences, leak_to[name].total)
+            if name in leak_to
+            else ""
             for name in splits
         ]
         others = [
-            str(found[name].otherwise) if name in found else "" for name in splits
+            str(leak_to[name].otherwise) if name in leak_to else "" for name in splits
         ]
-        rows += [(f"In {source}", *cells), ("  annotated otherwise", *others)]
+        rows += [(f"In {source}", *cells), ("  with different annotations", *others)]
     return rows
 
 
 def counted(part: int, whole: int) -> str:
-    """A figure and the share it is."""
+    """Format a count and its share of the total."""
     return f"{part} ({percent(part, whole)})" if part and whole else str(part)
 
 

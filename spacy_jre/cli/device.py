@@ -1,4 +1,4 @@
-"""The device of a command, checked before its first step."""
+"""Check the device of a command before its first step."""
 
 import torch
 from thinc import compat
@@ -9,13 +9,13 @@ from ..errors import Errors, JREError
 def check_gpu(gpu_id: int) -> str:
     """Check that a GPU can be used.
 
-    gpu_id (int): Number of the GPU.
-    RETURNS (str): Its name.
-    RAISES (ValueError): J508 for a GPU of Apple, J730 with all that is missing, J736
-        for a number below 0.
+    gpu_id (int): The GPU ID.
+    RETURNS (str): The name of the GPU.
+    RAISES (ValueError): J508 for an Apple GPU, J730 with everything that is missing,
+        J736 for an ID below 0.
     """
     if gpu_id < 0:
-        expected = "-1 (the CPU) or the number of a GPU"
+        expected = "-1 (the CPU) or a GPU ID"
         raise JREError(
             Errors.J736.format(name="gpu-id", expected=expected, value=gpu_id)
         )
@@ -23,13 +23,13 @@ def check_gpu(gpu_id: int) -> str:
         raise JREError(Errors.J508)
     problems = []
     if torch.version.cuda is None:
-        problems.append(f"PyTorch {torch.__version__} is built without CUDA")
+        problems.append(f"PyTorch {torch.__version__} was built without CUDA")
     elif not compat.has_torch_cuda_gpu:
-        problems.append("PyTorch finds no CUDA device")
+        problems.append("PyTorch detects no CUDA device")
     if not compat.has_cupy:
         problems.append("CuPy is not installed")
     elif not compat.has_cupy_gpu:
-        problems.append("CuPy finds no CUDA device")
+        problems.append("CuPy detects no CUDA device")
     if not problems and gpu_id >= torch.cuda.device_count():
         problems.append(f"the number of GPUs is {torch.cuda.device_count()}")
     if problems:

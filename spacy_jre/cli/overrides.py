@@ -1,4 +1,4 @@
-"""Config values given on the command line, as spaCy's own commands take them."""
+"""Config overrides on the command line, as in spaCy's commands."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,14 +21,13 @@ def read_overrides(
 ) -> dict[str, Any]:
     """Read options such as ``--components.jre.threshold 0.6``.
 
-    Values of the environment variable SPACY_CONFIG_OVERRIDES count too.
+    Overrides in the environment variable SPACY_CONFIG_OVERRIDES are included.
 
-    arguments (list[str]): What the command line has beside the command's options.
-    reserved (Mapping[str, str]): Config values that cannot be given here, and what to
+    arguments (list[str]): The arguments that are not options of the command.
+    reserved (Mapping[str, str]): Config values that can't be overridden, and what to
         use instead.
-    RETURNS (dict[str, Any]): Config values by their dotted names.
-    RAISES (ValueError): J724 for an option that neither the command nor the config
-        knows, J732 for a reserved one.
+    RETURNS (dict[str, Any]): Config overrides by dotted name.
+    RAISES (ValueError): J724 for an unknown option, J732 for a reserved config value.
     """
     try:
         overrides = parse_config_overrides(list(arguments))

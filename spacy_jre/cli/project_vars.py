@@ -1,8 +1,9 @@
-"""`spacy jre check-vars`: the variables of a project, checked before its first step.
+"""`spacy jre check-vars`: check the variables of a project before its other steps.
 
-weasel merges ``--vars.epoch 3`` into the project's variables whether or not there is
-one of this name, and shows a step only the variables that its script names. So a
-misspelt name is found on the command line of weasel, the parent process of the step.
+weasel adds ``--vars.epoch 3`` to the variables of the project, even if there is no
+variable with this name, and the script of a step only receives the variables it uses.
+Misspelled names are therefore detected on the command line of weasel, which is the
+parent process of the step.
 """
 
 import os
@@ -21,14 +22,15 @@ from .train import check_encoder
 
 
 def command_line_of_parent() -> list[str]:
-    """RETURNS (list[str]): The arguments of the parent process; none where the system
-    does not show them."""
+    """RETURNS (list[str]): The arguments of the parent process. Empty if the system
+    doesn't show them.
+    """
     pid = os.getppid()
     path = Path(f"/proc/{pid}/cmdline")
     if path.is_file():
         return path.read_text(encoding="utf8", errors="replace").split("\0")
     try:
-        shown = subprocess.run(
+        process = subprocess.run(
             ["ps", "-ww", "-o", "args=", "-p", str(pid)],
             capture_output=True,
             text=True,
@@ -36,7 +38,7 @@ def command_line_of_parent() -> list[str]:
         )
     except (OSError, subprocess.CalledProcessError):
         return []
-    return shown.stdout.split()
+    return process.stdout.split()
 
 
 def check_vars(
@@ -51,11 +53,11 @@ def check_vars(
 ) -> None:
     """Check the names and the values of a project's variables.
 
-    path (Path): Its project.yml.
-    arguments (Sequence[str]): Command line of ``spacy project run``.
-    RAISES (ValueError): J734 for a name that the project does not have, J735 for a
-        model, dataset or version that cannot be used, J634 for a fold that the dataset
-        does not have, J733 for an encoder.
+    path (Path): The project.yml.
+    arguments (Sequence[str]): The command line of ``spacy project run``.
+    RAISES (ValueError): J734 for an unknown variable, J735 for an invalid model,
+        dataset or version, J634 for a fold that does not exist, J733 for an invalid
+        encoder.
     """
     known = srsly.read_yaml(path)["vars"]
     in_environment = os.environ.get(ENV_VARS.CONFIG_OVERRIDES, "").split()

@@ -1,4 +1,4 @@
-"""`spacy jre show`: an HTML page of what a pipeline reads off some sentences."""
+"""`spacy jre show`: an HTML page with the predictions of a pipeline."""
 
 from itertools import islice
 from pathlib import Path
@@ -12,13 +12,13 @@ from ..display import render_page
 def show_predictions(
     model: str, data: Path, output: Path, *, limit: int = 10
 ) -> tuple[int, int]:
-    """Predict the first Docs of a corpus and draw them.
+    """Predict the first Docs of a corpus and visualize them.
 
-    model (str): Name or folder of a pipeline.
+    model (str): Name or path of a pipeline.
     data (Path): A .spacy file.
-    output (Path): The page.
-    limit (int): Most Docs to show.
-    RETURNS (tuple[int, int]): Docs and relations on the page.
+    output (Path): The HTML file to write.
+    limit (int): Maximum number of Docs.
+    RETURNS (tuple[int, int]): Number of Docs and relations on the page.
     """
     nlp = spacy.load(model)
     examples = islice(Corpus(data)(nlp), limit)
@@ -26,6 +26,6 @@ def show_predictions(
     output.parent.mkdir(parents=True, exist_ok=True)
     title = f"{nlp.lang}_{nlp.meta['name']}: {data}"
     page = render_page(docs, title=title, lang=nlp.lang or "")
-    # a name may hold half a surrogate pair
+    # the name may contain half of a surrogate pair
     output.write_text(page, encoding="utf8", errors="xmlcharrefreplace")
     return len(docs), sum(len(doc._.relations) for doc in docs)

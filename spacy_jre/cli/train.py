@@ -1,4 +1,4 @@
-"""`spacy jre train`: spaCy's own training with computed schedule steps."""
+"""`spacy jre train`: spaCy's training with a computed number of schedule steps."""
 
 import math
 import shutil
@@ -22,7 +22,7 @@ from ..pipeline.defaults import TOK2VEC as TOK2VEC_BLOCK
 
 TOK2VEC = "tok2vec"
 TRANSFORMER = "spacy-jre.TransformerEncoder.v1"
-# what spaCy writes into meta.json where nobody says anything
+# spaCy's defaults in meta.json
 UNNAMED, UNVERSIONED = "pipeline", "0.0.0"
 FIRST_VERSION = "0.1.0"
 
@@ -30,14 +30,16 @@ FIRST_VERSION = "0.1.0"
 def schedule_overrides(
     n_sentences: int, batch_size: int, epochs: int, warmup: float
 ) -> dict[str, Any]:
-    """The config values that follow from corpus, batch size and epochs.
+    """Compute the config values that depend on corpus, batch size and epochs.
 
-    n_sentences (int): Docs of the training data.
-    warmup (float): Share of all steps in which the rate rises.
-    RETURNS (dict[str, Any]): Config overrides: steps of the schedule, an evaluation
-        after each epoch, and no other end of training. spaCy counts steps from 0 and
-        evaluates after the update, so the last evaluation comes with one step more
-        than the epochs have, at a rate of 0.
+    n_sentences (int): Number of Docs in the training data.
+    batch_size (int): Docs per step.
+    epochs (int): Number of epochs.
+    warmup (float): Share of all steps in which the learning rate increases.
+    RETURNS (dict[str, Any]): Config overrides for the steps of the schedule and one
+        evaluation per epoch. Early stopping is disabled. spaCy counts steps from 0 and
+        evaluates after the update, so training ends with one additional step, at a
+        learning rate of 0.
     """
     per_epoch = math.ceil(n_sentences / batch_size)
     total = per_epoch * epochs
@@ -53,9 +55,9 @@ def schedule_overrides(
 
 
 def check_numbers(**numbers: int) -> None:
-    """Check values of the command line.
+    """Check numbers of the command line.
 
-    numbers (int): By the names of their options.
+    numbers (int): The values by the names of their options.
     RAISES (ValueError): J736 for a value below 0.
     """
     for name, value in numbers.items():
@@ -67,11 +69,11 @@ def check_numbers(**numbers: int) -> None:
 
 
 def check_recipe(path: Path, recipe: Mapping[str, Any]) -> None:
-    """Check the values from which the steps of the schedule are computed.
+    """Check the values that are used to compute the steps of the schedule.
 
-    path (Path): The config, for the error.
-    recipe (Mapping[str, Any]): Its section [recipe].
-    RAISES (ValueError): J731 with the value that is wrong.
+    path (Path): The config, for the error message.
+    recipe (Mapping[str, Any]): The section [recipe] of the config.
+    RAISES (ValueError): J731 with the invalid value.
     """
     for name in ("epochs", "batch_size"):
         value = recipe.get(name)
@@ -90,7 +92,7 @@ def _wrong_recipe(path: Path, name: str, expected: str, value: Any) -> str:
 
 
 def check_encoder(encoder: str) -> None:
-    """RAISES (ValueError): J733 for spaCy's Tok2Vec in another spelling."""
+    """RAISES (ValueError): J733 for another spelling of tok2vec."""
     if encoder != TOK2VEC and encoder.lower() == TOK2VEC:
         raise JREError(Errors.J733.format(value=encoder))
 
@@ -98,14 +100,15 @@ def check_encoder(encoder: str) -> None:
 def choose_encoder(
     config: Config, encoder: str, source: str = "The option --encoder"
 ) -> None:
-    """Put an encoder into the slot of the component, with a learning rate to suit.
+    """Set the encoder of the component, and the learning rate if required.
 
-    encoder (str): A hub name, a folder or ``package:<module>`` of a transformer, which
-        takes the settings of one that is there; "tok2vec" for spaCy's own, whose rate
-        is ``tok2vec_rate`` of ``[recipe]``.
-    source (str): Who asks for it, for the error.
-    RAISES (ValueError): J710 where "tok2vec" is asked for and the recipe has no rate,
-        J733 for another spelling of it.
+    config (Config): The config. It is modified in place.
+    encoder (str): Hub name, folder or ``package:<module>`` of a transformer, which
+        keeps the other settings of the current transformer; or "tok2vec" for spaCy's
+        Tok2Vec, with the learning rate ``tok2vec_rate`` in ``[recipe]``.
+    source (str): Origin of the value, for the error message.
+    RAISES (ValueError): J710 for "tok2vec" if the recipe has no rate for it, J733 for
+        another spelling of it.
     """
     check_encoder(encoder)
     model = config["components"]["jre"]["model"]
@@ -122,10 +125,10 @@ def choose_encoder(
 
 
 def choose_language(config: Config, lang: str) -> None:
-    """Make it the pipeline's language, with the tokenizer that belongs to it.
+    """Set the language of the pipeline and remove the tokenizer of the old language.
 
-    A config that spaCy filled in names the tokenizer of the language before; only one
-    that is not spaCy's stays.
+    A config that was auto-filled by spaCy contains a tokenizer. Custom tokenizers are
+    kept.
     """
     nlp = config["nlp"]
     tokenizer = str(nlp.get("tokenizer", {}).get("@tokenizers", ""))
@@ -152,13 +155,15 @@ def run_training(
     lang: str = "",
     overrides: Mapping[str, Any] | None = None,
 ) -> None:
-    """See ``spacy jre train --help``. ``[recipe]`` of the config has the defaults, and
-    the dataset.json beside the training data those that follow from the data.
+    """Train a pipeline. See ``spacy jre train --help`` for the arguments.
 
-    overrides (Mapping[str, Any]): Config values by their dotted names. They replace
-        what the config and the dataset.json have, and what is computed.
+    Defaults are in ``[recipe]`` of the config, and in the dataset.json in the folder of
+    the training data.
+
+    overrides (Mapping[str, Any]): Config overrides by dotted name. They take precedence
+        over the config, the dataset.json and the computed values.
     RAISES (ValueError): J706 or J731 for the config, J710 or J733 for the encoder, and
-        what the readers and the training raise.
+        the errors of the readers and the training.
     """
     import_code(None)
     given = dict(overrides or {})
@@ -168,19 +173,19 @@ def run_training(
         raise JREError(Errors.J706.format(path=config_path))
     recipe = dict(config["recipe"])
     recipe["epochs"] = epochs or recipe.get("epochs")
-    # one batch size, whichever way it is given
-    by_name = given.get("training.batcher.size", batch_size)
-    recipe["batch_size"] = by_name or recipe.get("batch_size")
+    # --training.batcher.size sets the batch size, too
+    batch_size = given.get("training.batcher.size", batch_size)
+    recipe["batch_size"] = batch_size or recipe.get("batch_size")
     check_recipe(config_path, recipe)
-    known = find_dataset(Path(train_path).parent)
+    about = find_dataset(Path(train_path).parent)
     if encoder:
         choose_encoder(config, encoder)
-    elif known is not None and known.encoder:
-        choose_encoder(config, known.encoder, "The dataset.json of the data")
+    elif about is not None and about.encoder:
+        choose_encoder(config, about.encoder, "The dataset.json of the data")
     settings = settings_of_data(Path(train_path))
-    its_lang = settings.pop("nlp.lang", "")
-    if lang or its_lang:
-        choose_language(config, lang or its_lang)
+    default_lang = settings.pop("nlp.lang", "")
+    if lang or default_lang:
+        choose_language(config, lang or default_lang)
     count = sum(len(load_docbin(path)) for path in find_docbins(Path(train_path)))
     computed: dict[str, Any] = {
         **settings,
@@ -192,7 +197,7 @@ def run_training(
         ),
     }
     if "cold_start" in recipe:
-        # a share of all updates, which LAI-Net counts
+        # a share of all updates. LAI-Net counts updates
         steps = computed["training.max_steps"]
         cold = round(steps * recipe["cold_start"])
         computed["components.jre.model.cold_start"] = cold
@@ -205,7 +210,7 @@ def run_training(
     train(
         output / "config.cfg", output, use_gpu=gpu_id, overrides={**computed, **given}
     )
-    if known is not None and known.keep == "last":
+    if about is not None and about.keep == "last":
         shutil.rmtree(output / "model-best")
         shutil.copytree(output / "model-last", output / "model-best")
     for folder in (output / "model-best", output / "model-last"):
@@ -213,12 +218,12 @@ def run_training(
 
 
 def complete_meta(folder: Path, dataset: str = "") -> None:
-    """Fill in the meta.json of a trained pipeline what `spacy package` reads.
+    """Add the fields that `spacy package` uses to the meta.json of a pipeline.
 
-    Name and version are those of a first package, where the pipeline has spaCy's
-    defaults; the notes list entity and relation labels apart, which spaCy mixes.
+    spaCy's default name and version are replaced. The notes list entity and relation
+    labels separately, because spaCy lists them together.
 
-    folder (Path): The pipeline.
+    folder (Path): The folder of the pipeline.
     dataset (str): Name of the training data.
     """
     meta = srsly.read_json(folder / "meta.json")
@@ -237,10 +242,10 @@ def complete_meta(folder: Path, dataset: str = "") -> None:
 
 
 def _describe_labels(cfg: Mapping[str, Any]) -> str:
-    """RETURNS (str): Markdown for the card of the package."""
+    """RETURNS (str): Markdown for the model card of the package."""
     rows = [("Entities", cfg["entity_labels"]), ("Relations", cfg["relation_labels"])]
     if cfg["symmetric"]:
-        rows.append(("Relations without a direction", cfg["symmetric"]))
+        rows.append(("Symmetric relations", cfg["symmetric"]))
     md = MarkdownRenderer()
     md.add(md.title(3, "Entity and relation labels"))
     cells = [

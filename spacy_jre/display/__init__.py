@@ -1,4 +1,4 @@
-"""Pictures of triples for displaCy, and a page of them. Needs no model."""
+"""Visualize relations with displaCy or on an HTML page. No model required."""
 
 from .arcs import displacy_relations
 from .page import render_page, render_relations, render_table

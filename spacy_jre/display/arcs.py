@@ -1,13 +1,13 @@
-"""Triples as the manual data of displaCy's style "dep".
+"""Convert relations to manual input for displaCy's style "dep".
 
 ::
 
     from spacy import displacy
     displacy.render(displacy_relations(doc), style="dep", manual=True)
 
-displaCy escapes the words but not tags, arc labels, language and direction, so these
-are escaped here; it fails on an arc from a word to itself, so such relations are left
-to the table.
+displaCy escapes the words, but not the tags, arc labels, language and direction, so
+they are escaped here. It can't draw an arc from a word to itself, so relations of an
+entity with itself are only shown in the table.
 """
 
 from collections.abc import Iterable
@@ -42,21 +42,22 @@ def displacy_relations(
     scores: bool = False,
     attr: str = DEFAULT_ATTR,
 ) -> list[dict[str, Any]]:
-    """Make one figure per sentence, or one of the whole Doc.
+    """Create one figure per sentence, or one figure for the whole Doc.
 
-    Each entity is one word with its label as the tag; of nested entities the
-    outermost one is. An arc runs from head to tail.
+    Each entity is shown as one word, with its label as the tag. If entities are nested,
+    the outermost one is shown. An arc points from the head to the tail.
 
     doc (Doc): A Doc with relations.
-    by (str): "sent", or "doc" for one figure; a Doc without sentence boundaries is
-        one sentence.
-    min_score (float): Least score of a relation to draw.
-    labels (Iterable[str]): Relation labels to draw; None draws all.
-    max_gap (int): More words than this between two entities are shortened.
-    skip_empty (bool): Whether sentences without an arc are left out.
-    scores (bool): Whether labels carry their score.
-    RETURNS (list[dict]): Data for ``displacy.render(..., style="dep", manual=True)``.
-    RAISES (ValueError): J704 if the Doc carries no relation data, J202 for `by`.
+    by (str): "sent" for one figure per sentence, "doc" for one figure. A Doc without
+        sentence boundaries is one sentence.
+    min_score (float): Minimum score of a relation.
+    labels (Iterable[str]): Relation labels to show. None shows all.
+    max_gap (int): Maximum number of words to show between two entities.
+    skip_empty (bool): Whether to skip sentences without an arc.
+    scores (bool): Whether to show the score after the label.
+    attr (str): Name of the relation extension.
+    RETURNS (list[dict]): Input for ``displacy.render(..., style="dep", manual=True)``.
+    RAISES (ValueError): J704 if the Doc has no relation data, J202 for `by`.
     """
     if by not in ("sent", "doc"):
         raise JREError(Errors.J202.format(name="by", allowed="sent, doc", value=by))
@@ -68,12 +69,12 @@ def displacy_relations(
     figures = []
     for start, end in ranges:
         inside = {
-            place: label
-            for place, label in entities.items()
-            if start <= place[0] and place[1] <= end
+            span: label
+            for span, label in entities.items()
+            if start <= span[0] and span[1] <= end
         }
-        words, position = _words(doc, start, end, inside, max_gap)
-        arcs = _arcs(relations, (start, end), position, scores)
+        words, word_index = _words(doc, start, end, inside, max_gap)
+        arcs = _arcs(relations, (start, end), word_index, scores)
         if arcs or not skip_empty:
             figures.append(
                 {
@@ -95,25 +96,25 @@ def chosen_relations(
     labels: Iterable[str] | None = None,
     attr: str = DEFAULT_ATTR,
 ) -> list[Relation]:
-    """The relations of a Doc that reach a score and have one of the labels.
+    """Get the relations of a Doc with a minimum score and one of the labels.
 
-    RAISES (ValueError): J704 if the Doc carries no relation data.
+    RAISES (ValueError): J704 if the Doc has no relation data.
     """
     register_extension(attr)
     if not has_relations(doc, attr):
         raise JREError(Errors.J704.format(attr=attr))
     if isinstance(labels, str):
         labels = [labels]
-    wanted = None if labels is None else set(labels)
+    chosen = None if labels is None else set(labels)
     return [
         relation
         for relation in get_relations(doc, attr)
-        if relation.score >= min_score and (wanted is None or relation.label in wanted)
+        if relation.score >= min_score and (chosen is None or relation.label in chosen)
     ]
 
 
 def _outermost(doc: Doc, attr: str) -> dict[Range, str]:
-    """Token ranges of the entities that lie in no longer one, none overlapping."""
+    """Get the token ranges and labels of the longest non-overlapping entities."""
     spans = [
         expanded_span(doc, start, end, label)
         for start, end, label in read_gold(doc, attr=attr).entities
@@ -125,9 +126,9 @@ def _outermost(doc: Doc, attr: str) -> dict[Range, str]:
 def _words(
     doc: Doc, start: int, end: int, entities: dict[Range, str], max_gap: int
 ) -> tuple[list[dict[str, str]], dict[int, int]]:
-    """The words of a figure, and the word that shows each token of an entity."""
+    """Get the words of a figure, and the word index of each token of an entity."""
     words: list[dict[str, str]] = []
-    position: dict[int, int] = {}
+    word_index: dict[int, int] = {}
     last = start
     for (first, stop), label in [*entities.items(), ((end, end), "")]:
         gap = [token.text for token in doc[last:first]]
@@ -136,16 +137,16 @@ def _words(
             gap = [*gap[: max_gap - half], "…", *gap[len(gap) - half :]]
         words += [{"text": text, "tag": ""} for text in gap]
         if stop > first:
-            position.update(dict.fromkeys(range(first, stop), len(words)))
+            word_index.update(dict.fromkeys(range(first, stop), len(words)))
             words.append({"text": doc[first:stop].text, "tag": escape(label)})
         last = stop
-    return words, position
+    return words, word_index
 
 
 def _arcs(
     relations: Iterable[Relation],
     bounds: Range,
-    position: dict[int, int],
+    word_index: dict[int, int],
     scores: bool,
 ) -> list[dict[str, Any]]:
     arcs: list[dict[str, Any]] = []
@@ -153,7 +154,7 @@ def _arcs(
         head, tail = relation.head, relation.tail
         if not all(bounds[0] <= s.start and s.end <= bounds[1] for s in (head, tail)):
             continue
-        first, second = position.get(head.start), position.get(tail.start)
+        first, second = word_index.get(head.start), word_index.get(tail.start)
         if first is None or second is None or first == second:
             continue
         label = relation.label

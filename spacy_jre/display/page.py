@@ -1,4 +1,4 @@
-"""Figures and tables of triples as HTML."""
+"""Render relations as figures and tables in HTML."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -35,16 +35,18 @@ td.score {{ font-variant-numeric: tabular-nums; color: #666; }}
 
 
 def render_relations(doc: Doc, *, max_gap: int = 4, attr: str = DEFAULT_ATTR) -> str:
-    """RETURNS (str): An SVG per sentence that has an arc; empty without any.
+    """Render the relations of a Doc as figures.
 
-    The distance between words grows with the longest entity, so that none overlaps.
+    The distance between words depends on the longest word, so that words don't overlap.
+
+    RETURNS (str): One SVG per sentence with an arc. Empty if there are none.
     """
     figures = displacy_relations(doc, skip_empty=True, max_gap=max_gap, attr=attr)
     drawn = []
     for figure in figures:
         longest = max(len(word["text"]) for word in figure["words"])
         distance = max(90, 10 * longest + 20)
-        # words are centred: the first one needs half its width to its left
+        # words are centered, so the first one needs space on its left
         options = {"compact": True, "distance": distance, "offset_x": distance // 2}
         drawn.append(
             displacy.render(
@@ -59,14 +61,16 @@ def render_relations(doc: Doc, *, max_gap: int = 4, attr: str = DEFAULT_ATTR) ->
 
 
 def render_table(doc: Doc, *, attr: str = DEFAULT_ATTR) -> str:
-    """RETURNS (str): An HTML table of the triples, self relations too, sorted by
-    place; a sentence where there is none."""
+    """Render the relations of a Doc as a table, sorted by position.
+
+    RETURNS (str): An HTML table, or a paragraph if there are no relations.
+    """
     relations = sorted(
         chosen_relations(doc, attr=attr),
         key=lambda r: (r["head"]["start"], r["tail"]["start"], r.label),
     )
     if not relations:
-        return "<p>No relation.</p>"
+        return "<p>No relations.</p>"
     rows = []
     for relation in relations:
         cells = [
@@ -83,7 +87,7 @@ def render_table(doc: Doc, *, attr: str = DEFAULT_ATTR) -> str:
 def render_page(
     docs: Iterable[Doc], *, title: str, lang: str = "en", attr: str = DEFAULT_ATTR
 ) -> str:
-    """RETURNS (str): An HTML page with text, figure and table of each Doc."""
+    """RETURNS (str): An HTML page with the text, figures and table of each Doc."""
     sections: Sequence[str] = [
         f"<section><p>{escape(doc.text)}</p>"
         f'<div class="figure">{render_relations(doc, attr=attr)}</div>'

@@ -1,1 +1,1 @@
-"""Scores of entities and relations. Needs no model."""
+"""Score entities and relations. No model required."""

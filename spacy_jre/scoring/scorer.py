@@ -1,10 +1,11 @@
-"""Precision, recall and F1 of entities and relations, by sets of tuples.
+"""Precision, recall and F1 of entities and relations.
 
-Source: Bekoulis et al. (2018), section 4.2 ("boundaries" and "strict"), as SpERT's
-evaluator applies it. Entities: boundaries and type. Relations ("rel"): label and
-both boundaries; strict ("rel_strict"): both entity types too. What the gold has and
-nobody predicted is a false negative. Duplicates count once; a symmetric relation
-counts once, whatever its order.
+Source: Bekoulis et al. (2018), section 4.2 ("boundaries" and "strict"), as implemented
+in SpERT's evaluator. An entity is correct if its boundaries and type are correct. A
+relation is correct ("rel") if its label and the boundaries of both entities are
+correct, and strictly correct ("rel_strict") if both entity types are correct, too. Gold
+annotations that are not predicted are false negatives. Duplicates count once. The order
+of the entities of a symmetric relation is ignored.
 """
 
 from collections.abc import Callable, Iterable
@@ -29,16 +30,16 @@ def score_joint(
     symmetric: Iterable[str] = (),
     **cfg: Any,
 ) -> dict[str, Any]:
-    """Score predicted against reference Docs.
+    """Compare predicted Docs with reference Docs.
 
-    examples (Iterable[Example]): Docs whose reference was never annotated for
-        entities, or for relations, are left out of that score.
+    examples (Iterable[Example]): The examples. An example is ignored for the scores of
+        entities or relations if its reference has no such annotations.
     attr (str): Name of the relation extension.
-    symmetric (Iterable[str]): Relation labels without a direction.
+    symmetric (Iterable[str]): Symmetric relation labels.
     RETURNS (dict[str, Any]): ``ents_*``, ``rel_*`` and ``rel_strict_*`` with ``p``,
-        ``r``, ``f``, ``macro_p``, ``macro_r``, ``macro_f`` and ``per_type``. None
-        where no reference was annotated. Macro is the mean over the labels that
-        occur in gold or predictions.
+        ``r``, ``f``, ``macro_p``, ``macro_r``, ``macro_f`` and ``per_type``. The values
+        are None if no reference is annotated. Macro scores are means over the labels
+        that occur in the gold annotations or the predictions.
     """
     undirected = frozenset(symmetric)
     tables: dict[str, dict[str, PRFScore]] = {"ents": {}, "rel": {}, "rel_strict": {}}
@@ -47,32 +48,32 @@ def score_joint(
         gold = read_gold(example.reference, attr=attr, symmetric=undirected)
         predicted = read_gold(example.predicted, attr=attr, symmetric=undirected)
         alignment = TextAlignment(example)
-        place, own_place = alignment.predicted_address, alignment.address
+        at, gold_at = alignment.predicted_address, alignment.address
         pairs: list[tuple[str, set[tuple], set[tuple]]] = []
         if gold.knows_entities:
             pairs.append(
                 (
                     "ents",
-                    {(*place(key), key[2]) for key in predicted.entities},
-                    {(*own_place(key), key[2]) for key in gold.entities},
+                    {(*at(key), key[2]) for key in predicted.entities},
+                    {(*gold_at(key), key[2]) for key in gold.entities},
                 )
             )
         if gold.knows_relations:
-            found, wanted = set(predicted.relations), set(gold.relations)
+            triples, gold_triples = set(predicted.relations), set(gold.relations)
             pairs.append(
                 (
                     "rel",
-                    {(place(h), place(t), label) for h, t, label in found},
-                    {(own_place(h), own_place(t), label) for h, t, label in wanted},
+                    {(at(h), at(t), label) for h, t, label in triples},
+                    {(gold_at(h), gold_at(t), label) for h, t, label in gold_triples},
                 )
             )
             pairs.append(
                 (
                     "rel_strict",
-                    {(place(h), h[2], place(t), t[2], label) for h, t, label in found},
+                    {(at(h), h[2], at(t), t[2], label) for h, t, label in triples},
                     {
-                        (own_place(h), h[2], own_place(t), t[2], label)
-                        for h, t, label in wanted
+                        (gold_at(h), h[2], gold_at(t), t[2], label)
+                        for h, t, label in gold_triples
                     },
                 )
             )

@@ -9,7 +9,7 @@ from weasel.util import get_checksum
 from spacy_jre.cli.convert import Settings, convert_path
 from spacy_jre.corpora.formats import FORMATS
 
-from .helpers import assert_plain_error, run, said
+from .helpers import assert_plain_error, output_of, run
 
 INLINE = "[Ada Quint|Peop 1] cooks in [Oslo|Loc 2].\n> 1 Live_In 2\n\nRain fell.\n"
 SPERT = [
@@ -22,7 +22,7 @@ SPERT = [
         "relations": [{"type": "Work_For", "head": 0, "tail": 1}] * 2,
     }
 ]
-# of three entities one ends inside a token, and takes its relation along
+# three entities; one ends inside a token, so its relation is lost, too
 MISALIGNED = "[Ada|Peop 1] sings for M[ia|Peop 2] and [Ola|Peop 3]\n> 1 r 2\n> 1 r 3\n"
 
 
@@ -52,7 +52,7 @@ def misaligned(tmp_path):
 
 
 def project_of(source, checksum):
-    """A project.yml beside the source that knows its checksum."""
+    """Write a project.yml with the checksum of the source."""
     path = source.parent / "project.yml"
     asset = {"dest": source.name, "checksum": checksum}
     other = {"dest": "other.txt", "url": "https://example.com"}
@@ -65,7 +65,7 @@ def read(path):
     return [[r.as_triple() for r in doc._.relations] for doc in docs]
 
 
-# the function
+# function
 
 
 def test_inline_file_becomes_docs_with_relations(tmp_path, source):
@@ -82,7 +82,7 @@ def test_spert_file_becomes_docs_with_its_own_tokens(tmp_path, folder):
     assert read(target) == [[("Nils", "Work_For", "Fjordline")]]
 
 
-def test_report_has_the_counts(tmp_path, folder):
+def test_report_has_counts(tmp_path, folder):
     (conversion,) = convert_path(
         folder / "dev.json", tmp_path / "dev.spacy", Settings()
     )
@@ -92,10 +92,13 @@ def test_report_has_the_counts(tmp_path, folder):
     assert conversion.lost == []
 
 
-def test_report_names_what_was_lost(tmp_path, misaligned):
+def test_report_lists_lost_annotations(tmp_path, misaligned):
     (conversion,) = convert_path(misaligned, tmp_path / "x.spacy", Settings())
     entity, relation = conversion.lost
-    assert entity == f"{misaligned}, line 1: Peop 'ia' at 15..17 fits no tokens"
+    assert (
+        entity
+        == f"{misaligned}, line 1: Peop 'ia' at 15..17 does not align with tokens"
+    )
     assert relation.startswith(f"{misaligned}, line 1: r between entities 0 and 1")
     assert (conversion.report.entities, conversion.report.relations) == (3, 2)
 
@@ -106,14 +109,14 @@ def test_report_counts_nested_entities(tmp_path, source):
     assert conversion.report.not_in_ents == 1
 
 
-def test_expanding_entities_loses_none(tmp_path, misaligned):
+def test_alignment_expand_keeps_all_entities(tmp_path, misaligned):
     target = tmp_path / "x.spacy"
     (conversion,) = convert_path(misaligned, target, Settings(alignment="expand"))
     assert conversion.lost == []
     assert read(target) == [[("Ada", "r", "Mia"), ("Ada", "r", "Ola")]]
 
 
-def test_folder_gives_a_file_for_each_split(tmp_path, folder):
+def test_folder_is_converted_to_a_file_per_split(tmp_path, folder):
     target = tmp_path / "new" / "corpus"
     conversions = convert_path(folder, target, Settings())
     assert [c.target for c in conversions] == [
@@ -125,7 +128,7 @@ def test_folder_gives_a_file_for_each_split(tmp_path, folder):
     assert [len(read(c.target)) for c in conversions] == [2, 1, 1]
 
 
-def test_format_given_beats_the_ending(tmp_path, source):
+def test_format_option_overrides_the_file_extension(tmp_path, source):
     path = source.rename(tmp_path / "story.json")
     (conversion,) = convert_path(path, tmp_path / "x.spacy", Settings(format="inline"))
     assert conversion.report.docs == 2
@@ -139,7 +142,7 @@ def test_file_with_the_right_checksum_is_converted(tmp_path, source):
     assert conversion.report.docs == 2
 
 
-def test_checksum_holds_for_a_relative_path_too(tmp_path, source, monkeypatch):
+def test_checksum_applies_to_a_relative_path(tmp_path, source, monkeypatch):
     project_of(source, "0" * 32)
     monkeypatch.chdir(tmp_path)
     path, project = Path(source.name), Path("project.yml")
@@ -147,7 +150,7 @@ def test_checksum_holds_for_a_relative_path_too(tmp_path, source, monkeypatch):
         convert_path(path, Path("x.spacy"), Settings(checksums=project))
 
 
-def test_file_the_project_does_not_know_is_converted(tmp_path, source, misaligned):
+def test_file_without_a_checksum_is_converted(tmp_path, source, misaligned):
     project = project_of(misaligned, "0" * 32)
     (conversion,) = convert_path(
         source, tmp_path / "x.spacy", Settings(checksums=project)
@@ -155,7 +158,7 @@ def test_file_the_project_does_not_know_is_converted(tmp_path, source, misaligne
     assert conversion.report.docs == 2
 
 
-def test_language_chooses_the_tokenizer(tmp_path, source):
+def test_language_sets_the_tokenizer(tmp_path, source):
     source.write_text("[Ada|Peop] can't cook\n", encoding="utf8")
     target = tmp_path / "x.spacy"
     lengths = []
@@ -166,7 +169,7 @@ def test_language_chooses_the_tokenizer(tmp_path, source):
     assert lengths == [4, 3]
 
 
-# the command
+# command
 
 
 COMMANDS = ["train", "convert", "cross-validate", "validate", "show", "debug-data"]
@@ -176,39 +179,41 @@ COMMANDS = ["train", "convert", "cross-validate", "validate", "show", "debug-dat
 def test_every_command_has_help(command):
     result = run(command, "--help")
     assert result.exit_code == 0
-    assert f"Usage: jre {command}" in said(result)
+    assert f"Usage: jre {command}" in output_of(result)
 
 
 def test_help_lists_every_command():
     result = run("--help")
     assert result.exit_code == 0
     for command in COMMANDS:
-        assert f" {command} " in said(result)
+        assert f" {command} " in output_of(result)
 
 
-def test_converting_a_file_says_what_became_of_it(tmp_path, source):
+def test_converting_a_file_prints_counts(tmp_path, source):
     target = tmp_path / "story.spacy"
     result = run("convert", source, target)
     assert result.exit_code == 0
-    assert "2 records read (0 skipped), 2 documents, 2 entities" in said(result)
-    assert "2 entities (0 lost, of them 0 misaligned; 0 overlapping" in said(result)
-    assert "1 relations (0 lost, 0 duplicates)" in said(result)
+    assert "2 records read (0 skipped), 2 documents, 2 entities" in output_of(result)
+    assert "2 entities (0 lost, including 0 misaligned; 0 overlapping" in output_of(
+        result
+    )
+    assert "1 relations (0 lost, 0 duplicates)" in output_of(result)
     assert target.is_file()
 
 
-def test_converting_a_folder_says_so_for_each_split(tmp_path, folder):
+def test_converting_a_folder_prints_each_split(tmp_path, folder):
     result = run("convert", folder, tmp_path / "corpus")
     assert result.exit_code == 0
     for split in ("train", "dev", "test"):
-        assert str(tmp_path / "corpus" / f"{split}.spacy") in said(result)
+        assert str(tmp_path / "corpus" / f"{split}.spacy") in output_of(result)
 
 
-def test_losses_within_the_limit_are_warned_of(tmp_path, misaligned):
+def test_losses_within_the_limit_are_warnings(tmp_path, misaligned):
     result = run("convert", misaligned, tmp_path / "x.spacy", "--max-loss", "0.5")
     assert result.exit_code == 0
-    assert "'ia' at 15..17 fits no tokens" in said(result)
-    assert "3 entities (1 lost, of them 1 misaligned" in said(result)
-    assert "2 relations (1 lost" in said(result)
+    assert "'ia' at 15..17 does not align with tokens" in output_of(result)
+    assert "3 entities (1 lost, including 1 misaligned" in output_of(result)
+    assert "2 relations (1 lost" in output_of(result)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +232,7 @@ def test_losses_are_summed_over_the_splits(tmp_path, folder, misaligned):
 
 
 def test_missing_file_fails(tmp_path):
-    path = tmp_path / "gone.txt"
+    path = tmp_path / "missing.txt"
     result = run("convert", path, tmp_path / "x.spacy")
     assert_plain_error(result, "J601", str(path))
 
@@ -238,33 +243,33 @@ def test_folder_without_a_split_fails(tmp_path, folder):
     assert_plain_error(result, "J601", str(folder / "dev"))
 
 
-def test_broken_file_fails_with_its_line(tmp_path, source):
-    # the good mark shows the format
+def test_invalid_file_fails_with_its_line(tmp_path, source):
+    # the valid first line is required to detect the format
     source.write_text("[Rain|Other]\n\n[Ada sang\n", encoding="utf8")
     result = run("convert", source, tmp_path / "x.spacy")
     assert isinstance(result.exception, SystemExit)
     assert result.exit_code == 1
-    assert f"[J606] {source}, line 3: " in said(result)
-    assert "[J702] 1 of 2 records were lost" in said(result)
-    assert "Traceback" not in said(result)
+    assert f"[J606] {source}, line 3: " in output_of(result)
+    assert "[J702] 1 of 2 records were lost" in output_of(result)
+    assert "Traceback" not in output_of(result)
 
 
 def test_wrong_checksum_fails(tmp_path, source):
-    wrong = "0123456789abcdef" * 2
-    project = project_of(source, wrong)
+    expected = "0123456789abcdef" * 2
+    project = project_of(source, expected)
     target = tmp_path / "x.spacy"
     result = run("convert", source, target, "--checksums", project)
-    assert_plain_error(result, "J607", str(source), get_checksum(source), wrong)
+    assert_plain_error(result, "J607", str(source), get_checksum(source), expected)
     assert not target.exists()
 
 
 def test_missing_project_file_fails(tmp_path, source):
-    gone = tmp_path / "project.yml"
-    result = run("convert", source, tmp_path / "x.spacy", "--checksums", gone)
-    assert_plain_error(result, "J601", str(gone))
+    missing = tmp_path / "project.yml"
+    result = run("convert", source, tmp_path / "x.spacy", "--checksums", missing)
+    assert_plain_error(result, "J601", str(missing))
 
 
-def test_project_file_without_assets_knows_no_checksum(tmp_path, source):
+def test_project_file_without_assets_has_no_checksums(tmp_path, source):
     project = tmp_path / "project.yml"
     project.write_text("assets:\n", encoding="utf8")
     result = run("convert", source, tmp_path / "x.spacy", "--checksums", project)
@@ -282,7 +287,7 @@ def test_unknown_content_fails(tmp_path, source):
     assert_plain_error(result, "J610", str(source), *FORMATS)
 
 
-def test_content_decides_where_the_ending_says_nothing(tmp_path, source):
+def test_format_of_an_unknown_extension_is_detected_from_the_content(tmp_path, source):
     path = source.rename(tmp_path / "story.csv")
     (conversion,) = convert_path(path, tmp_path / "x.spacy", Settings())
     assert conversion.report.docs == 2
@@ -290,10 +295,10 @@ def test_content_decides_where_the_ending_says_nothing(tmp_path, source):
 
 def test_unknown_alignment_fails(tmp_path, source):
     result = run("convert", source, tmp_path / "x.spacy", "--alignment", "loose")
-    assert_plain_error(result, "J110", "'loose'", "strict, contract, expand")
+    assert_plain_error(result, "J110", "'loose'", "strict, contract or expand")
 
 
-def test_two_files_for_one_split_are_refused(tmp_path):
+def test_two_files_for_one_split_fail(tmp_path):
     for name in ("train.json", "train.txt"):
         (tmp_path / name).write_text("x")
     with pytest.raises(ValueError, match=r"J705.*train\.json.*train\.txt"):

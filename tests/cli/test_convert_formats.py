@@ -1,4 +1,4 @@
-"""Converting: formats in and out, splits, sentences, and the count of what is lost."""
+"""Conversion: input and output formats, splits, sentences and counts of losses."""
 
 import json
 import shutil
@@ -13,12 +13,12 @@ from spacy_jre.corpora.formats.brat import read_brat
 
 from ..conftest import write_json
 from ..corpora.story import FOLDER, STORY, assert_is_the_story, content
-from .helpers import assert_plain_error, run, said
+from .helpers import assert_plain_error, output_of, run
 
 FILES = sorted(path.name for path in FOLDER.iterdir())
 LINES = ["doccano.jsonl", "dygie.jsonl", "prodigy.jsonl", "spo.jsonl"]
 DIVIDED = ("train", "dev", "test")
-XX = {"lang": "xx"}  # quick to build, and cuts the story where English does
+XX = {"lang": "xx"}  # fast, with the same tokens as English for the story
 
 
 def read(path):
@@ -26,7 +26,7 @@ def read(path):
 
 
 def texts(path):
-    # spaCy puts a blank behind the last of given words
+    # spaCy adds a space after the last word
     return [doc.text.removesuffix(" ") for doc in read(path)]
 
 
@@ -44,7 +44,7 @@ def write_lines(path, lines):
 
 
 def write_sentences(path, n, per_document=0):
-    """SpERT's JSON of n sentences, so many of each document."""
+    """Write SpERT's JSON with n sentences, `per_document` in each document."""
     sentences = []
     for number in range(n):
         sentence = {
@@ -58,21 +58,21 @@ def write_sentences(path, n, per_document=0):
     return write_json(path, sentences)
 
 
-# formats in
+# input formats
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_format_becomes_docs_of_the_story(tmp_path, name):
+def test_every_format_is_converted_to_the_story(tmp_path, name):
     if name == "inception":
         pytest.importorskip("cassis", reason="needs the extra inception")
     target = tmp_path / "x.spacy"
     (conversion,) = convert(FOLDER / name, target)
     assert texts(target) == [record.text for record in STORY]
-    found = [
+    relations = [
         {(r.head.start_char, r.tail.start_char, r.label) for r in doc._.relations}
         for doc in read(target)
     ]
-    assert found == [
+    assert relations == [
         {
             (record.entities[r.head].start, record.entities[r.tail].start, r.label)
             for r in record.relations
@@ -83,7 +83,7 @@ def test_every_format_becomes_docs_of_the_story(tmp_path, name):
     check_losses([conversion], 0.0)
 
 
-def test_spacy_file_is_a_source_too(tmp_path):
+def test_spacy_file_can_be_converted(tmp_path):
     first, second = tmp_path / "first.spacy", tmp_path / "second.spacy"
     convert(FOLDER / "spert.json", first)
     (conversion,) = convert(first, second)
@@ -91,14 +91,14 @@ def test_spacy_file_is_a_source_too(tmp_path):
     assert triples(second) == triples(first) != []
 
 
-# formats out
+# output formats
 
 
 @pytest.mark.parametrize("source", ["inline.txt", "spert.json", "brat", "dygie.jsonl"])
 @pytest.mark.parametrize(
     ("to", "name"), [("spert", "x.json"), ("prodigy", "x.jsonl"), ("brat", "x")]
 )
-def test_what_is_written_reads_back_as_the_story(tmp_path, source, to, name):
+def test_written_file_is_read_back_as_the_story(tmp_path, source, to, name):
     target = tmp_path / "new" / name
     (conversion,) = convert(FOLDER / source, target, to=to)
     format = guess_format(target)
@@ -111,13 +111,13 @@ def test_what_is_written_reads_back_as_the_story(tmp_path, source, to, name):
 @pytest.mark.parametrize(
     ("to", "name"), [("spert", "x.json"), ("prodigy", "x.jsonl"), ("brat", "x")]
 )
-def test_spacy_file_is_written_back_to_a_format(tmp_path, to, name):
+def test_spacy_file_can_be_converted_to_other_formats(tmp_path, to, name):
     convert(FOLDER / "prodigy.jsonl", tmp_path / "x.spacy")
     convert(tmp_path / "x.spacy", tmp_path / name, to=to)
     assert_is_the_story(FORMATS[to].read(tmp_path / name))
 
 
-def test_format_that_cannot_be_written_fails(tmp_path):
+def test_format_without_a_writer_fails(tmp_path):
     arguments = (FOLDER / "inline.txt", tmp_path / "x", "--to", "doccano")
     result = run("convert", *arguments)
     assert_plain_error(result, "J701", "'doccano'", "spacy, spert, prodigy, brat")
@@ -133,13 +133,13 @@ def test_format_that_cannot_be_written_fails(tmp_path):
         ("brat", {"train", "dev", "test"}),
     ],
 )
-def test_splits_are_named_as_the_format_wants(tmp_path, to, names):
+def test_splits_have_the_file_extension_of_the_format(tmp_path, to, names):
     target = tmp_path / "out"
     convert(FOLDER / "inline.txt", target, to=to, split="2/1/1")
     assert {path.name for path in target.iterdir()} == names
 
 
-def test_sentences_of_a_document_are_spert_sentences(tmp_path):
+def test_document_is_split_into_spert_sentences(tmp_path):
     source = write_brat_document(tmp_path / "in")
     (conversion,) = convert(source, tmp_path / "x.json", to="spert", sentences="line")
     written = json.loads((tmp_path / "x.json").read_text())
@@ -147,7 +147,7 @@ def test_sentences_of_a_document_are_spert_sentences(tmp_path):
         ["Ada", "sang", "."],
         ["Bo", "left", "."],
     ]
-    # a relation leads across them
+    # one relation is across sentences
     assert conversion.losses()["relations"][0] == 1
     assert any("across sentences" in line for line in conversion.lost)
 
@@ -155,7 +155,7 @@ def test_sentences_of_a_document_are_spert_sentences(tmp_path):
 # folders
 
 
-def test_folders_of_brat_are_splits(tmp_path):
+def test_brat_folders_are_splits(tmp_path):
     for split in DIVIDED:
         shutil.copytree(FOLDER / "brat", tmp_path / "in" / split)
     for path in (tmp_path / "in" / "dev").glob("[34]-*"):
@@ -166,13 +166,13 @@ def test_folders_of_brat_are_splits(tmp_path):
     assert texts(tmp_path / "out" / "dev.spacy") == [r.text for r in STORY[:2]]
 
 
-def test_brat_folder_that_is_not_divided_is_one_source(tmp_path):
+def test_single_brat_folder_is_one_source(tmp_path):
     (conversion,) = convert(FOLDER / "brat", tmp_path / "x.spacy")
     assert conversion.report.docs == 4
 
 
 def divided(folder, n=4):
-    """A folder with files train, dev and test."""
+    """Write a folder with train, dev and test files."""
     folder.mkdir()
     for number, split in enumerate(DIVIDED):
         write_sentences(folder / f"{split}.json", n + number)
@@ -182,7 +182,7 @@ def divided(folder, n=4):
 @pytest.mark.parametrize(
     "extra", [("--split", "80/20"), ("--also", FOLDER / "inline.txt")]
 )
-def test_divided_folder_is_not_divided_again(tmp_path, extra):
+def test_folder_with_splits_cannot_be_split_again(tmp_path, extra):
     source = divided(tmp_path / "in")
     result = run("convert", source, tmp_path / "out", *extra)
     assert_plain_error(result, "J707", str(source))
@@ -199,7 +199,7 @@ def twenty(tmp_path):
 
 @pytest.fixture
 def books(tmp_path):
-    """Ten books of two sentences."""
+    """Ten books with two sentences each."""
     return write_sentences(tmp_path / "books.json", 20, per_document=2)
 
 
@@ -219,31 +219,31 @@ def test_each_split_has_its_share(tmp_path, twenty, split, sizes):
     assert names == [f"{name}.spacy" for name in DIVIDED[: len(sizes)]]
 
 
-def test_two_shares_leave_no_test_file(tmp_path, twenty):
+def test_two_shares_write_no_test_file(tmp_path, twenty):
     convert(twenty, tmp_path / "out", split="80/20")
     assert not (tmp_path / "out" / "test.spacy").exists()
 
 
-def test_split_loses_and_repeats_nothing(tmp_path, twenty):
+def test_split_contains_every_record_once(tmp_path, twenty):
     convert(twenty, tmp_path / "out", split="60/20/20")
-    found = [text for part in parts(tmp_path / "out").values() for text in part]
-    assert sorted(found) == sorted(f"Ada sings song{n}" for n in range(20))
+    written = [text for part in parts(tmp_path / "out").values() for text in part]
+    assert sorted(written) == sorted(f"Ada sings song{n}" for n in range(20))
 
 
 def test_reports_of_the_splits_add_up(tmp_path, twenty):
     conversions = convert(twenty, tmp_path / "out", split="60/20/20")
-    for counted in ("docs", "entities", "relations"):
-        assert sum(getattr(c.report, counted) for c in conversions) == 20
+    for count in ("docs", "entities", "relations"):
+        assert sum(getattr(c.report, count) for c in conversions) == 20
     assert sum(c.records for c in conversions) == 20
 
 
-def test_split_says_a_line_for_each_target(tmp_path, twenty):
+def test_split_prints_a_line_per_target(tmp_path, twenty):
     target = tmp_path / "out"
     result = run("convert", twenty, target, "--split", "80/10/10", "--lang", "xx")
     assert result.exit_code == 0
     for split, docs in (("train", 16), ("dev", 2), ("test", 2)):
         line = f"{twenty} -> {target / split}.spacy: {docs} records read (0 skipped)"
-        assert line in said(result)
+        assert line in output_of(result)
 
 
 def test_same_seed_gives_the_same_files(tmp_path, twenty):
@@ -254,7 +254,7 @@ def test_same_seed_gives_the_same_files(tmp_path, twenty):
         assert first.read_bytes() == second.read_bytes()
 
 
-def test_another_seed_draws_others(tmp_path, twenty):
+def test_different_seed_gives_a_different_split(tmp_path, twenty):
     for seed in (0, 1):
         convert(twenty, tmp_path / str(seed), split="60/20/20", seed=seed)
     first, second = (parts(tmp_path / str(seed)) for seed in (0, 1))
@@ -266,20 +266,20 @@ def books_of(texts):
     return {int(text.rpartition("song")[2]) // 2 for text in texts}
 
 
-def test_split_by_document_divides_none(tmp_path, books):
+def test_split_by_document_keeps_documents_together(tmp_path, books):
     convert(books, tmp_path / "out", split="60/20/20")
-    found = [books_of(part) for part in parts(tmp_path / "out").values()]
-    assert sum(map(len, found)) == 10
+    numbers = [books_of(part) for part in parts(tmp_path / "out").values()]
+    assert sum(map(len, numbers)) == 10
     assert [len(part) for part in parts(tmp_path / "out").values()] == [12, 4, 4]
 
 
-def test_split_by_record_minds_no_document(tmp_path, books):
+def test_split_by_record_divides_documents(tmp_path, books):
     convert(books, tmp_path / "out", split="60/20/20", by="record")
-    found = [books_of(part) for part in parts(tmp_path / "out").values()]
-    assert sum(map(len, found)) > 10
+    numbers = [books_of(part) for part in parts(tmp_path / "out").values()]
+    assert sum(map(len, numbers)) > 10
 
 
-def test_options_of_the_split_are_those_of_the_command(tmp_path, books):
+def test_command_has_the_options_of_the_split(tmp_path, books):
     convert(books, tmp_path / "a", split="60/20/20", by="record", seed=5)
     result = run(
         *("convert", books, tmp_path / "b", "--lang", "xx"),
@@ -298,7 +298,7 @@ def test_options_of_the_split_are_those_of_the_command(tmp_path, books):
         (("--split", "80/20", "--by", "sentence"), "J202", "'sentence'"),
     ],
 )
-def test_wrong_split_fails(tmp_path, twenty, options, code, part):
+def test_invalid_split_fails(tmp_path, twenty, options, code, part):
     result = run("convert", twenty, tmp_path / "out", *options)
     assert_plain_error(result, code, part)
 
@@ -319,10 +319,10 @@ def test_skipped_records_of_a_split_are_counted_once(tmp_path):
         check_losses(conversions, 0.1)
 
 
-# further sources
+# additional sources
 
 
-def test_further_sources_may_be_of_other_formats(tmp_path, twenty):
+def test_additional_sources_can_have_other_formats(tmp_path, twenty):
     also = [FOLDER / "inline.txt", FOLDER / "brat"]
     (conversion,) = convert(twenty, tmp_path / "x.spacy", also=also)
     assert conversion.sources == [twenty, *also]
@@ -330,32 +330,32 @@ def test_further_sources_may_be_of_other_formats(tmp_path, twenty):
     assert texts(tmp_path / "x.spacy")[20:] == 2 * [record.text for record in STORY]
 
 
-def test_command_takes_several_further_sources(tmp_path):
+def test_command_accepts_several_additional_sources(tmp_path):
     result = run(
         *("convert", FOLDER / "inline.txt", tmp_path / "x.spacy", "--lang", "xx"),
         *("--also", FOLDER / "spert.json", "--also", FOLDER / "spo.jsonl"),
     )
     assert result.exit_code == 0
-    assert "12 records read (0 skipped), 12 documents" in said(result)
-    assert f"{FOLDER / 'inline.txt'}, {FOLDER / 'spert.json'}" in said(result)
+    assert "12 records read (0 skipped), 12 documents" in output_of(result)
+    assert f"{FOLDER / 'inline.txt'}, {FOLDER / 'spert.json'}" in output_of(result)
 
 
-def test_all_sources_are_divided_together(tmp_path, twenty):
+def test_all_sources_are_split_together(tmp_path, twenty):
     more = write_sentences(tmp_path / "more.json", 40)
     conversions = convert(twenty, tmp_path / "out", also=[more], split="50/50")
-    # twenty sentences stand in both, and equal texts stay together
-    found = [set(texts(c.target)) for c in conversions]
+    # twenty sentences are in both sources, and equal texts are kept together
+    sentences = [set(texts(c.target)) for c in conversions]
     assert [c.report.docs for c in conversions] == [30, 30]
-    assert not found[0] & found[1]
+    assert not sentences[0] & sentences[1]
 
 
-def test_missing_further_source_fails(tmp_path):
-    gone = tmp_path / "gone.txt"
+def test_missing_additional_source_fails(tmp_path):
+    missing = tmp_path / "missing.txt"
     arguments = ("convert", FOLDER / "inline.txt", tmp_path / "x.spacy")
-    assert_plain_error(run(*arguments, "--also", gone), "J601", str(gone))
+    assert_plain_error(run(*arguments, "--also", missing), "J601", str(missing))
 
 
-def test_checksum_of_a_further_source_must_hold(tmp_path, twenty):
+def test_checksum_of_an_additional_source_is_checked(tmp_path, twenty):
     more = write_sentences(tmp_path / "more.json", 3)
     project = tmp_path / "project.yml"
     write_json(project, {"assets": [{"dest": "more.json", "checksum": "0" * 32}]})
@@ -363,47 +363,47 @@ def test_checksum_of_a_further_source_must_hold(tmp_path, twenty):
         convert(twenty, tmp_path / "x.spacy", also=[more], checksums=project)
 
 
-# records by their ids
+# records by ID
 
 
 @pytest.fixture
 def ids(tmp_path):
-    """Two sentences of the story, as the index files of CoNLL04 name them."""
+    """Two sentences of the story, as in the index files of CoNLL04."""
     lines = ["101:   Two    days  after", "", "103 Both osterone"]
     return write_lines(tmp_path / "ids.txt", lines)
 
 
-def test_records_are_chosen_by_their_ids(tmp_path, ids):
+def test_records_are_selected_by_id(tmp_path, ids):
     target = tmp_path / "x.spacy"
     (conversion,) = convert(FOLDER / "story.corp", target, ids=ids)
     assert texts(target) == [STORY[1].text, STORY[3].text]
     assert conversion.report.docs == 2
 
 
-def test_records_are_chosen_by_their_document_too(tmp_path):
+def test_records_are_selected_by_document(tmp_path):
     ids = write_lines(tmp_path / "ids.txt", ["story-2"])
     convert(FOLDER / "dygie.jsonl", tmp_path / "x.spacy", ids=ids)
     assert texts(tmp_path / "x.spacy") == [STORY[2].text]
 
 
-def test_command_takes_ids(tmp_path, ids):
+def test_command_accepts_ids(tmp_path, ids):
     target = tmp_path / "x.spacy"
     result = run("convert", FOLDER / "story.corp", target, "--ids", ids)
     assert result.exit_code == 0
     assert len(read(target)) == 2
 
 
-def test_id_that_no_record_has_fails(tmp_path, ids):
+def test_id_without_a_record_fails(tmp_path, ids):
     write_lines(ids, ["101: Two", "999: Nine", "888"])
     arguments = ("convert", FOLDER / "story.corp", tmp_path / "x.spacy")
     result = run(*arguments, "--ids", ids)
     assert_plain_error(result, "J632", str(ids), "2 id(s)", "888, 999")
 
 
-def test_missing_file_of_ids_fails(tmp_path):
-    gone = tmp_path / "ids.txt"
+def test_missing_ids_file_fails(tmp_path):
+    missing = tmp_path / "ids.txt"
     arguments = ("convert", FOLDER / "story.corp", tmp_path / "x.spacy")
-    assert_plain_error(run(*arguments, "--ids", gone), "J601", str(gone))
+    assert_plain_error(run(*arguments, "--ids", missing), "J601", str(missing))
 
 
 # sentences and tokens
@@ -411,7 +411,7 @@ def test_missing_file_of_ids_fails(tmp_path):
 
 def write_brat_document(folder, text="Ada sang.\nBo left.", *annotations):
     folder.mkdir()
-    # no line end of the system's own
+    # write_text would convert line breaks on some systems
     (folder / "a.txt").write_bytes(text.encode())
     annotations = annotations or (
         "T1\tPER 0 3\tAda",
@@ -433,14 +433,14 @@ THREE = "Ada sang. Bo left.\nMia fell"
         ("rules", ["Ada", "Bo", "Mia"]),
     ],
 )
-def test_sentences_are_found_as_wanted(tmp_path, sentences, starts):
+def test_sentence_boundaries_depend_on_the_option(tmp_path, sentences, starts):
     source = write_brat_document(tmp_path / "in", THREE, "T1\tPER 0 3\tAda")
     convert(source, tmp_path / "x.spacy", lang="en", sentences=sentences)
     (doc,) = read(tmp_path / "x.spacy")
     assert [sent.text.split()[0] for sent in doc.sents] == starts
 
 
-def test_sentences_of_the_format_beat_the_rules(tmp_path):
+def test_sentences_of_the_format_take_precedence(tmp_path):
     line = {
         "doc_key": "a",
         "sentences": [["Ada", ".", "sang", "."], ["Bo", "left"]],
@@ -453,13 +453,13 @@ def test_sentences_of_the_format_beat_the_rules(tmp_path):
     assert [sent.text for sent in doc.sents] == ["Ada . sang .", "Bo left"]
 
 
-def test_unknown_kind_of_sentences_fails(tmp_path):
+def test_unknown_sentences_option_fails(tmp_path):
     arguments = ("convert", FOLDER / "inline.txt", tmp_path / "x.spacy")
     result = run(*arguments, "--sentences", "paragraph")
     assert_plain_error(result, "J202", "'paragraph'", "record, line, rules")
 
 
-def test_each_sentence_becomes_a_doc_of_its_own(tmp_path):
+def test_per_sentence_creates_a_doc_per_sentence(tmp_path):
     source = write_brat_document(tmp_path / "in")
     target = tmp_path / "x.spacy"
     (conversion,) = convert(source, target, sentences="line", per_sentence=True)
@@ -468,22 +468,22 @@ def test_each_sentence_becomes_a_doc_of_its_own(tmp_path):
     assert (conversion.records, conversion.report.docs) == (1, 2)
 
 
-def test_relation_across_sentences_is_said_and_counted(tmp_path):
+def test_relation_across_sentences_is_reported_and_counted(tmp_path):
     source = write_brat_document(tmp_path / "in")
     arguments = ("convert", source, tmp_path / "x.spacy", "--sentences", "line")
     result = run(*arguments, "--per-sentence")
-    assert "relation 0 leads across sentences" in said(result)
+    assert "relation 0 crosses the sentence boundary" in output_of(result)
     assert_plain_error(result, "J702", "1 of 1 relations")
 
 
-def test_relation_across_sentences_of_one_doc_is_no_loss(tmp_path):
+def test_relation_across_sentences_of_one_doc_is_kept(tmp_path):
     source = write_brat_document(tmp_path / "in")
     (conversion,) = convert(source, tmp_path / "x.spacy", sentences="line")
     assert triples(tmp_path / "x.spacy") == [("Ada", "knows", "Bo")]
     assert conversion.lost == []
 
 
-def test_tokens_are_what_stands_between_blanks(tmp_path):
+def test_tokenized_splits_on_whitespace(tmp_path):
     source = tmp_path / "x.txt"
     source.write_text("[Ada|PER] can't  cook (much).\n", encoding="utf8")
     for tokenized in (True, False):
@@ -493,7 +493,7 @@ def test_tokens_are_what_stands_between_blanks(tmp_path):
         assert (words == ["Ada", "can't", "cook", "(much)."]) == tokenized
 
 
-def test_command_takes_tokens_between_blanks(tmp_path):
+def test_command_has_the_option_tokenized(tmp_path):
     source = tmp_path / "x.txt"
     source.write_text("[Ada|PER] can't cook.\n", encoding="utf8")
     result = run("convert", source, tmp_path / "x.spacy", "--tokenized")
@@ -501,26 +501,28 @@ def test_command_takes_tokens_between_blanks(tmp_path):
     assert [token.text for token in read(tmp_path / "x.spacy")[0]][-1] == "cook."
 
 
-def test_entity_inside_a_token_between_blanks_is_lost_and_named(tmp_path):
+def test_entity_inside_a_token_is_lost_and_reported(tmp_path):
     source = tmp_path / "x.txt"
     source.write_text("[Ada|PER], sang\n", encoding="utf8")
     (conversion,) = convert(source, tmp_path / "x.spacy", tokenized=True)
-    assert conversion.lost == [f"{source}, line 1: PER 'Ada' at 0..3 fits no tokens"]
+    assert conversion.lost == [
+        f"{source}, line 1: PER 'Ada' at 0..3 does not align with tokens"
+    ]
 
 
-# repeated forms, entities in pieces
+# repeated forms, discontinuous entities
 
 
 @pytest.mark.parametrize(
-    ("repeats", "places"),
+    ("repeats", "offsets"),
     [
-        # the first Ada and Oslo are 12 characters apart, the second 7
+        # the first Ada and Oslo are 12 characters apart, the second ones 7
         ("first", [(16, 0)]),
         ("nearest", [(22, 32)]),
         ("all", [(16, 0), (16, 32), (22, 0), (22, 32)]),
     ],
 )
-def test_repeated_forms_mean_what_is_wanted(tmp_path, repeats, places):
+def test_mentions_of_repeated_forms_depend_on_the_option(tmp_path, repeats, offsets):
     text = "Oslo never lost Ada , Ada found Oslo"
     value = {"text": text, "triple_list": [["Ada", "in", "Oslo"]]}
     source = write_json(tmp_path / "x.json", [value])
@@ -528,105 +530,105 @@ def test_repeated_forms_mean_what_is_wanted(tmp_path, repeats, places):
     result = run("convert", source, target, "--repeats", repeats, "--lang", "xx")
     assert result.exit_code == 0
     (doc,) = read(target)
-    found = [(r.head.start_char, r.tail.start_char) for r in doc._.relations]
-    assert sorted(found) == places
+    starts = [(r.head.start_char, r.tail.start_char) for r in doc._.relations]
+    assert sorted(starts) == offsets
 
 
-def test_unknown_rule_for_repeats_fails(tmp_path):
+def test_unknown_repeats_option_fails(tmp_path):
     arguments = ("convert", FOLDER / "spo.jsonl", tmp_path / "x.spacy")
     result = run(*arguments, "--repeats", "last")
     assert_plain_error(result, "J202", "'last'", "nearest, first, all")
 
 
 @pytest.fixture
-def in_pieces(tmp_path):
+def discontinuous(tmp_path):
     annotations = ("T1\tSign 0 6;11 15\tsevere rash", "T2\tDrug 20 24\tx123")
     text = "severe red rash and x123 ."
     return write_brat_document(tmp_path / "in", text, *annotations)
 
 
-def test_entity_in_pieces_is_left_out_and_counted(tmp_path, in_pieces):
-    result = run("convert", in_pieces, tmp_path / "x.spacy")
-    assert "entity T1 is discontinuous: 'severe' + 'rash'" in said(result)
+def test_discontinuous_entity_is_skipped_and_counted(tmp_path, discontinuous):
+    result = run("convert", discontinuous, tmp_path / "x.spacy")
+    assert "entity T1 is discontinuous: 'severe' + 'rash'" in output_of(result)
     assert_plain_error(result, "J702", "1 of 2 entities")
 
 
-def test_entity_in_pieces_may_cover_all(tmp_path, in_pieces):
+def test_discontinuous_entity_can_cover_all_text(tmp_path, discontinuous):
     target = tmp_path / "x.spacy"
-    result = run("convert", in_pieces, target, "--discontinuous", "cover")
+    result = run("convert", discontinuous, target, "--discontinuous", "cover")
     assert result.exit_code == 0
     (doc,) = read(target)
     assert [e.text for e in doc.ents] == ["severe red rash", "x123"]
 
 
-def test_unknown_way_with_pieces_fails(tmp_path, in_pieces):
-    arguments = ("convert", in_pieces, tmp_path / "x.spacy")
+def test_unknown_discontinuous_option_fails(tmp_path, discontinuous):
+    arguments = ("convert", discontinuous, tmp_path / "x.spacy")
     result = run(*arguments, "--discontinuous", "join")
     assert_plain_error(result, "J608", "'join'", "skip or cover")
 
 
-# what is lost
+# losses
 
 
-def test_entities_without_any_relation_are_warned_of(tmp_path):
+def test_entities_without_relations_are_a_warning(tmp_path):
     source = tmp_path / "x.txt"
     source.write_text("[Ada|PER] sang\n", encoding="utf8")
     result = run("convert", source, tmp_path / "x.spacy")
     assert result.exit_code == 0
-    assert f"{tmp_path / 'x.spacy'}: no relation in any record" in said(result)
+    assert f"{tmp_path / 'x.spacy'}: no relations in any record" in output_of(result)
 
 
 @pytest.mark.parametrize("text", ["10030778 NEG Nothing happened .\n", None])
-def test_other_sources_are_not_warned_of(tmp_path, text):
+def test_other_sources_are_not_a_warning(tmp_path, text):
     source = FOLDER / "inline.txt"
-    if text is not None:  # no entities either: nothing seems to be missing
+    if text is not None:  # no entities and no relations
         source = tmp_path / "x.txt"
         source.write_text(text, encoding="utf8")
     result = run("convert", source, tmp_path / "x.spacy")
     assert result.exit_code == 0
-    assert "no relation" not in said(result)
+    assert "no relations" not in output_of(result)
 
 
 @pytest.fixture(params=LINES)
 def damaged(request, tmp_path):
-    """A file of the story with broken second and fifth lines."""
+    """A file of the story with invalid second and fifth lines."""
     lines = (FOLDER / request.param).read_text(encoding="utf8").splitlines()
     lines = [lines[0], "{broken", *lines[1:3], '{"text": 3, "sentences": 3}', lines[3]]
     return write_lines(tmp_path / request.param, lines)
 
 
-def test_read_and_skipped_records_are_all_of_the_file(tmp_path, damaged):
+def test_read_and_skipped_records_add_up_to_the_file(tmp_path, damaged):
     (conversion,) = convert(damaged, tmp_path / "x.spacy")
     assert (conversion.records, len(conversion.skipped)) == (4, 2)
     assert conversion.report.docs == 4
     assert conversion.losses()["records"] == (2, 6)
 
 
-def test_skipped_records_are_listed_by_their_line(tmp_path, damaged):
+def test_skipped_records_are_listed_with_their_line(tmp_path, damaged):
     result = run("convert", damaged, tmp_path / "x.spacy", "--max-loss", 0.5)
     assert result.exit_code == 0
-    assert f"[J604] {damaged}, line 2: broken JSON" in said(result)
-    assert f"[J605] {damaged}, line 5: " in said(result)
-    assert "4 records read (2 skipped), 4 documents" in said(result)
+    assert f"[J604] {damaged}, line 2: invalid JSON" in output_of(result)
+    assert f"[J605] {damaged}, line 5: " in output_of(result)
+    assert "4 records read (2 skipped), 4 documents" in output_of(result)
 
 
 @pytest.mark.parametrize(("limit", "code"), [(0.33, 1), (0.34, 0)])
 def test_broken_records_above_the_limit_fail(tmp_path, damaged, limit, code):
     result = run("convert", damaged, tmp_path / "x.spacy", "--max-loss", limit)
     assert result.exit_code == code
-    assert ("[J702] 2 of 6 records were lost" in said(result)) == bool(code)
+    assert ("[J702] 2 of 6 records were lost" in output_of(result)) == bool(code)
 
 
-def test_rejected_tasks_are_said_and_are_no_loss(tmp_path):
+def test_rejected_tasks_are_reported_but_not_lost(tmp_path):
     lines = (FOLDER / "prodigy.jsonl").read_text(encoding="utf8").splitlines()
     tasks = [json.loads(line) for line in lines]
     tasks[1]["answer"], tasks[3]["answer"] = "reject", "ignore"
     source = write_lines(tmp_path / "x.jsonl", map(json.dumps, tasks))
     result = run("convert", source, tmp_path / "x.spacy", "--max-loss", 0)
     assert result.exit_code == 0
-    assert f"{source}, line 2: the answer is 'reject'" in said(result)
-    assert f"{source}, line 4: the answer is 'ignore'" in said(result)
-    assert "2 records read (2 skipped), 2 documents" in said(result)
+    assert f"{source}, line 2: the answer is 'reject'" in output_of(result)
+    assert f"{source}, line 4: the answer is 'ignore'" in output_of(result)
+    assert "2 records read (2 skipped), 2 documents" in output_of(result)
 
 
 def write_spo(path, triples):
@@ -648,18 +650,18 @@ def write_spo(path, triples):
 @pytest.mark.parametrize(
     ("limit", "lost"), [(0.1, "1 of 5 entities"), (0.3, "1 of 3 relations")]
 )
-def test_what_the_reader_left_out_counts_as_lost(tmp_path, limit, lost):
+def test_annotations_skipped_by_the_reader_count_as_lost(tmp_path, limit, lost):
     triples = [("Ada", "Oslo"), ("Bo", "Rome"), ("Mia", "Rome")]
     source = write_spo(tmp_path / "x.jsonl", triples)
     result = run("convert", source, tmp_path / "x.spacy", "--max-loss", limit)
-    assert "'Mia' is not in the text" in said(result)
-    assert "LOC 'Lima' is not in the text" in said(result)
-    assert "4 entities (1 lost, of them 0 misaligned;" in said(result)
-    assert "2 relations (1 lost, 0 duplicates)" in said(result)
+    assert "'Mia' is not in the text" in output_of(result)
+    assert "LOC 'Lima' is not in the text" in output_of(result)
+    assert "4 entities (1 lost, including 0 misaligned;" in output_of(result)
+    assert "2 relations (1 lost, 0 duplicates)" in output_of(result)
     assert_plain_error(result, "J702", lost)
 
 
-def test_loss_that_just_meets_the_limit_passes(tmp_path):
+def test_loss_equal_to_the_limit_passes(tmp_path):
     triples = [("Ada", "Oslo"), ("Bo", "Rome"), ("Ada", "Rome"), ("Mia", "Rome")]
     source = write_spo(tmp_path / "x.jsonl", triples)
     result = run("convert", source, tmp_path / "x.spacy", "--max-loss", 0.25)
@@ -692,7 +694,7 @@ def add_dataset(folder, **values):
         ({"lang": "zh"}, "xx", ["Ada", "can't"]),
     ],
 )
-def test_language_is_that_of_the_dataset_unless_given(tmp_path, about, lang, tokens):
+def test_language_defaults_to_the_dataset(tmp_path, about, lang, tokens):
     source = tmp_path / "in"
     source.mkdir()
     for split in DIVIDED:
@@ -703,19 +705,19 @@ def test_language_is_that_of_the_dataset_unless_given(tmp_path, about, lang, tok
     assert [token.text for token in doc if not token.is_space] == tokens
 
 
-def test_dataset_json_goes_along(tmp_path):
+def test_dataset_json_is_copied(tmp_path):
     source = add_dataset(divided(tmp_path / "in"), title="ours", lang="xx")
     convert(source, tmp_path / "out")
     copy = tmp_path / "out" / "dataset.json"
     assert json.loads(copy.read_text()) == {"title": "ours", "lang": "xx"}
 
 
-def test_without_a_dataset_json_none_is_written(tmp_path):
+def test_missing_dataset_json_is_not_written(tmp_path):
     convert(divided(tmp_path / "in"), tmp_path / "out")
     assert not (tmp_path / "out" / "dataset.json").exists()
 
 
-def test_dataset_may_ask_for_docs_of_one_sentence(tmp_path):
+def test_dataset_can_set_per_sentence(tmp_path):
     source = tmp_path / "in"
     for split in ("train", "test"):
         shutil.copytree(FOLDER / "brat", source / split)
@@ -733,7 +735,7 @@ def test_dataset_may_ask_for_docs_of_one_sentence(tmp_path):
 
 @pytest.fixture
 def folds(tmp_path):
-    """Twelve sentences; test of fold 0 and 1 are the first and the last two."""
+    """Twelve sentences. Test of fold 0 is the first two, of fold 1 the last two."""
     folder = tmp_path / "in"
     folder.mkdir()
     sentences = json.loads(write_sentences(folder / "all.json", 12).read_text())
@@ -751,17 +753,17 @@ def folds(tmp_path):
 
 
 @pytest.mark.parametrize(("fold", "test"), [(0, range(0, 2)), (1, range(10, 12))])
-def test_fold_has_its_test_and_the_rest_as_train(tmp_path, folds, fold, test):
+def test_train_of_a_fold_is_everything_but_its_test(tmp_path, folds, fold, test):
     arguments = ("convert", folds, tmp_path / "out", "--lang", "xx", "--fold", fold)
     assert run(*arguments).exit_code == 0
-    found = parts(tmp_path / "out")
-    assert found["test"] == [f"Ada sings song{n}" for n in test]
+    splits = parts(tmp_path / "out")
+    assert splits["test"] == [f"Ada sings song{n}" for n in test]
     rest = [n for n in range(12) if n not in test]
-    assert found["train"] == [f"Ada sings song{n}" for n in rest]
-    assert found["dev"] == found["test"]
+    assert splits["train"] == [f"Ada sings song{n}" for n in rest]
+    assert splits["dev"] == splits["test"]
 
 
-def test_fold_that_is_not_there_fails(tmp_path, folds):
+def test_fold_that_does_not_exist_fails(tmp_path, folds):
     result = run("convert", folds, tmp_path / "out", "--fold", 2)
     assert_plain_error(result, "J634", str(folds), "2 fold(s)")
 
@@ -772,7 +774,7 @@ def test_missing_file_of_a_dataset_fails(tmp_path, folds):
     assert_plain_error(result, "J601", str(folds / "test0.json"))
 
 
-def test_wrong_dataset_json_fails(tmp_path, folds):
+def test_invalid_dataset_json_fails(tmp_path, folds):
     add_dataset(folds, folds="ten")
     result = run("convert", folds, tmp_path / "out")
     assert_plain_error(result, "J633", str(folds / "dataset.json"), "'folds'")
@@ -783,11 +785,11 @@ def test_share_of_train_becomes_dev(tmp_path, folds):
     add_dataset(folds, files=files, train_minus_test=True, dev_share=0.2)
     conversions = convert(folds, tmp_path / "out")
     assert [c.report.docs for c in conversions] == [8, 2, 2]
-    found = parts(tmp_path / "out")
-    assert not set(found["train"]) & {*found["dev"], *found["test"]}
+    splits = parts(tmp_path / "out")
+    assert not set(splits["train"]) & {*splits["dev"], *splits["test"]}
 
 
-def test_texts_with_overlaps_are_said_and_are_no_loss(tmp_path, folds):
+def test_texts_with_overlaps_are_reported_but_not_lost(tmp_path, folds):
     sentences = json.loads((folds / "test1.json").read_text())
     sentences[0]["entities"].append({"type": "ART", "start": 0, "end": 3})
     write_json(folds / "test1.json", sentences)
@@ -796,11 +798,11 @@ def test_texts_with_overlaps_are_said_and_are_no_loss(tmp_path, folds):
     arguments = ("convert", folds, tmp_path / "out", "--lang", "xx", "--max-loss", 0)
     result = run(*arguments)
     assert result.exit_code == 0
-    assert "record 0: has overlapping entities" in said(result)
+    assert "record 0: has overlapping entities" in output_of(result)
     assert len(read(tmp_path / "out" / "test.spacy")) == 1
 
 
-def test_spacy_files_of_splits_are_a_source_too(tmp_path):
+def test_spacy_files_of_splits_can_be_converted(tmp_path):
     convert(divided(tmp_path / "in"), tmp_path / "out")
     conversions = convert(tmp_path / "out", tmp_path / "again", to="brat")
     assert [c.report.docs for c in conversions] == [4, 5, 6]
@@ -809,10 +811,10 @@ def test_spacy_files_of_splits_are_a_source_too(tmp_path):
     assert content(records[0])[1:] == ([(0, 3, "PER")], [(0, 0, "self")])
 
 
-# what does not go together
+# invalid combinations
 
 
-def test_target_that_is_the_source_is_refused(tmp_path):
+def test_target_equal_to_the_source_fails(tmp_path):
     source = divided(tmp_path / "in")
     with pytest.raises(ValueError, match=r"\[J708\]"):
         convert(source, source)
@@ -830,7 +832,7 @@ def test_converted_dataset_can_be_converted_again(tmp_path):
         assert (tmp_path / "twice" / f"{split}.spacy").is_file()
 
 
-def test_file_of_rejected_tasks_only_fails(tmp_path):
+def test_file_with_only_rejected_tasks_fails(tmp_path):
     path = tmp_path / "rejected.jsonl"
     path.write_text(
         '{"text": "a b", "tokens": [], "spans": [], "answer": "reject"}\n',
@@ -847,7 +849,7 @@ def test_unknown_language_fails(tmp_path):
 
 def test_fold_of_a_single_file_fails(tmp_path):
     result = run("convert", FOLDER / "spert.json", tmp_path / "x", "--fold", 2)
-    assert_plain_error(result, "J634", "fold 2")
+    assert_plain_error(result, "J634", "Fold 2")
 
 
 def test_alignment_is_checked_for_every_target(tmp_path):
@@ -856,7 +858,7 @@ def test_alignment_is_checked_for_every_target(tmp_path):
     assert_plain_error(result, "J110", "'loose'")
 
 
-def test_ids_have_no_place_in_a_divided_folder(tmp_path):
+def test_ids_cannot_be_combined_with_splits(tmp_path):
     ids = tmp_path / "ids.txt"
     ids.write_text("1\n", encoding="utf8")
     source = divided(tmp_path / "in")
@@ -864,14 +866,14 @@ def test_ids_have_no_place_in_a_divided_folder(tmp_path):
     assert_plain_error(result, "J707", str(source))
 
 
-def test_folder_as_the_file_to_write_fails_without_a_traceback(tmp_path):
+def test_folder_as_output_file_fails_without_a_traceback(tmp_path):
     result = run("convert", FOLDER / "spert.json", tmp_path)
     assert isinstance(result.exception, SystemExit)
     assert result.exit_code == 1
     assert str(tmp_path) in "".join(result.output.split())
 
 
-def test_brat_documents_may_be_named_as_splits(tmp_path):
+def test_brat_documents_can_have_the_names_of_splits(tmp_path):
     folder = tmp_path / "brat"
     folder.mkdir()
     for name in ("train", "test"):

@@ -1,4 +1,4 @@
-"""Folds and seeds are trained, scored and averaged, and none of them twice."""
+"""Folds and seeds are trained once, scored and averaged."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ from spacy_jre.cli.cross_validate import (
 
 from ..conftest import ROOT, STORY, write_json
 from ..corpora.story import FOLDER as STORIES
-from .helpers import assert_plain_error, run, said
+from .helpers import assert_plain_error, output_of, run
 
 CONFIG = ROOT / "configs" / "test" / "spert.cfg"
 ABOUT = {
@@ -30,7 +30,7 @@ ABOUT = {
 
 
 def copies(suffix, first):
-    """The story of the tests once more, with other names."""
+    """Copy the story of the tests with other names."""
     return [
         {
             "tokens": [w + suffix if w[0].isupper() else w for w in sentence["words"]],
@@ -49,7 +49,7 @@ def copies(suffix, first):
 
 
 def write_dataset(folder):
-    """Three copies of the story, of which the first or the second is test."""
+    """Write three copies of the story. The first or second one is test."""
     folder.mkdir()
     parts = [copies("", 0), copies("by", 5), copies("sen", 10)]
     write_json(folder / "all.json", [s for part in parts for s in part])
@@ -70,7 +70,7 @@ def output(tmp_path):
 
 
 def fake_training(monkeypatch):
-    """Training that learns nothing, and a list that gets its settings."""
+    """Replace the training. The settings of each call are added to a list."""
     calls = []
 
     def train(config, folder, train_path, dev_path, **settings):
@@ -81,9 +81,9 @@ def fake_training(monkeypatch):
         calls.append({"folder": folder.name, **settings})
 
     monkeypatch.setattr(module, "run_training", train)
-    # a recall is None where there is no gold
-    found = {**dict.fromkeys(SCORES, 0.5), "rel_r": None}
-    monkeypatch.setattr(module, "evaluate", lambda *_, **__: found)
+    # recall is None without gold
+    scores = {**dict.fromkeys(SCORES, 0.5), "rel_r": None}
+    monkeypatch.setattr(module, "evaluate", lambda *_, **__: scores)
     return calls
 
 
@@ -105,23 +105,23 @@ def calls(monkeypatch):
         ("1,0-2,1", [1, 0, 2]),
     ],
 )
-def test_numbers_are_read_in_their_order_and_once(text, numbers):
+def test_numbers_are_parsed_in_order_without_duplicates(text, numbers):
     assert parse_numbers(text) == numbers
 
 
 @pytest.mark.parametrize(
     "text", ["", ",", "1,", "a", "-1", "1-", "3-1", "1.5", "1 2", "²", "1-2-3"]
 )
-def test_what_is_no_list_of_numbers_is_refused(text):
+def test_invalid_list_of_numbers_fails(text):
     with pytest.raises(ValueError, match=r"\[J709\]") as caught:
         parse_numbers(text)
     assert repr(text) in str(caught.value)
 
 
-# the command line
+# command line
 
 
-def test_config_values_of_the_command_line_reach_every_training(dataset, output, calls):
+def test_overrides_are_passed_to_every_training(dataset, output, calls):
     arguments = ("--seeds", "1-2", "--components.jre.threshold", 0.625)
     result = run("cross-validate", CONFIG, dataset, "--output", output, *arguments)
     assert result.exit_code == 0, result.output
@@ -131,7 +131,7 @@ def test_config_values_of_the_command_line_reach_every_training(dataset, output,
 
 
 @pytest.mark.parametrize("option", ["--epochs", "--batch-size", "--threads"])
-def test_value_below_zero_is_refused(dataset, output, calls, option):
+def test_value_below_zero_fails(dataset, output, calls, option):
     result = run("cross-validate", CONFIG, dataset, "--output", output, option, -3)
     assert_plain_error(result, "J736", f"{option} must be at least 0, not -3")
     assert not calls
@@ -140,7 +140,7 @@ def test_value_below_zero_is_refused(dataset, output, calls, option):
 # averages
 
 
-def test_average_is_that_worked_out_by_hand():
+def test_average_equals_values_computed_by_hand():
     low, high = dict.fromkeys(SCORES, 0.5), dict.fromkeys(SCORES, 0.8)
     found = average([Run(0, 0, low, True), Run(1, 0, high, True)])
     # mean 0.65; squares 2 * 0.15 ** 2 = 0.045 over n - 1 = 1
@@ -148,7 +148,7 @@ def test_average_is_that_worked_out_by_hand():
     assert found.deviation == pytest.approx(dict.fromkeys(SCORES, 0.045**0.5))
 
 
-def test_scores_are_averaged_apart():
+def test_each_score_is_averaged_separately():
     one = {name: number / 10 for number, name in enumerate(SCORES)}
     found = average([Run(0, 0, one, True), Run(0, 1, one, False)])
     assert found.mean == pytest.approx(one)
@@ -161,7 +161,7 @@ def test_single_run_has_no_deviation():
     assert found.deviation == dict.fromkeys(SCORES)
 
 
-def test_averaged_are_entities_relations_and_strict_relations():
+def test_scores_cover_entities_relations_and_strict_relations():
     assert (
         *("ents_p", "ents_r", "ents_f"),
         *("rel_p", "rel_r", "rel_f"),
@@ -174,17 +174,17 @@ def test_averaged_are_entities_relations_and_strict_relations():
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory):
-    """What the command says and writes, with training of one epoch."""
+    """The output folder and the output of the command, trained for one epoch."""
     folder = tmp_path_factory.mktemp("folds")
     result = run(
         *("cross-validate", CONFIG, write_dataset(folder / "tiny")),
         *("--output", folder / "runs", "--epochs", 1),
     )
     assert result.exit_code == 0, result.output
-    return folder / "runs", said(result)
+    return folder / "runs", output_of(result)
 
 
-def test_every_fold_gets_its_scores(real):
+def test_every_fold_has_scores(real):
     output, _ = real
     for fold in (0, 1):
         path = output / f"fold-{fold}-seed-0" / "metrics.json"
@@ -193,7 +193,7 @@ def test_every_fold_gets_its_scores(real):
         assert all(0 <= score <= 1 for score in metrics["scores"].values())
 
 
-def test_summary_has_the_averages_and_every_run(real):
+def test_summary_contains_averages_and_runs(real):
     output, _ = real
     summary = json.loads((output / "summary.json").read_text())
     first, second = summary["runs"]
@@ -207,7 +207,7 @@ def test_summary_has_the_averages_and_every_run(real):
     assert summary["deviation"].keys() == set(SCORES)
 
 
-def test_command_says_what_came_out(real):
+def test_command_prints_scores_and_averages(real):
     output, text = real
     assert "fold 0, seed 0: ents_f" in text
     assert "fold 1, seed 0: ents_f" in text
@@ -215,12 +215,12 @@ def test_command_says_what_came_out(real):
     assert str(output / "summary.json") in text
 
 
-def test_pipelines_stay_where_nobody_discards_them(real):
+def test_pipelines_are_kept_by_default(real):
     output, _ = real
     assert (output / "fold-1-seed-0" / "model-best" / "config.cfg").is_file()
 
 
-def test_test_part_of_a_fold_is_not_in_its_train_part(real):
+def test_train_and_test_of_a_fold_are_disjoint(real):
     from spacy.tokens import DocBin
     from spacy.vocab import Vocab
 
@@ -238,17 +238,17 @@ def test_test_part_of_a_fold_is_not_in_its_train_part(real):
         assert not train & test
 
 
-def test_finished_runs_are_not_repeated_by_a_second_command(real, monkeypatch):
+def test_second_command_skips_finished_runs(real, monkeypatch):
     output, _ = real
     calls = fake_training(monkeypatch)
     source = output.parent / "tiny"
     result = run("cross-validate", CONFIG, source, "--output", output, "--epochs", 1)
     assert result.exit_code == 0
     assert calls == []
-    assert said(result).count("(finished before)") == 2
+    assert output_of(result).count("(finished before)") == 2
 
 
-# which runs there are
+# runs
 
 
 def test_every_fold_is_trained_with_every_seed(dataset, output, calls):
@@ -263,21 +263,21 @@ def test_every_fold_is_trained_with_every_seed(dataset, output, calls):
     assert [call["seed"] for call in calls] == [3, 1, 3, 1]
 
 
-def test_only_the_folds_asked_for_are_trained(dataset, output, calls):
+def test_only_selected_folds_are_trained(dataset, output, calls):
     runs = list(cross_validate(CONFIG, dataset, output, folds=[1]))
     assert [run.fold for run in runs] == [1]
     assert len(calls) == 1
 
 
-def test_settings_reach_the_training(dataset, output, calls):
+def test_settings_are_passed_to_the_training(dataset, output, calls):
     settings = {"encoder": "nowhere", "epochs": 2, "gpu_id": 7}
     list(cross_validate(CONFIG, dataset, output, folds=[0], **settings))
     assert calls == [{"folder": "fold-0-seed-0", "seed": 0, **settings}]
 
 
 def test_score_without_gold_is_zero(dataset, output, calls):
-    (found, _) = cross_validate(CONFIG, dataset, output)
-    assert found.scores == {**dict.fromkeys(SCORES, 0.5), "rel_r": 0.0}
+    (run, _) = cross_validate(CONFIG, dataset, output)
+    assert run.scores == {**dict.fromkeys(SCORES, 0.5), "rel_r": 0.0}
 
 
 def test_folder_without_folds_is_one_run(tmp_path, output, calls):
@@ -288,37 +288,33 @@ def test_folder_without_folds_is_one_run(tmp_path, output, calls):
 
 
 @pytest.mark.parametrize("folds", ["2", "0-2"])
-def test_fold_that_is_not_there_is_refused_before_any_training(
-    dataset, output, calls, folds
-):
+def test_fold_that_does_not_exist_fails_before_training(dataset, output, calls, folds):
     arguments = ("--output", output, "--folds", folds)
     result = run("cross-validate", CONFIG, dataset, *arguments)
-    assert_plain_error(result, "J634", str(dataset), "2 fold(s)", "no fold 2")
+    assert_plain_error(result, "J634", str(dataset), "2 fold(s)", "Fold 2")
     assert calls == []
 
 
 @pytest.mark.parametrize("name", ["all.json", "fold_1.json"])
-def test_missing_file_of_a_fold_is_refused_before_any_training(
-    dataset, output, calls, name
-):
+def test_missing_file_of_a_fold_fails_before_training(dataset, output, calls, name):
     (dataset / name).unlink()
     result = run("cross-validate", CONFIG, dataset, "--output", output)
     assert_plain_error(result, "J601", str(dataset / name))
     assert calls == []
 
 
-def test_missing_config_is_refused(dataset, output, calls):
-    gone = dataset / "gone.cfg"
-    result = run("cross-validate", gone, dataset, "--output", output)
-    assert_plain_error(result, "J601", str(gone))
+def test_missing_config_fails(dataset, output, calls):
+    missing = dataset / "missing.cfg"
+    result = run("cross-validate", missing, dataset, "--output", output)
+    assert_plain_error(result, "J601", str(missing))
 
 
-def test_source_without_splits_is_refused(tmp_path, output, calls):
+def test_source_without_splits_fails(tmp_path, output, calls):
     result = run("cross-validate", CONFIG, STORIES / "brat", "--output", output)
     assert_plain_error(result, "J601", str(STORIES / "brat" / "train.*"))
 
 
-def test_wrong_checksum_is_refused(dataset, output, calls):
+def test_wrong_checksum_fails(dataset, output, calls):
     project = dataset.parent / "project.yml"
     asset = {"dest": "tiny/all.json", "checksum": "0" * 32}
     write_json(project, {"assets": [asset]})
@@ -327,7 +323,7 @@ def test_wrong_checksum_is_refused(dataset, output, calls):
     assert_plain_error(result, "J607", str(dataset / "all.json"))
 
 
-def test_losses_above_the_limit_are_refused(dataset, output, calls):
+def test_losses_above_the_limit_fail(dataset, output, calls):
     lines = [json.dumps(sentence) for sentence in copies("", 0)]
     (dataset / "fold_0.json").write_text("\n".join([*lines, "{broken"]))
     result = run("cross-validate", CONFIG, dataset, "--output", output)
@@ -335,14 +331,14 @@ def test_losses_above_the_limit_are_refused(dataset, output, calls):
     assert calls == []
 
 
-# what is repeated
+# repeated runs
 
 
 def repeated(dataset, output, config=CONFIG, **settings):
     return [r.repeated for r in cross_validate(config, dataset, output, **settings)]
 
 
-def test_second_call_repeats_nothing_and_gives_the_same_scores(dataset, output, calls):
+def test_second_call_returns_the_same_scores_without_training(dataset, output, calls):
     first = list(cross_validate(CONFIG, dataset, output, epochs=1))
     second = list(cross_validate(CONFIG, dataset, output, epochs=1))
     assert [run.repeated for run in first] == [True, True]
@@ -351,7 +347,7 @@ def test_second_call_repeats_nothing_and_gives_the_same_scores(dataset, output, 
     assert len(calls) == 2
 
 
-def test_call_that_was_cut_off_goes_on_where_it_stopped(dataset, output, calls):
+def test_interrupted_call_is_resumed(dataset, output, calls):
     next(cross_validate(CONFIG, dataset, output))
     assert repeated(dataset, output) == [False, True]
 
@@ -372,17 +368,17 @@ def test_another_seed_is_another_run(dataset, output, calls):
     ],
     ids=lambda settings: list(settings)[-1],
 )
-def test_changed_setting_repeats(dataset, output, calls, settings):
+def test_changed_setting_repeats_runs(dataset, output, calls, settings):
     repeated(dataset, output, epochs=1)
     assert repeated(dataset, output, **settings) == [True, True]
 
 
-def test_setting_that_json_writes_otherwise_repeats_nothing(dataset, output, calls):
+def test_setting_changed_by_json_does_not_repeat_runs(dataset, output, calls):
     repeated(dataset, output, symmetric=("spouse",))
     assert repeated(dataset, output, symmetric=("spouse",)) == [False, False]
 
 
-def test_changed_config_repeats(dataset, output, calls):
+def test_changed_config_repeats_runs(dataset, output, calls):
     config = shutil.copy(CONFIG, dataset.parent / "own.cfg")
     repeated(dataset, output, config)
     with open(config, "a") as file:
@@ -390,26 +386,26 @@ def test_changed_config_repeats(dataset, output, calls):
     assert repeated(dataset, output, config) == [True, True]
 
 
-def test_changed_version_repeats(dataset, output, calls, monkeypatch):
+def test_changed_version_repeats_runs(dataset, output, calls, monkeypatch):
     repeated(dataset, output)
     monkeypatch.setattr(module, "__version__", "0.0.0")
     assert repeated(dataset, output) == [True, True]
 
 
-def test_changed_file_repeats_the_folds_that_have_it(dataset, output, calls):
+def test_changed_file_repeats_the_folds_that_use_it(dataset, output, calls):
     repeated(dataset, output)
     write_json(dataset / "fold_1.json", copies("by", 5)[:4])
     assert repeated(dataset, output) == [False, True]
 
 
-def test_changed_dataset_json_repeats(dataset, output, calls):
+def test_changed_dataset_json_repeats_runs(dataset, output, calls):
     repeated(dataset, output)
     settings = {"components.jre.symmetric": ["spouse"]}
     write_json(dataset / "dataset.json", {**ABOUT, "settings": settings})
     assert repeated(dataset, output) == [True, True]
 
 
-def test_changed_dataset_json_repeats_where_there_are_no_folds(tmp_path, output, calls):
+def test_changed_dataset_json_repeats_runs_without_folds(tmp_path, output, calls):
     for split in ("train", "dev", "test"):
         write_json(tmp_path / f"{split}.json", copies(split, 0))
     assert repeated(tmp_path, output) == [True]
@@ -418,7 +414,7 @@ def test_changed_dataset_json_repeats_where_there_are_no_folds(tmp_path, output,
     assert repeated(tmp_path, output) == [False]
 
 
-def test_dataset_json_that_is_gone_has_no_effect_any_more(tmp_path, output, calls):
+def test_deleted_dataset_json_has_no_effect(tmp_path, output, calls):
     for split in ("train", "dev", "test"):
         write_json(tmp_path / f"{split}.json", copies(split, 0))
     about = write_json(tmp_path / "dataset.json", {"lang": "xx"})
@@ -431,13 +427,13 @@ def test_dataset_json_that_is_gone_has_no_effect_any_more(tmp_path, output, call
 @pytest.mark.parametrize(
     "damage",
     [
-        pytest.param(lambda text: text[: len(text) // 2], id="cut off"),
+        pytest.param(lambda text: text[: len(text) // 2], id="truncated"),
         pytest.param(lambda text: "", id="empty"),
-        pytest.param(lambda text: "[]", id="no object"),
-        pytest.param(lambda text: text.replace('"rel_f"', '"f"'), id="without a score"),
+        pytest.param(lambda text: "[]", id="not an object"),
+        pytest.param(lambda text: text.replace('"rel_f"', '"f"'), id="missing score"),
     ],
 )
-def test_damaged_metrics_are_repeated(dataset, output, calls, damage):
+def test_runs_with_damaged_metrics_are_repeated(dataset, output, calls, damage):
     repeated(dataset, output)
     path = output / "fold-1-seed-0" / "metrics.json"
     path.write_text(damage(path.read_text()))
@@ -445,9 +441,7 @@ def test_damaged_metrics_are_repeated(dataset, output, calls, damage):
     assert repeated(dataset, output) == [False, False]
 
 
-def test_repeated_run_that_fails_leaves_no_old_scores(
-    dataset, output, calls, monkeypatch
-):
+def test_failed_repetition_deletes_old_scores(dataset, output, calls, monkeypatch):
     repeated(dataset, output, folds=[0])
 
     def fail(*_, **__):
@@ -459,7 +453,7 @@ def test_repeated_run_that_fails_leaves_no_old_scores(
     assert not (output / "fold-0-seed-0" / "metrics.json").exists()
 
 
-def test_discarding_models_keeps_the_scores_alone(dataset, output, calls):
+def test_discard_models_keeps_only_the_scores(dataset, output, calls):
     arguments = ("--output", output, "--folds", "0", "--discard-models")
     result = run("cross-validate", CONFIG, dataset, *arguments)
     assert result.exit_code == 0
@@ -467,30 +461,30 @@ def test_discarding_models_keeps_the_scores_alone(dataset, output, calls):
     assert left == ["metrics.json"]
 
 
-# folders as splits
+# splits that are folders
 
 
 @pytest.fixture
 def brat(tmp_path):
-    """A dataset whose splits are folders."""
+    """A dataset with splits that are folders."""
     for split in ("train", "dev", "test"):
         shutil.copytree(STORIES / "brat", tmp_path / "brat" / split)
     return tmp_path / "brat"
 
 
-def test_splits_that_are_folders_are_converted_and_not_repeated(brat, output, calls):
+def test_splits_can_be_folders(brat, output, calls):
     assert repeated(brat, output) == [True]
     assert repeated(brat, output) == [False]
 
 
-def test_changed_file_in_a_folder_repeats(brat, output, calls):
+def test_changed_file_in_a_folder_repeats_runs(brat, output, calls):
     repeated(brat, output)
     with (brat / "dev" / "1-hives.ann").open("a") as file:
         file.write("#1\tAnnotatorNotes T1\tsure\n")
     assert repeated(brat, output) == [True]
 
 
-def test_fingerprint_of_a_folder_knows_names_and_contents(tmp_path):
+def test_fingerprint_of_a_folder_depends_on_names_and_contents(tmp_path):
     folder = tmp_path / "a"
     (folder / "inner").mkdir(parents=True)
     (folder / "inner" / "x").write_text("1")

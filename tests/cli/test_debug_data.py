@@ -9,9 +9,9 @@ from spacy_jre.annotations import build_doc
 from spacy_jre.cli.debug_data import debug_data
 
 from ..conftest import ROOT, STORY, make_record
-from .helpers import assert_plain_error, run, said
+from .helpers import assert_plain_error, output_of, run
 
-# the sections that hold the labels of a component
+# sections of a config with the labels of a component
 INITIALIZE = """
 [initialize]
 
@@ -48,7 +48,7 @@ def data(train, dev):
 
 @pytest.fixture
 def config(tmp_path):
-    """Change a config: ``config(old=..., new=...)`` gives the file."""
+    """Write a changed config: ``config((old, new), ...)`` returns the path."""
 
     def change(*changes):
         text = CONFIG.read_text(encoding="utf8")
@@ -63,15 +63,15 @@ def config(tmp_path):
 
 
 def report_of(tmp_path, *arguments):
-    """The JSON the command writes."""
+    """Run the command and read the JSON file that it writes."""
     path = tmp_path / "new" / "report.json"
     result = run("debug-data", CONFIG, *arguments, "--output", path)
-    assert path.is_file(), said(result)
+    assert path.is_file(), output_of(result)
     return json.loads(path.read_text(encoding="utf8"))
 
 
 def plain(result):
-    """The output without its colours."""
+    """Get the output without colors."""
     return re.sub(r"\x1b\[[0-9;]*m", "", result.output)
 
 
@@ -79,16 +79,16 @@ def keys(report, level):
     return {one["key"] for one in report["findings"] if one["level"] == level}
 
 
-# what is read -------------------------------------------------------------------------
+# input --------------------------------------------------------------------------------
 
 
-def test_help_says_how_to_override_the_config():
+def test_help_explains_config_overrides():
     result = run("debug-data", "--help")
     assert result.exit_code == 0
-    assert "--components.jre.max_span_width 8" in said(result)
+    assert "--components.jre.max_span_width 8" in output_of(result)
 
 
-def test_figures_are_those_of_the_files(tmp_path, data):
+def test_report_has_statistics_of_the_files(tmp_path, data):
     report = report_of(tmp_path, *data)
     assert report["component"] == "jre"
     train = report["splits"]["train"]
@@ -101,18 +101,18 @@ def test_figures_are_those_of_the_files(tmp_path, data):
     assert set(report["splits"]) == {"train", "dev"}
 
 
-def test_paths_of_the_config_are_read_too(tmp_path, config, train, dev):
+def test_paths_default_to_the_config(tmp_path, config, train, dev):
     path = config(("train = null", f"train = {train}"), ("dev = null", f"dev = {dev}"))
     report = debug_data(path)
     assert report.splits["train"].size.docs == 5
 
 
-def test_paths_are_overridden_as_in_spacys_own_commands(tmp_path, train, dev):
+def test_paths_can_be_overridden_as_in_spacy(tmp_path, train, dev):
     report = report_of(tmp_path, "--paths.train", train, "--paths.dev", dev)
     assert report["splits"]["train"]["size"]["docs"] == 5
 
 
-def test_test_data_are_compared_with_the_others(tmp_path, data):
+def test_test_data_is_compared_with_the_other_splits(tmp_path, data):
     test = write(tmp_path / "test.spacy", [STORY[0], STORY[4]])
     report = report_of(tmp_path, *data, "--test", test)
     leaks = {(leak["split"], leak["source"]): leak for leak in report["leaks"]}
@@ -120,7 +120,7 @@ def test_test_data_are_compared_with_the_others(tmp_path, data):
     assert leaks["test", "dev"]["sentences"] == 1
 
 
-def test_settings_are_those_of_the_component(tmp_path, config, train, dev):
+def test_settings_are_read_from_the_component(tmp_path, config, train, dev):
     path = config(
         (
             'factory = "jre"',
@@ -136,7 +136,7 @@ def test_settings_are_those_of_the_component(tmp_path, config, train, dev):
     assert settings.negative_pairs is None
 
 
-def test_settings_the_config_leaves_out_are_those_of_the_factory(tmp_path, data):
+def test_missing_settings_default_to_the_factory(tmp_path, data):
     settings = report_of(tmp_path, *data)["settings"]
     assert settings["max_span_width"] == 10
     assert settings["negative_pairs"] == 100
@@ -148,17 +148,17 @@ def test_settings_can_be_overridden(tmp_path, data):
     assert report["splits"]["train"]["entities"]["too_wide"] == 5
 
 
-def test_settings_of_the_reader_count(tmp_path, data):
+def test_settings_of_the_reader_are_used(tmp_path, data):
     report = report_of(tmp_path, *data, "--corpora.train.limit", 2)
     assert report["splits"]["train"]["size"]["docs"] == 2
 
 
-def test_shuffling_reader_gives_the_docs_in_their_order(tmp_path, data, train):
+def test_shuffle_of_the_reader_is_disabled(tmp_path, data, train):
     report = report_of(tmp_path, *data, "--corpora.train.shuffle", "true")
     assert report["samples"] == report_of(tmp_path, *data)["samples"]
 
 
-def test_tokens_are_those_of_the_reader(tmp_path, train, dev):
+def test_reader_sets_the_tokens(tmp_path, train, dev):
     nlp = spacy.blank("en")
     doc = Doc(nlp.vocab, words=["Mi", "a", "sang"], spaces=[False, True, False])
     doc.ents = [doc.char_span(0, 2, label="PER")]
@@ -174,7 +174,7 @@ def test_tokens_are_those_of_the_reader(tmp_path, train, dev):
 def test_warnings_of_the_reader_are_findings(tmp_path, train, dev):
     nlp = spacy.blank("en")
     doc = build_doc(make_record(SPOUSE), nlp)
-    doc[6].is_sent_start = True  # between people and place
+    doc[6].is_sent_start = True  # between the arguments of lives_in
     DocBin(docs=[doc], store_user_data=True).to_disk(train)
     report = report_of(
         tmp_path, "--train", train, "--dev", dev, "--corpora.train.max_length", 5
@@ -183,7 +183,7 @@ def test_warnings_of_the_reader_are_findings(tmp_path, train, dev):
     assert report["splits"]["train"]["size"]["docs"] == 2
 
 
-def test_component_is_found_whatever_its_name(config, data, train, dev):
+def test_component_can_have_any_name(config, data, train, dev):
     path = config(
         ("[components.jre", "[components.own"),
         ('pipeline = ["jre"]', 'pipeline = ["own"]'),
@@ -192,8 +192,8 @@ def test_component_is_found_whatever_its_name(config, data, train, dev):
     assert debug_data(path, overrides=overrides).component == "own"
 
 
-@pytest.mark.parametrize("tags", [{}, {"tags": ["O"]}])  # STSN's have some
-def test_labels_of_the_config_are_known(tmp_path, config, train, dev, tags):
+@pytest.mark.parametrize("tags", [{}, {"tags": ["O"]}])  # for STSN
+def test_labels_of_the_config_are_used(tmp_path, config, train, dev, tags):
     labels = tmp_path / "labels.json"
     known = {"entities": ["PER", "LOC"], "relations": ["spouse"], **tags}
     labels.write_text(json.dumps(known), encoding="utf8")
@@ -206,11 +206,11 @@ def test_labels_of_the_config_are_known(tmp_path, config, train, dev, tags):
     overrides = {"paths.train": str(train), "paths.dev": str(dev)}
     report = debug_data(path, overrides=overrides)
     assert report.settings.entity_labels == ("PER", "LOC")
-    found = {finding.key for finding in report.findings}
-    assert {"refused-entity-labels", "refused-relation-labels"} <= found
+    keys = {finding.key for finding in report.findings}
+    assert {"refused-entity-labels", "refused-relation-labels"} <= keys
 
 
-def test_components_that_may_set_boundaries_are_told(config, train, dev):
+def test_annotating_components_are_reported(config, train, dev):
     path = config(
         ("[training]", '[training]\nannotating_components = ["senter"]'),
     )
@@ -221,14 +221,14 @@ def test_components_that_may_set_boundaries_are_told(config, train, dev):
     assert "senter" in finding.message
 
 
-# what is said -------------------------------------------------------------------------
+# output -------------------------------------------------------------------------------
 
 
-def test_page_shows_figures_samples_and_findings(data):
+def test_output_has_statistics_samples_and_findings(data):
     result = run("debug-data", CONFIG, *data)
-    text = said(result)
+    text = output_of(result)
     for part in (
-        "Relation joins (train)",
+        "Relation Arguments (train)",
         "PER -> LOC (3)",
         "In train 1 (50.00%)",
         "[Ada Quint|PER",
@@ -238,7 +238,7 @@ def test_page_shows_figures_samples_and_findings(data):
         assert part in text
 
 
-def test_errors_warnings_and_advice_are_told_apart(tmp_path, data):
+def test_findings_have_levels(tmp_path, data):
     extra = ("--components.jre.symmetric", '["sibling"]')
     report = report_of(tmp_path, *data, *extra)
     assert keys(report, "error") == {"unknown-symmetric"}
@@ -253,7 +253,7 @@ def test_errors_warnings_and_advice_are_told_apart(tmp_path, data):
         assert any(line.startswith(sign) and part in line for line in lines), part
 
 
-def test_summary_counts_them(data):
+def test_summary_counts_findings(data):
     result = run("debug-data", CONFIG, *data)
     *_, last = [line for line in plain(result).splitlines() if line]
     assert last == "✔ errors: 0, warnings: 3, advice: 3"
@@ -264,17 +264,17 @@ def test_warnings_and_advice_exit_with_zero(data):
     assert result.exit_code == 0
 
 
-def test_error_exits_with_one_after_the_whole_page(tmp_path, train, data):
+def test_error_exits_with_one_after_printing_the_report(tmp_path, train, data):
     other = write(tmp_path / "dev.spacy", [SPOUSE])
     train = write(train, STORY[:3])
     result = run("debug-data", CONFIG, "--train", train, "--dev", other)
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit)
-    assert "dev has relation labels that are not learnt" in said(result)
-    assert "errors: 1," in said(result)
+    assert "dev has relation labels that are not learnt" in output_of(result)
+    assert "errors: 1," in output_of(result)
 
 
-def test_error_writes_the_report_nevertheless(tmp_path, data):
+def test_report_with_errors_is_written(tmp_path, data):
     extra = ("--components.jre.symmetric", '["sibling"]')
     assert report_of(tmp_path, *data, *extra)["findings"]
 
@@ -292,17 +292,17 @@ def test_report_is_plain_json(tmp_path, data):
 
 
 def test_missing_config_fails(tmp_path, data):
-    path = tmp_path / "gone.cfg"
+    path = tmp_path / "missing.cfg"
     assert_plain_error(run("debug-data", path, *data), "J601", str(path))
 
 
 def test_missing_data_fails(tmp_path, data):
-    gone = tmp_path / "gone.spacy"
-    result = run("debug-data", CONFIG, *data, "--test", gone)
-    assert_plain_error(result, "J601", str(gone))
+    missing = tmp_path / "missing.spacy"
+    result = run("debug-data", CONFIG, *data, "--test", missing)
+    assert_plain_error(result, "J601", str(missing))
 
 
-def test_config_without_paths_says_which_option_to_give(train):
+def test_config_without_paths_fails_with_the_option(train):
     assert_plain_error(run("debug-data", CONFIG), "J723", "corpora.train", "--train")
     result = run("debug-data", CONFIG, "--train", train)
     assert_plain_error(result, "J723", "corpora.dev", "--dev")
@@ -320,7 +320,7 @@ def test_config_without_paths_says_which_option_to_give(train):
         ('factory = "jre"', 'factory = "jre"\nmax_span_width = "ten"', "'ten'"),
     ],
 )
-def test_broken_config_fails_with_one_line(config, data, old, new, part):
+def test_invalid_config_fails_with_one_line(config, data, old, new, part):
     path = config((old, new))
     result = run("debug-data", path, *data)
     assert_plain_error(result, "J720", str(path), part)
@@ -338,36 +338,36 @@ def test_setting_out_of_range_fails(data):
 
 def test_config_without_the_component_fails(config, data):
     path = config(('factory = "jre"', 'factory = "spancat"'))
-    assert_plain_error(run("debug-data", path, *data), "J721", "It has: none")
+    assert_plain_error(run("debug-data", path, *data), "J721", "factory: none")
 
 
 def test_unknown_component_fails(data):
     result = run("debug-data", CONFIG, *data, "--component", "other")
-    assert_plain_error(result, "J721", "'other'", "It has: jre")
+    assert_plain_error(result, "J721", "'other'", "factory: jre")
 
 
-def test_one_of_several_components_must_be_named(config, data):
+def test_several_components_require_a_name(config, data):
     block = '[components.second]\nfactory = "jre"\nmax_span_width = 1\n\n[corpora]\n'
     path = config(("[corpora]\n", block))
     assert_plain_error(run("debug-data", path, *data), "J722", "jre, second")
     result = run("debug-data", path, *data, "--component", "second")
     assert result.exit_code == 0
-    assert "max_span_width = 1" in said(result)
+    assert "max_span_width = 1" in output_of(result)
 
 
-def test_labels_of_another_shape_fail(config, data):
+def test_labels_of_another_type_fail(config, data):
     path = config()
     with path.open("a", encoding="utf8") as file:
         file.write(f'{INITIALIZE}labels = ["PER"]\n')
     assert_plain_error(run("debug-data", path, *data), "J503", "PER")
 
 
-def test_mistyped_option_fails(data):
+def test_misspelled_option_fails(data):
     assert_plain_error(
         run("debug-data", CONFIG, *data, "--tset", "x"), "J724", "--tset"
     )
 
 
-def test_override_of_no_section_fails(data):
+def test_override_of_a_missing_section_fails(data):
     result = run("debug-data", CONFIG, *data, "--nowhere.width", "8")
     assert_plain_error(result, "J720", "nowhere -> width")

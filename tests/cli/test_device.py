@@ -16,7 +16,7 @@ CONFIG = ROOT / "configs" / "test" / "spert.cfg"
 
 @pytest.fixture
 def machine(monkeypatch):
-    """Sets what PyTorch and CuPy find; everything, unless said otherwise."""
+    """Set the devices that PyTorch and CuPy detect. By default, both detect a GPU."""
 
     def describe(*, cuda="13.0", mps=False, torch_gpu=True, cupy=True, cupy_gpu=True):
         compat = SimpleNamespace(
@@ -33,51 +33,53 @@ def machine(monkeypatch):
     return describe
 
 
-def test_usable_gpu_gives_its_name(machine):
+def test_check_gpu_returns_the_name(machine):
     machine()
     assert check_gpu(1) == "Card 1"
 
 
 @pytest.mark.parametrize(
-    ("found", "problem"),
+    ("detected", "problem"),
     [
-        ({"cuda": None}, "is built without CUDA"),
-        ({"torch_gpu": False}, "PyTorch finds no CUDA device"),
+        ({"cuda": None}, "was built without CUDA"),
+        ({"torch_gpu": False}, "PyTorch detects no CUDA device"),
         ({"cupy": False}, "CuPy is not installed"),
-        ({"cupy_gpu": False}, "CuPy finds no CUDA device"),
+        ({"cupy_gpu": False}, "CuPy detects no CUDA device"),
     ],
 )
-def test_what_is_missing_is_named_with_the_extra(machine, found, problem):
-    machine(**found)
-    with pytest.raises(ValueError, match=r"J730.*GPU 0 .*spacy-jre\[cuda12x\]") as info:
+def test_error_names_the_problem_and_the_extra(machine, detected, problem):
+    machine(**detected)
+    with pytest.raises(
+        ValueError, match=r"J730.*GPU 0: .*spacy-jre\[cuda12x\]"
+    ) as info:
         check_gpu(0)
     assert problem in str(info.value)
 
 
-def test_everything_that_is_missing_is_named_at_once(machine):
+def test_error_names_all_problems(machine):
     machine(torch_gpu=False, cupy=False)
     with pytest.raises(ValueError, match=r"no CUDA device, CuPy is not installed\."):
         check_gpu(0)
 
 
-def test_gpu_beyond_the_last_one_is_refused(machine):
+def test_gpu_id_above_the_last_one_fails(machine):
     machine()
-    with pytest.raises(ValueError, match=r"J730.*GPU 2 .*number of GPUs is 2"):
+    with pytest.raises(ValueError, match=r"J730.*GPU 2: .*number of GPUs is 2"):
         check_gpu(2)
 
 
-def test_apple_gpu_is_refused(machine):
+def test_apple_gpu_fails(machine):
     machine(mps=True, cupy=False)
     with pytest.raises(ValueError, match=r"J508.*MPS.*float64"):
         check_gpu(0)
 
 
-TRAIN = ("train", CONFIG, "--train", "gone.spacy", "--dev", "gone.spacy")
-CROSS_VALIDATE = ("cross-validate", CONFIG, "gone")
+TRAIN = ("train", CONFIG, "--train", "missing.spacy", "--dev", "missing.spacy")
+CROSS_VALIDATE = ("cross-validate", CONFIG, "missing")
 
 
 @pytest.mark.parametrize("command", [TRAIN, CROSS_VALIDATE], ids=lambda c: c[0])
-def test_commands_check_the_gpu_before_anything_else(machine, tmp_path, command):
+def test_commands_check_the_gpu_first(machine, tmp_path, command):
     machine(cupy=False)
     result = run(*command, "--output", tmp_path / "out", "--gpu-id", 0)
     assert_plain_error(result, "J730", "CuPy is not installed", "--gpu-id -1")
@@ -91,6 +93,6 @@ def test_name_of_the_gpu_is_shown(machine, tmp_path):
 
 
 @pytest.mark.parametrize("command", [TRAIN, CROSS_VALIDATE], ids=lambda c: c[0])
-def test_gpu_number_below_minus_one_is_refused(tmp_path, command):
+def test_gpu_id_below_minus_one_fails(tmp_path, command):
     result = run(*command, "--output", tmp_path / "out", "--gpu-id", -2)
     assert_plain_error(result, "J736", "--gpu-id", "-1 (the CPU)", "not -2")

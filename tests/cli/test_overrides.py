@@ -1,4 +1,4 @@
-"""Config values on the command line of train, cross-validate and debug-data."""
+"""Config overrides of train, cross-validate and debug-data."""
 
 import pytest
 
@@ -13,7 +13,7 @@ CROSS_VALIDATE = ("cross-validate", CONFIG, ROOT / "assets" / "newswire")
 CROSS_VALIDATE += ("--output", "out")
 
 
-def test_values_are_read_as_in_spacy_train():
+def test_values_are_parsed_as_in_spacy_train():
     arguments = ["--a.b", "0.6", "--a.c=[1, 2]", "--a.d", "text", "--a.flag"]
     assert read_overrides(arguments) == {
         "a.b": pytest.approx(0.6),
@@ -23,36 +23,36 @@ def test_values_are_read_as_in_spacy_train():
     }
 
 
-def test_environment_variable_of_spacy_counts(monkeypatch):
+def test_environment_variable_of_spacy_is_used(monkeypatch):
     monkeypatch.setenv("SPACY_CONFIG_OVERRIDES", "--a.b 3")
     assert read_overrides([]) == {"a.b": 3}
 
 
-def test_arguments_are_left_as_they_are():
+def test_arguments_are_not_modified():
     arguments = ["--a.b", "3"]
     read_overrides(arguments)
     assert arguments == ["--a.b", "3"]
 
 
 @pytest.mark.parametrize("command", [TRAIN, CROSS_VALIDATE], ids=lambda c: c[0])
-def test_misspelt_option_is_named(command):
+def test_misspelled_option_is_reported(command):
     assert_plain_error(run(*command, "--epoch", 3), "J724", "'--epoch'", "--help")
 
 
 @pytest.mark.parametrize("name", SET_BY_TRAIN)
-def test_value_that_train_sets_names_the_option_to_use(name):
+def test_reserved_value_fails_with_the_option_to_use(name):
     result = run(*TRAIN, f"--{name}", 1)
     assert_plain_error(result, "J732", f"--{name} ", f"Use {SET_BY_TRAIN[name]}.")
 
 
-def test_seed_of_cross_validate_has_an_option_of_its_own():
+def test_seed_of_cross_validate_is_reserved():
     result = run(*CROSS_VALIDATE, "--system.seed", 1)
     assert_plain_error(result, "J732", "--system.seed", "Use --seeds.")
 
 
 @pytest.mark.parametrize("command", ["train", "cross-validate"])
-def test_help_says_what_an_override_replaces(command):
+def test_help_explains_precedence_of_overrides(command):
     text = " ".join(run(command, "--help").output.split())
     assert "Other options override values of the config" in text
     if command == "train":
-        assert "replaces what is in the config or dataset.json" in text
+        assert "take precedence over the config, dataset.json" in text

@@ -1,4 +1,4 @@
-"""`spacy jre check-vars`: names and values of the project's variables."""
+"""`spacy jre check-vars`: names and values of project variables."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ VALUES = {"dataset": "newswire", "model": "sinet", "version": "0.1.0"}
 
 
 def check(monkeypatch, command="", **values):
-    """Run the command as a step of ``spacy project run all . COMMAND``."""
+    """Run the command like a step of ``spacy project run all . COMMAND``."""
     line = ["python", "-m", "spacy", "project", "run", "all", ".", *command.split()]
     monkeypatch.setattr(project_vars, "command_line_of_parent", lambda: line)
     arguments = []
@@ -33,17 +33,17 @@ def test_valid_variables_pass(monkeypatch):
 
 
 @pytest.mark.parametrize("command", ["--vars.epoch 3", "--vars.epoch=3"])
-def test_misspelt_variable_is_named_with_those_there_are(monkeypatch, command):
+def test_misspelled_variable_fails_with_the_known_variables(monkeypatch, command):
     result = check(monkeypatch, command)
     assert_plain_error(result, "J734", "'epoch'", "--vars.epoch", "epochs, batch_size")
 
 
-def test_misspelt_variable_of_the_environment_is_named(monkeypatch):
+def test_misspelled_variable_in_the_environment_fails(monkeypatch):
     monkeypatch.setenv("WEASEL_CONFIG_OVERRIDES", "--vars.sead 1")
     assert_plain_error(check(monkeypatch), "J734", "'sead'")
 
 
-def test_options_that_are_no_variables_pass(monkeypatch):
+def test_other_options_pass(monkeypatch):
     assert check(monkeypatch, "--force --epoch 3").exit_code == 0
 
 
@@ -53,7 +53,7 @@ def test_options_that_are_no_variables_pass(monkeypatch):
         ("model", "Sinet", "J735", ["'Sinet'", "iser, lainet, sinet, spert, stsn"]),
         ("dataset", "mine", "J735", ["'mine'", "a folder in assets/"]),
         ("version", "one", "J735", ["'one'", "0.1.0"]),
-        ("fold", 3, "J634", ["newswire", "fold 3"]),
+        ("fold", 3, "J634", ["newswire", "Fold 3"]),
         ("encoder", "Tok2Vec", "J733", ["'Tok2Vec'", "tok2vec"]),
         ("epochs", -3, "J736", ["--epochs", "at least 0", "-3"]),
         ("batch_size", -1, "J736", ["--batch-size", "at least 0", "-1"]),
@@ -61,11 +61,13 @@ def test_options_that_are_no_variables_pass(monkeypatch):
         ("gpu_id", -2, "J736", ["--gpu-id", "-2"]),
     ],
 )
-def test_value_is_refused_before_the_first_step(monkeypatch, name, value, code, parts):
+def test_invalid_value_fails_before_the_first_step(
+    monkeypatch, name, value, code, parts
+):
     assert_plain_error(check(monkeypatch, **{name: value}), code, *parts)
 
 
-def test_command_line_of_the_parent_is_read():
+def test_command_line_of_the_parent_process_is_read():
     code = (
         "from spacy_jre.cli.project_vars import command_line_of_parent\n"
         "print(*command_line_of_parent())\n"
@@ -79,20 +81,20 @@ def test_command_line_of_the_parent_is_read():
     assert shown.stdout.strip().endswith("--vars.epoch 3")
 
 
-def test_command_line_is_read_with_ps_where_there_is_no_proc(monkeypatch):
-    asked = []
+def test_command_line_is_read_with_ps_without_proc(monkeypatch):
+    calls = []
 
-    def answer(arguments, **_):
-        asked.append(arguments)
+    def run_ps(arguments, **_):
+        calls.append(arguments)
         return SimpleNamespace(stdout="python -m spacy --vars.epoch 3\n")
 
     monkeypatch.setattr(project_vars.Path, "is_file", lambda path: False)
-    monkeypatch.setattr(subprocess, "run", answer)
+    monkeypatch.setattr(subprocess, "run", run_ps)
     assert command_line_of_parent()[-2:] == ["--vars.epoch", "3"]
-    assert asked[0][-1] == str(os.getppid())
+    assert calls[0][-1] == str(os.getppid())
 
 
-def test_system_without_proc_and_ps_shows_no_command_line(monkeypatch):
+def test_command_line_is_empty_without_proc_and_ps(monkeypatch):
     monkeypatch.setattr(project_vars.Path, "is_file", lambda path: False)
     monkeypatch.setenv("PATH", "")
     assert command_line_of_parent() == []

@@ -1,4 +1,4 @@
-"""What `spacy jre train` makes of its config, its options and the dataset.json."""
+"""`spacy jre train`: config, options and dataset.json."""
 
 import itertools
 import shutil
@@ -44,18 +44,18 @@ def slot(config):
     return config["components"]["jre"]["model"]["tok2vec"]
 
 
-# the encoder
+# encoder
 
 
 @pytest.mark.parametrize("name", ["spert", "sinet", "stsn", "iser"])
-def test_tok2vec_puts_spacys_own_block_into_the_slot(name):
+def test_tok2vec_selects_spacys_tok2vec(name):
     config = load(ROOT / "configs" / f"{name}.cfg")
     choose_encoder(config, "tok2vec")
     assert slot(config) == TOK2VEC_BLOCK
     assert slot(config)["@architectures"] == "spacy.HashEmbedCNN.v2"
 
 
-def test_tok2vec_takes_the_rate_of_the_recipe():
+def test_tok2vec_uses_the_rate_of_the_recipe():
     config = load(TRANSFORMER_CONFIG)
     config["recipe"]["tok2vec_rate"] = 0.003
     choose_encoder(config, "tok2vec")
@@ -63,7 +63,7 @@ def test_tok2vec_takes_the_rate_of_the_recipe():
     assert schedule["initial_rate"] == 0.003
 
 
-def test_tok2vec_changes_nothing_but_block_and_rate():
+def test_tok2vec_only_changes_encoder_and_rate():
     before, config = load(TRANSFORMER_CONFIG), load(TRANSFORMER_CONFIG)
     choose_encoder(config, "tok2vec")
     before["components"]["jre"]["model"]["tok2vec"] = TOK2VEC_BLOCK
@@ -72,14 +72,14 @@ def test_tok2vec_changes_nothing_but_block_and_rate():
     assert config == before
 
 
-def test_chosen_block_is_a_copy():
+def test_encoder_block_is_a_copy():
     config = load(TRANSFORMER_CONFIG)
     choose_encoder(config, "tok2vec")
     slot(config)["width"] = 8
     assert TOK2VEC_BLOCK["width"] == 96
 
 
-def test_pipeline_with_tok2vec_chosen_is_built(tmp_path):
+def test_config_with_tok2vec_can_be_loaded(tmp_path):
     config = load(TRANSFORMER_CONFIG)
     choose_encoder(config, "tok2vec")
     config.to_disk(tmp_path / "config.cfg")
@@ -88,13 +88,13 @@ def test_pipeline_with_tok2vec_chosen_is_built(tmp_path):
     assert nlp.pipe_names == ["jre"]
 
 
-def test_config_without_a_rate_for_tok2vec_is_refused():
+def test_config_without_a_rate_for_tok2vec_fails():
     config = load(TOK2VEC_CONFIG)
     with pytest.raises(ValueError, match=r"\[J710\].*tok2vec_rate.*\[recipe\]"):
         choose_encoder(config, "tok2vec")
 
 
-def test_another_transformer_changes_the_name_alone():
+def test_another_transformer_only_changes_the_name():
     before, config = load(TRANSFORMER_CONFIG), load(TRANSFORMER_CONFIG)
     before["components"]["jre"]["model"]["tok2vec"]["max_batch_pieces"] = 77
     slot(config)["max_batch_pieces"] = 77
@@ -104,7 +104,7 @@ def test_another_transformer_changes_the_name_alone():
 
 
 @pytest.mark.parametrize("name", ["spert", "sinet", "stsn", "iser"])
-def test_transformer_takes_the_place_of_a_tok2vec(name):
+def test_transformer_replaces_a_tok2vec(name):
     config = load(ROOT / "configs" / "test" / f"{name}.cfg")
     choose_encoder(config, "bert-base-cased")
     assert slot(config) == {
@@ -113,7 +113,7 @@ def test_transformer_takes_the_place_of_a_tok2vec(name):
     }
 
 
-def test_pipeline_with_a_transformer_chosen_for_a_tok2vec_runs(tmp_path, tiny_bert):
+def test_pipeline_with_a_replaced_tok2vec_runs(tmp_path, tiny_bert):
     config = load(TOK2VEC_CONFIG)
     choose_encoder(config, tiny_bert)
     config.to_disk(tmp_path / "config.cfg")
@@ -123,13 +123,13 @@ def test_pipeline_with_a_transformer_chosen_for_a_tok2vec_runs(tmp_path, tiny_be
     assert has_relations(nlp("Ada sang in Oslo."))
 
 
-# the language
+# language
 
 
 FILLED = {"lang": "en", "tokenizer": {"@tokenizers": "spacy.Tokenizer.v1"}}
 
 
-def test_another_language_brings_its_own_tokenizer(tmp_path):
+def test_another_language_sets_its_tokenizer(tmp_path):
     config = load_config(TOK2VEC_CONFIG, overrides=PATHS)
     filled = load_model_from_config(config, auto_fill=True).config
     assert filled["nlp"]["tokenizer"] == FILLED["tokenizer"]
@@ -145,7 +145,7 @@ def test_same_language_keeps_its_tokenizer():
     assert config == {"nlp": FILLED, "initialize": {"tokenizer": {"a": 1}}}
 
 
-def test_tokenizer_of_somebody_else_stays_with_any_language():
+def test_custom_tokenizer_is_kept():
     own = {"@tokenizers": "acme.Tokenizer.v1"}
     config = Config({"nlp": {"lang": "en", "tokenizer": own}})
     choose_language(config, "zh")
@@ -158,30 +158,32 @@ def test_tokenizer_of_somebody_else_stays_with_any_language():
 LAINET_CONFIG = ROOT / "configs" / "lainet.cfg"
 
 
-def test_transformer_of_lainet_changes_its_name_alone():
+def test_transformer_of_lainet_only_changes_the_name():
     before, config = load(LAINET_CONFIG), load(LAINET_CONFIG)
     choose_encoder(config, "bert-base-uncased")
     before["components"]["jre"]["model"]["tok2vec"]["name"] = "bert-base-uncased"
     assert config == before
 
 
-def test_lainet_on_tok2vec_is_refused():
-    with pytest.raises(ValueError, match=r"J710.*LAI-Net needs a transformer"):
+def test_lainet_with_tok2vec_fails():
+    with pytest.raises(
+        ValueError, match=r"J710.*LAI-Net always requires a transformer"
+    ):
         choose_encoder(load(LAINET_CONFIG), "tok2vec")
 
 
 def test_cold_start_is_a_share_of_all_updates(train):
-    # one sentence, 20 epochs of one step each, 15 of 80 of them cold
+    # one sentence, 20 epochs with one step each, of which 15 / 80 are cold
     config = train(LAINET_CONFIG, epochs=20, encoder="x").config
     assert config["training"]["max_steps"] == 20
     assert config["components"]["jre"]["model"]["cold_start"] == 4
 
 
-def test_models_without_a_cold_start_are_given_none(train):
+def test_cold_start_is_not_set_for_other_models(train):
     assert "cold_start" not in train().config["components"]["jre"]["model"]
 
 
-def test_lainet_is_trained_from_the_command_line(corpus, tmp_path, wide_bert):
+def test_command_trains_lainet(corpus, tmp_path, wide_bert):
     result = run(
         *("train", ROOT / "configs" / "test" / "lainet.cfg"),
         *("--output", tmp_path / "out", "--encoder", wide_bert),
@@ -192,16 +194,16 @@ def test_lainet_is_trained_from_the_command_line(corpus, tmp_path, wide_bert):
     nlp = spacy.load(tmp_path / "out" / "model-last")
     assert has_relations(nlp("Ada sang in Oslo."))
     module = get_module(nlp.get_pipe("jre").model.get_ref("network"))
-    # spaCy makes one step more
+    # spaCy runs one more step
     assert int(module.network.updates) == 3
 
 
-# what reaches the training
+# settings of the training
 
 
 @pytest.fixture
 def corpus(tmp_path):
-    """A folder of converted data; ``dataset.json`` is up to the test."""
+    """A folder with converted data, without a ``dataset.json``."""
     source = tmp_path / "source"
     source.mkdir()
     for split, markup in SPLITS.items():
@@ -210,7 +212,7 @@ def corpus(tmp_path):
     return tmp_path / "corpus"
 
 
-# what spaCy writes by itself
+# meta.json as written by spaCy
 META = {"name": "pipeline", "version": "0.0.0", "description": "", "license": ""}
 LABELS = {
     "entity_labels": ["ORG", "PER"],
@@ -220,7 +222,7 @@ LABELS = {
 
 
 class Trained:
-    """What spaCy's training was asked for."""
+    """The arguments of spaCy's training."""
 
     config: Config
     overrides: dict
@@ -228,11 +230,11 @@ class Trained:
 
 @pytest.fixture
 def train(corpus, tmp_path, monkeypatch):
-    """Calls ``run_training`` with spaCy's training replaced."""
+    """Call ``run_training`` with spaCy's training replaced."""
     trained = Trained()
 
     def fake(path, output, *, use_gpu, overrides):
-        # as spaCy does, which refuses what does not go together
+        # like spaCy, which fails for invalid overrides
         trained.config = load_config(path, overrides=overrides, interpolate=True)
         trained.overrides = overrides
         for name in ("model-best", "model-last"):
@@ -258,7 +260,7 @@ ABOUT = {
 }
 
 
-def test_dataset_gives_language_encoder_and_settings(train, corpus):
+def test_dataset_sets_language_encoder_and_settings(train, corpus):
     write_json(corpus / "dataset.json", ABOUT)
     config = train().config
     assert config["nlp"]["lang"] == "xx"
@@ -266,7 +268,7 @@ def test_dataset_gives_language_encoder_and_settings(train, corpus):
     assert config["components"]["jre"]["symmetric"] == ["spouse"]
 
 
-def test_command_line_beats_the_dataset(train, corpus):
+def test_command_line_overrides_the_dataset(train, corpus):
     write_json(corpus / "dataset.json", ABOUT)
     config = train(lang="de", encoder="elsewhere", symmetric=["knows"]).config
     assert config["nlp"]["lang"] == "de"
@@ -274,7 +276,7 @@ def test_command_line_beats_the_dataset(train, corpus):
     assert config["components"]["jre"]["symmetric"] == ["knows"]
 
 
-def test_without_a_dataset_the_config_holds(train):
+def test_config_is_used_without_a_dataset(train):
     config = train().config
     assert config["nlp"]["lang"] == "en"
     assert slot(config) == slot(load(TRANSFORMER_CONFIG))
@@ -282,17 +284,17 @@ def test_without_a_dataset_the_config_holds(train):
 
 
 @pytest.mark.parametrize("name", ["paths.train", "system.seed", "training.max_steps"])
-def test_dataset_sets_nothing_but_the_component(train, corpus, name):
+def test_dataset_can_only_set_the_component(train, corpus, name):
     write_json(corpus / "dataset.json", {"settings": {name: 9}})
     with pytest.raises(ValueError, match=rf"J633.*'settings'.*{name}"):
         train()
 
 
-def test_trusted_encoders_are_those_of_the_option(corpus, tmp_path, monkeypatch):
-    found = []
+def test_option_sets_the_trusted_encoders(corpus, tmp_path, monkeypatch):
+    names = []
 
     def keep(*args, **kwargs):
-        found.extend(trusted_names())
+        names.extend(trusted_names())
 
     monkeypatch.setattr(module, "run_training", keep)
     run(
@@ -300,11 +302,11 @@ def test_trusted_encoders_are_those_of_the_option(corpus, tmp_path, monkeypatch)
         *("--train", corpus / "train.spacy", "--dev", corpus / "dev.spacy"),
         *("--trust-remote-code", "org/a", "--trust-remote-code", "b"),
     )
-    assert found == ["org/a", "b"]
+    assert names == ["org/a", "b"]
     assert trusted_names() == ()
 
 
-def test_tok2vec_of_a_dataset_comes_with_its_rate(train, corpus):
+def test_tok2vec_of_a_dataset_uses_the_rate_of_the_recipe(train, corpus):
     write_json(corpus / "dataset.json", {"encoder": "tok2vec"})
     config = train().config
     schedule = config["training"]["optimizer"]["learn_rate"]
@@ -312,7 +314,7 @@ def test_tok2vec_of_a_dataset_comes_with_its_rate(train, corpus):
     assert schedule["initial_rate"] == config["recipe"]["tok2vec_rate"]
 
 
-def test_broken_dataset_json_fails(corpus, tmp_path):
+def test_invalid_dataset_json_fails(corpus, tmp_path):
     write_json(corpus / "dataset.json", {"lang": 3})
     result = run(
         *("train", TOK2VEC_CONFIG, "--output", tmp_path / "out"),
@@ -321,17 +323,17 @@ def test_broken_dataset_json_fails(corpus, tmp_path):
     assert_plain_error(result, "J633", str(corpus / "dataset.json"), "'lang'")
 
 
-def test_missing_rate_for_tok2vec_is_said_plainly(corpus, tmp_path):
+def test_missing_rate_for_tok2vec_is_reported(corpus, tmp_path):
     result = run(
         *("train", TOK2VEC_CONFIG, "--output", tmp_path / "out"),
         *("--train", corpus / "train.spacy", "--dev", corpus / "dev.spacy"),
         *("--encoder", "tok2vec"),
     )
-    assert_plain_error(result, "J710", "--encoder asks", "[recipe]", "tok2vec_rate")
+    assert_plain_error(result, "J710", "--encoder selects", "[recipe]", "tok2vec_rate")
     assert not (tmp_path / "out").exists()
 
 
-def test_lainet_on_data_that_ask_for_tok2vec_says_who_asks(corpus, tmp_path):
+def test_lainet_with_tok2vec_of_the_dataset_names_the_dataset(corpus, tmp_path):
     write_json(corpus / "dataset.json", {"encoder": "tok2vec"})
     result = run(
         *("train", LAINET_CONFIG, "--output", tmp_path / "out"),
@@ -340,7 +342,7 @@ def test_lainet_on_data_that_ask_for_tok2vec_says_who_asks(corpus, tmp_path):
     assert_plain_error(result, "J710", "dataset.json of the data", "--vars.encoder")
 
 
-# which epoch is kept
+# epoch of model-best
 
 
 @pytest.mark.parametrize(
@@ -352,9 +354,7 @@ def test_lainet_on_data_that_ask_for_tok2vec_says_who_asks(corpus, tmp_path):
         (None, "model-best"),
     ],
 )
-def test_model_best_is_the_epoch_the_dataset_wants(
-    train, corpus, tmp_path, about, kept
-):
+def test_keep_selects_the_epoch_of_model_best(train, corpus, tmp_path, about, kept):
     if about is not None:
         write_json(corpus / "dataset.json", about)
     train()
@@ -362,7 +362,7 @@ def test_model_best_is_the_epoch_the_dataset_wants(
     assert (tmp_path / "out" / "model-last" / "which").read_text() == "model-last"
 
 
-def test_both_pipelines_say_what_they_were_trained_on(train, corpus, tmp_path):
+def test_both_pipelines_name_the_dataset(train, corpus, tmp_path):
     write_json(corpus / "dataset.json", {"keep": "last"})
     train(dataset="story")
     for name in ("model-best", "model-last"):
@@ -375,14 +375,14 @@ def read_meta(tmp_path):
     return srsly.read_json(tmp_path / "out" / "model-best" / "meta.json")
 
 
-def test_pipeline_has_name_and_version_of_a_first_package(train, tmp_path):
+def test_pipeline_has_default_name_and_version(train, tmp_path):
     train()
     meta = read_meta(tmp_path)
     assert (meta["name"], meta["version"]) == ("jre", "0.1.0")
     assert meta["description"].startswith("Joint entity and relation extraction with")
 
 
-def test_name_and_version_that_somebody_gave_stay(train, tmp_path, monkeypatch):
+def test_custom_name_and_version_are_kept(train, tmp_path, monkeypatch):
     monkeypatch.setitem(META, "name", "mine")
     monkeypatch.setitem(META, "version", "2.3.1")
     train()
@@ -390,15 +390,15 @@ def test_name_and_version_that_somebody_gave_stay(train, tmp_path, monkeypatch):
     assert (meta["name"], meta["version"]) == ("mine", "2.3.1")
 
 
-def test_card_lists_entity_and_relation_labels_apart(train, tmp_path):
+def test_model_card_lists_entity_and_relation_labels_separately(train, tmp_path):
     train()
     card = generate_readme({"lang": "en", "spacy_version": "", **read_meta(tmp_path)})
     assert "| Entities | `ORG`, `PER` |" in card
     assert "| Relations | `spouse`, `works_for` |" in card
-    assert "| Relations without a direction | `spouse` |" in card
+    assert "| Symmetric relations | `spouse` |" in card
 
 
-# the command line over everything else
+# overrides
 
 
 RATE = "training.optimizer.learn_rate"
@@ -421,24 +421,22 @@ def test_override_replaces_config_dataset_and_computed_values(train, corpus):
     optimizer = config["training"]["optimizer"]
     assert optimizer["learn_rate"]["initial_rate"] == 0.5
     assert optimizer["grad_clip"] == 2.0
-    # what is not named stays computed: one sentence, 20 epochs
+    # other values are still computed: one sentence, 20 epochs
     assert optimizer["learn_rate"]["total_steps"] == 20
 
 
-def test_rate_on_the_command_line_replaces_that_of_tok2vec(train):
+def test_rate_override_replaces_the_rate_of_tok2vec(train):
     config = train(encoder="tok2vec", overrides={f"{RATE}.initial_rate": 0.5}).config
     assert config["training"]["optimizer"]["learn_rate"]["initial_rate"] == 0.5
 
 
-def test_recipe_on_the_command_line_changes_the_computed_steps(train):
+def test_recipe_override_changes_the_computed_steps(train):
     given = {"recipe.epochs": 8, "recipe.warmup": 0.25}
     schedule = train(overrides=given).config["training"]["optimizer"]["learn_rate"]
     assert (schedule["total_steps"], schedule["warmup_steps"]) == (8, 2)
 
 
-def test_steps_are_computed_from_the_batch_size_given_by_its_full_name(
-    train, corpus, tmp_path
-):
+def test_batcher_size_override_changes_the_computed_steps(train, corpus, tmp_path):
     source = tmp_path / "longer"
     source.mkdir()
     for split, markup in SPLITS.items():
@@ -460,7 +458,7 @@ def train_by_command(corpus, tmp_path, *arguments, config=TOK2VEC_CONFIG):
     )
 
 
-def test_overrides_of_the_command_line_reach_the_trained_pipeline(corpus, tmp_path):
+def test_overrides_are_applied_to_the_trained_pipeline(corpus, tmp_path):
     arguments = ("--epochs", 1, "--components.jre.threshold", 0.625)
     result = train_by_command(corpus, tmp_path, *arguments)
     assert result.exit_code == 0, result.output
@@ -469,14 +467,14 @@ def test_overrides_of_the_command_line_reach_the_trained_pipeline(corpus, tmp_pa
     assert nlp.meta["version"] == "0.1.0"
 
 
-def test_override_of_a_section_that_does_not_exist_is_named(corpus, tmp_path):
+def test_override_of_a_missing_section_is_reported(corpus, tmp_path):
     result = train_by_command(corpus, tmp_path, "--componentz.jre.threshold", 0.5)
     assert isinstance(result.exception, SystemExit)
     assert result.exit_code == 1
     assert "componentz -> jre -> threshold" in result.output
 
 
-# values that cannot be trained with
+# invalid values
 
 
 def test_spacy_train_without_dev_data_names_the_path(corpus, capsys):
@@ -490,7 +488,7 @@ def test_spacy_train_without_dev_data_names_the_path(corpus, capsys):
     ("option", "value"),
     [("--epochs", -3), ("--batch-size", -1), ("--threads", -1), ("--seed", -1)],
 )
-def test_value_below_zero_is_refused(corpus, tmp_path, option, value):
+def test_value_below_zero_fails(corpus, tmp_path, option, value):
     result = train_by_command(corpus, tmp_path, option, value)
     assert_plain_error(result, "J736", f"{option} must be at least 0, not {value}")
     assert not (tmp_path / "out").exists()
@@ -515,7 +513,7 @@ def test_value_of_the_recipe_is_checked(corpus, tmp_path, name, value, expected)
     assert not (tmp_path / "out").exists()
 
 
-def test_recipe_without_epochs_says_so(corpus, tmp_path):
+def test_recipe_without_epochs_fails(corpus, tmp_path):
     config = tmp_path / "own.cfg"
     config.write_text(TOK2VEC_CONFIG.read_text().replace("epochs = 3\n", "", 1))
     result = train_by_command(corpus, tmp_path, config=config)
@@ -523,18 +521,18 @@ def test_recipe_without_epochs_says_so(corpus, tmp_path):
 
 
 @pytest.mark.parametrize("spelling", ["Tok2Vec", "TOK2VEC"])
-def test_tok2vec_in_another_spelling_is_refused(corpus, tmp_path, spelling):
+def test_other_spelling_of_tok2vec_fails(corpus, tmp_path, spelling):
     result = train_by_command(corpus, tmp_path, "--encoder", spelling)
-    assert_plain_error(result, "J733", f"'{spelling}'", "write: tok2vec")
+    assert_plain_error(result, "J733", f"'{spelling}'", "use tok2vec")
     assert not (tmp_path / "out").exists()
 
 
-# a language without blanks
+# a language without spaces
 
 
 @pytest.fixture(scope="module")
 def chinese(tmp_path_factory) -> Path:
-    """A pipeline trained for an epoch on a few sentences of ddi_zh."""
+    """A pipeline trained for one epoch on a few sentences of ddi_zh."""
     folder = tmp_path_factory.mktemp("chinese")
     source = folder / "ddi"
     source.mkdir()
@@ -555,13 +553,13 @@ def chinese(tmp_path_factory) -> Path:
     return folder / "out" / "model-best"
 
 
-def test_chinese_pipeline_loads_with_characters_as_tokens(chinese):
+def test_chinese_pipeline_uses_characters_as_tokens(chinese):
     nlp = spacy.load(chinese)
     assert nlp.lang == "zh"
     assert [token.text for token in nlp.make_doc("华法林钠片")] == list("华法林钠片")
 
 
-def test_chinese_pipeline_has_what_the_dataset_says(chinese):
+def test_chinese_pipeline_has_the_settings_of_the_dataset(chinese):
     nlp = spacy.load(chinese)
     about = srsly.read_json(ROOT / "assets" / "ddi_zh" / "dataset.json")
     assert nlp.config["components"]["jre"]["max_span_width"] == 12
@@ -571,7 +569,7 @@ def test_chinese_pipeline_has_what_the_dataset_says(chinese):
     assert set(labels["relations"]) <= set(about["relations"])
 
 
-def test_chinese_pipeline_reads_a_text(chinese):
+def test_chinese_pipeline_annotates_a_text(chinese):
     nlp = spacy.load(chinese)
     doc = nlp("华法林钠片@阿司匹林的抗血小板作用与本品叠加。")
     assert has_relations(doc)

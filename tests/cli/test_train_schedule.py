@@ -14,16 +14,16 @@ RATE = "training.optimizer.learn_rate"
     ("n_sentences", "batch_size", "epochs", "warmup", "per_epoch", "total", "rising"),
     [
         pytest.param(922, 2, 20, 0.1, 461, 9220, 922, id="CoNLL04 as published"),
-        pytest.param(5, 2, 3, 0.1, 3, 9, 1, id="last batch smaller"),
-        pytest.param(7, 3, 10, 0.25, 3, 30, 8, id="half to even"),
-        pytest.param(6, 3, 4, 0.5, 2, 8, 4, id="batches full"),
+        pytest.param(5, 2, 3, 0.1, 3, 9, 1, id="smaller last batch"),
+        pytest.param(7, 3, 10, 0.25, 3, 30, 8, id="round half to even"),
+        pytest.param(6, 3, 4, 0.5, 2, 8, 4, id="full batches"),
         pytest.param(3, 8, 2, 0.5, 1, 2, 1, id="batch larger than the corpus"),
         pytest.param(10, 1, 1, 0.0, 10, 10, 0, id="no warm-up"),
-        pytest.param(10, 1, 1, 1.0, 10, 10, 10, id="warm-up alone"),
+        pytest.param(10, 1, 1, 1.0, 10, 10, 10, id="only warm-up"),
         pytest.param(1, 1, 1, 0.1, 1, 1, 0, id="one step"),
     ],
 )
-def test_steps_are_those_counted_by_hand(
+def test_steps_equal_values_counted_by_hand(
     n_sentences, batch_size, epochs, warmup, per_epoch, total, rising
 ):
     assert schedule_overrides(n_sentences, batch_size, epochs, warmup) == {
@@ -37,7 +37,7 @@ def test_steps_are_those_counted_by_hand(
     }
 
 
-def test_counts_are_whole_numbers():
+def test_steps_are_integers():
     values = schedule_overrides(7, 3, 10, 0.25).values()
     assert [type(value) for value in values] == [int] * len(values)
 
@@ -48,7 +48,7 @@ def train(tmp_path, data):
     return run("train", CONFIG, *arguments)
 
 
-def test_config_without_a_recipe_says_what_to_add(tmp_path):
+def test_config_without_a_recipe_fails(tmp_path):
     config = tmp_path / "own.cfg"
     config.write_text(CONFIG.read_text().replace("[recipe]", "[other]"))
     result = run("train", config, "--output", tmp_path, "--train", "x", "--dev", "x")
@@ -56,13 +56,13 @@ def test_config_without_a_recipe_says_what_to_add(tmp_path):
 
 
 def test_missing_training_data_fails(tmp_path):
-    data = tmp_path / "gone.spacy"
+    data = tmp_path / "missing.spacy"
     assert_plain_error(train(tmp_path, data), "J601", str(data))
 
 
-def test_training_data_that_is_no_docbin_fails(tmp_path):
+def test_training_data_that_is_not_a_docbin_fails(tmp_path):
     data = tmp_path / "notes.spacy"
-    data.write_text("no DocBin")
+    data.write_text("not a DocBin")
     assert_plain_error(train(tmp_path, data), "J609", str(data))
 
 

@@ -1,4 +1,4 @@
-"""Docs of our own to draw."""
+"""Docs for the tests of the visualizers."""
 
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
@@ -10,19 +10,21 @@ ADA, HOTEL, LIMA, OSLO = (0, 2, "PER"), (4, 6, "ORG"), (5, 6, "LOC"), (7, 8, "LO
 
 
 def make_doc(entities, relations=(), words=WORDS, starts=(0,)):
-    """A Doc of entities (tokens, label) and relations (head, tail, label[, score])."""
+    """Make a Doc. Entities are (start, end, label), relations (head, tail, label)."""
     sent_starts = [i in starts for i in range(len(words))] if starts else None
     doc = Doc(Vocab(), words=words, sent_starts=sent_starts)
 
-    def place(start, end, label):
+    def characters(start, end, label):
         span = doc[start:end]
         return (span.start_char, span.end_char, label)
 
     write_annotations(
         doc,
-        [StoredEntity(*place(*entity), 1.0) for entity in entities],
+        [StoredEntity(*characters(*entity), 1.0) for entity in entities],
         [
-            StoredRelation(*place(*head), *place(*tail), label, *(score or [1.0]))
+            StoredRelation(
+                *characters(*head), *characters(*tail), label, *(score or [1.0])
+            )
             for head, tail, label, *score in relations
         ],
     )
@@ -30,7 +32,7 @@ def make_doc(entities, relations=(), words=WORDS, starts=(0,)):
 
 
 def make_sentences():
-    """Three sentences: an arc, no entity, an arc; and a relation across."""
+    """Make a Doc with three sentences and a relation across sentences."""
     words = [*("Ada", "left", "Oslo", "."), *("Rain", "fell", ".")]
     words += ["Mia", "loves", "Ola", "."]
     ada, oslo, mia, ola = (0, 1, "PER"), (2, 3, "LOC"), (7, 8, "PER"), (9, 10, "PER")

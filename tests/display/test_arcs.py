@@ -25,13 +25,13 @@ def sentences():
 
 
 def draw(doc, **settings):
-    """The one figure of a Doc."""
+    """Get the only figure of a Doc."""
     (figure,) = displacy_relations(doc, **settings)
     return figure
 
 
 def render(figure):
-    """The SVG of a figure, parsed."""
+    """Render a figure and parse the SVG."""
     return ElementTree.fromstring(
         displacy.render(figure, manual=True, style="dep", jupyter=False)
     )
@@ -66,7 +66,7 @@ def test_figure_has_entities_as_words_and_relations_as_arcs(doc):
     ]
 
 
-def test_figure_knows_the_language(nlp):
+def test_figure_has_the_language(nlp):
     doc = nlp.make_doc("Ada cooks")
     doc._.relations = []
     assert draw(doc)["settings"]["lang"] == "en"
@@ -80,7 +80,7 @@ def test_arc_points_to_the_tail():
     ]
 
 
-def test_argument_nobody_listed_as_an_entity_is_a_word(nlp):
+def test_argument_without_an_entity_is_one_word(nlp):
     doc = nlp.make_doc("Ada Quint left Oslo")
     doc._.relations = [(doc[0:2], doc[3:4], "left")]
     assert texts(draw(doc)) == ["Ada Quint", "left", "Oslo"]
@@ -112,7 +112,7 @@ def test_gaps_at_both_ends_are_shortened_too():
     assert texts(draw(doc, max_gap=2)) == ["a", "…", "e", "Ada", "f", "…", "j"]
 
 
-def test_arcs_still_meet_their_words_after_a_gap():
+def test_arcs_have_the_right_words_after_a_gap():
     ada, oslo = (0, 1, "PER"), (11, 12, "LOC")
     doc = make_doc([ada, oslo], [(ada, oslo, "left")], ["Ada", *"abcdefghij", "Oslo"])
     figure = draw(doc)
@@ -121,12 +121,12 @@ def test_arcs_still_meet_their_words_after_a_gap():
     assert texts(figure)[arc["end"]] == "Oslo"
 
 
-def test_neighbours_have_no_gap():
+def test_adjacent_entities_have_no_gap():
     doc = make_doc([(0, 1, "A"), (1, 2, "B")], words=["x", "y"])
     assert texts(draw(doc)) == ["x", "y"]
 
 
-# what is drawn
+# entities and relations
 
 
 def test_outermost_of_nested_entities_is_drawn():
@@ -135,7 +135,7 @@ def test_outermost_of_nested_entities_is_drawn():
     assert "Lima" not in texts(figure)
 
 
-def test_relation_of_a_nested_entity_starts_at_the_outermost():
+def test_arc_of_a_nested_entity_starts_at_the_outermost():
     figure = draw(make_doc([HOTEL, LIMA, OSLO], [(LIMA, OSLO, "near")]))
     (arc,) = figure["arcs"]
     assert texts(figure)[arc["start"]] == "Hotel Lima"
@@ -147,16 +147,16 @@ def test_relation_of_a_nested_entity_starts_at_the_outermost():
         pytest.param(ADA, ADA, id="itself"),
         pytest.param(HOTEL, LIMA, id="nested"),
         pytest.param((0, 3, "X"), (2, 4, "Y"), id="crossing"),
-        pytest.param((0, 2, "PER"), (0, 2, "ORG"), id="same place"),
+        pytest.param((0, 2, "PER"), (0, 2, "ORG"), id="same span"),
     ],
 )
-def test_relation_between_overlapping_entities_stands_in_the_table_only(head, tail):
-    doc = make_doc([head, tail], [(head, tail, "odd")])
+def test_relation_between_overlapping_entities_is_only_in_the_table(head, tail):
+    doc = make_doc([head, tail], [(head, tail, "part")])
     assert draw(doc)["arcs"] == []
-    assert "odd" in render_table(doc)
+    assert "part" in render_table(doc)
 
 
-def test_arc_stands_once_however_often_the_relation_was_predicted():
+def test_duplicate_relations_are_drawn_once():
     mistyped = ((0, 2, "ORG"), HOTEL, "works_for")
     doc = make_doc([ADA, HOTEL], [WORKS, WORKS, mistyped])
     assert labels(draw(doc)) == ["works_for"]
@@ -175,15 +175,15 @@ def test_arc_stands_once_however_often_the_relation_was_predicted():
         ({"labels": ["based_in"], "min_score": 0.6}, []),
     ],
 )
-def test_relations_are_chosen_by_score_and_label(doc, settings, drawn):
+def test_relations_are_filtered_by_score_and_label(doc, settings, drawn):
     assert labels(draw(doc, **settings)) == drawn
 
 
-def test_entities_are_drawn_whatever_relations_are_chosen(doc):
+def test_entities_are_drawn_without_relations(doc):
     assert draw(doc, labels=[])["words"] == draw(doc)["words"]
 
 
-def test_labels_may_carry_their_scores(doc):
+def test_labels_can_have_scores(doc):
     assert labels(draw(doc, scores=True)) == ["works_for 0.75", "based_in 0.50"]
 
 
@@ -196,7 +196,7 @@ def test_each_sentence_is_a_figure(sentences):
     assert [labels(figure) for figure in figures] == [["left"], [], ["loves"]]
 
 
-def test_whole_doc_may_be_one_figure(sentences):
+def test_whole_doc_can_be_one_figure(sentences):
     figure = draw(sentences, by="doc", max_gap=9)
     assert texts(figure) == [token.text for token in sentences]
     assert labels(figure) == ["left", "loves", "spouse"]
@@ -208,12 +208,12 @@ def test_doc_without_sentences_is_one_figure():
     assert labels(draw(doc)) == ["works_for"]
 
 
-def test_sentences_without_an_arc_may_be_skipped(sentences):
+def test_sentences_without_an_arc_can_be_skipped(sentences):
     figures = displacy_relations(sentences, skip_empty=True)
     assert [labels(figure) for figure in figures] == [["left"], ["loves"]]
 
 
-def test_skipping_goes_by_the_relations_chosen(sentences):
+def test_skip_empty_uses_the_filtered_relations(sentences):
     figures = displacy_relations(sentences, skip_empty=True, labels=["loves"])
     assert [labels(figure) for figure in figures] == [["loves"]]
 
@@ -236,7 +236,7 @@ def test_doc_without_tokens_has_no_figures(by):
     assert displacy_relations(make_doc([], words=[], starts=None), by=by) == []
 
 
-def test_doc_without_relation_data_is_refused():
+def test_doc_without_relation_data_fails():
     with pytest.raises(ValueError, match="J704"):
         displacy_relations(Doc(Vocab(), words=WORDS))
 
@@ -250,7 +250,7 @@ def test_data_under_another_name_is_not_drawn(doc):
 
 
 @pytest.mark.parametrize("by", ["token", "", None])
-def test_unknown_unit_is_refused(doc, by):
+def test_unknown_unit_fails(doc, by):
     with pytest.raises(ValueError, match=r"J202.*sent, doc"):
         displacy_relations(doc, by=by)
 
@@ -263,11 +263,13 @@ def test_unknown_unit_is_refused(doc, by):
     [
         pytest.param([], id="none"),
         pytest.param([WORKS], id="one"),
-        pytest.param([WORKS, (ADA, HOTEL, "owns")], id="two labels on a pair"),
+        pytest.param([WORKS, (ADA, HOTEL, "owns")], id="two labels"),
         pytest.param([WORKS, (HOTEL, ADA, "employs")], id="both directions"),
-        pytest.param([WORKS, (HOTEL, ADA, "works_for")], id="both ways, one label"),
-        pytest.param([WORKS, BASED, (OSLO, ADA, "home_of")], id="a ring"),
-        pytest.param([(ADA, ADA, "same")], id="to itself"),
+        pytest.param(
+            [WORKS, (HOTEL, ADA, "works_for")], id="both directions, one label"
+        ),
+        pytest.param([WORKS, BASED, (OSLO, ADA, "home_of")], id="cycle"),
+        pytest.param([(ADA, ADA, "same")], id="with itself"),
     ],
 )
 def test_displacy_draws_every_arc(relations):
@@ -282,21 +284,21 @@ def test_displacy_draws_a_doc_without_entities():
     assert words == ["Ada", "Quint", "Oslo", "."]
 
 
-HOSTILE = ["<script>alert(1)</script>", "a & b", "\"quoted\" 'too'", "]]>", "&amp;"]
+MARKUP = ["<script>alert(1)</script>", "a & b", "\"quoted\" 'too'", "]]>", "&amp;"]
 
 
-@pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_text_and_labels_are_shown_and_not_obeyed(text):
+@pytest.mark.parametrize("text", MARKUP)
+def test_markup_in_text_and_labels_is_escaped(text):
     head, tail = (0, 1, text), (2, 3, "LOC")
     doc = make_doc([head, tail], [(head, tail, text)], [text, text, "Oslo"])
     svg = render(draw(doc))
     assert not [e for e in svg.iter() if e.tag.endswith("script")]
-    # twice a word, once a tag, once the label of the arc
+    # two words, a tag and the label of an arc
     shown = [e.text for e in svg.iter()]
     assert shown.count(text) == 4
 
 
-def test_hostile_label_with_a_score_is_escaped():
+def test_markup_in_a_label_with_a_score_is_escaped():
     head, tail = (0, 1, "PER"), (1, 2, "PER")
     doc = make_doc([head, tail], [(head, tail, "<b>")], ["Ada", "Mia"])
     assert labels(draw(doc, scores=True)) == ["&lt;b&gt; 1.00"]
@@ -310,13 +312,13 @@ def test_figures_render_together(sentences):
     assert len(set(ids)) == 3
 
 
-def test_extension_need_not_be_registered_before():
+def test_extension_is_registered_if_required():
     doc = make_doc([ADA, HOTEL], [WORKS])
     Doc.remove_extension("relations")
     assert labels(draw(doc)) == ["works_for"]
 
 
-def test_merged_tokens_are_drawn_as_the_entity_they_are(doc):
+def test_merged_tokens_are_drawn_as_their_entity(doc):
     with doc.retokenize() as retokenizer:
         retokenizer.merge(doc[0:2])
     assert texts(draw(doc))[0] == "Ada Quint"

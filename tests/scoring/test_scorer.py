@@ -18,23 +18,26 @@ def close(value):
 
 
 def annotate(doc, entities, relations=()):
-    """Write entities (tokens and label) and relations (head, tail, label)."""
+    """Write entities (start, end, label) and relations (head, tail, label)."""
 
-    def place(start, end, label):
+    def characters(start, end, label):
         span = doc[start:end]
         return (span.start_char, span.end_char, label)
 
-    rows = [(*place(*head), *place(*tail), label) for head, tail, label in relations]
+    rows = [
+        (*characters(*head), *characters(*tail), label)
+        for head, tail, label in relations
+    ]
     write_annotations(
         doc,
-        [StoredEntity(*place(*entity), 1.0) for entity in entities],
+        [StoredEntity(*characters(*entity), 1.0) for entity in entities],
         [StoredRelation(*row, 1.0) for row in rows],
     )
     return doc
 
 
 def make_example(gold, predicted, words=WORDS):
-    """An example of two pairs (entities, relations), on the same words."""
+    """Make an example from two pairs (entities, relations) for the same words."""
     vocab = Vocab()
     return Example(
         annotate(Doc(vocab, words=words), *predicted),
@@ -63,7 +66,7 @@ def test_perfect_prediction_scores_one():
         assert scores[f"{name}_macro_f"] == close(1)
 
 
-def test_entities_need_boundaries_and_label():
+def test_entities_must_match_in_boundaries_and_label():
     predicted = [ADA, (4, 5, "ORG"), (7, 8, "ORG"), LIMA]
     scores = score_joint([make_example(([ADA, HOTEL, LIMA, OSLO],), (predicted,))])
     assert prf(scores, "ents") == prf_of(2, 2, 2)
@@ -85,13 +88,13 @@ def test_entities_listed_twice_count_once():
     assert prf(scores, "ents") == prf_of(1, 1, 0)
 
 
-def test_same_place_in_another_example_is_no_match():
+def test_same_offsets_in_another_example_do_not_match():
     one = make_example(([ADA],), ([OSLO],))
     two = make_example(([OSLO],), ([ADA],))
     assert prf(score_joint([one, two]), "ents") == (0, 0, 0)
 
 
-def test_entities_of_doc_ents_are_gold_where_there_is_no_group():
+def test_doc_ents_are_gold_without_a_span_group():
     example = make_example(([],), ([ADA],))
     reference = Doc(example.reference.vocab, words=WORDS)
     reference.set_ents([reference.char_span(0, 9, label="PER")])
@@ -105,7 +108,7 @@ GOLD = ([ADA, HOTEL, OSLO], [(ADA, HOTEL, "works_for"), (HOTEL, OSLO, "based_in"
 
 
 def score_relations(relations, **settings):
-    """Scores of predicted relations against GOLD, with their arguments."""
+    """Compare predicted relations and their arguments with GOLD."""
     entities = [argument for relation in relations for argument in relation[:2]]
     return score_joint([make_example(GOLD, (entities, relations))], **settings)
 
@@ -119,7 +122,7 @@ def score_relations(relations, **settings):
         pytest.param((ADA, (4, 5, "ORG"), "works_for"), id="tail boundary"),
     ],
 )
-def test_wrong_relation_is_neither_right_nor_strictly_right(wrong):
+def test_wrong_relation_is_wrong_in_both_scores(wrong):
     scores = score_relations([wrong, (HOTEL, OSLO, "based_in")])
     assert prf(scores, "rel") == prf_of(1, 1, 1)
     assert prf(scores, "rel_strict") == prf_of(1, 1, 1)
@@ -133,7 +136,7 @@ def test_wrong_relation_is_neither_right_nor_strictly_right(wrong):
         ((0, 2, "LOC"), (4, 6, "PER"), "works_for"),
     ],
 )
-def test_wrong_entity_label_is_right_but_not_strictly_right(mistyped):
+def test_wrong_entity_label_is_only_wrong_in_the_strict_score(mistyped):
     scores = score_relations([mistyped])
     assert prf(scores, "rel") == prf_of(1, 0, 1)
     assert prf(scores, "rel_strict") == prf_of(0, 1, 2)
@@ -151,7 +154,7 @@ def test_relations_listed_twice_count_once():
     assert prf(scores, "rel") == prf_of(1, 0, 1)
 
 
-def test_gold_pair_nobody_predicted_is_missed():
+def test_missing_prediction_is_a_false_negative():
     scores = score_relations([(ADA, HOTEL, "works_for")])
     assert scores["rel_per_type"]["based_in"] == {"p": 0, "r": 0, "f": 0}
     assert scores["rel_r"] == close(0.5)
@@ -164,26 +167,26 @@ def test_empty_prediction_scores_zero():
         assert scores[f"{name}_macro_f"] == 0
 
 
-def test_empty_gold_makes_every_prediction_wrong():
+def test_predictions_for_empty_gold_are_false_positives():
     example = make_example(([], []), ([ADA, HOTEL], [(ADA, HOTEL, "works_for")]))
     scores = score_joint([example])
     assert prf(scores, "rel") == (0, 0, 0)
     assert set(scores["rel_per_type"]) == {"works_for"}
 
 
-def test_nothing_annotated_and_nothing_found_scores_zero_without_labels():
+def test_empty_gold_and_prediction_score_zero_without_labels():
     scores = score_joint([make_example(([], []), ([], []))])
     assert prf(scores, "rel") == (0, 0, 0)
     assert (scores["rel_macro_f"], scores["rel_per_type"]) == (0, {})
 
 
-def test_relation_to_itself_is_scored():
+def test_relation_of_an_entity_with_itself_is_scored():
     gold = ([ADA], [(ADA, ADA, "same")])
     scores = score_joint([make_example(gold, gold)])
     assert prf(scores, "rel_strict") == close((1, 1, 1))
 
 
-def test_argument_without_a_label_takes_that_of_the_entity_in_its_place():
+def test_argument_without_a_label_has_the_label_of_its_entity():
     example = make_example(GOLD, ([ADA, HOTEL],))
     doc = example.predicted
     doc._.relations = [(doc[0:2], doc[4:6], "works_for")]
@@ -205,13 +208,13 @@ def test_symmetric_relation_counts_once_in_any_order(gold, predicted):
     assert prf(scores, "rel_strict") == prf_of(1, 0, 1)
 
 
-def test_label_that_is_not_symmetric_keeps_its_order():
+def test_directed_label_keeps_its_order():
     example = make_example(([], SPOUSES[:1]), ([], SPOUSES))
     scores = score_joint([example], symmetric=["works_for"])
     assert prf(scores, "rel") == prf_of(1, 1, 0)
 
 
-def test_symmetric_relation_with_a_wrong_entity_label_is_not_strictly_right():
+def test_symmetric_relation_with_a_wrong_entity_label_is_wrong_in_the_strict_score():
     mistyped = [((7, 8, "PER"), ADA, "spouse")]
     example = make_example(([], SPOUSES[:1]), ([], mistyped))
     scores = score_joint([example], symmetric=["spouse"])
@@ -224,7 +227,7 @@ def test_symmetric_relation_with_a_wrong_entity_label_is_not_strictly_right():
 
 @pytest.fixture
 def mixed():
-    """works_for: 2 right, 1 wrong, 0 missed; based_in: 1 missed; near: 1 wrong."""
+    """Counts (tp, fp, fn): works_for (2, 1, 0), based_in (0, 0, 1), near (0, 1, 0)."""
     one = make_example(
         GOLD, ([], [(ADA, HOTEL, "works_for"), (ADA, OSLO, "works_for")])
     )
@@ -235,7 +238,7 @@ def mixed():
     return score_joint([one, two])
 
 
-def test_micro_counts_all_relations_alike(mixed):
+def test_micro_scores_count_all_relations_equally(mixed):
     assert prf(mixed, "rel") == prf_of(2, 2, 1)
 
 
@@ -247,7 +250,7 @@ def test_every_label_has_its_own_scores(mixed):
     }
 
 
-def test_macro_is_the_mean_over_labels_of_gold_or_prediction(mixed):
+def test_macro_scores_are_means_over_labels_of_gold_or_prediction(mixed):
     assert mixed["rel_macro_p"] == close(2 / 9)
     assert mixed["rel_macro_r"] == close(1 / 3)
     # the mean of the labels' F1, not the F1 of the means
@@ -258,11 +261,11 @@ def test_labels_are_sorted(mixed):
     assert list(mixed["rel_per_type"]) == ["based_in", "near", "works_for"]
 
 
-def test_registered_scorer_is_this_one():
+def test_registered_scorer_is_score_joint():
     assert make_joint_scorer_v1() is score_joint
 
 
-# references without annotation
+# references without annotations
 
 KEYS = (*MEASURES, "macro_p", "macro_r", "macro_f", "per_type")
 
@@ -274,7 +277,7 @@ def unannotated(example, *, ents=False):
     return Example(example.predicted, reference)
 
 
-def test_reference_without_relation_data_is_left_out():
+def test_reference_without_relation_data_is_ignored():
     known = make_example(GOLD, GOLD)
     unknown = unannotated(make_example(([],), GOLD), ents=True)
     scores = score_joint([known, unknown])
@@ -282,28 +285,28 @@ def test_reference_without_relation_data_is_left_out():
     assert prf(scores, "ents") == prf_of(4, 2, 0)
 
 
-def test_without_any_relation_data_relations_have_no_score():
+def test_relations_have_no_score_without_relation_data():
     scores = score_joint([unannotated(make_example(([],), GOLD), ents=True)])
     for name in ("rel", "rel_strict"):
         assert {scores[f"{name}_{key}"] for key in KEYS} == {None}
     assert prf(scores, "ents") == prf_of(1, 2, 0)
 
 
-def test_without_any_annotation_nothing_has_a_score():
+def test_scores_are_none_without_annotations():
     scores = score_joint([unannotated(make_example(([],), GOLD))])
     assert set(scores.values()) == {None}
 
 
-def test_without_examples_nothing_has_a_score():
+def test_scores_are_none_without_examples():
     scores = score_joint([])
     names = ("ents", "rel", "rel_strict")
     assert scores == {f"{name}_{key}": None for name in names for key in KEYS}
 
 
-# other tokens, other white space
+# different tokens and whitespace
 
 
-def test_other_tokens_of_the_same_text_do_not_matter():
+def test_different_tokens_of_the_same_text_match():
     vocab = Vocab()
     gold = Doc(vocab, words=["Ada", "-", "Mia", "sing"], spaces=[0, 0, 1, 0])
     annotate(gold, [(0, 3, "DUO")], [((0, 1, "PER"), (2, 3, "PER"), "spouse")])
@@ -318,16 +321,16 @@ def test_other_tokens_of_the_same_text_do_not_matter():
     assert prf(scores, "rel_strict") == close((1, 1, 1))
 
 
-@pytest.fixture(params=[" ", "\n", "\t"], ids=["blank", "newline", "tab"])
-def blank(request):
-    """An additional token of white space."""
+@pytest.fixture(params=[" ", "\n", "\t"], ids=["space", "newline", "tab"])
+def whitespace(request):
+    """An additional whitespace token."""
     return request.param
 
 
-def test_white_space_before_an_entity_does_not_matter(blank):
+def test_whitespace_before_an_entity_is_ignored(whitespace):
     vocab = Vocab()
     ada, hotel, works = (1, 3, "PER"), (6, 8, "ORG"), "works_for"
-    words = [blank, *WORDS[:2], "cooks", blank, "for", *WORDS[4:]]
+    words = [whitespace, *WORDS[:2], "cooks", whitespace, "for", *WORDS[4:]]
     predicted = annotate(Doc(vocab, words=words), [ada, hotel], [(ada, hotel, works)])
     gold = annotate(Doc(vocab, words=WORDS), [ADA, HOTEL], [(ADA, HOTEL, works)])
     scores = score_joint([Example(predicted, gold)])
@@ -335,16 +338,16 @@ def test_white_space_before_an_entity_does_not_matter(blank):
     assert prf(scores, "rel_strict") == close((1, 1, 1))
 
 
-def test_white_space_inside_an_entity_does_not_matter(blank):
+def test_whitespace_inside_an_entity_is_ignored(whitespace):
     vocab = Vocab()
-    predicted = Doc(vocab, words=["Hotel", blank, "Lima", "sang"])
+    predicted = Doc(vocab, words=["Hotel", whitespace, "Lima", "sang"])
     gold = Doc(vocab, words=["Hotel", "Lima", "sang"])
     annotate(predicted, [(0, 3, "ORG")])
     annotate(gold, [(0, 2, "ORG")])
     assert prf(score_joint([Example(predicted, gold)]), "ents") == close((1, 1, 1))
 
 
-def test_span_that_cannot_be_aligned_is_a_wrong_one():
+def test_span_without_alignment_is_a_false_positive():
     vocab = Vocab()
     duo, ola = (0, 1, "PER"), (2, 3, "PER")
     gold = Doc(vocab, words=["Ada-Mia", "love", "Ola"])
@@ -358,7 +361,7 @@ def test_span_that_cannot_be_aligned_is_a_wrong_one():
     assert scores["rel_per_type"]["loves"] == {"p": 0, "r": 0, "f": 0}
 
 
-def test_each_span_that_cannot_be_aligned_counts():
+def test_each_span_without_alignment_is_counted():
     vocab = Vocab()
     gold = annotate(Doc(vocab, words=["Ada-Mia", "Ola"]), [(1, 2, "PER")])
     spaces = [0, 0, 1, 0]
@@ -378,7 +381,7 @@ PAIRS = st.lists(st.tuples(ANNOTATIONS, ANNOTATIONS), min_size=1, max_size=4)
 
 
 def rows_of(annotation, name):
-    """The set of rows to compare, each with its label last."""
+    """Get the set of rows to compare. The last column is the label."""
     entities, relations = annotation
     if name == "ents":
         return {*entities, *(e for r in relations for e in r[:2])}
@@ -390,15 +393,15 @@ def rows_of(annotation, name):
 @settings(max_examples=50, deadline=None, derandomize=True)
 @given(PAIRS)
 @pytest.mark.parametrize("name", ["ents", "rel", "rel_strict"])
-def test_scores_equal_those_of_scikit_learn(name, pairs):
+def test_scores_equal_scikit_learn(name, pairs):
     metrics = pytest.importorskip("sklearn.metrics")
-    wanted, found = [], []
+    y_true, y_pred = [], []
     for gold, predicted in pairs:
-        right, guessed = rows_of(gold, name), rows_of(predicted, name)
-        for row in right | guessed:
-            wanted.append(row[-1] if row in right else "-")
-            found.append(row[-1] if row in guessed else "-")
-    labels = sorted({*wanted, *found} - {"-"})
+        gold_rows, predicted_rows = rows_of(gold, name), rows_of(predicted, name)
+        for row in gold_rows | predicted_rows:
+            y_true.append(row[-1] if row in gold_rows else "-")
+            y_pred.append(row[-1] if row in predicted_rows else "-")
+    labels = sorted({*y_true, *y_pred} - {"-"})
     scores = score_joint([make_example(*pair, RANDOM_WORDS) for pair in pairs])
     assert list(scores[f"{name}_per_type"]) == labels
     if not labels:
@@ -406,7 +409,7 @@ def test_scores_equal_those_of_scikit_learn(name, pairs):
 
     def reference(average):
         return metrics.precision_recall_fscore_support(
-            wanted, found, labels=labels, average=average, zero_division=0
+            y_true, y_pred, labels=labels, average=average, zero_division=0
         )[:3]
 
     assert prf(scores, name) == close(reference("micro"))
@@ -420,7 +423,7 @@ def test_scores_equal_those_of_scikit_learn(name, pairs):
 @settings(max_examples=50, deadline=None, derandomize=True)
 @given(PAIRS)
 def test_every_order_of_symmetric_relations_scores_the_same(pairs):
-    def turned(annotation):
+    def swapped(annotation):
         entities, relations = annotation
         return entities, [(tail, head, label) for head, tail, label in relations]
 
@@ -428,4 +431,4 @@ def test_every_order_of_symmetric_relations_scores_the_same(pairs):
         examples = [make_example(*pair, RANDOM_WORDS) for pair in pairs]
         return score_joint(examples, symmetric=["r", "s", "t"])
 
-    assert score(pairs) == score([(turned(g), p) for g, p in pairs])
+    assert score(pairs) == score([(swapped(g), p) for g, p in pairs])

@@ -6,6 +6,8 @@ from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# for the processes that tests start
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
@@ -25,7 +27,8 @@ from spacy_jre.annotations import (
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 
-# the tests' tensors are tiny: more threads only wait for each other
+# the tests' tensors are tiny: more threads only wait for each other, and each worker of
+# pytest-xdist has a core of its own
 torch.set_num_threads(1)
 
 # Five sentences of our own: nested, shared, self-contained, empty of relations.

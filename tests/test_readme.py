@@ -49,7 +49,7 @@ def test_first_example_is_twelve_lines_at_most():
     "command",
     [
         'python -m pip install -e ".[demo]" && python -m spacy project run all',
-        'python -m pip install -e ".[test]" && python -m pytest',
+        'python -m pip install -e ".[test]" && python -m pytest -n 2',
     ],
 )
 def test_the_two_commands_stand_as_promised(command):
@@ -91,7 +91,7 @@ def test_extra_of_cuda_takes_no_cupy_that_excludes_numpy_2(version):
 
 def test_ci_runs_the_test_command_of_the_readme():
     script = (ROOT / ".ci" / "run").read_text()
-    assert 'python -m pip install -e ".[test]" && python -m pytest' in script
+    assert 'python -m pip install -e ".[test]" && python -m pytest -n 2\n' in script
 
 
 def test_table_of_commands_is_that_of_the_project(tmp_path):

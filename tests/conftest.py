@@ -1,12 +1,13 @@
-"""Shared pieces: a toy story, a tiny transformer of our own, opt-in markers."""
+"""Shared fixtures: a few annotated sentences, a tiny transformer, markers."""
 
 import json
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-# for the processes that tests start
+# for subprocesses of tests
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
@@ -27,11 +28,16 @@ from spacy_jre.annotations import (
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 
-# the tests' tensors are tiny: more threads only wait for each other, and each worker of
-# pytest-xdist has a core of its own
+# the tensors of the tests are too small for several threads, and each worker of
+# pytest-xdist uses one core
 torch.set_num_threads(1)
 
-# Five sentences of our own: nested, shared, self-contained, empty of relations.
+needs_spacy_transformers = pytest.mark.skipif(
+    find_spec("spacy_transformers") is None,
+    reason='needs spacy-transformers: pip install "spacy-jre[shared]"',
+)
+
+# Five sentences, with nested entities, entities in several relations and no relations.
 STORY = [
     {
         "words": ["Ada", "Quint", "cooks", "for", "Hotel", "Lima", "in", "Oslo", "."],
@@ -87,7 +93,7 @@ STORY = [
 
 
 def make_record(sentence, **kwargs) -> Record:
-    """A record of one sentence of the story."""
+    """Make a record from a sentence of the story."""
     words = sentence["words"]
     starts = np.cumsum([0] + [len(w) + 1 for w in words])
     entities = tuple(
@@ -105,7 +111,7 @@ def make_record(sentence, **kwargs) -> Record:
 
 
 def make_example(nlp, sentence) -> Example:
-    """Predicted and reference Doc of one sentence of the story."""
+    """Make an example from a sentence of the story."""
     reference = build_doc(make_record(sentence), nlp)
     predicted = Doc(nlp.vocab, words=sentence["words"])
     for token in predicted:
@@ -130,7 +136,7 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture(autouse=True)
 def _extension():
-    """Every test finds our extension, and leaves none behind."""
+    """Register the extension before each test and remove it afterwards."""
     register_extension()
     yield
     for name in ("relations", "triples"):
@@ -157,12 +163,12 @@ PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
 def save_tiny_bert(folder: Path, *, dropout: float = 0.1, positions: int = 64) -> Path:
-    """A random BERT with a vocabulary of its own, small enough for any test."""
+    """Save a very small BERT with random weights and its own vocabulary."""
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
     letters = [chr(c) for c in range(ord("a"), ord("z") + 1)]
     words = sorted({w.lower() for s in STORY for w in s["words"]})
-    # some words whole, the rest in letters: tokens of one piece and of several
+    # some words, and letters for the rest: tokens have one or several wordpieces
     vocab = [*PIECES, *letters, *(f"##{x}" for x in letters), *".,;:!?'\"()-"]
     vocab += [w for i, w in enumerate(words) if len(w) > 1 and i % 2]
     folder.mkdir(parents=True, exist_ok=True)
@@ -185,7 +191,7 @@ def save_tiny_bert(folder: Path, *, dropout: float = 0.1, positions: int = 64) -
     model = BertModel(config)
     for parameter in model.parameters():
         if parameter.ndim > 1:
-            # BERT's own start is so narrow that everything looks alike
+            # with BERT's initialization, all outputs are nearly equal
             parameter.data.normal_(0, 0.1)
     model.save_pretrained(folder)
     return folder
@@ -198,13 +204,13 @@ def tiny_bert(tmp_path_factory) -> str:
 
 @pytest.fixture(scope="session")
 def wide_bert(tmp_path_factory) -> str:
-    """With positions for a sentence of letters and the annotations of its labels."""
+    """A tiny BERT with enough positions for a sentence and its label annotations."""
     folder = tmp_path_factory.mktemp("bert") / "wide"
     return str(save_tiny_bert(folder, positions=160))
 
 
 def transformer_config(name: str, architecture: str = "SpERT", **network) -> dict:
-    """Config of a component on our inline transformer."""
+    """Get the config of a component with an inline transformer."""
     return {
         "model": {
             "@architectures": f"spacy-jre.{architecture}.v1",

@@ -1,4 +1,4 @@
-"""Every shipped config resolves, and no block takes a wrong type."""
+"""Every included config can be loaded, and values of a wrong type fail."""
 
 import io
 import math
@@ -27,7 +27,7 @@ def test_config_builds_a_pipeline(path):
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=IDS)
-def test_training_block_resolves(path):
+def test_training_block_can_be_resolved(path):
     config = load_config(path, overrides=PATHS)
     config = load_model_from_config(config, auto_fill=True).config.interpolate()
     resolved = registry.resolve(config["training"], schema=ConfigSchemaTraining)
@@ -36,35 +36,35 @@ def test_training_block_resolves(path):
 
 
 def factors(model: str, names: list[str]) -> set[float]:
-    """On the learning rate of parameters, as the config of a model has them."""
+    """Get the learning-rate factors of parameters from the config of a model."""
     nlp = load_model_from_config(
         load_config(ROOT / f"configs/{model}.cfg", overrides=PATHS), auto_fill=True
     )
     training = nlp.config.interpolate()["training"]
     optimizer = registry.resolve(training, schema=ConfigSchemaTraining)["optimizer"]
-    # its keys are the number of a node and the name of a parameter
+    # keys are the ID of a thinc node and the name of a parameter
     return {optimizer._factor((0, name)) for name in names}
 
 
-# what a transformer is called whose layers are named in another way
+# model types with different parameter names
 FAMILIES = ["bert", "albert", "deberta-v2", "distilbert", "electra", "mpnet", "xlnet"]
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
 @pytest.mark.parametrize("family", FAMILIES)
-def test_what_is_pretrained_learns_slower_in_iser(family):
+def test_pretrained_weights_of_iser_have_a_lower_rate(family):
     from transformers import AutoConfig, AutoModel
 
     with torch.device("meta"):
         transformer = AutoModel.from_config(AutoConfig.for_model(family))
-    # of a shared transformer; an inline one puts "encoder." before them
+    # names in a shared transformer. An inline transformer adds the prefix "encoder."
     shared = [name for name, _ in transformer.named_parameters()]
     assert len(shared) > 20
     assert factors("iser", shared) == {0.1}
     assert factors("iser", [f"encoder.{name}" for name in shared]) == {0.1}
 
 
-def test_what_is_pretrained_learns_slower_in_lainet():
+def test_pretrained_weights_of_lainet_have_a_lower_rate():
     names = ["encoder.0.encoder.layer.0.x", "encoder.1.embeddings.x"]
     assert factors("lainet", names) == {0.125}
 
@@ -72,15 +72,15 @@ def test_what_is_pretrained_learns_slower_in_lainet():
 @pytest.mark.parametrize(
     ("model", "network", "prefix"), [("iser", ISER, ""), ("lainet", LAINet, "network.")]
 )
-def test_what_is_not_pretrained_learns_at_the_full_rate(model, network, prefix):
+def test_other_weights_have_the_full_rate(model, network, prefix):
     names = [prefix + name for name, _ in network(16, 3, 2).named_parameters()]
-    # and the weights of thinc's layers
+    # W and b are the weights of thinc's layers
     assert factors(model, [*names, "W", "b"]) == {1.0}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=IDS)
 def test_steps_of_the_schedule_follow_from_the_recipe(path):
-    """As `spacy jre train` computes them, for those who use `spacy train`."""
+    """`spacy train` has the steps that `spacy jre train` computes."""
     config = load_config(path)
     recipe, training = config["recipe"], config["training"]
     schedule = training["optimizer"]["learn_rate"]
@@ -98,7 +98,7 @@ def test_steps_of_the_schedule_follow_from_the_recipe(path):
 
 @pytest.mark.parametrize("path", CONFIGS, ids=IDS)
 @pytest.mark.parametrize("is_terminal", [True, False])
-def test_progress_within_an_epoch_is_shown_in_a_terminal_alone(path, is_terminal):
+def test_progress_within_an_epoch_is_only_shown_in_a_terminal(path, is_terminal):
     config = load_config(path, overrides=PATHS)
     nlp = load_model_from_config(config, auto_fill=True)
     block = {"logger": config["training"]["logger"]}
@@ -123,18 +123,18 @@ def test_config_has_a_recipe_for_the_schedule(path):
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=IDS)
-def test_config_with_a_transformer_has_a_rate_for_tok2vec_too(path):
+def test_config_with_a_transformer_has_a_rate_for_tok2vec(path):
     config = load_config(path)
     encoder = config["components"]["jre"]["model"]["tok2vec"]["@architectures"]
     is_transformer = encoder == "spacy-jre.TransformerEncoder.v1"
     model = config["components"]["jre"]["model"]["@architectures"]
-    # which needs a transformer
-    takes_tok2vec = is_transformer and model != "spacy-jre.LAINet.v1"
-    assert ("tok2vec_rate" in config["recipe"]) == takes_tok2vec
+    # LAI-Net requires a transformer
+    allows_tok2vec = is_transformer and model != "spacy-jre.LAINet.v1"
+    assert ("tok2vec_rate" in config["recipe"]) == allows_tok2vec
 
 
 @pytest.mark.parametrize("name", ["SpERT", "SINET", "STSN", "ISER", "LAINet"])
-def test_test_twin_exists_for_each_network(name):
+def test_every_network_has_a_test_config(name):
     text = "".join(p.read_text() for p in ROOT.glob("configs/test/*.cfg"))
     assert f"spacy-jre.{name}.v1" in text
 
@@ -206,7 +206,7 @@ WRONG_LAINET = [
     + [("STSN", *wrong) for wrong in WRONG_STSN]
     + [("ISER", *wrong) for wrong in WRONG_ISER],
 )
-def test_wrong_type_is_refused(name, field, value):
+def test_wrong_type_fails(name, field, value):
     config: dict = {
         "model": {
             "@architectures": f"spacy-jre.{name}.v1",
@@ -229,7 +229,7 @@ def test_wrong_type_is_refused(name, field, value):
 @pytest.mark.parametrize(
     ("field", "value"), [("max_batch_pieces", "many"), ("name", 7)]
 )
-def test_wrong_type_of_the_encoder_is_refused(field, value):
+def test_wrong_type_of_the_encoder_fails(field, value):
     block = {"@architectures": "spacy-jre.TransformerEncoder.v1", "name": "x"}
     with pytest.raises(Exception, match=field) as caught:
         registry.resolve({"encoder": {**block, field: value}})
@@ -247,7 +247,7 @@ def test_wrong_type_of_the_encoder_is_refused(field, value):
         ("optimizers", {"@optimizers": "spacy-jre.AdamW.v1", "rates": 3}),
     ],
 )
-def test_wrong_type_of_other_blocks_is_refused(registry_name, block):
+def test_wrong_type_in_other_blocks_fails(registry_name, block):
     with pytest.raises(Exception, match="at root") as caught:
         registry.resolve({registry_name: block})
     assert type(caught.value).__name__ == "ConfigValidationError"

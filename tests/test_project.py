@@ -1,4 +1,4 @@
-"""project.yml: consistent on paper, and the smoke workflow runs."""
+"""project.yml is consistent, and the smoke workflow runs."""
 
 import re
 import shutil
@@ -23,25 +23,25 @@ def test_every_variable_is_declared():
 
 @pytest.mark.parametrize("model", ["spert", "sinet", "stsn", "iser", "lainet"])
 @pytest.mark.parametrize("workflow", PROJECT["workflows"])
-def test_what_a_step_needs_is_there_or_made_before(workflow, model):
-    made: set[str] = set()
+def test_dependencies_of_a_step_exist_or_are_outputs_of_earlier_steps(workflow, model):
+    outputs: set[str] = set()
     for name in PROJECT["workflows"][workflow]:
         for dep in COMMANDS[name].get("deps", []):
-            shipped = ROOT / dep.replace("${vars.dataset}", "newswire").replace(
+            included = ROOT / dep.replace("${vars.dataset}", "newswire").replace(
                 "${vars.model}", model
             )
-            assert dep in made or shipped.exists(), (name, dep)
-        made.update(COMMANDS[name].get("outputs", []))
+            assert dep in outputs or included.exists(), (name, dep)
+        outputs.update(COMMANDS[name].get("outputs", []))
 
 
-def test_paths_of_a_run_carry_dataset_model_fold_and_seed():
+def test_paths_of_a_run_contain_dataset_model_fold_and_seed():
     for name in ("train", "evaluate", "show"):
         for output in COMMANDS[name]["outputs"]:
             for var in ("dataset", "model", "fold", "seed"):
                 assert f"${{vars.{var}}}" in output
 
 
-def test_converted_files_carry_dataset_and_fold():
+def test_paths_of_converted_files_contain_dataset_and_fold():
     for output in COMMANDS["convert"]["outputs"]:
         for var in ("dataset", "fold"):
             assert f"${{vars.{var}}}" in output
@@ -55,11 +55,11 @@ def test_variables_are_checked_before_the_first_step(workflow):
 def test_every_variable_is_checked():
     (script,) = COMMANDS["check-vars"]["script"]
     assert set(re.findall(r"\$\{vars\.(\w+)\}", script)) == set(PROJECT["vars"])
-    # or it would be skipped when nothing else has changed
+    # with outputs, the step would be skipped if nothing has changed
     assert "outputs" not in COMMANDS["check-vars"]
 
 
-def test_misspelt_variable_stops_the_project():
+def test_misspelled_variable_stops_the_project():
     command = [sys.executable, "-m", "spacy", "project", "run", "check-vars", ROOT]
     result = subprocess.run(
         [*command, "--vars.epoch", "3"], capture_output=True, text=True
@@ -69,21 +69,21 @@ def test_misspelt_variable_stops_the_project():
     assert "Traceback" not in result.stdout + result.stderr
 
 
-def test_package_builds_the_wheel_that_the_trained_one_needs():
+def test_package_builds_the_wheel_of_spacy_jre():
     *_, model, own = COMMANDS["package"]["script"]
     folder = "packages/${vars.dataset}/${vars.model}"
     assert f"model-best {folder} " in model
     assert own == f"python -m build --no-isolation --outdir {folder} ."
 
 
-# licensed, so nothing can fetch them
+# these datasets require a license and can't be downloaded
 LICENSED = {"ace04", "ace05"}
 
 
 @pytest.mark.parametrize(
     "folder", sorted((ROOT / "assets").iterdir()), ids=lambda folder: folder.name
 )
-def test_file_of_a_dataset_is_shipped_or_fetched(folder):
+def test_file_of_a_dataset_is_included_or_an_asset(folder):
     dataset = read_dataset(folder / "dataset.json")
     fetched = {(ROOT / asset["dest"]).resolve() for asset in PROJECT["assets"]}
     for fold in range(max(1, dataset.folds)):
@@ -93,7 +93,7 @@ def test_file_of_a_dataset_is_shipped_or_fetched(folder):
                 assert known or folder.name in LICENSED, path
 
 
-def test_every_fetched_file_is_used():
+def test_every_asset_is_used():
     used = {
         path.resolve()
         for about in ROOT.glob("assets/*/dataset.json")
@@ -115,15 +115,15 @@ def test_every_asset_is_pinned_and_has_a_checksum():
 def test_staged_files_have_the_checksums_of_the_assets(tmp_path):
     from weasel.util import get_checksum
 
-    wanted = {a["dest"]: a["checksum"] for a in PROJECT["assets"]}
-    for dest, checksum in wanted.items():
+    checksums = {a["dest"]: a["checksum"] for a in PROJECT["assets"]}
+    for dest, checksum in checksums.items():
         _, dataset, name = dest.split("/")
         file = SHARED / dataset / "spert" / f"{dataset}_{name}"
         assert get_checksum(file) == checksum
 
 
 @pytest.mark.slow
-def test_smoke_workflow_runs_and_is_not_repeated(tmp_path):
+def test_smoke_workflow_runs_once(tmp_path):
     for name in ("project.yml", "configs", "assets"):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy

@@ -1,4 +1,4 @@
-"""The README is true: its blocks run, and its table is that of project.yml."""
+"""The README is correct: its code runs, and its generated part is up to date."""
 
 import json
 import re
@@ -34,14 +34,14 @@ def test_python_blocks_run_in_order(tmp_path, monkeypatch, capsys):
     sentence = " ".join(STORY[0]["words"])
     scope: dict = {}
     for block in BLOCKS:
-        # a sentence that the toy pipeline has learnt
+        # a sentence of the training data
         exec(re.sub(r'nlp\("[^"]*"\)', f"nlp({sentence!r})", block), scope)
     assert loaded == ["en_jre_sinet"]
     assert "works_for Hotel Lima" in capsys.readouterr().out
     assert (tmp_path / "train.spacy").exists()
 
 
-def test_first_example_is_twelve_lines_at_most():
+def test_first_example_has_at_most_twelve_lines():
     assert len(BLOCKS[0].strip().splitlines()) <= 12
 
 
@@ -52,11 +52,11 @@ def test_first_example_is_twelve_lines_at_most():
         'python -m pip install -e ".[test]" && python -m pytest -n 2',
     ],
 )
-def test_the_two_commands_stand_as_promised(command):
+def test_readme_has_the_two_commands(command):
     assert f"```\n{command}\n```" in TEXT
 
 
-def test_wheels_of_the_readme_are_those_that_the_project_builds():
+def test_readme_has_the_file_names_of_the_wheels():
     project = srsly.read_yaml(ROOT / "project.yml")
     assert f"sinet/spacy_jre-{__version__}-py3-none-any.whl" in TEXT
     assert f"en_jre_sinet-{project['vars']['version']}-py3-none-any.whl" in TEXT
@@ -71,17 +71,17 @@ EXTRAS = dict(
 )
 
 
-def test_extras_that_texts_name_exist():
+def test_extras_in_texts_exist():
     named = set()
     for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ERRORS]:
         text = path.read_text(encoding="utf8")
-        for found in re.findall(r"(?:\.|spacy-jre)\[([\w,]+)\]", text):
-            named.update(found.split(","))
+        for extras in re.findall(r"(?:\.|spacy-jre)\[([\w,]+)\]", text):
+            named.update(extras.split(","))
     assert {"demo", "test", "cuda12x", "cuda13x"} <= named <= EXTRAS.keys()
 
 
 @pytest.mark.parametrize("version", ["12x", "13x"])
-def test_extra_of_cuda_takes_no_cupy_that_excludes_numpy_2(version):
+def test_cuda_extra_excludes_cupy_without_numpy_2(version):
     (line,) = json.loads(EXTRAS[f"cuda{version}"])
     requirement = Requirement(line)
     assert requirement.name == f"cupy-cuda{version}"
@@ -94,7 +94,7 @@ def test_ci_runs_the_test_command_of_the_readme():
     assert 'python -m pip install -e ".[test]" && python -m pytest -n 2\n' in script
 
 
-def test_table_of_commands_is_that_of_the_project(tmp_path):
+def test_generated_part_is_up_to_date(tmp_path):
     copy = tmp_path / "README.md"
     copy.write_text(TEXT, encoding="utf8")
     code = (
@@ -110,7 +110,7 @@ def test_table_of_commands_is_that_of_the_project(tmp_path):
     assert copy.read_text(encoding="utf8") == TEXT
 
 
-def test_files_the_readme_links_to_exist():
+def test_linked_files_exist():
     for target in re.findall(r"\]\(([^)#]+)\)", TEXT):
         if not target.startswith("http") and target != "project.yml":
             assert (ROOT / target).exists(), target

@@ -13,23 +13,26 @@ ENTRIES = distribution("spacy-jre").entry_points
 
 
 @pytest.mark.parametrize(("kind", "name"), PUBLISHED)
-def test_published_name_is_found_without_an_import(kind, name):
+def test_published_name_is_registered_without_an_import(kind, name):
+    if kind == "span_getters":
+        # spacy-transformers makes this registry
+        pytest.importorskip("spacy_transformers")
     if kind == "factories":
         assert spacy.blank("en").has_factory(name)
     else:
         assert registry.has(kind, name)
 
 
-def test_no_entry_point_is_missing_from_the_frozen_names():
+def test_every_entry_point_is_a_published_name():
     ours = {entry.name for entry in ENTRIES if entry.group != "spacy_cli"}
     assert ours == {name for _, name in PUBLISHED}
 
 
-def test_every_entry_point_loads():
+def test_every_entry_point_can_be_loaded():
     for entry in ENTRIES:
         assert entry.load() is not None
 
 
-def test_default_config_builds(nlp):
+def test_component_has_a_default_config(nlp):
     pipe = nlp.add_pipe("jre")
     assert pipe.name == "jre"

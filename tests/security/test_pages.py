@@ -1,4 +1,4 @@
-"""Pages and pictures of hostile texts: no element and no attribute is of the data."""
+"""Malicious texts can't add elements or attributes to pages and figures."""
 
 from html.parser import HTMLParser
 
@@ -11,7 +11,7 @@ from spacy_jre.display import displacy_relations, render_page
 
 from ..display.helpers import make_doc
 
-HOSTILE = [
+MALICIOUS = [
     "<script>alert(1)</script>",
     "</script><script>alert(1)",
     "<img src=x onerror=alert(1)>",
@@ -32,36 +32,36 @@ SAFE = "safe"
 
 
 class Structure(HTMLParser):
-    """The elements and attributes of a page, without its text."""
+    """The elements and attributes of a page, and its text."""
 
     def __init__(self, page):
         super().__init__()
-        self.found = []
+        self.elements = []
         self.text = []
         self.feed(page)
         self.close()
 
     def handle_starttag(self, tag, attrs):
-        # ids and sizes are drawn anew and follow the length of the words
+        # IDs are random, and sizes depend on the length of the words
         names = [
             (name, value if name in ("lang", "class") else "") for name, value in attrs
         ]
-        self.found.append((tag, names))
+        self.elements.append((tag, names))
 
     def handle_data(self, data):
         self.text.append(data)
 
     def handle_comment(self, data):
-        self.found.append(("comment", data))
+        self.elements.append(("comment", data))
 
     def handle_decl(self, decl):
-        self.found.append(("declaration", decl))
+        self.elements.append(("declaration", decl))
 
     def handle_pi(self, data):
-        self.found.append(("instruction", data))
+        self.elements.append(("instruction", data))
 
     def unknown_decl(self, data):
-        self.found.append(("unknown", data))
+        self.elements.append(("unknown", data))
 
 
 def draw(word, label, relation, title, lang):
@@ -71,33 +71,33 @@ def draw(word, label, relation, title, lang):
     return render_page([doc], title=title, lang=lang)
 
 
-PLACES = ["word", "label", "relation", "title", "lang"]
+FIELDS = ["word", "label", "relation", "title", "lang"]
 
 
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("text", HOSTILE)
-def test_page_has_the_elements_of_an_honest_one(place, text):
-    honest = dict.fromkeys(PLACES, SAFE)
-    expected = Structure(draw(**honest))
-    found = Structure(draw(**{**honest, place: text}))
-    if place == "lang":  # the one attribute that is of the data, and stays one
-        assert found.found[1] == ("html", [("lang", text)])
-        expected.found[1] = found.found[1]
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("text", MALICIOUS)
+def test_malicious_text_adds_no_elements_to_a_page(field, text):
+    safe = dict.fromkeys(FIELDS, SAFE)
+    expected = Structure(draw(**safe))
+    page = Structure(draw(**{**safe, field: text}))
+    if field == "lang":  # this attribute has the value of the data
+        assert page.elements[1] == ("html", [("lang", text)])
+        expected.elements[1] = page.elements[1]
     else:
-        shown = "".join(found.text)
+        shown = "".join(page.text)
         assert text.replace("\x00", "") in shown.replace("\x00", "").replace(
             "\ufffd", ""
         )
-    assert found.found == expected.found
+    assert page.elements == expected.elements
 
 
-@pytest.mark.parametrize("text", HOSTILE)
-def test_picture_takes_no_language_or_direction_from_the_data(text):
+@pytest.mark.parametrize("text", MALICIOUS)
+def test_figure_escapes_language_and_direction(text):
     doc = make_doc(
         [(0, 2, "PER"), (7, 8, "LOC")], [((0, 2, "PER"), (7, 8, "LOC"), "x")]
     )
 
-    def picture():
+    def figure():
         return displacy.render(
             displacy_relations(doc), style="dep", manual=True, page=True, jupyter=False
         )
@@ -105,17 +105,17 @@ def test_picture_takes_no_language_or_direction_from_the_data(text):
     def elements(page):
         return [
             (tag, [name for name, _ in attrs] if isinstance(attrs, list) else attrs)
-            for tag, attrs in Structure(page).found
+            for tag, attrs in Structure(page).elements
         ]
 
-    expected = elements(picture())
+    expected = elements(figure())
     doc.vocab.writing_system = {"direction": text}
     doc.vocab.lex_attr_getters = {spacy.attrs.LANG: lambda _: text}
-    assert elements(picture()) == expected
+    assert elements(figure()) == expected
 
 
-class Said:
-    """A pipeline whose names are hostile; the Docs are given."""
+class FakePipeline:
+    """A pipeline with a malicious name that doesn't change Docs."""
 
     lang = "en"
 
@@ -126,12 +126,12 @@ class Said:
         return docs
 
 
-def test_page_of_the_command_takes_the_language_of_the_pipeline(monkeypatch, tmp_path):
+def test_page_has_the_language_of_the_pipeline(monkeypatch, tmp_path):
     name = "</title><script>\ud800"
-    monkeypatch.setattr(spacy, "load", lambda model: Said(name))
+    monkeypatch.setattr(spacy, "load", lambda model: FakePipeline(name))
     monkeypatch.setattr("spacy_jre.cli.show.Corpus", lambda data: lambda nlp: iter(()))
     output = tmp_path / "page.html"
     show_predictions("x", tmp_path / "x.spacy", output)
     structure = Structure(output.read_text(encoding="utf8"))
-    assert structure.found[1] == ("html", [("lang", "en")])
-    assert "script" not in [tag for tag, _ in structure.found]
+    assert structure.elements[1] == ("html", [("lang", "en")])
+    assert "script" not in [tag for tag, _ in structure.elements]

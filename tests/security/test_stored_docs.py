@@ -1,4 +1,4 @@
-"""Docs from files and bytes of unknown origin, and what is made of them."""
+"""Docs from files and bytes from untrusted sources."""
 
 import gc
 import pickle
@@ -30,7 +30,7 @@ from spacy_jre.corpora.reader import Corpus, load_docbin, read_docbin
 from spacy_jre.display import displacy_relations, render_page
 from spacy_jre.scoring.scorer import score_joint
 
-from ..cli.helpers import assert_plain_error, run, said
+from ..cli.helpers import assert_plain_error, output_of, run
 from ..conftest import STORY, make_record
 
 KEY = "jre:relations"
@@ -72,23 +72,23 @@ def nested(depth):
 # relation data
 
 WRONG_DATA = {
-    "no dict": 3,
-    "nothing": None,
+    "not a dict": 3,
+    "None": None,
     "no relations": {"entities": []},
     "no entities": {"relations": []},
     "relations are a number": {"entities": [], "relations": 7},
-    "relations are a text": {"entities": [], "relations": "abcdefgh"},
+    "relations are a string": {"entities": [], "relations": "abcdefgh"},
     "relations are missing": {"entities": [], "relations": None},
     "entities are a dict": {"entities": {"a": 1}, "relations": []},
-    "a deep nest": {"entities": [], "relations": nested(300)},
-    "a deep nest for a label": {
+    "many levels": {"entities": [], "relations": nested(300)},
+    "many levels in a label": {
         "entities": [[0, 3, nested(300), 1.0]],
         "relations": [],
     },
     "columns are missing": {"entities": [], "relations": [ROW[:-1]]},
     "too many columns": {"entities": [], "relations": [[*ROW, 1]]},
     "an empty row": {"entities": [[]], "relations": []},
-    "a row is a text": {"entities": [], "relations": ["abcdefgh"]},
+    "a row is a string": {"entities": [], "relations": ["abcdefgh"]},
     "an entity outside the text": {"entities": [[0, 99, "PER", 1.0]], "relations": []},
     "an entity without characters": {"entities": [[3, 3, "PER", 1.0]], "relations": []},
     **{
@@ -112,7 +112,7 @@ WRONG_DATA = {
 
 
 @pytest.mark.parametrize("data", WRONG_DATA.values(), ids=WRONG_DATA)
-def test_relation_data_of_a_wrong_form_is_a_coded_error_everywhere(data):
+def test_malformed_relation_data_is_an_error_with_a_code(data):
     doc = make_doc()
     doc.user_data[KEY] = data
     doc = Doc(doc.vocab).from_bytes(doc.to_bytes())
@@ -129,7 +129,7 @@ def test_relation_data_of_a_wrong_form_is_a_coded_error_everywhere(data):
         lambda: span_as_doc(doc[:1]),
     ]
     if isinstance(data, dict) and data.get("entities"):
-        # nothing asks for the relations alone
+        # the first two only read the relations
         uses = [*uses[2:], lambda: entity_group(doc)]
     for use in uses:
         with pytest.raises(ValueError, match=r"^\[J112\].*jre:relations"):
@@ -137,19 +137,19 @@ def test_relation_data_of_a_wrong_form_is_a_coded_error_everywhere(data):
 
 
 @pytest.mark.parametrize("form", [list, tuple])
-def test_right_relation_data_is_read_in_lists_and_tuples(form):
+def test_relation_data_can_be_lists_or_tuples(form):
     doc = make_doc(form([form(ROW)]), form([form(ENTITY)]))
     (relation,) = doc._.relations
     assert relation.as_triple() == ("Ada", "does", "sings")
 
 
-def test_numbers_of_numpy_are_numbers():
+def test_relation_data_can_have_numpy_numbers():
     row = [np.int64(0), np.int32(3), "PER", 4, 9, "ACT", "does", np.float32(0.5)]
     (relation,) = make_doc([row])._.relations
     assert relation.score == 0.5
 
 
-def test_wrong_relation_data_can_be_deleted():
+def test_malformed_relation_data_can_be_deleted():
     doc = make_doc([[]])
     del doc.user_data[KEY]
     doc._.relations = []
@@ -157,23 +157,26 @@ def test_wrong_relation_data_can_be_deleted():
 
 
 WRONG_RECORDS = {
-    "no dict": [1],
-    "document is no text": {"document": 3},
-    "meta is no dict": {"meta": "x"},
+    "not a dict": [1],
+    "document is not a string": {"document": 3},
+    "meta is not a dict": {"meta": "x"},
     "meta has bytes": {"meta": {"x": b"y"}},
-    "meta is too deep": {"meta": {"x": nested(1100)}},
+    "meta has many levels": {"meta": {"x": nested(1100)}},
     "entities are a number": {"entities": 3, "relations": []},
     "entities without relations": {"entities": []},
     "relations without entities": {"relations": []},
     "a column is missing": {"entities": [[0, 3]], "relations": []},
-    "an offset is a text": {"entities": [["0", 3, "PER"]], "relations": []},
+    "an offset is a string": {"entities": [["0", 3, "PER"]], "relations": []},
     "a label is a list": {"entities": [[0, 3, []]], "relations": []},
-    "there is no such entity": {"entities": [[0, 3, "P"]], "relations": [[0, 1, "x"]]},
+    "a relation with a missing entity": {
+        "entities": [[0, 3, "P"]],
+        "relations": [[0, 1, "x"]],
+    },
 }
 
 
 @pytest.mark.parametrize("kept", WRONG_RECORDS.values(), ids=WRONG_RECORDS)
-def test_stored_record_of_a_wrong_form_is_a_coded_error(kept):
+def test_malformed_record_data_is_an_error_with_a_code(kept):
     doc = make_doc()
     doc.user_data[RECORD_KEY] = kept
     with pytest.raises(ValueError, match=r"^\[J114\] x\.spacy, Doc 0: .*jre:record"):
@@ -186,7 +189,7 @@ SPAN = struct.Struct(">QQQllll")
 
 
 def with_group(packed, change):
-    """A message whose first Doc has a changed group, and neither entities nor ours."""
+    """Change the span group of the first Doc and remove its stored entities."""
     message = unpack(packed)
     ((group, keys),) = srsly.msgpack_loads(message["span_groups"][0]).items()
     content = srsly.msgpack_loads(group)
@@ -201,9 +204,7 @@ def with_group(packed, change):
 
 @pytest.mark.parametrize("column", range(7))
 @pytest.mark.parametrize("value", [10**6, 2**31 - 1])
-def test_span_that_does_not_fit_its_doc_is_refused(
-    tmp_path, nlp, packed, column, value
-):
+def test_span_that_does_not_match_its_doc_fails(tmp_path, nlp, packed, column, value):
     def change(content):
         span = list(SPAN.unpack(content["spans"][0]))
         span[column] = value
@@ -215,7 +216,9 @@ def test_span_that_does_not_fit_its_doc_is_refused(
 
 
 @pytest.mark.parametrize("scores", [[], [1.0], ["x"] * 4, 3, None, {"a": 1}])
-def test_scores_that_do_not_fit_their_group_are_a_coded_error(nlp, packed, scores):
+def test_scores_that_do_not_match_their_group_are_an_error_with_a_code(
+    nlp, packed, scores
+):
     def change(content):
         content["attrs"]["scores"] = scores
 
@@ -228,7 +231,7 @@ def test_scores_that_do_not_fit_their_group_are_a_coded_error(nlp, packed, score
         annotated_entities(doc)
 
 
-def test_group_with_spans_outside_the_text_is_a_coded_error(nlp, packed):
+def test_group_with_spans_outside_the_text_is_an_error_with_a_code(nlp, packed):
     def change(content):
         content["spans"][0] = SPAN.pack(0, 0, 0, 0, 1, 0, 999)
 
@@ -236,11 +239,11 @@ def test_group_with_spans_outside_the_text_is_a_coded_error(nlp, packed):
     doc = build_doc(make_record(STORY[0]), nlp)
     doc.spans["jre"].from_bytes(group)
     doc.user_data.clear()
-    with pytest.raises(ValueError, match=r"^\[J113\].*span 0 lies outside"):
+    with pytest.raises(ValueError, match=r"^\[J113\].*span 0 is outside"):
         annotated_entities(doc)
 
 
-# files that unpack to too much
+# files that decompress to too much data
 
 
 def deflate(head, filler, count, tail=b""):
@@ -255,7 +258,7 @@ def deflate(head, filler, count, tail=b""):
 
 
 def bomb(key, head, filler, count):
-    """A .spacy file without Docs, one of whose values is very long."""
+    """Make a .spacy file without Docs and with a very long value."""
     message = unpack(RelationDocBin().to_bytes())
     message.pop(key)
     body = srsly.msgpack_dumps(message)
@@ -272,12 +275,12 @@ BOMBS = {
         lambda: bomb("strings", b"\xdd\x00\x70\x00\x00" * 400, b"\x90", 8 * MIB),
         "J609",
     ),
-    "a deep nest": (lambda: bomb("cats", b"", b"\x91", MIB), "J609"),
+    "many levels": (lambda: bomb("cats", b"", b"\x91", MIB), "J609"),
 }
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_file_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch, name):
+def test_file_that_unpacks_to_too_much_fails(tmp_path, monkeypatch, name):
     monkeypatch.setattr(checked_docbin, "ANY_CONTAINERS", 10_000)
     make, code = BOMBS[name]
     path = tmp_path / "x.spacy"
@@ -291,18 +294,18 @@ def test_file_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch, name):
     assert peak < 40 * MIB
 
 
-def test_file_that_claims_too_many_docs_is_refused(tmp_path, monkeypatch):
+def test_file_that_claims_too_many_docs_fails(tmp_path, monkeypatch):
     monkeypatch.setattr(checked_docbin, "ANY_DOCS", 100)
     count = 100_000
     message = unpack(RelationDocBin().to_bytes())
     message.update(lengths=bytes(4 * count), cats=[{}] * count, flags=[{}] * count)
     message.update(span_groups=[b""] * count, user_data=[None] * count)
     path = write(tmp_path / "x.spacy", message)
-    with pytest.raises(ValueError, match=r"^\[J620\].*claims to hold 100000 Docs"):
+    with pytest.raises(ValueError, match=r"^\[J620\].*claims to have 100000 Docs"):
         load_docbin(path)
 
 
-def test_user_data_of_too_many_dicts_is_refused(tmp_path, monkeypatch, nlp, packed):
+def test_user_data_with_too_many_dicts_fails(tmp_path, monkeypatch, nlp, packed):
     monkeypatch.setattr(checked_docbin, "ANY_CONTAINERS", 10_000)
     message = unpack(packed)
     message["user_data"][0] = b"\xdd\x00\x02\x00\x00" + b"\x80" * (2 << 16)
@@ -311,7 +314,7 @@ def test_user_data_of_too_many_dicts_is_refused(tmp_path, monkeypatch, nlp, pack
         read_docbin(path, nlp)
 
 
-def test_honest_file_of_equal_sentences_is_read(tmp_path, nlp):
+def test_file_with_many_equal_sentences_is_read(tmp_path, nlp):
     docs = RelationDocBin()
     doc = build_doc(make_record(STORY[0]), nlp)
     for _ in range(500):
@@ -320,39 +323,39 @@ def test_honest_file_of_equal_sentences_is_read(tmp_path, nlp):
     assert len(load_docbin(tmp_path / "x.spacy")) == 500
 
 
-# broken files
+# invalid files
 
 
-def test_broken_doc_costs_that_doc_only(tmp_path, packed):
+def test_only_the_invalid_doc_is_skipped(tmp_path, packed):
     message = unpack(packed)
     message["user_data"][0] = b"\xc1"
     message["user_data"][2] = srsly.msgpack_dumps({KEY: {"entities": 3}})
     path = write(tmp_path / "x.spacy", message)
-    told = []
-    records = list(read_docbin_records(path, skip=told.append))
+    skipped = []
+    records = list(read_docbin_records(path, skip=skipped.append))
     assert len(records) == 3
-    assert [left.reason[:6] for left in told] == ["[J621]"] * 2
-    assert "Doc 2" in told[1].reason
-    assert all(left.broken for left in told)
+    assert [left_out.reason[:6] for left_out in skipped] == ["[J621]"] * 2
+    assert "Doc 2" in skipped[1].reason
+    assert all(left_out.broken for left_out in skipped)
 
 
-def test_conversion_counts_a_broken_doc(tmp_path, packed):
+def test_conversion_counts_an_invalid_doc(tmp_path, packed):
     message = unpack(packed)
     message["flags"][1] = 3
     path = write(tmp_path / "x.spacy", message)
     result = run("convert", path, tmp_path / "out.json", "--to", "spert")
-    assert "[J621]" in said(result)
-    assert "[J702] 1 of 5 records were lost" in said(result)
+    assert "[J621]" in output_of(result)
+    assert "[J702] 1 of 5 records were lost" in output_of(result)
 
 
-def test_commands_tell_a_broken_file_in_a_line(tmp_path, packed):
+def test_command_reports_an_invalid_file_in_one_line(tmp_path, packed):
     path = write(tmp_path / "x.spacy", {**unpack(packed), "lengths": b"\xff" * 20})
     spacy.blank("en").to_disk(tmp_path / "model")
     result = run("show", tmp_path / "model", path, tmp_path / "page.html")
     assert_plain_error(result, "J609", "x.spacy")
 
 
-def test_garbage_collection_stays_on_after_a_broken_file(tmp_path):
+def test_garbage_collection_is_enabled_after_an_invalid_file(tmp_path):
     path = tmp_path / "x.spacy"
     path.write_bytes(zlib.compress(b"\xc1"))
     with pytest.raises(ValueError, match=r"^\[J609\]"):
@@ -360,7 +363,7 @@ def test_garbage_collection_stays_on_after_a_broken_file(tmp_path):
     assert gc.isenabled()
 
 
-ODD = [
+UNUSUAL = [
     None,
     True,
     -1,
@@ -386,14 +389,14 @@ def containers(value):
             yield from containers(item)
 
 
-def put_odd_value(rng, value):
-    target = rng.choice([found for found in containers(value) if found])
+def put_unusual_value(rng, value):
+    target = rng.choice([container for container in containers(value) if container])
     key = rng.choice(list(target) if isinstance(target, dict) else range(len(target)))
-    target[key] = rng.choice(ODD)
+    target[key] = rng.choice(UNUSUAL)
 
 
 def mutate(rng, packed):
-    """A .spacy file with something changed in its bytes, values, tokens or groups."""
+    """Change the bytes, values, tokens, user data or groups of a .spacy file."""
     message = unpack(packed)
     kind = rng.choice(["bytes", "cut", "message", "tokens", "user data", "group"])
     number = rng.randrange(len(STORY))
@@ -404,14 +407,14 @@ def mutate(rng, packed):
             data[: rng.randrange(len(data))] if kind == "cut" else data
         )
     if kind == "message":
-        put_odd_value(rng, message)
+        put_unusual_value(rng, message)
     elif kind == "tokens":
         tokens = np.frombuffer(message["tokens"], dtype="uint64").copy()
         tokens[rng.randrange(len(tokens))] = rng.choice([0, 1, 5, 2**32, 2**64 - 1])
         message["tokens"] = tokens.tobytes()
     elif kind == "user data":
         data = srsly.msgpack_loads(message["user_data"][number])
-        put_odd_value(rng, data)
+        put_unusual_value(rng, data)
         message["user_data"][number] = srsly.msgpack_dumps(data)
     else:
         changed = bytearray(message["span_groups"][number])
@@ -420,14 +423,14 @@ def mutate(rng, packed):
     return zlib.compress(srsly.msgpack_dumps(message))
 
 
-def test_changed_file_gives_valid_docs_or_a_coded_error(tmp_path, nlp, packed):
+def test_mutated_file_gives_valid_docs_or_an_error_with_a_code(tmp_path, nlp, packed):
     path = tmp_path / "x.spacy"
     outcomes = []
     for seed in range(120):
         path.write_bytes(mutate(random.Random(seed), packed))
-        told = []
+        skipped = []
         try:
-            list(read_docbin_records(path, skip=told.append))
+            list(read_docbin_records(path, skip=skipped.append))
             examples = list(Corpus(path)(nlp))
         except ValueError as error:
             outcomes.append(str(error)[:6])
@@ -435,7 +438,7 @@ def test_changed_file_gives_valid_docs_or_a_coded_error(tmp_path, nlp, packed):
             score_joint(examples)
             render_page([example.reference for example in examples], title="x")
             outcomes.append("read")
-        outcomes += {left.reason[:6] for left in told}
+        outcomes += {left_out.reason[:6] for left_out in skipped}
     assert {"read", "[J609]", "[J621]"} <= set(outcomes)
     assert all(x == "read" or x.startswith("[J") for x in outcomes)
 
@@ -444,7 +447,7 @@ def test_changed_file_gives_valid_docs_or_a_coded_error(tmp_path, nlp, packed):
 
 
 class Touch:
-    """What a pickle would do: plant a marker."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -454,7 +457,7 @@ class Touch:
 
 
 def numpy_objects(marker, dtype="|O", kind=b""):
-    """How srsly would store an array of objects, if it did."""
+    """Make a message like srsly's, but with an array of objects."""
     data = pickle.dumps(Touch(marker))
     data += b"." * (-len(data) % 8)
     array = {b"nd": True, b"type": dtype, b"kind": kind, b"shape": [len(data) // 8]}
@@ -470,7 +473,7 @@ DTYPES = [
 
 
 @pytest.mark.parametrize(("dtype", "kind"), DTYPES)
-def test_arrays_of_objects_are_not_unpacked(tmp_path, packed, dtype, kind):
+def test_object_arrays_are_not_unpacked(tmp_path, packed, dtype, kind):
     marker = tmp_path / "marker"
     value = numpy_objects(marker, dtype, kind)
     with pytest.raises(ValueError, match="OBJECT"):
@@ -478,13 +481,13 @@ def test_arrays_of_objects_are_not_unpacked(tmp_path, packed, dtype, kind):
     message = unpack(packed)
     message["user_data"][0] = srsly.msgpack_dumps({KEY: value})
     path = write(tmp_path / "x.spacy", message)
-    told = []
-    assert len(list(read_docbin_records(path, skip=told.append))) == len(STORY) - 1
-    assert told[0].reason.startswith("[J621]")
+    skipped = []
+    assert len(list(read_docbin_records(path, skip=skipped.append))) == len(STORY) - 1
+    assert skipped[0].reason.startswith("[J621]")
     assert not marker.exists()
 
 
-def test_arrays_of_objects_in_the_bytes_of_a_doc_are_not_unpacked(tmp_path, nlp):
+def test_object_arrays_in_the_bytes_of_a_doc_are_not_unpacked(tmp_path, nlp):
     message = srsly.msgpack_loads(make_doc().to_bytes())
     value = numpy_objects(tmp_path / "marker")
     for change in (
@@ -498,7 +501,7 @@ def test_arrays_of_objects_in_the_bytes_of_a_doc_are_not_unpacked(tmp_path, nlp)
     assert not (tmp_path / "marker").exists()
 
 
-def test_pickle_in_user_data_stays_bytes(tmp_path, nlp):
+def test_pickle_in_user_data_is_not_loaded(tmp_path, nlp):
     doc = make_doc()
     doc.user_data["x"] = pickle.dumps(Touch(tmp_path / "marker"))
     again = Doc(nlp.vocab).from_bytes(doc.to_bytes())
@@ -506,7 +509,7 @@ def test_pickle_in_user_data_stays_bytes(tmp_path, nlp):
     assert not (tmp_path / "marker").exists()
 
 
-def test_extension_type_of_msgpack_stays_data(nlp):
+def test_msgpack_extension_type_is_not_loaded(nlp):
     packed = b"\xc7\x03\x01abc"  # an extension of type 1
     message = srsly.msgpack_loads(make_doc().to_bytes())
     message["user_data_values"] = b"\x91" + packed

@@ -18,10 +18,12 @@ from ..trust import VARIABLE, trusted_names
 from .header import SavedTensors, blame, wrong
 from .hf_header import (
     ATTENTION,
+    DTYPE,
     EncoderFields,
     check_model_type,
     read_config,
     read_tokenizer,
+    rename_dtype,
     write_config,
     write_tokenizer,
 )
@@ -91,8 +93,12 @@ class HFEncoder(nn.Module):
             tokenizer = AutoTokenizer.from_pretrained(
                 source, **settings, trust_remote_code=trusted
             )
+            # weights are float32 unless the settings say otherwise: by default,
+            # transformers 5 keeps the dtype of the saved weights
             transformer = AutoModel.from_pretrained(
-                source, **transformer_config, trust_remote_code=trusted
+                source,
+                **{DTYPE: torch.float32, **rename_dtype(transformer_config)},
+                trust_remote_code=trusted,
             )
         except (OSError, ValueError) as error:
             if not trusted and "trust_remote_code=True" in str(error):
@@ -122,7 +128,7 @@ class HFEncoder(nn.Module):
         shaping = {k: v for k, v in transformer_config.items() if k in SHAPING}
         if fields.auto_map:
             config_class, model_class = find_trusted_classes(fields.auto_map)
-            config = config_class.from_dict(fields.config)
+            config = config_class.from_dict(rename_dtype(fields.config))
             make: Callable[..., nn.Module] = model_class._from_config
         else:
             config = read_config(fields.config, tensors)

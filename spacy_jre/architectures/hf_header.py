@@ -12,26 +12,34 @@ from pydantic import PositiveInt
 from tokenizers import Tokenizer
 from transformers import PretrainedConfig, PreTrainedTokenizerFast
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
-from transformers.models.auto.modeling_auto import (
-    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
-    MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES,
-)
 
 from ..errors import Errors, JREError
 from .header import Fields, SavedTensors, blame, wrong
 
-# text models of transformers; without those that read more than text, and those that
-# compile kernels or load them from a hub
+# Text encoders, and decoders that are used as encoders, of the supported versions of
+# transformers. A written list, because the lists of transformers change: they have
+# models that read images or audio, and models that compile kernels (mra, yoso) or load
+# them from a hub (gpt_oss). fnet is not in it: it has no attention mask, so the vectors
+# of a window would depend on the padding of its batch.
 MODEL_TYPES = frozenset(
-    MODEL_FOR_MASKED_LM_MAPPING_NAMES.keys()
-    | MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES.keys()
-) - {
-    *("bros", "layoutlmv2", "layoutlmv3", "markuplm", "perceiver", "tapas", "wav2vec2"),
-    *("mra", "yoso"),
-}
+    {
+        *("albert", "bart", "bert", "big_bird", "bloom", "camembert", "convbert"),
+        *("data2vec-text", "deberta", "deberta-v2", "distilbert", "electra", "ernie"),
+        *("esm", "eurobert", "flaubert", "funnel", "gemma", "gemma2", "gpt2"),
+        *("gpt_neo", "gpt_neox", "gte", "ibert", "jina_embeddings_v3", "llama"),
+        *("longformer", "luke", "mbart", "megatron-bert", "mistral", "mobilebert"),
+        *("modernbert", "mpnet", "nezha", "nomic_bert", "nystromformer", "phi"),
+        *("phi3", "qwen2", "qwen3", "rembert", "roberta", "roberta-prelayernorm"),
+        *("roc_bert", "roformer", "smollm3", "squeezebert", "stablelm", "xlm"),
+        *("xlm-roberta", "xlm-roberta-xl", "xlnet", "xmod"),
+    }
+)
 # what transformers ships; other names are loaded from a hub
 ATTENTION = ("eager", "sdpa", "flash_attention_2", "flex_attention")
 DTYPES = ("float32", "float16", "bfloat16")
+# the setting has both names, by the version of transformers; headers have the new one
+DTYPE_NAMES = ("dtype", "torch_dtype")
+DTYPE = "torch_dtype" if "torch_dtype" in vars(PretrainedConfig()) else "dtype"
 # not written, and refused: they run code, read files or change what a forward returns
 REFUSED = frozenset(
     {
@@ -98,8 +106,14 @@ def check_model_type(name: str, model_type: Any) -> None:
 def write_config(config: PretrainedConfig) -> dict[str, Any]:
     """RETURNS (dict): What `read_config` reads. The folder that the encoder came from
     is not in it."""
-    values = json.loads(config.to_json_string(use_diff=True))
+    values = rename_dtype(json.loads(config.to_json_string(use_diff=True)), "dtype")
     return {key: value for key, value in values.items() if not _is_left_out(key)}
+
+
+def rename_dtype(settings: dict[str, Any], name: str = DTYPE) -> dict[str, Any]:
+    """RETURNS (dict): The settings of a transformer, with one name for its dtype: by
+    default the one that the installed version of transformers uses."""
+    return {name if key in DTYPE_NAMES else key: v for key, v in settings.items()}
 
 
 def _is_left_out(key: str) -> bool:
@@ -122,6 +136,7 @@ def read_config(values: dict[str, Any], tensors: SavedTensors) -> PretrainedConf
     with blame("config.model_type"):
         config_class = CONFIG_MAPPING[model_type]
         default = config_class()
+    values = rename_dtype(values)
     n_entries = 0
     for key, value in values.items():
         field = f"config.{key}"
@@ -133,12 +148,9 @@ def read_config(values: dict[str, Any], tensors: SavedTensors) -> PretrainedConf
         if n_entries > ENTRIES:
             raise wrong(field, f"brings the configuration to {n_entries} values")
         _check_type(field, value, getattr(default, key, None))
-    for key in ("dtype", "torch_dtype"):
-        if values.get(key) not in (None, *DTYPES):
-            raise wrong(
-                f"config.{key}",
-                f"is {values[key]!r}, must be one of {', '.join(DTYPES)}",
-            )
+    dtype = values.get(DTYPE)
+    if dtype not in (None, *DTYPES):
+        raise wrong("config.dtype", f"is {dtype!r}, must be one of {', '.join(DTYPES)}")
     names = config_class.attribute_map
     layers = names.get("num_hidden_layers", "num_hidden_layers")
     count, limit = values.get(layers), len(tensors.shapes)
@@ -198,12 +210,16 @@ def write_tokenizer(tokenizer: Any) -> dict[str, Any]:
     serialisation = json.loads(tokenizer.backend_tokenizer.to_str())
     # both are states of the last call
     serialisation.update(truncation=None, padding=None)
-    named = {role: getattr(tokenizer, role, None) for role in get_args(SpecialToken)}
+    roles = {role: getattr(tokenizer, role, None) for role in get_args(SpecialToken)}
+    named = {role: str(token) for role, token in roles.items() if token is not None}
     return {
         "serialisation": serialisation,
-        "special_tokens": {k: str(v) for k, v in named.items() if v is not None},
+        "special_tokens": named,
+        # transformers 5 has another name for the attribute additional_special_tokens
         "additional_special_tokens": [
-            str(token) for token in tokenizer.additional_special_tokens
+            str(token)
+            for token in tokenizer.all_special_tokens
+            if str(token) not in named.values()
         ],
         "model_max_length": int(tokenizer.model_max_length),
     }

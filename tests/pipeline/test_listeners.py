@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import spacy
-from spacy_transformers.layers import TransformerListener
 
-from ..conftest import STORY, make_example
+from spacy_jre.architectures import shared
+
+from ..conftest import STORY, make_example, needs_spacy_transformers
 from .helpers import (
     TOK2VEC,
     empty_examples,
@@ -59,6 +60,7 @@ def make_shared(kind: str, tiny_bert: str, *others: str, **settings):
     if kind == "tok2vec":
         nlp.add_pipe("tok2vec", config={"model": TOK2VEC})
     else:
+        pytest.importorskip("spacy_transformers")
         nlp.add_pipe("transformer", config=transformer(tiny_bert))
     for other in others:
         listener = MODELS["tok2vec" if kind == "tok2vec" else "stock"]["tok2vec"]
@@ -223,6 +225,7 @@ def test_missing_upstream_is_an_error_in_training(kind, tiny_bert):
         nlp.update(examples)
 
 
+@needs_spacy_transformers
 @pytest.mark.parametrize("kind", ["shared", "stock"])
 def test_missing_upstream_is_an_error_at_initialization(kind, nlp, examples):
     nlp.add_pipe("jre", config={"model": MODELS[kind]})
@@ -237,6 +240,7 @@ def test_empty_docs_are_read_and_learnt_from(kind, tiny_bert, texts):
     nlp.update(empty_examples(nlp, texts), sgd=nlp.create_optimizer())
 
 
+@needs_spacy_transformers
 def test_overlapping_windows_are_refused_with_the_mend(tiny_bert):
     nlp = spacy.blank("en")
     getter = "spacy-transformers.strided_spans.v1"
@@ -276,13 +280,22 @@ def test_sentence_windows_never_hold_an_empty_span(nlp):
     ]
 
 
+@needs_spacy_transformers
 def test_name_of_the_shared_transformer_is_not_rewritten_by_spacy_transformers():
     nlp = spacy.blank("en")
     nlp.add_pipe("jre", config={"model": SHARED})
     node = nlp.get_pipe("jre").model.get_ref("encoder").layers[0]
-    assert isinstance(node, TransformerListener)
+    assert isinstance(node, shared.LISTENERS)
     name = nlp.get_pipe_config("jre")["model"]["tok2vec"]["@architectures"]
     assert "TransformerListener" not in name
+
+
+def test_shared_transformer_without_spacy_transformers_names_the_extra(
+    nlp, monkeypatch
+):
+    monkeypatch.setattr(shared, "LISTENERS", ())
+    with pytest.raises(ValueError, match=r'J326.*pip install "spacy-jre\[shared\]"'):
+        nlp.add_pipe("jre", config={"model": SHARED})
 
 
 def test_frozen_upstream_that_annotates_is_enough(tiny_bert):

@@ -11,7 +11,7 @@ from spacy.tokens import Doc
 from thinc.api import ArgsKwargs, Model
 
 from ...errors import Errors, JREError
-from ...layers.checks import check_range
+from ...layers.checks import check_choice, check_range
 from ...layers.layout import Targets
 from ...networks.lainet import LAINet
 from ...types import Candidates, JointScores, Labels
@@ -31,6 +31,8 @@ from .vocabulary import (
 )
 
 NetworkBuilder = Callable[..., LAINet]
+# flash_attention_2 and flex_attention take no mask of one position for another
+ATTENTION = (None, "eager", "sdpa")
 
 
 def lainet_model(
@@ -44,11 +46,17 @@ def lainet_model(
         n_relation_labels and symmetric; module level or a partial.
     reading: Of ``Reading``.
     RETURNS (Model): As of ``bridge.joint_model``; its encoder gives Texts.
-    RAISES (ValueError): J311 for another encoder, J203 for a setting out of range.
+    RAISES (JREError): J311 for another encoder, J203 for a setting out of range, J202
+        for an attention that takes no mask of LAI-Net.
     """
     transformer = tok2vec.attrs.get("settings")
     if not isinstance(transformer, TransformerSettings):
         raise JREError(Errors.J311.format(kind=tok2vec.name))
+    check_choice(
+        "transformer_config.attn_implementation of LAI-Net",
+        transformer.transformer_config.get("attn_implementation"),
+        ATTENTION,
+    )
     settings = Reading(max_batch_pieces=transformer.max_batch_pieces, **reading)
     check_range(
         "max_candidates",

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import transformers
 from torch import Tensor, nn
 
 from ...errors import Errors, JREError
@@ -255,7 +256,7 @@ class MarkingTransformer(JointNetwork):
 
         RETURNS (MarkedSpans): What the network reads, in the order of the graphs.
         """
-        encoder = self.encoder[min(stage, len(self.encoder) - 1)]
+        encoder: Any = self.encoder[min(stage, len(self.encoder) - 1)]
         passes, pass_graphs = graphs.passes(
             self.forms[stage], self.reading.max_candidates
         )
@@ -272,7 +273,9 @@ class MarkingTransformer(JointNetwork):
             hidden = encoder(
                 input_ids=ids,
                 position_ids=positions,
-                attention_mask=self.network.attention(kinds, pairs),
+                attention_mask=attention_mask(
+                    self.network.attention(kinds, pairs), encoder.dtype
+                ),
                 # given, since a pass may be longer than the encoder has positions
                 token_type_ids=torch.zeros_like(ids),
             ).last_hidden_state.flatten(0, 1)
@@ -294,6 +297,21 @@ class MarkingTransformer(JointNetwork):
             annotations=annotations[by_pass],
             subjects=subjects[by_pass],
         )
+
+
+def attention_mask(visible: Tensor, dtype: torch.dtype) -> Tensor:
+    """Convert LAI-Net's mask to the mask that the installed transformers expects.
+
+    visible (Tensor): Whether a position attends to another. Shape: (B, L, L), bool.
+    dtype (torch.dtype): The dtype of the transformer.
+    RETURNS (Tensor): The same before transformers 5. Since then the values that are
+        added to the attention scores, because "eager" adds a boolean mask, too.
+        Shape: (B, 1, L, L).
+    """
+    if int(transformers.__version__.split(".")[0]) < 5:
+        return visible
+    added = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
+    return added.masked_fill(~visible, torch.finfo(dtype).min).unsqueeze(1)
 
 
 def pack_alike(lengths: np.ndarray, budget: int) -> list[np.ndarray]:

@@ -5,6 +5,7 @@ from itertools import permutations
 import numpy as np
 import torch
 import torch.nn.functional as F
+import transformers
 
 from spacy_jre.networks.lainet import MarkedSpans
 
@@ -87,11 +88,14 @@ class Naive:
                 positions.append(pair[side])
                 kinds.append(("marker", number))
         seen = torch.tensor([[self.sees(v, s) for s in kinds] for v in kinds])
+        # transformers 5 takes a mask with a dimension for the heads
+        new = int(transformers.__version__.split(".")[0]) >= 5
+        mask = seen[None, None] if new else seen[None].long()
         encoder = self.module.encoder[stage if len(self.module.encoder) > 1 else 0]
         hidden = encoder(
             input_ids=torch.tensor([ids]),
             position_ids=torch.tensor([positions]),
-            attention_mask=seen.long().unsqueeze(0),
+            attention_mask=mask,
             token_type_ids=torch.zeros((1, len(ids)), dtype=torch.long),
         ).last_hidden_state[0]
         count = len(spans)

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from spacy_jre.architectures.header import read_header
 from spacy_jre.types import Labels, LossValue, Windows
 
-from ...conftest import STORY
+from ...conftest import STORY, needs_spacy_transformers
 from .helpers import (
     LABELS,
     NO_DROPOUT,
@@ -216,13 +216,36 @@ def test_tok2vec_is_refused():
 @pytest.mark.parametrize(
     "block",
     [
-        {"@architectures": "spacy-jre.SharedTransformer.v1"},
+        pytest.param(
+            {"@architectures": "spacy-jre.SharedTransformer.v1"},
+            marks=needs_spacy_transformers,
+        ),
         {"@architectures": "spacy.Tok2VecListener.v1", "width": 8},
     ],
 )
 def test_listener_is_refused(block):
     with pytest.raises(ValueError, match=r"J311.*listen"):
         make_model("x", tok2vec=block)
+
+
+def attends(attention: str) -> dict:
+    return {"transformer_config": {"attn_implementation": attention}}
+
+
+@pytest.mark.parametrize("attention", ["flash_attention_2", "flex_attention"])
+def test_attention_that_takes_no_mask_of_pairs_is_refused(attention):
+    with pytest.raises(ValueError, match=r"J202.*LAI-Net.*eager, sdpa.*" + attention):
+        make_model("x", encoder=attends(attention))
+
+
+def test_both_attentions_give_the_same_scores(wide_bert, docs):
+    eager, sdpa = (
+        all_scores(build_model(wide_bert, encoder=attends(attention)), docs)
+        for attention in ("eager", "sdpa")
+    )
+    assert len(sdpa[1])
+    for first, second in zip(eager, sdpa, strict=True):
+        np.testing.assert_allclose(first, second, atol=1e-4)
 
 
 def test_max_candidates_out_of_range_is_refused():

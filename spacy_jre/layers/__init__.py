@@ -1,1 +1,1 @@
-"""Torch bricks: tensors in, tensors out. No spaCy, no thinc, no file access."""
+"""Torch modules and functions on tensors. No spaCy, no thinc, no file access."""

@@ -1,4 +1,4 @@
-"""Token rows, and spans read at their two ends."""
+"""Token rows, and spans represented by their first and last token."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def token_rows(units: Tensor, token_units: Tensor) -> Tensor:
-    """One row per token, where a token has one unit or none.
+    """Look up one row per token, where a token has at most one unit.
 
     units (Tensor): Shape: (U, D).
     token_units (Tensor): Unit range of each token. Shape: (T, 2).
@@ -19,9 +19,10 @@ def token_rows(units: Tensor, token_units: Tensor) -> Tensor:
 
 
 class BoundaryPooler:
-    """A span is its first token's row and its last one's: ``[h_start; h_end]``.
+    """Represent a span by its first and its last token: ``[h_start; h_end]``.
 
-    Source: STSN, equation 11. The pooled rows are twice as wide as the tokens'.
+    Source: STSN, equation 11, without the width, which ``SpanPairHeads`` adds. The
+    result is twice as wide as the token rows.
     """
 
     def __init__(self, tokens: Tensor):
@@ -30,13 +31,13 @@ class BoundaryPooler:
 
     def ranges(self, ranges: Tensor) -> Tensor:
         """
-        ranges (Tensor): Token ranges, end exclusive, none empty. Shape: (Q, 2).
+        ranges (Tensor): Token ranges, end exclusive, not empty. Shape: (Q, 2).
         RETURNS (Tensor): Shape: (Q, 2D).
         """
         ends = self._tokens[ranges[:, 0]], self._tokens[ranges[:, 1] - 1]
         return torch.cat(ends, 1)
 
     def widths(self, longest: int) -> Iterator[Tensor]:
-        """YIELDS (Tensor): As SpanPooler does. Shape: (T, 2D)."""
+        """YIELDS (Tensor): See ``SpanPooler.widths``. Shape: (T, 2D)."""
         for width in range(1, longest + 1):
             yield torch.cat([self._tokens, self._tokens.roll(1 - width, 0)], 1)

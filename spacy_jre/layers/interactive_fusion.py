@@ -1,4 +1,4 @@
-"""Two views of the same units that read each other and become one."""
+"""Cross attention between two views of the same units, fused to one."""
 
 from typing import NamedTuple
 
@@ -12,22 +12,23 @@ from .padding import WindowPadding, window_ids
 class FusedUnits(NamedTuple):
     """
     rows (Tensor): H. Shape: (U, D).
-    by_relation, by_entity (Tensor): The attention weights of equations 3 and 4:
-        relation rows that read entity rows, and the other way round. Query before
-        key, zeros for padded keys. Shape of each: (W, longest, longest).
+    relation_to_entity, entity_to_relation (Tensor): The attention weights of
+        equations 3 and 4: from relation rows to entity rows, and from entity rows to
+        relation rows. Zeros for padded keys. Shape of each: (W, queries, keys).
     """
 
     rows: Tensor
-    by_relation: Tensor
-    by_entity: Tensor
+    relation_to_entity: Tensor
+    entity_to_relation: Tensor
 
 
 class InteractiveFusion(nn.Module):
-    """Cross attention in both directions, then a BiLSTM over both results.
+    """Apply cross attention in both directions, then a BiLSTM over both results.
 
-    Source: ISER, section 3.3, equations 3-5: no projections, scale ``sqrt(D)``, D /
-    2 per direction of the LSTM. (Contribution 2 of the paper says BiGRU; section 3.3
-    and equation 5 say BiLSTM.)
+    Source: ISER, section 3.3. Equations 3 and 4: cross attention without
+    projections, with the scale ``sqrt(D)``. Equation 5: a BiLSTM with D / 2 per
+    direction. (Contribution 2 of the paper says BiGRU; section 3.3 and equation 5
+    say BiLSTM.)
     """
 
     def __init__(self, width: int):
@@ -43,13 +44,13 @@ class InteractiveFusion(nn.Module):
         entity, relation (Tensor): X_e and X_r. Shape of each: (U, D).
         unit_counts (Tensor): Units per window. Shape: (W,).
         longest (int): The largest count.
-        RETURNS (FusedUnits): H and the weights.
+        RETURNS (FusedUnits): H and the attention weights.
         """
         padding = WindowPadding(unit_counts, longest, entity.shape[0])
-        by_entity, by_relation = padding.pad(entity), padding.pad(relation)
-        # scaled before the product, which half precision might not hold
-        scores = (by_relation * self.scale) @ by_entity.transpose(1, 2)
-        # equation 4 has the transposed scores of equation 3
+        entity, relation = padding.pad(entity), padding.pad(relation)
+        # scaled before the product, which could overflow in half precision
+        scores = (relation * self.scale) @ entity.transpose(1, 2)
+        # equation 4 uses the transposed scores of equation 3
         weights = [
             part.masked_fill(
                 ~padding.keys.unsqueeze(1), torch.finfo(part.dtype).min
@@ -58,30 +59,33 @@ class InteractiveFusion(nn.Module):
         ]
         rows = torch.cat(
             [
-                padding.unpad(weights[0] @ by_entity),
-                padding.unpad(weights[1] @ by_relation),
+                padding.unpad(weights[0] @ entity),
+                padding.unpad(weights[1] @ relation),
             ],
             1,
         )
+        # equation 5
         return FusedUnits(run_windows(self.lstm, rows, unit_counts), *weights)
 
 
 def run_windows(network: nn.LSTM, rows: Tensor, counts: Tensor) -> Tensor:
     """Run a recurrent network over each window, without padding.
 
+    ``pack_padded_sequence`` would do this, but it refuses windows without rows.
+
     rows (Tensor): Rows of all windows, one window after the other. Shape: (N, D).
     counts (Tensor): Rows per window. Shape: (W,).
-    RETURNS (Tensor): Its outputs in the same order. Shape: (N, outputs).
+    RETURNS (Tensor): The outputs in the same order. Shape: (N, outputs).
     """
     total = rows.shape[0]
     windows = window_ids(counts, total)
     starts = counts.cumsum(0) - counts
-    places = torch.arange(total, device=rows.device) - starts[windows]
+    positions = torch.arange(total, device=rows.device) - starts[windows]
     if total == 0:
         return rows.new_zeros((0, 2 * network.hidden_size))
-    # packed: all first rows, all second rows, ..., longer windows first
+    # packed order: all first rows, all second rows, ..., longer windows first
     ranks = torch.argsort(torch.argsort(counts, descending=True, stable=True))
-    order = torch.argsort(places * counts.shape[0] + ranks[windows])
-    # torch wants the batch sizes on the host
-    packed = PackedSequence(rows[order], torch.bincount(places).cpu())
+    order = torch.argsort(positions * counts.shape[0] + ranks[windows])
+    # torch requires the batch sizes on the host
+    packed = PackedSequence(rows[order], torch.bincount(positions).cpu())
     return network(packed)[0].data[torch.argsort(order)]

@@ -1,4 +1,4 @@
-"""Attention of one task's tokens over another one's, and STSN's layer of three."""
+"""Attention between the tokens of two tasks, and STSN's layer of three units."""
 
 import torch
 import torch.nn.functional as F
@@ -10,20 +10,21 @@ from .padding import WindowPadding
 
 
 class AttentionUnit(nn.Module):
-    """Multi-head attention, then a position-wise network, each added and normed.
+    """Apply multi-head attention and a feed-forward network, with residuals.
 
-    Source: STSN, section 3.2.2, equations 5-7; the bracket of equation 5 is read as
-    ``softmax(..) (V W_V)``. The four projections have no bias, the position-wise
-    network has.
+    Source: STSN, section 3.2.2. Equations 5 and 6: multi-head attention; the bracket
+    of equation 5 is interpreted as ``softmax(..) (V W_V)``. Equation 7: feed-forward
+    network. A LayerNorm follows each residual. The four projections have no bias,
+    the feed-forward network has.
     """
 
     def __init__(self, width: int, *, n_heads: int, dropout: float):
         """
         width (int): D.
-        n_heads (int): Attention heads; they divide D.
+        n_heads (int): Attention heads. D must be divisible by it.
         dropout (float): Rate on the attention weights and on both sub-layers before
             the residual.
-        RAISES (ValueError): J201 if the heads do not divide the width.
+        RAISES (ValueError): J201 if the width is not divisible by the heads.
         """
         super().__init__()
         check_heads(width, n_heads)
@@ -40,22 +41,25 @@ class AttentionUnit(nn.Module):
 
     def forward(self, queries: Tensor, keys: Tensor, padding: WindowPadding) -> Tensor:
         """
-        queries (Tensor): Q, flat. Shape: (N, D).
-        keys (Tensor): K and V, rows of the same windows. Shape: (N, D).
-        padding (WindowPadding): Only the attention itself pads.
+        queries (Tensor): Q of all windows. Shape: (N, D).
+        keys (Tensor): K and V of the same windows. Shape: (N, D).
+        padding (WindowPadding): Padding of these windows, for the attention.
         RETURNS (Tensor): Shape: (N, D).
         """
+        # equation 5; the default scale is 1 / sqrt(D / heads)
         mixed = F.scaled_dot_product_attention(
             self._split(padding.pad(self.query(queries))),
             self._split(padding.pad(self.key(keys))),
             self._split(padding.pad(self.value(keys))),
             attn_mask=padding.keys[:, None, None],
             dropout_p=self.dropout.p if self.training else 0.0,
-        )  # its scale is equation 5's, 1 / sqrt(D / heads)
+        )
+        # equation 6
         mixed = self.project(padding.unpad(mixed.transpose(1, 2).flatten(2)))
         rows = self.attention_norm(queries + self.dropout(mixed))
-        ahead = self.outer(self.inner(rows).relu())
-        return self.norm(rows + self.dropout(ahead))
+        # equation 7
+        forward = self.outer(self.inner(rows).relu())
+        return self.norm(rows + self.dropout(forward))
 
     def _split(self, rows: Tensor) -> Tensor:
         """(W, L, D) -> (W, heads, L, D / heads)"""
@@ -63,20 +67,23 @@ class AttentionUnit(nn.Module):
 
 
 class LabelAttention(nn.Module):
-    """One layer of STSN: labels read entities and relations, then both read labels.
+    """One layer of STSN, with an attention unit for labels, entities and relations.
 
-    Source: section 3.2.1, equations 3 and 4. Entities and relations meet in the
-    label rows alone; what these read is the layer's `interaction` (table 5).
+    Source: STSN, section 3.2.1. Equation 3: entity and relation rows are merged.
+    Equation 4: label rows attend to the merged rows, then entity and relation rows
+    attend to the new label rows. Information flows between entities and relations
+    only through the label rows. `interaction` sets which rows these attend to
+    (table 5).
     """
 
     def __init__(self, width: int, *, n_heads: int, dropout: float, interaction: str):
         """
         width (int): D.
-        n_heads (int): Heads of each unit.
-        dropout (float): Rate inside the units.
-        interaction (str): What the label unit reads: "full" a projection of the
-            entity and relation rows, "ner_to_re" the entity rows, "re_to_ner" the
-            relation rows, "none" the label rows themselves.
+        n_heads (int): Heads of each attention unit.
+        dropout (float): Rate inside the attention units.
+        interaction (str): Keys and values of the label unit: "full" a projection of
+            the entity and relation rows, "ner_to_re" the entity rows, "re_to_ner"
+            the relation rows, "none" the label rows themselves.
         """
         super().__init__()
         self.interaction = interaction
@@ -89,13 +96,16 @@ class LabelAttention(nn.Module):
         self, label: Tensor, entity: Tensor, relation: Tensor, padding: WindowPadding
     ) -> tuple[Tensor, Tensor, Tensor]:
         """
-        label, entity, relation (Tensor): The rows of the layer below. (N, D) each.
-        padding (WindowPadding): Of their windows.
-        RETURNS (tuple[Tensor, Tensor, Tensor]): The new rows.
+        label, entity, relation (Tensor): The rows of the layer below. Shape of each:
+            (N, D).
+        padding (WindowPadding): Padding of their windows.
+        RETURNS (tuple[Tensor, Tensor, Tensor]): The new rows, in the same order.
         """
         keys = {"ner_to_re": entity, "re_to_ner": relation}.get(self.interaction, label)
         if self.merge is not None:
+            # equation 3
             keys = self.merge(torch.cat([entity, relation], 1))
+        # equation 4
         label = self.label(label, keys, padding)
         return (
             label,

@@ -1,4 +1,4 @@
-"""What goes into a joint network and what comes out, beside the vectors."""
+"""Inputs, outputs and targets of a joint network."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -8,26 +8,26 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Layout:
-    """Where windows, tokens, spans and pairs lie in a flat batch.
+    """Index tensors of a flat batch: windows, tokens, spans and pairs.
 
-    Windows lie one after the other; token and unit numbers run over the whole batch
-    and a token range never leaves its window.
+    The windows of a batch follow each other. Token and unit offsets count over the
+    whole batch. A token range never crosses the boundary of its window.
 
     unit_counts (Tensor): Units per window. Shape: (W,).
     token_counts (Tensor): Tokens per window. Shape: (W,).
     token_units (Tensor): Unit range of each token, end exclusive; empty for a token
         without units. Shape: (T, 2).
-    longest_window (int): Most tokens of a window.
-    longest_units (int): Most units of a window.
-    longest_token (int): Most units of a token.
+    longest_window (int): Maximum number of tokens of a window.
+    longest_units (int): Maximum number of units of a window.
+    longest_token (int): Maximum number of units of a token.
     spans (Tensor): Token ranges to classify, end exclusive. Shape: (S, 2).
-    pairs (Tensor | None): Positions of head and tail in the spans, shape: (P, 2).
-        None: the network proposes the pairs of its own entities.
-    width_counts (tuple[int, ...]): Where pairs is None, the spans are all spans of
-        all windows sorted by width; how many have width 1, 2, ...
-    pair_limits (Tensor | None): Where pairs is None, the most entities of each
-        window to pair (None: as many as it has tokens). Shape: (W,).
-    pair_chunk (int): Pairs to score at once where the network proposes them.
+    pairs (Tensor | None): Indices of head and tail in the spans, shape: (P, 2).
+        None: the network proposes pairs of the entities that it predicts.
+    width_counts (tuple[int, ...]): If pairs is None, the spans are all spans of all
+        windows, sorted by width. The number of spans of width 1, 2, ...
+    pair_limits (Tensor | None): If pairs is None, the maximum number of entities of
+        each window to pair. None: the number of its tokens. Shape: (W,).
+    pair_chunk (int): Number of proposed pairs to score at once.
     """
 
     unit_counts: Tensor
@@ -50,11 +50,13 @@ class Layout:
 class JointOutputs(NamedTuple):
     """
     entity_logits (Tensor): Column 0 is "none". Shape: (S, E + 1).
-    pairs (Tensor): The given pairs, or the proposed ones in both orders. (P, 2).
+    pairs (Tensor): The given pairs, or the proposed ones in both orders. Shape: (P,
+        2).
     relation_logits (Tensor): One independent logit per label. Shape: (P, R).
-    n_truncated (Tensor): Windows that proposed more entities than were paired. Scalar.
-    tag_logits (Tensor | None): In learning, of a network that learns the tags of
-        tokens too. Shape: (T, tags).
+    n_truncated (Tensor): Number of windows with more entities than were paired.
+        Scalar.
+    tag_logits (Tensor | None): Logits of the token tags, only in training and only
+        if the network predicts tags. Shape: (T, tags).
     """
 
     entity_logits: Tensor
@@ -65,12 +67,12 @@ class JointOutputs(NamedTuple):
 
 
 class Targets(NamedTuple):
-    """What the outputs should be: arrays outside of a network, tensors inside.
+    """The expected outputs: numpy arrays, or tensors inside a network.
 
-    entities (Any): Column of each span, 0 for none. Shape: (S,), int64.
-    relations (Any): 1 for each label that a pair has. Shape: (P, R), float32.
-    tags (Any): Column of each token's tag, -100 where nobody annotated it; None for
-        a network that learns no tags. Shape: (T,), int64.
+    entities (Any): Column of each span, 0 for "none". Shape: (S,), int64.
+    relations (Any): 1 for each label of a pair. Shape: (P, R), float32.
+    tags (Any): Column of each token's tag, -100 if the token is unannotated. None if
+        the network predicts no tags. Shape: (T,), int64.
     """
 
     entities: Any

@@ -1,4 +1,4 @@
-"""Linear layers: one with BERT's start, one over a concatenation never built."""
+"""Linear layers: initialized as in BERT, and over parts without concatenation."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 def linear(n_inputs: int, n_outputs: int, *, bias: bool = True) -> nn.Linear:
-    """RETURNS (Linear): With BERT's start: weights N(0, 0.02), bias 0."""
+    """RETURNS (Linear): Initialized as in BERT: weights N(0, 0.02), bias 0."""
     layer = nn.Linear(n_inputs, n_outputs, bias=bias)
     nn.init.normal_(layer.weight, std=0.02)
     if bias:
@@ -19,16 +19,16 @@ def linear(n_inputs: int, n_outputs: int, *, bias: bool = True) -> nn.Linear:
 class PartsLinear(nn.Module):
     """``W [a; b; c] + bias``, computed as ``W_a a + W_b b + W_c c + bias``.
 
-    In learning, every part of every row gets a dropout mask of its own, which is
-    dropout on the concatenation. In prediction, a part is projected once
-    (``project``) and the narrow results are gathered and added.
+    In training, every part of every row gets its own dropout mask, which equals
+    dropout on the concatenation. In prediction, each part is projected once
+    (``project``), and the results are gathered and added.
     """
 
     def __init__(self, parts: Mapping[str, int], n_outputs: int, dropout: float):
         """
         parts (Mapping[str, int]): Name and width of each part, in order.
         n_outputs (int): Width of the result.
-        dropout (float): Rate on the parts in learning.
+        dropout (float): Rate on the parts in training.
         """
         super().__init__()
         self.parts = dict(parts)
@@ -38,7 +38,7 @@ class PartsLinear(nn.Module):
         nn.init.normal_(self.weight, std=0.02)
 
     def block(self, name: str) -> Tensor:
-        """RETURNS (Tensor): The columns of one part. Shape: (n_outputs, width)."""
+        """RETURNS (Tensor): The weights of one part. Shape: (n_outputs, width)."""
         start = 0
         for part, width in self.parts.items():
             if part == name:
@@ -55,10 +55,10 @@ class PartsLinear(nn.Module):
         return F.linear(rows, self.block(name))
 
     def forward(self, rows: Mapping[str, Tensor]) -> Tensor:
-        """Drop, project and add.
+        """Apply dropout to each part, project it, and add the results.
 
-        rows (Mapping[str, Tensor]): The part's rows by name. Shape of each: (N,
-            width of the part).
+        rows (Mapping[str, Tensor]): The rows of each part, by name. Shape of each:
+            (N, width of the part).
         RETURNS (Tensor): Shape: (N, n_outputs).
         """
         projected = [self.project(n, self.dropout(rows[n])) for n in self.parts]

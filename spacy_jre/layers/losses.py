@@ -1,18 +1,18 @@
-"""The two losses of the joint networks: of classes, and of independent labels.
+"""The two losses of the joint networks: of exclusive and of independent labels.
 
-Both are means over all rows of a batch, in single precision. Without rows they are 0,
-with a gradient of 0.
+Both are means over all rows of a batch, in single precision. Without rows, the loss
+and its gradient are 0.
 """
 
 import torch.nn.functional as F
 from torch import Tensor
 
-# a target that is not known
+# the target of a row without annotation
 UNKNOWN = -100
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Softmax cross-entropy, the mean over the rows with a known target.
+    """Softmax cross-entropy: the mean over the rows with a known target.
 
     logits (Tensor): Shape: (N, C).
     targets (Tensor): Columns, or UNKNOWN. Shape: (N,).
@@ -25,7 +25,7 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Sigmoid cross-entropy, the mean over rows and labels.
+    """Sigmoid cross-entropy: the mean over rows and labels.
 
     logits (Tensor): Shape: (N, C).
     targets (Tensor): 0 or 1. Shape: (N, C).

@@ -1,4 +1,4 @@
-"""Self-attention of a window that is read many times, each time partly masked."""
+"""Self-attention over a window, computed once for many masks."""
 
 from typing import NamedTuple
 
@@ -10,10 +10,10 @@ from .linear import linear
 
 
 class Projections(NamedTuple):
-    """What all reads share.
+    """The projections of the unmasked rows, shared by all masks.
 
-    rows, query, key, value (Tensor): The rows of all windows and their three linear
-        maps. Shape of each: (U, D).
+    rows, query, key, value (Tensor): The rows of all windows and their three
+        projections. Shape of each: (U, D).
     """
 
     rows: Tensor
@@ -23,19 +23,21 @@ class Projections(NamedTuple):
 
 
 class MaskedSelfAttention(nn.Module):
-    """Multi-head self-attention over rows of which some are set to zero.
+    """Multi-head self-attention over rows, some of them set to zero by a mask.
 
-    Source: ISER, section 3.4, equations 7 and 8, with the residual of figure 4; no
-    output projection and no LayerNorm. A row that is zero has a zero query, which
-    spreads evenly over the keys, and is no key itself; so the projections of the
-    unmasked rows serve every mask. Without any key the attention gives zeros.
+    Source: ISER, section 3.4. Equation 7: projections. Equation 8: attention, with
+    the residual of figure 4, without output projection and LayerNorm. A masked row
+    has a zero query, which attends evenly to all keys. It is not a key, although
+    equations 7 and 8 do not exclude it. So the projections of the unmasked rows are
+    shared by all masks. If all rows are masked, the result is zeros. The scale is
+    that of multi-head attention, ``sqrt(D / heads)``; equation 8 has ``sqrt(D)``.
     """
 
     def __init__(self, width: int, *, n_heads: int):
         """
         width (int): D.
-        n_heads (int): Attention heads; they divide D.
-        RAISES (ValueError): J201 if the heads do not divide the width.
+        n_heads (int): Attention heads. D must be divisible by it.
+        RAISES (ValueError): J201 if the width is not divisible by the heads.
         """
         super().__init__()
         check_heads(width, n_heads)
@@ -46,33 +48,33 @@ class MaskedSelfAttention(nn.Module):
         self.value = linear(width, width, bias=False)
 
     def project(self, rows: Tensor) -> Projections:
-        """RETURNS (Projections): Of the unmasked rows. Shape of rows: (U, D)."""
+        """RETURNS (Projections): The projections. Shape of rows: (U, D)."""
         return Projections(rows, self.query(rows), self.key(rows), self.value(rows))
 
     def forward(self, shared: Projections, units: slice, kept: Tensor) -> Tensor:
         """
-        shared (Projections): Of all windows.
+        shared (Projections): Projections of all windows.
         units (slice): The n rows of one window.
-        kept (Tensor): Which of them each of N reads keeps. Shape: (N, n), bool.
-        RETURNS (Tensor): Attention plus the masked rows, position before read, as a
-            recurrent network takes them. Shape: (n, N, D).
+        kept (Tensor): N masks: True for the rows to keep. Shape: (N, n), bool.
+        RETURNS (Tensor): Attention plus the masked rows, in the axis order of
+            recurrent networks. Shape: (n, N, D).
         """
         query, key, value = (
             part[units].unflatten(1, (self.n_heads, -1)).transpose(0, 1)
             for part in (shared.query, shared.key, shared.value)
         )
-        # for all reads, (heads, n, n); a zero query has the score 0 for every key.
-        # Scaled before the product, which half precision might not hold
+        # shared by all masks: (heads, n, n). A zero query has the score 0 for every
+        # key. Scaled before the product, which could overflow in half precision.
         scores = (query * self.scale) @ key.transpose(1, 2)
         scores = scores.unsqueeze(1) * kept.unsqueeze(2)
         scores = scores.masked_fill(~kept.unsqueeze(1), torch.finfo(scores.dtype).min)
-        # one matrix product per head for all reads
+        # one matrix product per head for all masks
         mixed = scores.softmax(-1).flatten(1, 2) @ value
         mixed = mixed.unflatten(1, kept.shape).permute(2, 1, 0, 3).flatten(2)
-        # no key at all: the softmax was over nothing
+        # without keys, the softmax is not defined
         mixed = mixed.masked_fill(~kept.any(1).view(1, -1, 1), 0.0)
         return mixed + shared.rows[units].unsqueeze(1) * kept.T.unsqueeze(2)
 
     def floats(self, n_units: int) -> int:
-        """RETURNS (int): Numbers that one read keeps for each unit of a window."""
+        """RETURNS (int): Floats per mask and unit of a window."""
         return 3 * self.n_heads * n_units

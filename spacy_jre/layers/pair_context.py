@@ -1,15 +1,15 @@
-"""What stands for the tokens between two spans, other than their maximum."""
+"""Representations of the context between two spans, other than max pooling."""
 
 import torch
 from torch import Tensor
 
 from .masked_attention import MaskedSelfAttention
 from .ranges import unit_ranges
-from .span_chunks import read_in_chunks
+from .span_chunks import compute_in_chunks
 
 
 class WindowVectors:
-    """One vector for all ranges of a window.
+    """Represent every range by one vector of its window.
 
     Source: ISER, tables 5 and 6: "LC -> CLS", "LC -> GC".
     """
@@ -27,13 +27,13 @@ class WindowVectors:
         ranges (Tensor): Token ranges between two spans. Shape: (Q, 2).
         RETURNS (Tensor): Shape: (Q, D).
         """
-        return self._vectors[windows_of_gaps(ranges, self._token_windows)]
+        return self._vectors[gap_windows(ranges, self._token_windows)]
 
 
 class AttendedRanges:
-    """The maximum over self-attention among the units of a range alone.
+    """Apply self-attention inside each range, then max pooling.
 
-    Source: ISER, tables 5 and 6, "LC -> LC_att". Zeros for an empty range.
+    Source: ISER, tables 5 and 6, "LC -> LC_att". An empty range gets zeros.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class AttendedRanges:
         token_units (Tensor): Unit range of each token. Shape: (T, 2).
         unit_counts (Tensor): Units per window. Shape: (W,).
         token_windows (Tensor): Window of each token. Shape: (T,).
-        memory (int): Bytes that the reads may take (see span_chunks.py).
+        memory (int): Memory budget in bytes (see span_chunks.py).
         """
         self._attention = attention
         self._shared = attention.project(rows)
@@ -65,19 +65,19 @@ class AttendedRanges:
         ranges (Tensor): Token ranges between two spans. Shape: (Q, 2).
         RETURNS (Tensor): Shape: (Q, D).
         """
-        # many pairs share what lies between: both orders, nested spans
-        ranges, places = torch.unique(ranges, dim=0, return_inverse=True)
-        rows = read_in_chunks(
-            self._read,
+        # many pairs share their context: both orders of a pair, nested spans
+        ranges, index = torch.unique(ranges, dim=0, return_inverse=True)
+        rows = compute_in_chunks(
+            self._attend,
             unit_ranges(ranges, self._token_units),
-            windows_of_gaps(ranges, self._token_windows),
+            gap_windows(ranges, self._token_windows),
             self._unit_counts,
             cost=self._cost,
             memory=self._memory,
         )
-        return rows[places]
+        return rows[index]
 
-    def _read(self, units: slice, inside: Tensor) -> Tensor:
+    def _attend(self, units: slice, inside: Tensor) -> Tensor:
         if 0 in inside.shape:
             return self._shared.rows.new_zeros((inside.shape[0], self._width))
         rows = self._attention(self._shared, units, inside)
@@ -93,12 +93,13 @@ class AttendedRanges:
         return 4 * n_units * (4 * self._width + self._attention.floats(n_units))
 
 
-def windows_of_gaps(ranges: Tensor, token_windows: Tensor) -> Tensor:
-    """The window of what lies between two spans, be it empty.
+def gap_windows(ranges: Tensor, token_windows: Tensor) -> Tensor:
+    """Return the window of each range between two spans, even if it is empty.
 
-    It starts where one of the spans ends, so that the token before is of the window.
+    A range starts at the end of one of the spans, so the token before its start is
+    in the same window.
 
-    ranges (Tensor): Shape: (Q, 2).
+    ranges (Tensor): Token ranges between two spans. Shape: (Q, 2).
     token_windows (Tensor): Window of each token. Shape: (T,).
     RETURNS (Tensor): Shape: (Q,).
     """

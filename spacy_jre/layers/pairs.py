@@ -9,9 +9,10 @@ from torch import Tensor
 class ProposedPairs(NamedTuple):
     """Unordered pairs of entities of one window.
 
-    first, second (Tensor): Positions in the spans, first before second in span
-        order. Shape of each: (P,).
-    n_truncated (Tensor): How many windows proposed more entities than allowed. Scalar.
+    first, second (Tensor): Indices in the spans, first before second in span order.
+        Shape of each: (P,).
+    n_truncated (Tensor): Number of windows with more entities than the limit.
+        Scalar.
     """
 
     first: Tensor
@@ -20,11 +21,12 @@ class ProposedPairs(NamedTuple):
 
 
 class BestEntities(NamedTuple):
-    """The entities to pair, by window, in span order inside each.
+    """The entities to pair, sorted by window, then in span order.
 
-    entities (Tensor): Positions in the spans. Shape: (N,).
-    windows (Tensor): Window of each. Shape: (N,).
-    n_truncated (Tensor): How many windows have more entities than allowed. Scalar.
+    entities (Tensor): Indices in the spans. Shape: (N,).
+    windows (Tensor): Window of each entity. Shape: (N,).
+    n_truncated (Tensor): Number of windows with more entities than the limit.
+        Scalar.
     """
 
     entities: Tensor
@@ -35,21 +37,21 @@ class BestEntities(NamedTuple):
 def choose_entities(
     entity_logits: Tensor, span_windows: Tensor, limits: Tensor
 ) -> BestEntities:
-    """The spans whose best label is an entity, the best-scored of each window.
+    """Choose the predicted entities with the highest scores in each window.
 
-    An untrained classifier calls most spans entities, and pairs grow with the
-    square. So at most `limits` entities of a window are paired.
+    An untrained classifier predicts that most spans are entities, and the number of
+    pairs is quadratic. So at most `limits` entities of a window are paired.
 
     entity_logits (Tensor): Column 0 is "none". Shape: (S, E + 1).
     span_windows (Tensor): Window of each span. Shape: (S,).
-    limits (Tensor): Entities to pair per window. Shape: (W,).
+    limits (Tensor): Maximum number of entities per window. Shape: (W,).
     """
-    # argmax of the logits, as in decoding: probabilities may round to a tie
+    # argmax of the logits, as in decoding: rounded probabilities can be equal
     entities = entity_logits.argmax(-1).nonzero().squeeze(1)
     scores = entity_logits.softmax(-1).amax(-1)
     windows = span_windows[entities]
     n_windows = limits.shape[0]
-    # by window, best first: two stable sorts
+    # sort by window, then by score: two stable sorts
     order = torch.argsort(scores[entities], descending=True, stable=True)
     order = order[torch.argsort(windows[order], stable=True)]
     counts = torch.bincount(windows, minlength=n_windows)
@@ -61,7 +63,7 @@ def choose_entities(
 
     entities = entities[kept]
     windows = windows[kept]
-    # back into span order inside each window
+    # sort by window, then in span order
     order = torch.argsort(entities, stable=True)
     order = order[torch.argsort(windows[order], stable=True)]
     return BestEntities(entities[order], windows[order], n_truncated)
@@ -70,10 +72,10 @@ def choose_entities(
 def propose_pairs(
     entity_logits: Tensor, span_windows: Tensor, limits: Tensor
 ) -> ProposedPairs:
-    """All pairs of distinct entities of one window, as ``choose_entities`` finds them.
+    """Pair the entities of each window that ``choose_entities`` returns.
 
-    entity_logits, span_windows, limits (Tensor): As there.
-    RETURNS (ProposedPairs): The pairs.
+    entity_logits, span_windows, limits (Tensor): See ``choose_entities``.
+    RETURNS (ProposedPairs): All pairs of distinct entities of one window.
     """
     entities, windows, n_truncated = choose_entities(
         entity_logits, span_windows, limits

@@ -1,4 +1,4 @@
-"""Partial attention: which kinds of tokens see which."""
+"""Partial attention: an attention mask by the kinds of tokens."""
 
 from typing import Literal
 
@@ -7,11 +7,11 @@ from torch import Tensor, nn
 
 from .checks import check_choice
 
-# the kinds of tokens, as numbers in the input of an encoder
+# the kinds of tokens in the input of an encoder
 TEXT, ANNOTATION, MARKER, PADDING = range(4)
-# what a marker of the viewer's own pair is to it; other markers are MARKER
+# the kind of a marker in the rows of its own pair; other markers are MARKER
 _OWN_PAIR = 4
-# the pair of a token that is no marker
+# the pair of a token that is not a marker
 NO_PAIR = -1
 
 Mask = Literal["invisible", "visible", "full"]
@@ -21,18 +21,19 @@ MARKERS_SEE = ("all", "pair")
 
 
 class PartialAttention(nn.Module):
-    """Who sees whom, from the kinds of the tokens.
+    """Compute the attention mask from the kinds of the tokens.
 
-    Source: LAI-Net, section 3.2 and appendix B.11; ``markers_see = "pair"`` is the
-    levitated markers of PL-Marker (Ye et al. 2022), section 3.1. ::
+    Source: LAI-Net, section 3.2 and appendix B.11. ``markers_see = "pair"`` is the
+    mask of levitated markers in PL-Marker (Ye et al. 2022), section 3.1. Rows are
+    queries, columns are keys::
 
-        viewer      text             annotation       own pair     other markers
-        text        yes              visible, full    by switch    by switch
+        query       text             annotation       own pair     other markers
+        text        yes              visible, full    setting      setting
         annotation  visible, full    yes              full         full
-        marker      yes              yes              yes          by switch
+        marker      yes              yes              yes          setting
 
-    Padding is seen by nobody. A padded row sees itself, because a softmax over
-    nothing is not a number.
+    Padding is masked. Only a padded row attends to itself, because a softmax without
+    keys is not defined.
     """
 
     seen_kinds: Tensor
@@ -45,10 +46,12 @@ class PartialAttention(nn.Module):
         markers_see: MarkersSee = "all",
     ):
         """
-        mask (str): Whether text and annotations see each other; "full": everything
-            sees everything (table 5).
-        text_sees_markers (bool): Whether text sees markers (appendix B.11: yes).
-        markers_see (str): "all" markers, or those of their own "pair" only.
+        mask (str): Attention between text and annotations: "invisible" or "visible".
+            "full": all tokens attend to each other (table 5).
+        text_sees_markers (bool): Whether text attends to markers (appendix B.11:
+            yes).
+        markers_see (str): Markers attend to "all" markers or only to those of their
+            own "pair".
         RAISES (ValueError): J202 for an unknown value.
         """
         super().__init__()
@@ -58,23 +61,23 @@ class PartialAttention(nn.Module):
         mutual = mask in ("visible", "full")
         markers = text_sees_markers or full
         others = markers_see == "all" or full
-        # rows: viewers, columns: seen; text, annotation, marker, padding, own pair
+        # rows: queries; columns: keys (text, annotation, marker, padding, own pair)
         table = [
             [True, mutual, markers, False, markers],
             [mutual, True, full, False, full],
             [True, True, others, False, True],
             [False, False, False, False, False],
         ]
-        # no weight: it follows from the settings
+        # not saved: it follows from the settings
         self.register_buffer("seen_kinds", torch.tensor(table), persistent=False)
 
     def forward(self, kinds: Tensor, pairs: Tensor) -> Tensor:
         """
         kinds (Tensor): TEXT, ANNOTATION, MARKER or PADDING. Shape: (B, L).
-        pairs (Tensor): Number of the pair of a marker, NO_PAIR for all other tokens.
+        pairs (Tensor): Index of the pair of a marker, NO_PAIR for all other tokens.
             Shape: (B, L).
-        RETURNS (Tensor): Whether a token (second axis) sees another one (third
-            axis). Shape: (B, L, L), bool.
+        RETURNS (Tensor): Whether a token (second axis) attends to another token
+            (third axis). Shape: (B, L, L), bool.
         """
         own = (pairs.unsqueeze(2) == pairs.unsqueeze(1)) & (pairs >= 0).unsqueeze(2)
         seen = torch.where(own, _OWN_PAIR, kinds.unsqueeze(1))

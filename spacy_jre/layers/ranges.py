@@ -1,9 +1,9 @@
 """Pool ranges of rows without a mask per range.
 
-Published code builds a dense (spans x units x width) tensor and masks it. Here a
-sparse table answers any maximum by two look-ups, and ``embedding_bag`` sums and
-averages. A range never leaves its window, so windows lie one after the other in one
-flat matrix and nothing is padded.
+SpERT's code builds a dense tensor (spans x units x width) and masks it. Here, a sparse
+table returns the maximum of any range with two look-ups, and ``embedding_bag`` computes
+sums and means. A range never crosses the boundary of its window, so the windows follow
+each other in one flat matrix without padding.
 
 Source of the sparse table: Bender and Farach-Colton, "The LCA problem revisited"
 (2000), section 3.
@@ -18,23 +18,23 @@ from torch import Tensor
 
 
 class RangeMax:
-    """Maximum over ranges of rows, by a sparse table.
+    """Maximum over ranges of rows, with a sparse table.
 
-    Level k of the table holds the maximum of every 2^k rows; a range of length n is
-    the maximum of the two blocks of 2^floor(log2 n) rows at its ends. The blocks may
-    overlap, which does not change a maximum.
+    Level k of the table contains the maximum of every 2^k adjacent rows. The maximum
+    of a range of n rows is that of the two blocks of 2^floor(log2 n) rows at its
+    start and end. The blocks may overlap, which does not change a maximum.
     """
 
     def __init__(self, rows: Tensor, longest: int):
         """
         rows (Tensor): Shape: (N, D).
-        longest (int): Length of the longest range that will be asked for.
+        longest (int): Length of the longest range.
         """
         levels = [rows]
         size = 1
         while size * 2 <= max(longest, 1):
             below = levels[-1]
-            # rows that wrap around are in no block of a range inside the matrix
+            # rows that wrap around are never looked up
             levels.append(torch.maximum(below, below.roll(-size, 0)))
             size *= 2
         self._count = rows.shape[0]
@@ -43,14 +43,14 @@ class RangeMax:
     def __call__(self, ranges: Tensor) -> Tensor:
         """
         ranges (Tensor): Start and end of each range, end exclusive. Shape: (Q, 2).
-        RETURNS (Tensor): Shape: (Q, D). Empty ranges are zeros.
+        RETURNS (Tensor): Zeros for an empty range. Shape: (Q, D).
         """
         start, end = ranges[:, 0], ranges[:, 1]
         length = end - start
         if self._count == 0:
             return self._table.new_zeros((ranges.shape[0], self._table.shape[1]))
         empty = length <= 0
-        # frexp gives length = m * 2^e with m in [0.5, 1): floor(log2) = e - 1, exact
+        # frexp: length = m * 2^e with m in [0.5, 1), so floor(log2) = e - 1 exactly
         level = torch.frexp(length.clamp(min=1).double()).exponent.long() - 1
         block = torch.ones_like(level) << level
         first = level * self._count + torch.where(empty, 0, start)
@@ -66,7 +66,8 @@ def bag_ranges(rows: Tensor, ranges: Tensor, mode: Literal["sum", "mean"]) -> Te
 
     rows (Tensor): Shape: (N, D).
     ranges (Tensor): Start and end, end exclusive. Shape: (Q, 2).
-    RETURNS (Tensor): Shape: (Q, D). Empty ranges are zeros.
+    mode (str): "sum" or "mean".
+    RETURNS (Tensor): Zeros for an empty range. Shape: (Q, D).
     """
     lengths = (ranges[:, 1] - ranges[:, 0]).clamp(min=0)
     ends = lengths.cumsum(0)
@@ -74,36 +75,36 @@ def bag_ranges(rows: Tensor, ranges: Tensor, mode: Literal["sum", "mean"]) -> Te
     total = int(ends[-1]) if len(ends) else 0
     index = torch.arange(total, device=rows.device)
     index = index + (ranges[:, 0] - starts).repeat_interleave(lengths)
-    # half precision would lose digits of a long sum
+    # a long sum loses precision in half precision
     wide = rows if rows.dtype == torch.float64 else rows.float()
     return F.embedding_bag(index, wide, starts, mode=mode).to(rows.dtype)
 
 
 class RangePooler(Protocol):
-    """Give every token range a row."""
+    """Map every token range to one row."""
 
     def ranges(self, ranges: Tensor) -> Tensor:
         """
         ranges (Tensor): Token ranges, end exclusive. Shape: (Q, 2).
-        RETURNS (Tensor): Shape: (Q, D). A range without a unit is zeros.
+        RETURNS (Tensor): Zeros for a range without units. Shape: (Q, D).
         """
 
 
 class SpanPooler(RangePooler, Protocol):
-    """Pool token ranges of one matrix of units."""
+    """Pool token ranges over one matrix of units."""
 
     def widths(self, longest: int) -> Iterator[Tensor]:
         """
         YIELDS (Tensor): For each width 1, 2, ... `longest`: row i pools the tokens
-            i to i + width. Shape: (T, D). Rows that leave their window hold
-            anything and are not to be looked up.
+            i to i + width. Shape: (T, D). Rows of ranges that cross the boundary of
+            their window are not defined.
         """
 
 
 class MaxPooler:
     """Elementwise maximum over token ranges.
 
-    A token without units is neutral; a range of only such tokens is zeros.
+    A token without units is ignored. A range of only such tokens gets zeros.
     """
 
     def __init__(
@@ -119,7 +120,7 @@ class MaxPooler:
         self._token_units = token_units
         tokens = RangeMax(units, longest_token)(token_units)
         self._empty = (token_units[:, 1] <= token_units[:, 0]).unsqueeze(1)
-        # neutral while pooling, zero where nothing else was in the range
+        # the lowest value is neutral in a maximum; it is replaced by zero at the end
         self._lowest = torch.finfo(tokens.dtype).min
         self._tokens = tokens.masked_fill(self._empty, self._lowest)
         self._table: RangeMax | None = None
@@ -127,7 +128,7 @@ class MaxPooler:
     def ranges(self, ranges: Tensor) -> Tensor:
         if self._table is None:
             self._table = RangeMax(self._tokens, self._longest)
-        return self._zero_unfilled(self._table(ranges))
+        return self._fill_empty(self._table(ranges))
 
     def widths(self, longest: int) -> Iterator[Tensor]:
         rows = self._tokens
@@ -135,9 +136,9 @@ class MaxPooler:
             if width > 1:
                 # max over w tokens = max of (max over w - 1 tokens, the last token)
                 rows = torch.maximum(rows, self._tokens.roll(1 - width, 0))
-            yield self._zero_unfilled(rows)
+            yield self._fill_empty(rows)
 
-    def _zero_unfilled(self, pooled: Tensor) -> Tensor:
+    def _fill_empty(self, pooled: Tensor) -> Tensor:
         return pooled.masked_fill(pooled == self._lowest, 0.0)
 
 
@@ -149,14 +150,15 @@ class SumPooler:
     def __init__(self, units: Tensor, token_units: Tensor):
         """
         units (Tensor): Shape: (U, D).
-        token_units (Tensor): Unit range of each token, in rising order. Shape: (T, 2).
+        token_units (Tensor): Unit range of each token, in ascending order. Shape:
+            (T, 2).
         """
         self._units = units
         self._token_units = token_units
 
     def ranges(self, ranges: Tensor) -> Tensor:
-        of_units = unit_ranges(ranges, self._token_units)
-        return bag_ranges(self._units, of_units, self.mode)
+        units = unit_ranges(ranges, self._token_units)
+        return bag_ranges(self._units, units, self.mode)
 
     def widths(self, longest: int) -> Iterator[Tensor]:
         count = self._token_units.shape[0]
@@ -173,11 +175,11 @@ class MeanPooler(SumPooler):
 
 
 def unit_ranges(ranges: Tensor, token_units: Tensor) -> Tensor:
-    """From ranges of tokens to ranges of their units.
+    """Convert token ranges to unit ranges.
 
     ranges (Tensor): Token ranges, end exclusive. Shape: (Q, 2).
-    token_units (Tensor): Unit range of each token, in rising order. Shape: (T, 2).
-    RETURNS (Tensor): Empty where the token range is. Shape: (Q, 2).
+    token_units (Tensor): Unit range of each token, in ascending order. Shape: (T, 2).
+    RETURNS (Tensor): Empty for an empty token range. Shape: (Q, 2).
     """
     if token_units.shape[0] == 0:
         return torch.zeros_like(ranges)
@@ -189,11 +191,11 @@ def unit_ranges(ranges: Tensor, token_units: Tensor) -> Tensor:
 
 
 def between_ranges(first: Tensor, second: Tensor) -> Tensor:
-    """The tokens strictly between two spans.
+    """Return the range of the tokens between two spans.
 
     first, second (Tensor): Token ranges of the spans. Shape: (P, 2).
-    RETURNS (Tensor): Shape: (P, 2). Empty (end <= start) where the spans touch or
-        overlap. Both orders of a pair give the same range.
+    RETURNS (Tensor): Empty (end <= start) if the spans are adjacent or overlap. The
+        same for both orders of a pair. Shape: (P, 2).
     """
     return torch.stack(
         [

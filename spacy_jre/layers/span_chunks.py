@@ -1,4 +1,4 @@
-"""Work done once per span over all units of its window, under a memory budget."""
+"""Compute rows of spans from all units of their windows, with a memory budget."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 
-def read_in_chunks(
-    read: Callable[[slice, Tensor], Tensor],
+def compute_in_chunks(
+    compute: Callable[[slice, Tensor], Tensor],
     spans: Tensor,
     windows: Tensor,
     unit_counts: Tensor,
@@ -17,41 +17,42 @@ def read_in_chunks(
     cost: Callable[[int], int],
     memory: int,
 ) -> Tensor:
-    """Read spans by the window, so many at once as the budget allows.
+    """Compute one row per span, for as many spans at once as the budget allows.
 
-    Spans of one window are equally long reads: nothing is padded. Where gradients
-    are kept and the reads of all spans do not fit the budget together, each chunk is
-    computed a second time on the way back (nothing inside may be random).
+    A chunk contains spans of one window only, so nothing is padded. If gradients are
+    required and the chunks do not fit the budget together, each chunk is recomputed
+    in the backward pass, so `compute` must be deterministic.
 
-    read (Callable): Takes the units of a window and which of them lie in each span,
-        shape: (N, units), bool. Gives one row per span.
+    compute (Callable): Takes the units of a window and a mask of the units of each
+        span, shape: (N, units), bool. Returns one row per span.
     spans (Tensor): Unit ranges, end exclusive. Shape: (S, 2).
     windows (Tensor): Window of each span. Shape: (S,).
     unit_counts (Tensor): Units per window. Shape: (W,).
-    cost (Callable): Bytes that one span of a window of so many units keeps.
+    cost (Callable): Takes the number of units of a window. Returns the memory of one
+        of its spans in bytes.
     memory (int): The budget in bytes.
     RETURNS (Tensor): The rows in the order of the spans. Shape: (S, ...).
     """
     order = torch.argsort(windows, stable=True)
     n_spans = torch.bincount(windows, minlength=unit_counts.shape[0])
-    # here the host waits for a GPU: it has to know the sizes of chunks
+    # synchronizes with the GPU: the host needs the sizes of the chunks
     sizes = torch.stack([unit_counts, n_spans], 1).tolist()
     needed = sum(count * cost(length) for length, count in sizes)
-    read_chunk = read
+    compute_chunk = compute
     if torch.is_grad_enabled() and needed > memory:
-        read_chunk = partial(
-            checkpoint, read, use_reentrant=False, preserve_rng_state=False
+        compute_chunk = partial(
+            checkpoint, compute, use_reentrant=False, preserve_rng_state=False
         )
-    # no span of no unit: without any span, it alone tells the shape of a row
+    # an empty chunk, so that torch.cat knows the shape of a row without any spans
     none = torch.zeros((0, 0), dtype=torch.bool, device=spans.device)
-    rows = [read(slice(0, 0), none)]
+    rows = [compute(slice(0, 0), none)]
     unit = span = 0
     for length, count in sizes:
         units = slice(unit, unit + length)
         numbers = torch.arange(unit, unit + length, device=spans.device)
-        at_once = max(memory // max(cost(length), 1), 1)
-        for chunk in order[span : span + count].split(at_once):
+        chunk_size = max(memory // max(cost(length), 1), 1)
+        for chunk in order[span : span + count].split(chunk_size):
             start, end = spans[chunk].unsqueeze(2).unbind(1)
-            rows.append(read_chunk(units, (numbers >= start) & (numbers < end)))
+            rows.append(compute_chunk(units, (numbers >= start) & (numbers < end)))
         unit, span = unit + length, span + count
     return torch.cat(rows)[torch.argsort(order)]

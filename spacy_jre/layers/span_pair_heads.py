@@ -1,4 +1,4 @@
-"""The two classifiers that the networks share: of spans, and of their pairs."""
+"""The span classifier and the pair classifier, shared by the networks."""
 
 from dataclasses import dataclass
 
@@ -15,18 +15,19 @@ from .width_embedding import WidthEmbedding
 
 @dataclass(frozen=True)
 class HeadInputs:
-    """What the heads read. All token ranges are over one flat batch of windows.
+    """The inputs of the heads. All token ranges are over one flat batch of windows.
 
     entity, relation (SpanPooler): Pool the spans for the entity head and the
         arguments for the relation head.
     between (RangePooler): Pools the tokens between two spans.
-    entity_sentence (Tensor | None): Sentence vector of the entity head. Shape:
+    entity_sentence (Tensor | None): Sentence vectors for the entity head. Shape:
         (W, D).
-    relation_sentence (Tensor | None): Sentence vector of the relation head.
+    relation_sentence (Tensor | None): Sentence vectors for the relation head. Shape:
+        (W, D).
     spans (Tensor): Spans to classify. Shape: (S, 2).
     span_windows (Tensor): Window of each span. Shape: (S,).
-    span_context (Tensor | None): A vector of each span in place of its window's
-        sentence vector, for the entity head. Shape: (S, D).
+    span_context (Tensor | None): One vector per span for the entity head, instead of
+        the sentence vector. Shape: (S, D).
     """
 
     entity: SpanPooler
@@ -40,12 +41,19 @@ class HeadInputs:
 
 
 class SpanPairHeads(nn.Module):
-    """Entity head ``[span; width(; sentence)]``, relation head ``[between; head;
-    tail; width(head); width(tail)(; sentence)]``, both linear.
+    """Two linear heads that share one width embedding.
 
-    One width table serves spans and arguments. The relation head's sentence part is
-    SINET's (equation 9); SpERT has none (section 3.3), STSN has none at all. ISER's
-    entity head reads a context of the span where the others read the sentence.
+    The entity head classifies ``[span; width(; sentence)]``, the relation head
+    ``[between; head; tail; width(head); width(tail)(; sentence)]``. The softmax or
+    sigmoid is in the loss or in the decoding. The order of the parts is ours::
+
+        paper  entity head               relation head
+        SpERT  section 3.1               section 3.3, without sentence
+        SINET  equations 5-7             equations 8-10
+        STSN   equations 11 and 12,      equations 15 and 16,
+               without sentence          without sentence
+        ISER   equations 6, 10 and 11,   equations 12-14,
+               span context as sentence  without sentence
     """
 
     def __init__(
@@ -65,10 +73,10 @@ class SpanPairHeads(nn.Module):
         n_entity_labels (int): E, without "none".
         n_relation_labels (int): R.
         width_embedding (int): Size of the width embedding.
-        dropout (float): Rate on the heads' inputs.
-        relation_sentence, entity_sentence (bool): Whether the head reads a sentence
-            vector.
-        span (int | None): Width of a pooled span, if it is not D.
+        dropout (float): Rate on the inputs of the heads.
+        relation_sentence, entity_sentence (bool): Whether the input of the head
+            includes a sentence vector.
+        span (int | None): Width of a pooled span. None: D.
         """
         super().__init__()
         self.span = width if span is None else span
@@ -90,8 +98,8 @@ class SpanPairHeads(nn.Module):
 
     def forward(self, inputs: HeadInputs, layout: Layout) -> JointOutputs:
         """
-        inputs (HeadInputs): What the heads read.
-        layout (Layout): Says whether the pairs are given or to be proposed.
+        inputs (HeadInputs): The inputs.
+        layout (Layout): If it has no pairs, the heads propose them.
         RETURNS (JointOutputs): The logits.
         """
         if layout.pairs is not None:
@@ -103,11 +111,12 @@ class SpanPairHeads(nn.Module):
         return JointOutputs(*self.score_all(inputs, layout))
 
     def score_given(self, inputs: HeadInputs, pairs: Tensor) -> tuple[Tensor, Tensor]:
-        """Classify the given spans and pairs: the way of learning.
+        """Classify the given spans and pairs, as in training.
 
-        Gather, drop, project, add: each span and pair gets a mask of its own.
+        The parts are gathered, then projected, so that each span and pair gets its
+        own dropout mask.
 
-        pairs (Tensor): Positions of head and tail in the spans. Shape: (P, 2).
+        pairs (Tensor): Indices of head and tail in the spans. Shape: (P, 2).
         RETURNS (tuple[Tensor, Tensor]): Entity logits, shape: (S, E + 1), and
             relation logits, shape: (P, R).
         """
@@ -134,12 +143,13 @@ class SpanPairHeads(nn.Module):
     def score_all(
         self, inputs: HeadInputs, layout: Layout
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Classify all spans, propose the pairs of entities, classify these.
+        """Classify all spans, propose pairs of entities, and classify the pairs.
 
-        Project, gather, add: no (P, 3D) tensor exists, and pairs are scored in
-        chunks, since an untrained classifier calls most spans entities.
+        The parts are projected, then gathered, so that no tensor of shape (P, 3D)
+        is built. Pairs are scored in chunks, because an untrained classifier
+        predicts that most spans are entities.
 
-        layout (Layout): Gives width_counts, pair_limits and pair_chunk.
+        layout (Layout): With width_counts, pair_limits and pair_chunk.
         RETURNS (tuple): Entity logits (S, E + 1), pairs (P, 2) in both orders,
             relation logits (P, R), and the number of windows with more entities
             than the limit, a scalar.
@@ -149,7 +159,7 @@ class SpanPairHeads(nn.Module):
         limits, chunk = layout.pair_limits, layout.pair_chunk
         if limits is None:
             limits = layout.token_counts
-        # no spans, no widths: an empty part keeps the shapes
+        # an empty part, so that torch.cat works without any spans
         none = entity.weight.new_zeros((0, self.span))
         roles: list[list[Tensor]] = [
             [entity.project("span", none)],
@@ -189,7 +199,7 @@ class SpanPairHeads(nn.Module):
             shared = shared + relation.project("sentence", inputs.relation_sentence)
         forward, backward = [], []
         for left, right in zip(first.split(chunk), second.split(chunk), strict=True):
-            # what lies between is the same for both orders
+            # the context between the spans is the same for both orders
             between = inputs.between.ranges(between_ranges(spans[left], spans[right]))
             context = relation.project("between", between) + shared[windows[left]]
             forward.append(context + as_head[left] + as_tail[right])
@@ -201,11 +211,11 @@ class SpanPairHeads(nn.Module):
 
 
 def span_windows(spans: Tensor, token_counts: Tensor, n_tokens: int) -> Tensor:
-    """The window of each span: that of its first token.
+    """Return the window of each span.
 
     spans (Tensor): Shape: (S, 2).
     token_counts (Tensor): Tokens per window. Shape: (W,).
-    n_tokens (int): Their sum.
+    n_tokens (int): The sum of the counts.
     RETURNS (Tensor): Shape: (S,).
     """
     return window_ids(token_counts, n_tokens)[spans[:, 0]]

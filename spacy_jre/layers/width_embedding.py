@@ -7,10 +7,10 @@ N_ROWS = 100  # SpERT's and SINET's code
 
 
 class WidthEmbedding(nn.Module):
-    """One vector per width in tokens; wider spans share the last row.
+    """One vector per span width in tokens. Wider spans share the last row.
 
-    Source: SpERT, section 3.2 ("width embeddings"); 100 rows and the start N(0,
-    0.02) as in the published code (torch's own start is N(0, 1)).
+    Source: SpERT, section 3.1. 100 rows and the initialization N(0, 0.02) are from
+    the published code (the default of torch is N(0, 1)).
     """
 
     def __init__(self, width: int):

@@ -1,1 +1,1 @@
-"""One paper per file. Tensors in, tensors out; runs alone in a notebook."""
+"""The networks, one paper per file. They use tensors only, not spaCy or thinc."""

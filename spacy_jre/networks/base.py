@@ -1,4 +1,4 @@
-"""What every joint network has, and what several of them do first."""
+"""The base class of the joint networks, and functions that several of them use."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,7 +32,8 @@ POOLINGS = ("max", "sum", "mean")
 class Loss(NamedTuple):
     """
     value (Tensor): Scalar.
-    n_multi_label (int): Pairs with several gold relations of which one is learnt.
+    n_multi_label (int): Number of pairs with several gold relations, if the network
+        is trained on only one of them.
     """
 
     value: Tensor
@@ -42,17 +43,18 @@ class Loss(NamedTuple):
 class JointNetwork(nn.Module):
     """A joint model of entities and relations over the units of windows.
 
-    ``forward(units, sentence, layout)`` gives JointOutputs: units (Tensor), the
-    encoder's vectors without special tokens, shape: (U, D); sentence (Tensor), one
-    vector per window, [CLS] or the mean, shape: (W, D); layout (Layout), where windows,
-    tokens, spans and pairs lie.
+    ``forward(units, sentence, layout)`` returns JointOutputs. units (Tensor): vectors
+    of the encoder without special tokens, shape: (U, D). sentence (Tensor): one vector
+    per window, [CLS] or the mean of the units, shape: (W, D). layout (Layout): the
+    index tensors of windows, tokens, spans and pairs.
     """
 
     def loss(self, outputs: Any, targets: Targets) -> Loss:
-        """Compare outputs in learning with the gold: the paper's loss.
+        """Compute the loss of the paper.
 
-        outputs (JointOutputs): Of given spans and pairs.
-        targets (Targets): Of the same spans, pairs and tokens.
+        outputs (JointOutputs): The outputs for the given spans and pairs.
+        targets (Targets): The targets of the same spans, pairs and tokens.
+        RETURNS (Loss): The loss.
         """
         raise NotImplementedError
 
@@ -61,12 +63,12 @@ class JointNetwork(nn.Module):
         return outputs.relation_logits.float().sigmoid()
 
     def count_update(self) -> None:
-        """Called before each update of the weights, while the gradients are there."""
+        """Called before each update of the weights, when the gradients are set."""
 
     def stages(self) -> Sequence[Sequence[nn.Parameter]]:
-        """Parameters that share no gradient with others, and are clipped apart.
+        """Groups of parameters whose gradients are clipped separately.
 
-        RETURNS (Sequence): None for a network that is clipped as a whole.
+        RETURNS (Sequence): Empty if the network is clipped as a whole.
         """
         return ()
 
@@ -74,8 +76,8 @@ class JointNetwork(nn.Module):
 def pool_units_to_tokens(units: Tensor, layout: Layout) -> tuple[Tensor, Layout]:
     """Max-pool the wordpieces of each token, so that units are tokens.
 
-    RETURNS (tuple[Tensor, Layout]): Token vectors, shape: (T, D), and the layout
-        over them. A token without pieces keeps no unit.
+    RETURNS (tuple[Tensor, Layout]): Vectors of the tokens that have wordpieces,
+        shape: (U, D), and the layout over them.
     """
     start, end = layout.token_units.unbind(1)
     filled = (end > start).long()
@@ -94,8 +96,8 @@ def pool_units_to_tokens(units: Tensor, layout: Layout) -> tuple[Tensor, Layout]
 
 
 def make_pooler(pooling: Pooling, units: Tensor, layout: Layout) -> SpanPooler:
-    """RETURNS (SpanPooler): Pools token ranges of the given units.
-    RAISES (ValueError): J202 for an unknown kind."""
+    """RETURNS (SpanPooler): A pooler of token ranges over the given units.
+    RAISES (ValueError): J202 for an unknown pooling."""
     check_choice("pooling", pooling, POOLINGS)
     if pooling == "max":
         return MaxPooler(

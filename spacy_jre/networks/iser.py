@@ -35,13 +35,24 @@ LOCAL_CONTEXTS = ("max", "attention", "raw", "cls", "global", "global_raw")
 
 
 class ISER(JointNetwork):
-    """Fuse two views of the units, and read the window around every single span.
+    """Interactive fusion of two views, and the context of each span in its window.
 
-    Source: section 3. Two feed-forward networks (equations 1, 2), interactive fusion
-    (3-5), spans ``[max; width; SEA]`` (6-11), pairs ``[span; width; max between;
-    span; width]`` (12-14). The paper is silent on the heads of SEA (8) and on
-    dropout inside the network (none). SEA runs once per candidate span: a budget
-    bounds its memory. The published "test" of CoNLL04 is its dev split.
+    Source: section 3. Equations and the code that implements them::
+
+        1, 2    views for entities and relations: ``_feed_forward``
+        3-5     interactive fusion: layers/interactive_fusion.py
+        6       max pooling of a span: layers/ranges.py, ``MaxPooler``
+        7, 8    attention of SEA: layers/masked_attention.py
+        9       BiGRU of SEA: layers/span_context.py
+        10, 11  span classifier: layers/span_pair_heads.py
+        12, 13  context between two spans: ``_context_between``
+        12-14   pair classifier: layers/span_pair_heads.py
+        15-17   losses: ``ISER.loss``
+
+    The paper does not specify the number of heads of SEA (here 8) and dropout inside
+    the network (here none). See ``MaskedSelfAttention`` for the departures from
+    equations 7 and 8. SEA runs once per candidate span, with a memory budget. The
+    "test" data of CoNLL04 in the paper is the dev split.
     """
 
     def __init__(
@@ -60,27 +71,28 @@ class ISER(JointNetwork):
         pooling: Literal["max"] | None = None,
     ):
         """
-        width (int): D, the width of the units; even.
+        width (int): D, the width of the units. It must be even.
         n_entity_labels (int): E, without "none".
         n_relation_labels (int): R.
         width_embedding (int): Size of the width embedding.
         dropout (float): Rate before both classifiers.
-        n_heads (int): Heads of SEA's attention; they divide D.
-        fusion (bool): Interactive fusion. Without it spans and SEA read the entity
-            view, pairs and what lies between them the relation view.
-        global_context (str): What the span classifier reads beside the span: "sea",
-            "gru" for SEA without its attention, "cls" for the encoder's sentence
-            vector.
-        local_context (str): What the pair classifier reads beside the pair: the
-            maximum between the spans; "attention" among the units between, then the
-            maximum; "raw" the maximum over the encoder's units between; "cls" the
-            encoder's sentence vector; "global" and "global_raw" the maximum over
-            all units of the window, fused or the encoder's.
-        span_memory (int): Budget in MiB for reading the window once per span;
-            another one for "attention" between spans.
-        pooling (str | None): "max" pools the wordpieces of a token first; None reads
-            wordpieces.
-        RAISES (ValueError): J201, J202 or J203 for settings that do not fit.
+        n_heads (int): Heads of the attention of SEA. D must be divisible by it.
+        fusion (bool): Whether to use interactive fusion. Without it, spans and SEA
+            use the entity view, and pairs and the context between them use the
+            relation view.
+        global_context (str): Context of a span in the span classifier: "sea", "gru"
+            for SEA without attention, or "cls" for the sentence vector of the
+            encoder.
+        local_context (str): Context of a pair in the pair classifier: "max" pooling
+            between the spans; self-"attention" between the spans, then max pooling;
+            "raw": max pooling between the spans over the units of the encoder;
+            "cls": the sentence vector of the encoder; "global" or "global_raw": max
+            pooling over all units of the window, fused or of the encoder.
+        span_memory (int): Memory budget in MiB for the contexts of the spans, and
+            the same again for the "attention" between spans.
+        pooling (str | None): "max" pools the wordpieces of each token first. None
+            uses wordpieces.
+        RAISES (ValueError): J201, J202 or J203 for invalid settings.
         """
         super().__init__()
         check_choice("global_context", global_context, GLOBAL_CONTEXTS)
@@ -98,9 +110,10 @@ class ISER(JointNetwork):
         self.memory = span_memory * 2**20
         self.entity_view = _feed_forward(width)
         self.relation_view = _feed_forward(width)
-        # Equations 3 and 4 have no projection and no residual: units that start with
-        # scores near 0 all fuse to the same mean. Views that start alike and do not
-        # shrink let every unit find itself first (paper silent; ours).
+        # Equations 3 and 4 have no projection and no residual: with initial scores
+        # near 0, all units are fused to the same mean. With equal views of the same
+        # scale as the input, each unit initially attends most to itself. The paper
+        # does not specify this.
         self.relation_view.load_state_dict(self.entity_view.state_dict())
         self.fusion = InteractiveFusion(width) if fusion else None
         self.context = None
@@ -122,13 +135,13 @@ class ISER(JointNetwork):
     def forward(self, units: Tensor, sentence: Tensor, layout: Layout) -> JointOutputs:
         """
         units (Tensor): Shape: (U, D).
-        sentence (Tensor): Read by the two "cls" contexts alone. Shape: (W, D).
-        layout (Layout): Where windows, tokens, spans and pairs lie.
+        sentence (Tensor): Used by the two "cls" contexts only. Shape: (W, D).
+        layout (Layout): Windows, tokens, spans and pairs.
         RETURNS (JointOutputs): The logits.
         """
         if self.pooling == "max":
             units, layout = pool_units_to_tokens(units, layout)
-        views = self.read(units, layout)
+        views = self.compute_views(units, layout)
         windows = span_windows(layout.spans, layout.token_counts, layout.n_tokens)
         context = None
         if self.context is not None:
@@ -141,7 +154,9 @@ class ISER(JointNetwork):
         inputs = HeadInputs(
             entity=entity,
             relation=relation,
-            between=self._between(relation, views.relation, units, sentence, layout),
+            between=self._context_between(
+                relation, views.relation, units, sentence, layout
+            ),
             entity_sentence=sentence if context is None else None,
             relation_sentence=None,
             spans=layout.spans,
@@ -151,27 +166,29 @@ class ISER(JointNetwork):
         return self.heads(inputs, layout)
 
     def loss(self, outputs: JointOutputs, targets: Targets) -> Loss:
-        """Equation 17: the sum of the losses of spans and pairs."""
-        # equations 15 and 16
+        """Equation 15: the sum of the losses of spans and pairs."""
+        # equation 16
         entities = cross_entropy(outputs.entity_logits, targets.entities)
+        # equation 17
         relations = binary_cross_entropy(outputs.relation_logits, targets.relations)
         return Loss(entities + relations)
 
-    def read(self, units: Tensor, layout: Layout) -> "Views":
+    def compute_views(self, units: Tensor, layout: Layout) -> "Views":
         """Compute the two views and fuse them (equations 1-5).
 
         units (Tensor): Shape: (U, D).
-        layout (Layout): Over these units.
-        RETURNS (Views): With the attention weights of both directions (figures 7
-            and 8).
+        layout (Layout): The layout over these units.
+        RETURNS (Views): The views, with the attention weights of both directions
+            (figures 7 and 8).
         """
         entity, relation = self.entity_view(units), self.relation_view(units)
         if self.fusion is None:
             return Views(entity, relation, None)
         fused = self.fusion(entity, relation, layout.unit_counts, layout.longest_units)
-        return Views(fused.rows, fused.rows, (fused.by_relation, fused.by_entity))
+        weights = fused.relation_to_entity, fused.entity_to_relation
+        return Views(fused.rows, fused.rows, weights)
 
-    def _between(
+    def _context_between(
         self,
         pooler: RangePooler,
         rows: Tensor,
@@ -179,7 +196,8 @@ class ISER(JointNetwork):
         sentence: Tensor,
         layout: Layout,
     ) -> RangePooler:
-        """RETURNS (RangePooler): The local context (equation 12; tables 5, 6)."""
+        """RETURNS (RangePooler): Pools ``c(s1, s2)`` (equations 12 and 13; tables 5
+        and 6)."""
         kind = self.local_context
         if kind == "max":
             return pooler
@@ -203,11 +221,11 @@ class ISER(JointNetwork):
 
 class Views(NamedTuple):
     """
-    entity, relation (Tensor): What spans and pairs read: twice H, or without fusion
-        X_e and X_r. Shape of each: (U, D).
-    weights (tuple | None): Cross-attention weights, padded: relation rows that read
-        entity rows (equation 3), entity rows that read relation rows (4). Shape of
-        each: (W, longest, longest), query before key.
+    entity, relation (Tensor): The inputs for spans and pairs: both H, or X_e and X_r
+        without fusion. Shape of each: (U, D).
+    weights (tuple | None): Attention weights, padded: from relation rows to entity
+        rows (equation 3), and from entity rows to relation rows (equation 4). Shape
+        of each: (W, queries, keys).
     """
 
     entity: Tensor
@@ -216,7 +234,7 @@ class Views(NamedTuple):
 
 
 def _feed_forward(width: int) -> nn.Sequential:
-    """RETURNS (Sequential): Equations 1 and 2; starts with He's variance."""
+    """RETURNS (Sequential): Equations 1 and 2, with the initialization of He et al."""
     first, second = linear(width, width), linear(width, width)
     for layer in (first, second):
         nn.init.normal_(layer.weight, std=(2 / width) ** 0.5)

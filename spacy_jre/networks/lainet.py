@@ -16,25 +16,26 @@ from ..layers.partial_attention import MarkersSee, Mask, PartialAttention
 from .base import JointNetwork, Loss, Targets
 
 Agreement = Literal["both", "mean", "forward"]
-# edges of a view, padding included, that are computed at once; a tensor of four views
-# takes 32 MB
+# edges of a view to compute at once, including padding; a tensor of four views takes
+# 32 MB
 MAX_EDGES = 2**21
 
 
 class MarkedSpans(NamedTuple):
-    """What the encoder says of the spans of some graphs, one graph after the other.
+    """Vectors of the encoder for the marked spans of a batch of graphs.
 
-    A graph is a window in the first stage, a subject in the second. It may have been
-    read in several passes, which share its text and divide its spans.
+    A graph belongs to a window in the first stage and to a subject in the second
+    stage. Its spans can be split over several passes of the encoder with the same
+    text.
 
     spans (Tensor): First and last piece, start and end marker. Shape: (C, 4, D).
     passes (Tensor): Pass of each span. Shape: (C,).
-    pass_graphs (Tensor): Graph of each pass, in rising order. Shape: (P,).
+    pass_graphs (Tensor): Graph of each pass, in ascending order. Shape: (P,).
     n_graphs (int): G.
-    annotations (Tensor): First and last piece of each label's annotation; A is 0
-        where none were read. Shape: (P, A, 2, D).
-    subjects (Tensor): As `spans`, of the subject of each pass, with its solid
-        markers. Shape: (P, 4, D); (P, 0, D) in the first stage.
+    annotations (Tensor): First and last piece of the annotation of each label. A is
+        0 without annotations. Shape: (P, A, 2, D).
+    subjects (Tensor): First and last piece and solid markers of the subject of each
+        pass. Shape: (P, 4, D), and (P, 0, D) in the first stage.
     """
 
     spans: Tensor
@@ -52,9 +53,11 @@ class MarkedSpans(NamedTuple):
 
 class EntityOutputs(NamedTuple):
     """
-    filter_logits (Tensor | None): No entity, entity; None without a filter. (C, 2).
-    nodes (Tensor): The spans that were classified. Shape: (S,).
-    entity_logits (Tensor): Theirs; column 0 is "none". Shape: (S, E + 1).
+    filter_logits (Tensor | None): Columns: no entity, entity. None without a filter.
+        Shape: (C, 2).
+    nodes (Tensor): Indices of the classified spans. Shape: (S,).
+    entity_logits (Tensor): Logits of these spans; column 0 is "none". Shape: (S, E +
+        1).
     """
 
     filter_logits: Tensor | None
@@ -64,15 +67,18 @@ class EntityOutputs(NamedTuple):
 
 class LAINetOutputs(NamedTuple):
     """
-    entity_logits (Tensor): Column 0 is "none", which is certain for a span that was
+    entity_logits (Tensor): Column 0 is "none", with probability 1 for a span that was
         not classified. Shape: (S, E + 1).
-    pairs (Tensor): Positions of subject and object in the spans. Shape: (P, 2).
-    relation_logits (Tensor): Columns as of ``RelationStage``. Shape: (P, K).
-    n_truncated (Tensor): Windows that proposed more entities than were paired. Scalar.
-    subject_first (Tensor): Whether the subject precedes the object in the text. (P,).
-    filter_logits (Tensor | None): No entity, entity; None without a filter. (C, 2).
-    filtered (Tensor): The spans that the filter saw. Shape: (C,).
-    classified (Tensor): The spans that were classified. Shape: (N,).
+    pairs (Tensor): Indices of subject and object in the spans. Shape: (P, 2).
+    relation_logits (Tensor): For the columns, see ``RelationStage``. Shape: (P, K).
+    n_truncated (Tensor): Number of windows with more entities than were paired.
+        Scalar.
+    subject_first (Tensor): Whether the subject precedes the object in the text.
+        Shape: (P,).
+    filter_logits (Tensor | None): Columns: no entity, entity. None without a filter.
+        Shape: (C, 2).
+    filtered (Tensor): Indices of the spans in the filter. Shape: (C,).
+    classified (Tensor): Indices of the classified spans. Shape: (N,).
     """
 
     entity_logits: Tensor
@@ -86,13 +92,29 @@ class LAINetOutputs(NamedTuple):
 
 
 class LAINet(JointNetwork):
-    """Spans marked beside the text read it together with annotations of the labels.
+    """Two stages over text that is encoded with span markers and label annotations.
 
-    Source: section 3. Two stages, each reading an encoder's output over an input of
-    its own: ``entity`` filters and classifies all spans of a window, ``relation``
-    classifies one subject with all other entities. What the encoder is to read, and
-    ``attention``, the mask it reads under, are the first round of interaction; a
-    graph over spans and annotations is the second.
+    Source: section 3 and the appendices. The stage ``entity`` filters and classifies
+    all spans of a window, the stage ``relation`` classifies the pairs of a subject
+    with all other entities. Each stage has its own input of the encoder. Equations
+    and the code that implements them::
+
+        5          input of the encoder: architectures/lainet/input.py
+                   attention mask (B.11): layers/partial_attention.py
+        6-8        graph over spans and annotations: ``LabelGraph``
+        6, 7       Gaussians of the nodes: layers/gaussian_graph.py
+        A1-A5      graph convolution: layers/gaussian_graph.py
+        9          annotations: ``LabelGraph``
+        10         spans, filter and classifier (3.4): ``EntityStage``
+        11, 12     losses: ``LAINet.loss``
+        13         pairs and classifier (3.5): ``RelationStage``, ``LabelGraph``
+                   both orders of a pair (B.9): ``LAINet.relation_scores``
+                   cold start (B.8): ``LAINet.is_cold``
+
+    Equations 1-4 describe other models. Departures: the loss of equation 12 is a
+    mean over all spans that pass the filter, not only over gold spans; a pair is
+    projected to the width of the annotations, so that both are nodes of one graph;
+    both orders of a pair agree by their best labels, not by a threshold (B.9).
     """
 
     updates: Tensor
@@ -124,26 +146,29 @@ class LAINet(JointNetwork):
         width (int): D of the encoder.
         n_entity_labels (int): E, without "none".
         n_relation_labels (int): R.
-        symmetric (Sequence[int]): Relation labels without a direction, from 0.
-        cold_start (int): Updates in which only gold spans are classified (appendix
-            B.8). Counted in updates, since a component does not know epochs.
-        annotate (bool): Whether the input has annotations; without them there is no
+        symmetric (Sequence[int]): Indices of the relation labels without a
+            direction.
+        cold_start (int): Number of updates in which only gold spans are classified
+            (appendix B.8). The paper counts epochs, which a component does not know.
+        annotate (bool): Whether the input has annotations. Without them, there is no
             graph either (table 4, "w/o 1st").
         mask, text_sees_markers, markers_see: See ``PartialAttention`` (table 5).
         filter (bool): Whether spans are filtered first (table 2).
-        filter_threshold (float): Least probability of an entity to pass the filter.
-        filter_weight (float): Of the filter's loss beside the classifier's. 1 in the
-            paper, where one mean is over all spans, the other over some fiftieth of
-            them, so that a span counts fifty times less in the first.
-        entity_layers, relation_layers (int): Layers of the graph (table 2); 0 is
-            "w/o 2nd" of table 4.
-        entity_heads, relation_heads (int): Views of the graph (table 2); they divide
-            D.
+        filter_threshold (float): Minimum probability of an entity to pass the filter.
+        filter_weight (float): Weight of the loss of the filter. The paper has 1. The
+            filter loss is a mean over all spans, the loss of the classifier a mean
+            over about one in fifty, so a span has a fifty times smaller weight in the
+            filter loss.
+        entity_layers, relation_layers (int): Layers of the graph (table 2). 0 is
+            "w/o 2nd" in table 4.
+        entity_heads, relation_heads (int): Views of the graph (table 2). D must be
+            divisible by each.
         dropout (float): Rate before the filter and the classifiers.
         graph_dropout (float): Rate in the graph.
-        agreement (str): Which relations are read off the two orders of a pair: see
-            ``agree_both``, ``agree_mean``, ``agree_forward``.
-        RAISES (ValueError): J201, J202 or J203 for settings that do not fit.
+        agreement (str): How relations are decoded from both orders of a pair: "both"
+            orders have the same best label, the "mean" of their log probabilities,
+            or the "forward" order alone.
+        RAISES (ValueError): J201, J202 or J203 for invalid settings.
         """
         super().__init__()
         check_choice("agreement", agreement, tuple(AGREEMENTS))
@@ -152,7 +177,7 @@ class LAINet(JointNetwork):
         check_range("filter_weight", filter_weight, filter_weight > 0.0, "above 0")
         check_range("cold_start", cold_start, cold_start >= 0, "at least 0")
         self.cold_start = cold_start
-        # saved with the weights: a loaded pipeline goes on where it was
+        # saved with the weights, so that a loaded pipeline continues the count
         self.register_buffer("updates", torch.zeros((), dtype=torch.long))
         self.filter_weight = filter_weight
         self.agree = AGREEMENTS[agreement]
@@ -180,26 +205,28 @@ class LAINet(JointNetwork):
         )
 
     def is_cold(self) -> bool:
-        """Whether only gold spans are classified in learning (appendix B.8)."""
+        """Whether only gold spans are classified in training (appendix B.8)."""
         return int(self.updates) < self.cold_start
 
     def count_update(self) -> None:
-        # one update may be made of several batches, some of which teach nothing
+        # an update can include several batches, some of them without annotations
         if any(parameter.grad is not None for parameter in self.parameters()):
             self.updates += 1
 
     def loss(self, outputs: LAINetOutputs, targets: Targets) -> Loss:
-        """``L_filter + L_span`` of the first stage (equations 11 and 12), the filter's
-        loss with a weight, and the loss of the second (section 3.5).
+        """The sum of the losses of both stages.
 
-        The filter's loss is a mean over all spans, the others are means over the
-        classified spans and over the ordered pairs.
+        First stage: ``L_filter`` (equation 11), a mean over all spans, with a weight,
+        and ``L_span`` (equation 12), a mean over the classified spans. Second stage:
+        cross-entropy, a mean over the ordered pairs (section 3.5).
         """
+        # equation 12
         classified = outputs.classified
         loss = cross_entropy(
             outputs.entity_logits[classified], targets.entities[classified]
         )
         if outputs.filter_logits is not None:
+            # equation 11
             is_entity = (targets.entities[outputs.filtered] > 0).long()
             filtered = cross_entropy(outputs.filter_logits, is_entity)
             loss = loss + self.filter_weight * filtered
@@ -214,27 +241,27 @@ class LAINet(JointNetwork):
         )
 
     def relation_scores(self, outputs: LAINetOutputs) -> Tensor:
-        """Read relations off both orders of each pair (appendix B.9).
+        """Decode relations from both orders of each pair (appendix B.9).
 
-        RETURNS (Tensor): The score of the label that a pair has, 0 for all others.
+        RETURNS (Tensor): The score of the label of each pair, 0 for all other labels.
             Shape: (P, R).
         """
-        logs = outputs.relation_logits.float().log_softmax(1)
+        log_probs = outputs.relation_logits.float().log_softmax(1)
         rows, inverses = find_reversed(outputs.pairs), self.relation.inverses
-        columns, scores = self.agree(logs, logs[rows], inverses)
-        # a pair that is given in one order only is read by itself
-        single, single_scores = agree_forward(logs, logs, inverses)
+        columns, scores = self.agree(log_probs, log_probs[rows], inverses)
+        # a pair without its reversed pair is decoded alone
+        single, single_scores = agree_forward(log_probs, log_probs, inverses)
         columns = torch.where(rows < 0, single, columns)
         scores = torch.where(rows < 0, single_scores, scores)
-        found = logs.new_zeros((len(logs), self.relation.n_labels))
+        result = log_probs.new_zeros((len(log_probs), self.relation.n_labels))
         is_label = (columns > 0) & (columns <= self.relation.n_labels)
         rows = is_label.nonzero().squeeze(1)
-        found[rows, columns[rows] - 1] = scores[rows]
-        return found
+        result[rows, columns[rows] - 1] = scores[rows]
+        return result
 
 
 class EntityStage(nn.Module):
-    """Section 3.4: represent, filter, let read each other, classify."""
+    """Represent and filter spans, run the graph, and classify them (section 3.4)."""
 
     def __init__(
         self,
@@ -261,10 +288,10 @@ class EntityStage(nn.Module):
         self, marked: MarkedSpans, gold: Tensor | None = None, *, cold: bool = False
     ) -> EntityOutputs:
         """
-        marked (MarkedSpans): All spans of some windows; a window is a graph.
-        gold (Tensor | None): In learning, which spans are entities: they are
-            classified, whatever the filter says. Shape: (C,), bool.
-        cold (bool): Classify these alone (appendix B.8).
+        marked (MarkedSpans): All spans of a batch of windows. Each window is a graph.
+        gold (Tensor | None): In training, which spans are entities. They are always
+            classified. Shape: (C,), bool.
+        cold (bool): Classify gold spans only (appendix B.8).
         RETURNS (EntityOutputs): The logits.
         """
         # equation 10
@@ -278,17 +305,19 @@ class EntityStage(nn.Module):
             if gold is not None:
                 kept = gold if cold else kept | gold
         nodes = kept.nonzero().squeeze(1)
+        # equation 8
         rows = self.interact(spans[nodes], marked.graphs[nodes], marked)
         return EntityOutputs(filter_logits, nodes, self.classify(self.dropout(rows)))
 
 
 class RelationStage(nn.Module):
-    """Section 3.5: pair the subject with every object, let read each other, classify.
+    """Pair each subject with its objects, run the graph, and classify the pairs.
 
-    Columns are "none", the labels, and an inverse twin of each label that has a
-    direction: what the pair is when read from object to subject.
+    Source: section 3.5. The columns are "none", the labels, and an inverse label for
+    each label with a direction. A pair has the inverse label if the reversed pair,
+    from object to subject, has the label.
 
-    inverses (Tensor): The column that the other order of a pair has. Shape: (K,).
+    inverses (Tensor): The column of the reversed pair, for each column. Shape: (K,).
     """
 
     inverses: Tensor
@@ -308,7 +337,7 @@ class RelationStage(nn.Module):
         super().__init__()
         self.n_labels = n_labels
         inverses = inverse_columns(n_labels, symmetric)
-        # no weight: it follows from the labels
+        # not saved: it follows from the labels
         self.register_buffer("inverses", torch.tensor(inverses), persistent=False)
         self.subject = linear(4 * width, width)
         self.object = linear(4 * width, width)
@@ -319,8 +348,9 @@ class RelationStage(nn.Module):
 
     def forward(self, marked: MarkedSpans) -> Tensor:
         """
-        marked (MarkedSpans): The objects of some subjects; a subject is a graph.
-        RETURNS (Tensor): Of the subject with each object. Shape: (C, K).
+        marked (MarkedSpans): The objects of a batch of subjects. Each subject is a
+            graph.
+        RETURNS (Tensor): Logits of the subject with each object. Shape: (C, K).
         """
         objects = self.object(marked.spans.flatten(1))
         subjects = self.subject(marked.subjects.flatten(1))
@@ -331,9 +361,9 @@ class RelationStage(nn.Module):
 
 
 class LabelGraph(nn.Module):
-    """The second round of interaction: nodes read the label annotations, each other.
+    """A graph over nodes and label annotations: the second round of interaction.
 
-    Source: section 3.3, equations 8 and 13; equation 9 for the annotations.
+    Source: section 3.3, equations 8 and 13, and section 3.4, equation 9.
     """
 
     def __init__(self, width: int, n_layers: int, n_heads: int, dropout: float):
@@ -345,22 +375,22 @@ class LabelGraph(nn.Module):
 
     def forward(self, rows: Tensor, graphs: Tensor, marked: MarkedSpans) -> Tensor:
         """
-        rows (Tensor): Nodes that are no annotations. Shape: (S, D).
-        graphs (Tensor): The graph of each, in rising order. Shape: (S,).
-        marked (MarkedSpans): Where the annotations are.
-        RETURNS (Tensor): Shape: (S, D).
+        rows (Tensor): Nodes of spans or pairs. Shape: (S, D).
+        graphs (Tensor): The graph of each row, in ascending order. Shape: (S,).
+        marked (MarkedSpans): Includes the annotations.
+        RETURNS (Tensor): The new rows. Shape: (S, D).
         """
         counts = count_sorted(graphs, marked.n_graphs)
-        # the host has to know the sizes, and waits for a GPU this once
+        # synchronizes with the GPU: the host needs the sizes
         sizes = counts.tolist()
         groups = group_by_size(sizes, marked.annotations.shape[1], MAX_EDGES)
-        # an annotation that nothing reads needs no graph
+        # annotations without other nodes need no graph
         if not groups:
             return rows
         order = torch.tensor([g for group in groups for g in group], device=rows.device)
-        places = torch.zeros_like(counts)
-        places[order] = torch.arange(len(order), device=rows.device)
-        by_group = torch.argsort(places[graphs], stable=True)
+        ranks = torch.zeros_like(counts)
+        ranks[order] = torch.arange(len(order), device=rows.device)
+        by_group = torch.argsort(ranks[graphs], stable=True)
         parts = zip(
             rows[by_group].split([sum(sizes[g] for g in group) for group in groups]),
             counts[order].split([len(group) for group in groups]),
@@ -368,27 +398,31 @@ class LabelGraph(nn.Module):
             [sizes[group[0]] for group in groups],
             strict=True,
         )
-        read = torch.cat([self._read(*part) for part in parts])
-        return 0.5 * (rows + read[torch.argsort(by_group)])
+        outputs = torch.cat([self._run_graphs(*part) for part in parts])
+        return 0.5 * (rows + outputs[torch.argsort(by_group)])
 
-    def _read(
+    def _run_graphs(
         self, rows: Tensor, counts: Tensor, annotations: Tensor, longest: int
     ) -> Tensor:
-        """Of graphs that are padded together.
+        """Run the graphs of one group, padded together.
 
-        counts (Tensor): Rows of each. Shape: (G,).
+        counts (Tensor): Rows of each graph. Shape: (G,).
         annotations (Tensor): Shape: (G, A, D).
         longest (int): The largest count.
         """
         padding = WindowPadding(counts, longest, len(rows))
         nodes = torch.cat([padding.pad(rows), annotations.to(rows.dtype)], 1)
-        known = padding.keys.new_ones(annotations.shape[:2])
-        read = self.graph(nodes, torch.cat([padding.keys, known], 1))
-        return padding.unpad(read[:, :longest])
+        no_padding = padding.keys.new_ones(annotations.shape[:2])
+        outputs = self.graph(nodes, torch.cat([padding.keys, no_padding], 1))
+        return padding.unpad(outputs[:, :longest])
 
     def _annotations(self, marked: MarkedSpans) -> Tensor:
-        """One row per label and graph: the mean over the graph's passes, which are a
-        matter of memory and must not shape the graph. Shape: (G, A, D)."""
+        """Compute one row per label and graph: the mean over its passes.
+
+        The number of passes depends on memory and must not affect the graph.
+
+        RETURNS (Tensor): Shape: (G, A, D).
+        """
         # equation 9
         rows = self.annotation(marked.annotations.flatten(2))
         sums = rows.new_zeros((marked.n_graphs, *rows.shape[1:]))
@@ -398,27 +432,29 @@ class LabelGraph(nn.Module):
 
 
 def count_sorted(numbers: Tensor, size: int) -> Tensor:
-    """How many rows have each number; ``bincount`` would make the host wait for a GPU.
+    """Count how often each number occurs, without a synchronization with the GPU.
 
-    numbers (Tensor): In rising order. Shape: (S,).
-    size (int): Above the largest number.
+    ``bincount`` would synchronize.
+
+    numbers (Tensor): In ascending order. Shape: (S,).
+    size (int): Larger than the largest number.
     RETURNS (Tensor): Shape: (size,).
     """
-    wanted = torch.arange(size + 1, device=numbers.device)
-    return torch.searchsorted(numbers, wanted).diff()
+    bounds = torch.arange(size + 1, device=numbers.device)
+    return torch.searchsorted(numbers, bounds).diff()
 
 
 def group_by_size(
     counts: Sequence[int], n_annotations: int, max_edges: int
 ) -> list[list[int]]:
-    """Group graphs of much the same size, which little padding makes equal.
+    """Group graphs of similar size, to limit padding.
 
-    counts (Sequence[int]): Nodes of each graph that are no annotations.
-    n_annotations (int): The others.
-    max_edges (int): Most edges of a group, padding included, but for a single larger
-        graph.
-    RETURNS (list[list[int]]): Numbers of the graphs that have nodes, the largest
-        first. None grows to more than twice its nodes.
+    counts (Sequence[int]): Nodes of each graph, without annotations.
+    n_annotations (int): Annotations of each graph.
+    max_edges (int): Maximum number of edges of a group, including padding. A larger
+        graph is a group of its own.
+    RETURNS (list[list[int]]): Indices of the graphs with nodes, sorted by size, the
+        largest first. Padding at most doubles the size of a graph.
     """
     filled = [number for number, count in enumerate(counts) if count]
     groups: list[list[int]] = []
@@ -438,7 +474,7 @@ def group_by_size(
 
 
 class NoGraph(nn.Module):
-    """In place of a ``LabelGraph`` of no layers: nodes stay as they are."""
+    """A ``LabelGraph`` without layers: returns the rows unchanged."""
 
     def forward(self, rows: Tensor, graphs: Tensor, marked: MarkedSpans) -> Tensor:
         return rows
@@ -447,7 +483,7 @@ class NoGraph(nn.Module):
 def make_label_graph(
     width: int, n_layers: int, n_heads: int, dropout: float
 ) -> nn.Module:
-    """RETURNS (Module): A LabelGraph; without layers, one that changes nothing."""
+    """RETURNS (Module): A LabelGraph, or a NoGraph for 0 layers."""
     if n_layers == 0:
         return NoGraph()
     return LabelGraph(width, n_layers, n_heads, dropout)
@@ -457,14 +493,15 @@ def make_label_graph(
 
 
 def inverse_columns(n_labels: int, symmetric: Sequence[int]) -> list[int]:
-    """The column of the other order of a pair, for each column.
+    """Return the column of the reversed pair, for each column.
 
-    "None" and symmetric labels are their own inverses; any other label and its twin
-    are each other's. Twins follow the labels, in their order.
+    "None" and symmetric labels are their own inverses. Any other label and its
+    inverse label are inverses of each other. Inverse labels follow the labels, in
+    the same order.
 
     n_labels (int): R.
-    symmetric (Sequence[int]): Labels without a direction, from 0.
-    RETURNS (list[int]): One per column: 1 + R + twins.
+    symmetric (Sequence[int]): Indices of the labels without a direction.
+    RETURNS (list[int]): One per column: "none", R labels, inverse labels.
     """
     directed = [label for label in range(n_labels) if label not in set(symmetric)]
     inverses = list(range(1 + n_labels))
@@ -474,39 +511,43 @@ def inverse_columns(n_labels: int, symmetric: Sequence[int]) -> list[int]:
     return inverses
 
 
-# which relations two orders of a pair agree on ----------------------------------------
+# decoding both orders of a pair -------------------------------------------------------
 
 
 def agree_both(
-    logs: Tensor, mirrored: Tensor, inverses: Tensor
+    log_probs: Tensor, reversed_log_probs: Tensor, inverses: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The best column of both orders, where they are each other's mirror (B.9).
+    """Choose the best column if both orders agree on it (B.9).
 
-    logs (Tensor): Log probabilities of ordered pairs. Shape: (P, K).
-    mirrored (Tensor): Of the same pairs in the other order. Shape: (P, K).
-    inverses (Tensor): Shape: (K,).
-    RETURNS (tuple[Tensor, Tensor]): Columns, 0 where they disagree, and scores, the
-        mean of both probabilities. Shape of each: (P,).
+    log_probs (Tensor): Log probabilities of ordered pairs. Shape: (P, K).
+    reversed_log_probs (Tensor): Those of the reversed pairs. Shape: (P, K).
+    inverses (Tensor): See ``RelationStage``. Shape: (K,).
+    RETURNS (tuple[Tensor, Tensor]): Columns, 0 if the orders disagree, and scores,
+        the mean of both probabilities. Shape of each: (P,).
     """
-    best = logs.argmax(1)
-    agreed = mirrored.argmax(1) == inverses[best]
-    return best * agreed, _mean_score(best, logs, mirrored, inverses)
+    best = log_probs.argmax(1)
+    agreed = reversed_log_probs.argmax(1) == inverses[best]
+    scores = _mean_score(best, log_probs, reversed_log_probs, inverses)
+    return best * agreed, scores
 
 
 def agree_mean(
-    logs: Tensor, mirrored: Tensor, inverses: Tensor
+    log_probs: Tensor, reversed_log_probs: Tensor, inverses: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The best column of the sum of both orders (PL-Marker). See ``agree_both``."""
-    best = (logs + mirrored[:, inverses]).argmax(1)
-    return best, _mean_score(best, logs, mirrored, inverses)
+    """Choose the best column of the sum of both orders, as PL-Marker does.
+
+    See ``agree_both``.
+    """
+    best = (log_probs + reversed_log_probs[:, inverses]).argmax(1)
+    return best, _mean_score(best, log_probs, reversed_log_probs, inverses)
 
 
 def agree_forward(
-    logs: Tensor, mirrored: Tensor, inverses: Tensor
+    log_probs: Tensor, reversed_log_probs: Tensor, inverses: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The best column of the order at hand alone. See ``agree_both``."""
-    best = logs.argmax(1)
-    return best, _chosen(logs, best).exp()
+    """Choose the best column of the given order. See ``agree_both``."""
+    best = log_probs.argmax(1)
+    return best, _choose(log_probs, best).exp()
 
 
 AGREEMENTS: dict[str, Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]] = {
@@ -517,63 +558,68 @@ AGREEMENTS: dict[str, Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]]
 
 
 def _mean_score(
-    best: Tensor, logs: Tensor, mirrored: Tensor, inverses: Tensor
+    best: Tensor, log_probs: Tensor, reversed_log_probs: Tensor, inverses: Tensor
 ) -> Tensor:
-    first, second = _chosen(logs, best), _chosen(mirrored, inverses[best])
+    first = _choose(log_probs, best)
+    second = _choose(reversed_log_probs, inverses[best])
     return 0.5 * (first.exp() + second.exp())
 
 
-def _chosen(rows: Tensor, columns: Tensor) -> Tensor:
+def _choose(rows: Tensor, columns: Tensor) -> Tensor:
     return rows.gather(1, columns.unsqueeze(1)).squeeze(1)
 
 
-# gold ---------------------------------------------------------------------------------
+# targets of pairs ---------------------------------------------------------------------
 
 
 def find_reversed(pairs: Tensor) -> Tensor:
-    """The row of each pair's other order.
+    """Find the reversed pair of each pair.
 
-    pairs (Tensor): Ordered pairs, each once. Shape: (P, 2).
-    RETURNS (Tensor): Rows, or -1 where the other order is not there. Shape: (P,).
+    pairs (Tensor): Distinct ordered pairs. Shape: (P, 2).
+    RETURNS (Tensor): Indices of the reversed pairs, -1 for missing pairs. Shape:
+        (P,).
     """
     if not len(pairs):
         return pairs.new_zeros((0,))
     size = int(pairs.max()) + 1
-    keys, mirrored = pairs[:, 0] * size + pairs[:, 1], pairs[:, 1] * size + pairs[:, 0]
+    keys = pairs[:, 0] * size + pairs[:, 1]
+    reversed_keys = pairs[:, 1] * size + pairs[:, 0]
     order = keys.argsort()
-    places = torch.searchsorted(keys[order], mirrored).clamp(max=len(keys) - 1)
-    rows = order[places]
-    return torch.where(keys[rows] == mirrored, rows, -1)
+    index = torch.searchsorted(keys[order], reversed_keys).clamp(max=len(keys) - 1)
+    rows = order[index]
+    return torch.where(keys[rows] == reversed_keys, rows, -1)
 
 
 def pair_columns(
     relations: Tensor, reversed_rows: Tensor, subject_first: Tensor, inverses: Tensor
 ) -> tuple[Tensor, int]:
-    """The column of each ordered pair (section 3.5, appendix B.9).
+    """Choose the target column of each ordered pair (section 3.5, appendix B.9).
 
-    A relation labels its pair, and its mirror the other order. Of several relations
-    of two entities one is learnt, so that both orders can agree on it: the first in
-    label order; of one label in both directions, that whose head comes first.
+    A pair has the column of its relation, the reversed pair has the inverse column.
+    If two entities have several relations, only one is used, so that both orders can
+    agree: the first one in label order, and for one label in both directions, the
+    relation with the head that is first in the text.
 
     relations (Tensor): The labels of each pair. Shape: (P, R), bool.
-    reversed_rows (Tensor): Of ``find_reversed``. Shape: (P,).
+    reversed_rows (Tensor): The result of ``find_reversed``. Shape: (P,).
     subject_first (Tensor): See ``LAINetOutputs``. Shape: (P,).
-    inverses (Tensor): Shape: (K,).
-    RETURNS (tuple[Tensor, int]): Columns, 0 for none, shape: (P,); and how many two
-        entities have several relations.
+    inverses (Tensor): See ``RelationStage``. Shape: (K,).
+    RETURNS (tuple[Tensor, int]): Columns, 0 for "none", shape: (P,), and the number
+        of unordered pairs with several relations.
     """
     n_labels, n_columns = relations.shape[1], len(inverses)
-    has_mirror = reversed_rows >= 0
-    of_mirror = relations[reversed_rows] & has_mirror.unsqueeze(1)
-    found = relations.new_zeros((len(relations), n_columns))
-    found[:, 1 : 1 + n_labels] = relations
-    found[:, inverses[1 : 1 + n_labels]] |= of_mirror
-    # a twin ranks as its label, and comes after it, as the first entity sees the other
+    has_reversed = reversed_rows >= 0
+    reversed_relations = relations[reversed_rows] & has_reversed.unsqueeze(1)
+    is_gold = relations.new_zeros((len(relations), n_columns))
+    is_gold[:, 1 : 1 + n_labels] = relations
+    is_gold[:, inverses[1 : 1 + n_labels]] |= reversed_relations
+    # an inverse label ranks directly after its label, from the first entity in the text
     columns = torch.arange(n_columns, device=inverses.device)
     ranks = torch.minimum(columns, inverses) * n_columns + columns
     ranks = torch.where(subject_first.unsqueeze(1), ranks, ranks[inverses])
-    best = ranks.masked_fill(~found, n_columns**2).argmin(1)
-    counts = found.sum(1)
-    once = subject_first | ~has_mirror
+    best = ranks.masked_fill(~is_gold, n_columns**2).argmin(1)
+    counts = is_gold.sum(1)
+    # count a pair and its reversed pair once
+    once = subject_first | ~has_reversed
     n_multi_label = int(((counts > 1) & once).sum())
     return torch.where(counts > 0, best, 0), n_multi_label

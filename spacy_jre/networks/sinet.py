@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from ..layers.checks import check_choice, check_range
 from ..layers.cross_attention import CrossTaskAttention
+from ..layers.linear import linear
 from ..layers.losses import binary_cross_entropy, cross_entropy
-from ..layers.padding import pad_windows, window_means
+from ..layers.padding import WindowPadding, window_means
 from ..layers.span_pair_heads import HeadInputs, SpanPairHeads, span_windows
 from .base import (
     POOLINGS,
@@ -31,13 +32,20 @@ AGENTS = ("cls", "max", "mean")
 
 
 class SINET(JointNetwork):
-    """Two task views of the units, and sentence vectors that read the other view.
+    """Two task views of the units, and cross-task attention of the sentence vectors.
 
-    Source: section 3.2. Task-aware projection (TAP, equation 1), cross-task
-    attention (CTAM, equations 2-4), span and pair classifiers (equations 5-10). The
-    second line of equation 9 is read as the swapped pair. Padding and [SEP] are no
-    keys (the authors' code lets both in). One CTAM layer's weights serve both
-    directions.
+    Source: sections 3.2 and 3.3. Equations and the code that implements them::
+
+        1     task-aware projection (TAP): ``entity_view`` and ``relation_view``
+        2-4   cross-task attention (CTAM): layers/cross_attention.py
+        5-7   span classifier: layers/span_pair_heads.py
+        8-10  pair classifier: layers/span_pair_heads.py
+        11    loss: ``SINET.loss``
+
+    The max pooling of equations 5 and 8 is in layers/ranges.py. The second line of
+    equation 9 is interpreted as the swapped pair. Padding and [SEP] are not keys of
+    the attention (in the authors' code, they are). Both directions share the weights
+    of a CTAM layer.
     """
 
     def __init__(
@@ -65,19 +73,19 @@ class SINET(JointNetwork):
         width_embedding (int): Size of the width embedding.
         dropout (float): Rate before both classifiers.
         attention_dropout (float): Rate inside the attention (authors' code: 0.2).
-        n_heads (int): Attention heads (figure 3); they divide D.
+        n_heads (int): Attention heads (figure 3). D must be divisible by it.
         n_layers (int): Attention layers (figure 3), each with its own weights.
-        norm (bool): LayerNorm after the attention (table 3).
+        norm (bool): Whether to apply a LayerNorm after the attention (table 3).
         agent (str): Query and residual of the attention: the sentence vector of the
-            task, or its units pooled by max or mean (table 3).
-        span_pooling (str): Pooling of both tasks' spans (table 3).
+            task ("cls"), or the "max" or "mean" of its units (table 3).
+        span_pooling (str): Pooling of the spans of both tasks (table 3).
         context_pooling (str): Pooling between the spans (table 3).
-        interaction (str): "none" is the table's Base, without task views; "tap" adds
-            the views; "ctam_ner" and "ctam_re" the attention for one task only;
-            "full" is SINET (table 4).
-        pooling (str | None): "max" pools the wordpieces of a token first; None reads
-            wordpieces, as published.
-        RAISES (ValueError): J201, J202 or J203 for settings that do not fit.
+        interaction (str): Rows of table 4: "none" has no task views ("Base"), "tap"
+            adds the views, "ctam_ner" and "ctam_re" add the attention for one task,
+            "full" is SINET.
+        pooling (str | None): "max" pools the wordpieces of each token first. None
+            uses wordpieces, as in the paper.
+        RAISES (ValueError): J201, J202 or J203 for invalid settings.
         """
         super().__init__()
         check_choice("interaction", interaction, INTERACTIONS)
@@ -94,8 +102,9 @@ class SINET(JointNetwork):
         self.entity_view: nn.Module = nn.Identity()
         self.relation_view: nn.Module = nn.Identity()
         if interaction != "none":
-            self.entity_view = _projection(width)
-            self.relation_view = _projection(width)
+            # equation 1
+            self.entity_view = linear(width, width, bias=False)
+            self.relation_view = linear(width, width, bias=False)
         attends = interaction in ("ctam_ner", "ctam_re", "full")
         self.attention = nn.ModuleList(
             CrossTaskAttention(
@@ -116,16 +125,16 @@ class SINET(JointNetwork):
         """
         units (Tensor): Shape: (U, D).
         sentence (Tensor): Shape: (W, D).
-        layout (Layout): Where windows, tokens, spans and pairs lie.
+        layout (Layout): Windows, tokens, spans and pairs.
         RETURNS (JointOutputs): The logits.
         """
         if self.pooling == "max":
             units, layout = pool_units_to_tokens(units, layout)
-        views = self.read(units, sentence, layout)
+        views = self.compute_views(units, sentence, layout)
         inputs = HeadInputs(
             entity=make_pooler(self.span_pooling, views.entity_units, layout),
             relation=make_pooler(self.span_pooling, views.relation_units, layout),
-            # equation 9: the context comes from the encoder, not from TAP
+            # equation 9: the context uses the units of the encoder, not of TAP
             between=make_pooler(self.context_pooling, units, layout),
             entity_sentence=views.entity_sentence,
             relation_sentence=views.relation_sentence,
@@ -142,10 +151,13 @@ class SINET(JointNetwork):
         relations = binary_cross_entropy(outputs.relation_logits, targets.relations)
         return Loss(entities + relations)
 
-    def read(self, units: Tensor, sentence: Tensor, layout: Layout) -> "TaskViews":
+    def compute_views(
+        self, units: Tensor, sentence: Tensor, layout: Layout
+    ) -> "TaskViews":
         """Compute the two views and their sentence vectors (equations 1-4).
 
-        RETURNS (TaskViews): With the attention weights of every layer (figure 4).
+        RETURNS (TaskViews): The views, with the attention weights of every layer
+            (figure 4).
         """
         entity_units = self.entity_view(units)
         relation_units = self.relation_view(units)
@@ -153,24 +165,23 @@ class SINET(JointNetwork):
         relation = self._agent(relation_units, self.relation_view(sentence), layout)
         weights: list[tuple[Tensor, Tensor]] = []
         if len(self.attention):
-            entity_keys, real = pad_windows(
-                entity_units, layout.unit_counts, layout.longest_units
+            padding = WindowPadding(
+                layout.unit_counts, layout.longest_units, units.shape[0]
             )
-            relation_keys, _ = pad_windows(
-                relation_units, layout.unit_counts, layout.longest_units
-            )
-            after_entity, after_relation = entity, relation
+            entity_keys = padding.pad(entity_units)
+            relation_keys = padding.pad(relation_units)
+            new_entity, new_relation = entity, relation
             for layer in self.attention:
-                # both are updated at once, from the layer below
-                (after_entity, by_entity), (after_relation, by_relation) = (
-                    layer(after_entity, relation_keys, real),
-                    layer(after_relation, entity_keys, real),
+                # both inputs are from the layer below
+                (new_entity, entity_weights), (new_relation, relation_weights) = (
+                    layer(new_entity, relation_keys, padding.mask),
+                    layer(new_relation, entity_keys, padding.mask),
                 )
-                weights.append((by_entity, by_relation))
+                weights.append((entity_weights, relation_weights))
             if self.interaction in ("ctam_ner", "full"):
-                entity = after_entity
+                entity = new_entity
             if self.interaction in ("ctam_re", "full"):
-                relation = after_relation
+                relation = new_relation
         return TaskViews(entity_units, relation_units, entity, relation, weights)
 
     def _agent(self, units: Tensor, sentence: Tensor, layout: Layout) -> Tensor:
@@ -183,11 +194,13 @@ class SINET(JointNetwork):
 
 class TaskViews(NamedTuple):
     """
-    entity_units, relation_units (Tensor): The units as each task sees them. (U, D).
-    entity_sentence, relation_sentence (Tensor): Shape of each: (W, D).
-    weights (list): Per layer, the attention weights of the entity and the relation
-        agent over the other task's padded units, its own key last; shape of each:
-        (W, heads, longest + 1).
+    entity_units, relation_units (Tensor): The units of each task. Shape of each:
+        (U, D).
+    entity_sentence, relation_sentence (Tensor): The sentence vectors of each task.
+        Shape of each: (W, D).
+    weights (list): Per layer, the attention weights of the entity and of the relation
+        agent over the padded units of the other task. The last weight is that of the
+        agent itself. Shape of each: (W, heads, longest + 1).
     """
 
     entity_units: Tensor
@@ -195,9 +208,3 @@ class TaskViews(NamedTuple):
     entity_sentence: Tensor
     relation_sentence: Tensor
     weights: list[tuple[Tensor, Tensor]]
-
-
-def _projection(width: int) -> nn.Linear:
-    layer = nn.Linear(width, width, bias=False)
-    nn.init.normal_(layer.weight, std=0.02)
-    return layer

@@ -20,12 +20,21 @@ from .base import (
 
 
 class SpERT(JointNetwork):
-    """Classify max-pooled spans, then pairs of entities with what lies between.
+    """Classify max-pooled spans, then pairs of entities with their context.
 
-    Source: section 3.1 (spans: ``[maxpool(span); width; cls]``), section 3.3 (pairs:
-    ``[maxpool(between); head; tail]``, each argument with its width). Departs from
-    the published code in: nothing that changes a number; the order of the parts is
-    ours.
+    Source: section 3. Sections and the code that implements them::
+
+        3.1  span classifier: layers/span_pair_heads.py
+             max pooling: layers/ranges.py, ``MaxPooler``
+             width embedding: layers/width_embedding.py
+        3.2  span filtering: layers/pairs.py
+        3.3  pair classifier: layers/span_pair_heads.py
+             context between two spans: layers/ranges.py, ``between_ranges``
+        3.4  loss: ``SpERT.loss``
+             negative sampling: training/sampling.py
+
+    The results equal those of the published code. Only the order of the parts in the
+    inputs of the heads differs.
     """
 
     def __init__(
@@ -44,8 +53,9 @@ class SpERT(JointNetwork):
         n_relation_labels (int): R.
         width_embedding (int): Size of the width embedding.
         dropout (float): Rate before both classifiers.
-        pooling (str | None): "max" pools the wordpieces of a token first; None reads
-            wordpieces, as published.
+        pooling (str | None): "max" pools the wordpieces of each token first. None
+            uses wordpieces, as in the paper.
+        RAISES (ValueError): J202 for an unknown pooling.
         """
         super().__init__()
         check_choice("pooling", pooling, ("max", None))
@@ -63,12 +73,12 @@ class SpERT(JointNetwork):
         """
         units (Tensor): Shape: (U, D).
         sentence (Tensor): Shape: (W, D).
-        layout (Layout): Where windows, tokens, spans and pairs lie.
+        layout (Layout): Windows, tokens, spans and pairs.
         RETURNS (JointOutputs): The logits.
         """
         if self.pooling == "max":
             units, layout = pool_units_to_tokens(units, layout)
-        # both heads and the context pool the same rows
+        # both heads and the context use the same rows
         spans = make_pooler("max", units, layout)
         inputs = HeadInputs(
             entity=spans,
@@ -84,7 +94,8 @@ class SpERT(JointNetwork):
         return self.heads(inputs, layout)
 
     def loss(self, outputs: JointOutputs, targets: Targets) -> Loss:
-        """``L = L_s + L_r`` (section 3.4): spans by class, relations by label."""
+        """``L = L_s + L_r`` (section 3.4): cross-entropy of spans, binary
+        cross-entropy of relations."""
         spans = cross_entropy(outputs.entity_logits, targets.entities)
         relations = binary_cross_entropy(outputs.relation_logits, targets.relations)
         return Loss(spans + relations)

@@ -28,15 +28,27 @@ INTERACTIONS = ("full", "ner_to_re", "re_to_ner", "none")
 
 
 class STSN(JointNetwork):
-    """Entities and relations that read, layer by layer, what a tagger learns.
+    """Attention between entity and relation rows and the label rows of a tagger.
 
-    Source: section 3. The max-pooled pieces of a token (equation 2) are mapped to
-    label, entity and relation rows, one linear layer each; attention layers
-    (equations 3-7) let the three read each other; linear classifiers read tags
-    (equation 8), spans ``[h_start; h_end; width]`` (11, 12) and pairs ``[E_head;
-    E_tail; max between]`` (15, 16), widths included, from one width table. Tags
-    teach the label rows in learning; prediction computes none. The tags' set is
-    ``training/tags.py``.
+    Source: section 3. Equations and the code that implements them::
+
+        1       encoder: architectures/transformer.py
+        2       max pooling of wordpieces: networks/base.py, ``pool_units_to_tokens``
+        3, 4    layer of three attention units: layers/label_attention.py,
+                ``LabelAttention``
+        5-7     attention unit: layers/label_attention.py, ``AttentionUnit``
+        8       tag classifier: ``STSN.forward``
+        10      all spans: architectures/bridge.py, ``all_spans``
+        11      span boundaries: layers/boundaries.py
+        11, 12  span classifier: layers/span_pair_heads.py
+        14      pairs of entities: layers/pairs.py
+        15, 16  pair classifier: layers/span_pair_heads.py
+        9, 13, 17, 18  losses: ``STSN.loss``
+
+    Each of the three tasks has one linear map of the token vectors; the paper does
+    not specify it. Both classifiers share one width embedding. The tags of section
+    4.1.2 are in training/tags.py. They are a training signal for the label rows and
+    are not computed in prediction.
     """
 
     def __init__(
@@ -57,19 +69,19 @@ class STSN(JointNetwork):
         width (int): D, the width of the units.
         n_entity_labels (int): E, without "none".
         n_relation_labels (int): R.
-        n_tags (int): Token tags, "O" among them; not read without layers.
+        n_tags (int): Number of token tags, including "O". Ignored without layers.
         width_embedding (int): Size of the width embedding.
         dropout (float): Rate before the span and the pair classifier.
         attention_dropout (float): Rate inside the attention layers: on the weights
-            and on both sub-layers (paper silent).
-        n_heads (int): Heads of every attention unit; they divide D.
+            and on both sub-layers. The paper does not specify it.
+        n_heads (int): Heads of every attention unit. D must be divisible by it.
         n_layers (int): Attention layers (table 4), each with its own weights. 0 is
-            table 5's "w/o Label": no tags either, the classifiers read the linear
-            maps.
-        interaction (str): What the label rows read: both tasks; "ner_to_re" the
-            entity rows alone, "re_to_ner" the relation rows alone, "none" themselves
-            (table 5).
-        RAISES (ValueError): J201, J202 or J203 for settings that do not fit.
+            "w/o Label" in table 5: without tags, and the classifiers use the linear
+            maps of the tokens.
+        interaction (str): Rows that the label rows attend to: those of both tasks
+            ("full"), the entity rows ("ner_to_re"), the relation rows ("re_to_ner"),
+            or the label rows themselves ("none") (table 5).
+        RAISES (ValueError): J201, J202 or J203 for invalid settings.
         """
         super().__init__()
         check_choice("interaction", interaction, INTERACTIONS)
@@ -109,13 +121,14 @@ class STSN(JointNetwork):
     def forward(self, units: Tensor, sentence: Tensor, layout: Layout) -> JointOutputs:
         """
         units (Tensor): Shape: (U, D).
-        sentence (Tensor): Not read. Shape: (W, D).
-        layout (Layout): Where windows, tokens, spans and pairs lie.
-        RETURNS (JointOutputs): The logits; those of the tags where pairs are given,
-            that is, in learning.
+        sentence (Tensor): Not used. Shape: (W, D).
+        layout (Layout): Windows, tokens, spans and pairs.
+        RETURNS (JointOutputs): The logits. Those of the tags are computed only if
+            pairs are given, that is, in training.
         """
+        # equation 2
         units, layout = pool_units_to_tokens(units, layout)
-        rows = self.read(units, layout)
+        rows = self.compute_rows(units, layout)
         relation = token_rows(rows.relation, layout.token_units)
         inputs = HeadInputs(
             entity=BoundaryPooler(token_rows(rows.entity, layout.token_units)),
@@ -131,16 +144,19 @@ class STSN(JointNetwork):
         outputs = self.heads(inputs, layout)
         if layout.pairs is None or self.tags is None or rows.label is None:
             return outputs
+        # equation 8
         tags = self.tags(token_rows(rows.label, layout.token_units))
         return outputs._replace(tag_logits=tags)
 
     def loss(self, outputs: JointOutputs, targets: Targets) -> Loss:
-        """Equation 18: the sum of the three tasks' losses.
+        """Equation 18: the sum of the losses of the three tasks.
 
-        Each is a mean, over tokens, spans or pairs (paper: sums).
+        The loss of the relations is also a mean over the labels; equation 17 sums
+        over them.
         """
-        # equations 13 and 17
+        # equation 13
         entities = cross_entropy(outputs.entity_logits, targets.entities)
+        # equation 17
         relations = binary_cross_entropy(outputs.relation_logits, targets.relations)
         if outputs.tag_logits is None:
             return Loss(entities + relations)
@@ -148,11 +164,12 @@ class STSN(JointNetwork):
         tags = cross_entropy(outputs.tag_logits, targets.tags)
         return Loss(entities + relations + tags)
 
-    def read(self, units: Tensor, layout: Layout) -> "TaskRows":
+    def compute_rows(self, units: Tensor, layout: Layout) -> "TaskRows":
         """Map the tokens and run the attention layers (equations 3-7).
 
-        units (Tensor): One per token with wordpieces. Shape: (U, D).
-        layout (Layout): Over these units.
+        units (Tensor): One row per token with wordpieces. Shape: (U, D).
+        layout (Layout): The layout over these units.
+        RETURNS (TaskRows): The rows of each task.
         """
         entity, relation = self.entity_view(units), self.relation_view(units)
         if self.label_view is None:
@@ -168,7 +185,7 @@ class STSN(JointNetwork):
 
 class TaskRows(NamedTuple):
     """
-    label (Tensor | None): H_L of the last layer; None without layers. Shape: (U, D).
+    label (Tensor | None): H_L of the last layer. None without layers. Shape: (U, D).
     entity, relation (Tensor): H_E and H_R of the last layer. Shape of each: (U, D).
     """
 

@@ -7,7 +7,7 @@ from spacy_jre.layers.boundaries import BoundaryPooler, token_rows
 TOKENS = torch.tensor([[1.0, 2.0], [3.0, 5.0], [7.0, 11.0], [13.0, 17.0]])
 
 
-def test_span_is_its_first_and_its_last_token():
+def test_span_is_represented_by_its_first_and_last_token():
     ranges = torch.tensor([[0, 1], [0, 3], [2, 4]])
     assert BoundaryPooler(TOKENS).ranges(ranges).tolist() == [
         [1, 2, 1, 2],
@@ -17,23 +17,23 @@ def test_span_is_its_first_and_its_last_token():
 
 
 @pytest.mark.parametrize("longest", [0, 1, 4])
-def test_widths_are_the_ranges_of_each_width(longest):
+def test_widths_equal_the_ranges_of_each_width(longest):
     pooler = BoundaryPooler(TOKENS)
-    by_width = list(pooler.widths(longest))
-    assert len(by_width) == longest
-    for width, rows in enumerate(by_width, start=1):
+    widths = list(pooler.widths(longest))
+    assert len(widths) == longest
+    for width, rows in enumerate(widths, start=1):
         starts = torch.arange(len(TOKENS) - width + 1)
         expected = pooler.ranges(torch.stack([starts, starts + width], 1))
         assert_close(rows[: len(starts)], expected, rtol=0, atol=0)
 
 
-def test_no_ranges_have_no_rows():
+def test_no_ranges_give_no_rows():
     none = torch.zeros((0, 2), dtype=torch.long)
     assert BoundaryPooler(TOKENS).ranges(none).shape == (0, 4)
     assert BoundaryPooler(TOKENS[:0]).ranges(none).shape == (0, 4)
 
 
-def test_token_without_a_unit_is_zeros():
+def test_token_without_unit_gets_zeros():
     token_units = torch.tensor([[0, 0], [0, 1], [1, 1], [1, 2]])
     assert token_rows(TOKENS[:2], token_units).tolist() == [
         [0, 0],
@@ -43,6 +43,6 @@ def test_token_without_a_unit_is_zeros():
     ]
 
 
-def test_tokens_without_any_unit_are_zeros():
+def test_tokens_get_zeros_if_there_are_no_units():
     token_units = torch.zeros((3, 2), dtype=torch.long)
     assert token_rows(TOKENS[:0], token_units).tolist() == [[0, 0]] * 3

@@ -30,11 +30,11 @@ def make_layer(*, n_heads=4, norm=True, dropout=0.0, dtype=torch.float32):
 def make_inputs(counts=COUNTS, longest=LONGEST, dtype=torch.float32):
     own = torch.randn(len(counts), WIDTH, dtype=dtype)
     units = torch.randn(len(counts), longest, WIDTH, dtype=dtype)
-    real = torch.arange(longest) < torch.tensor(counts).unsqueeze(1)
-    return own, units, real
+    mask = torch.arange(longest) < torch.tensor(counts).unsqueeze(1)
+    return own, units, mask
 
 
-def naive(layer, own, units, real):
+def naive(layer, own, units, mask):
     """Equations 2-4, one window, one head and one key at a time."""
     heads = layer.n_heads
     size = WIDTH // heads
@@ -42,16 +42,16 @@ def naive(layer, own, units, real):
     for window in range(len(own)):
         query_row = own[window]
         keys = [*units[window], query_row]
-        mask = [*real[window].tolist(), True]
+        is_key = [*mask[window].tolist(), True]
         query = layer.query.weight @ query_row
         mixed, weights = [], []
         for head in range(heads):
             part = slice(head * size, (head + 1) * size)
             scores = [
                 query[part] @ (layer.key.weight @ key)[part] / math.sqrt(WIDTH / heads)
-                if is_real
+                if unmasked
                 else torch.tensor(-torch.inf)
-                for key, is_real in zip(keys, mask, strict=True)
+                for key, unmasked in zip(keys, is_key, strict=True)
             ]
             powers = [torch.exp(score) for score in scores]
             shares = [power / sum(powers) for power in powers]
@@ -75,7 +75,7 @@ def test_attention_equals_a_loop_over_windows_heads_and_keys(n_heads, norm):
     assert_close(layer(*inputs), naive(layer, *inputs), rtol=1e-5, atol=1e-5)
 
 
-def test_weights_have_a_column_per_unit_and_one_for_the_own_vector():
+def test_weights_have_a_column_per_unit_and_one_for_the_query():
     _, weights = make_layer()(*make_inputs())
     assert weights.shape == (4, 4, 5 + 1)
 
@@ -85,54 +85,54 @@ def test_weights_sum_to_one():
     assert_close(weights.sum(-1), torch.ones(4, 4))
 
 
-def test_weights_sum_to_one_in_learning_too():
+def test_weights_sum_to_one_in_train_mode():
     _, weights = make_layer(dropout=0.5).train()(*make_inputs())
     assert_close(weights.sum(-1), torch.ones(4, 4))
 
 
 def test_padding_gets_no_weight():
-    own, units, real = make_inputs()
-    _, weights = make_layer()(own, units, real)
-    padding = ~real.unsqueeze(1).expand(-1, 4, -1)
+    own, units, mask = make_inputs()
+    _, weights = make_layer()(own, units, mask)
+    padding = ~mask.unsqueeze(1).expand(-1, 4, -1)
     assert not weights[..., :-1][padding].any()
 
 
-def test_every_unit_gets_some_weight():
-    own, units, real = make_inputs()
-    _, weights = make_layer()(own, units, real)
-    assert (weights[..., :-1][real.unsqueeze(1).expand(-1, 4, -1)] > 0).all()
+def test_every_unit_gets_a_weight():
+    own, units, mask = make_inputs()
+    _, weights = make_layer()(own, units, mask)
+    assert (weights[..., :-1][mask.unsqueeze(1).expand(-1, 4, -1)] > 0).all()
 
 
-def test_content_of_padding_changes_nothing():
-    layer, (own, units, real) = make_layer(), make_inputs()
-    other = units.masked_fill(~real.unsqueeze(2), 1e4)
-    assert torch.equal(layer(own, other, real)[0], layer(own, units, real)[0])
+def test_values_of_padding_do_not_change_the_result():
+    layer, (own, units, mask) = make_layer(), make_inputs()
+    other = units.masked_fill(~mask.unsqueeze(2), 1e4)
+    assert torch.equal(layer(own, other, mask)[0], layer(own, units, mask)[0])
 
 
-def test_length_of_padding_changes_nothing():
-    layer, (own, units, real) = make_layer(), make_inputs()
+def test_length_of_padding_does_not_change_the_result():
+    layer, (own, units, mask) = make_layer(), make_inputs()
     longer = torch.cat([units, torch.randn(4, 3, WIDTH)], 1)
-    mask = torch.cat([real, torch.zeros(4, 3, dtype=torch.bool)], 1)
-    assert_close(layer(own, longer, mask)[0], layer(own, units, real)[0])
+    longer_mask = torch.cat([mask, torch.zeros(4, 3, dtype=torch.bool)], 1)
+    assert_close(layer(own, longer, longer_mask)[0], layer(own, units, mask)[0])
 
 
 def test_padding_gets_no_gradient():
-    layer, (own, units, real) = make_layer(), make_inputs()
+    layer, (own, units, mask) = make_layer(), make_inputs()
     units.requires_grad_()
-    layer(own, units, real)[0].pow(2).sum().backward()
-    assert not units.grad[~real].any()
-    assert units.grad[real].any(-1).all()
+    layer(own, units, mask)[0].pow(2).sum().backward()
+    assert not units.grad[~mask].any()
+    assert units.grad[mask].any(-1).all()
 
 
-def test_window_without_units_attends_to_itself_only():
-    layer, (own, units, real) = make_layer(), make_inputs()
-    rows, weights = layer(own, units, real)
+def test_query_of_a_window_without_units_attends_to_itself():
+    layer, (own, units, mask) = make_layer(), make_inputs()
+    rows, weights = layer(own, units, mask)
     assert weights[1].tolist() == [[0.0] * 5 + [1.0]] * 4
     expected = layer.norm(layer.project(layer.value(own[1])) + own[1])
     assert_close(rows[1], expected)
 
 
-def test_batch_without_any_units_attends_to_itself_only():
+def test_queries_of_a_batch_without_units_attend_to_themselves():
     layer, own = make_layer(), torch.randn(2, WIDTH)
     rows, weights = layer(
         own, torch.zeros(2, 0, WIDTH), torch.zeros(2, 0, dtype=torch.bool)
@@ -141,10 +141,10 @@ def test_batch_without_any_units_attends_to_itself_only():
     assert_close(rows, layer.norm(layer.project(layer.value(own)) + own))
 
 
-def test_windows_do_not_read_each_other():
-    layer, (own, units, real) = make_layer(), make_inputs()
-    rows, _ = layer(own, units, real)
-    alone, _ = layer(own[2:3], units[2:3], real[2:3])
+def test_windows_do_not_attend_to_each_other():
+    layer, (own, units, mask) = make_layer(), make_inputs()
+    rows, _ = layer(own, units, mask)
+    alone, _ = layer(own[2:3], units[2:3], mask[2:3])
     assert_close(alone, rows[2:3])
 
 
@@ -157,18 +157,18 @@ def test_no_windows_give_no_rows():
 @pytest.mark.parametrize("norm", [True, False])
 def test_gradient_equals_finite_differences(norm):
     layer = make_layer(norm=norm, dtype=torch.float64)
-    own, units, real = make_inputs((2, 0), 3, dtype=torch.float64)
+    own, units, mask = make_inputs((2, 0), 3, dtype=torch.float64)
     inputs = own.requires_grad_(), units.requires_grad_()
-    assert gradcheck(lambda own, units: layer(own, units, real), inputs)
+    assert gradcheck(lambda own, units: layer(own, units, mask), inputs)
 
 
 @pytest.mark.parametrize("n_heads", [3, 5, 16])
-def test_heads_that_do_not_divide_the_width_are_refused(n_heads):
+def test_width_must_be_divisible_by_the_heads(n_heads):
     with pytest.raises(ValueError, match="J201"):
         CrossTaskAttention(WIDTH, n_heads=n_heads, dropout=0.0, norm=True)
 
 
-def test_without_norm_there_is_no_parameter_of_one():
+def test_layer_without_norm_has_no_norm_parameters():
     names = {name for name, _ in make_layer(norm=False).named_parameters()}
     assert names == {
         "query.weight",
@@ -179,36 +179,36 @@ def test_without_norm_there_is_no_parameter_of_one():
     }
 
 
-def test_prediction_drops_nothing():
+def test_eval_mode_applies_no_dropout():
     layer, inputs = make_layer(dropout=0.5).eval(), make_inputs()
     assert_close(layer(*inputs), naive(layer, *inputs), rtol=1e-5, atol=1e-5)
 
 
-def test_dropout_after_the_projection_spares_the_own_vector():
-    layer, (own, units, real) = make_layer(norm=False, dropout=1.0), make_inputs()
+def test_dropout_after_the_projection_does_not_change_the_residual():
+    layer, (own, units, mask) = make_layer(norm=False, dropout=1.0), make_inputs()
     layer.attention_dropout = nn.Identity()
-    assert torch.equal(layer.train()(own, units, real)[0], own)
+    assert torch.equal(layer.train()(own, units, mask)[0], own)
 
 
-def test_dropout_of_the_weights_spares_the_bias_and_the_own_vector():
-    layer, (own, units, real) = make_layer(norm=False, dropout=1.0), make_inputs()
+def test_dropout_of_the_weights_does_not_change_the_bias_and_the_residual():
+    layer, (own, units, mask) = make_layer(norm=False, dropout=1.0), make_inputs()
     layer.output_dropout = nn.Identity()
-    rows, _ = layer.train()(own, units, real)
+    rows, _ = layer.train()(own, units, mask)
     assert_close(rows, own + layer.project.bias)
 
 
-def test_weights_start_narrow_around_zero():
+def test_weights_are_initialized_as_in_bert():
     layer = CrossTaskAttention(256, n_heads=4, dropout=0.0, norm=True)
     for linear in (layer.query, layer.key, layer.value, layer.project):
         assert linear.weight.std().item() == pytest.approx(0.02, rel=0.02)
 
 
-def test_bias_of_the_projection_starts_at_zero():
+def test_bias_of_the_projection_is_initialized_to_zero():
     layer = CrossTaskAttention(WIDTH, n_heads=4, dropout=0.0, norm=True)
     assert not layer.project.bias.any()
 
 
-def test_norm_starts_as_one_and_zero():
+def test_norm_is_initialized_to_one_and_zero():
     layer = CrossTaskAttention(WIDTH, n_heads=4, dropout=0.0, norm=True)
     assert (layer.norm.weight == 1).all()
     assert not layer.norm.bias.any()

@@ -1,4 +1,4 @@
-"""Where a unit of STSN's attention drops (MODELS reading, 4.2; equations: networks)."""
+"""Dropout in an attention unit of STSN. For its equations, see test_parity.py."""
 
 import pytest
 import torch
@@ -18,45 +18,45 @@ def unit():
     return unit
 
 
-def run(unit: AttentionUnit, *, learning: bool) -> torch.Tensor:
+def run(unit: AttentionUnit, *, training: bool) -> torch.Tensor:
     generator = torch.Generator().manual_seed(1)
     rows = torch.randn(5, WIDTH, generator=generator)
     padding = WindowPadding(torch.tensor([3, 2]), 3, 5)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(2)
-        return unit.train(learning)(rows, rows, padding)
+        return unit.train(training)(rows, rows, padding)
 
 
-def drops(unit: AttentionUnit) -> bool:
-    return not torch.allclose(run(unit, learning=True), run(unit, learning=False))
+def applies_dropout(unit: AttentionUnit) -> bool:
+    return not torch.allclose(run(unit, training=True), run(unit, training=False))
 
 
-def test_attention_weights_are_dropped(unit):
+def test_dropout_applies_to_attention_weights(unit):
     unit.outer.weight.data.zero_()
     unit.outer.bias.data.zero_()
-    unit.dropout.forward = lambda rows: rows  # both sub-layers
-    assert drops(unit)
+    unit.dropout.forward = lambda rows: rows  # that of both sub-layers
+    assert applies_dropout(unit)
 
 
-def test_first_sub_layer_is_dropped(unit, monkeypatch):
+def test_dropout_applies_to_the_first_sub_layer(unit, monkeypatch):
     unit.outer.weight.data.zero_()
     unit.outer.bias.data.zero_()
-    plain = torch.nn.functional.scaled_dot_product_attention
+    original = torch.nn.functional.scaled_dot_product_attention
     monkeypatch.setattr(
         torch.nn.functional,
         "scaled_dot_product_attention",
-        lambda *args, **kwargs: plain(*args, **{**kwargs, "dropout_p": 0.0}),
+        lambda *args, **kwargs: original(*args, **{**kwargs, "dropout_p": 0.0}),
     )
-    assert drops(unit)
+    assert applies_dropout(unit)
 
 
-def test_second_sub_layer_is_dropped(unit):
-    unit.project.weight.data.zero_()  # nothing of the attention arrives
-    assert drops(unit)
+def test_dropout_applies_to_the_second_sub_layer(unit):
+    unit.project.weight.data.zero_()  # the output of the attention is zero
+    assert applies_dropout(unit)
 
 
-def test_residuals_are_not_dropped(unit):
+def test_dropout_does_not_apply_to_residuals(unit):
     for layer in (unit.project, unit.outer):
         layer.weight.data.zero_()
     unit.outer.bias.data.zero_()
-    assert not drops(unit)
+    assert not applies_dropout(unit)

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.testing import assert_close
 
-from spacy_jre.layers.linear import PartsLinear
+from spacy_jre.layers.linear import PartsLinear, linear
 
 PARTS = {"span": 4, "width": 2, "sentence": 3}
 N_ROWS = 5
@@ -30,7 +30,7 @@ def make_rows(n_rows=N_ROWS, parts=PARTS):
 
 
 class GivenMasks(nn.Module):
-    """Stands in for dropout: multiplies with one given mask after the other."""
+    """Replaces dropout: multiplies with the given masks, one per call."""
 
     def __init__(self, masks):
         super().__init__()
@@ -40,27 +40,44 @@ class GivenMasks(nn.Module):
         return rows * self.masks.pop(0)
 
 
+@pytest.mark.parametrize("bias", [True, False])
+def test_linear_layer_is_initialized_as_in_bert(bias):
+    layer = linear(300, 200, bias=bias)
+    assert layer.weight.std().item() == pytest.approx(0.02, rel=0.02)
+    assert layer.weight.mean().item() == pytest.approx(0.0, abs=5e-4)
+    assert not layer.bias.any() if bias else layer.bias is None
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_linear_layer_has_the_same_weights_for_a_seed_as_plain_torch(bias):
+    torch.manual_seed(1)
+    expected = nn.Linear(4, 3, bias=bias)
+    nn.init.normal_(expected.weight, std=0.02)
+    torch.manual_seed(1)
+    assert torch.equal(linear(4, 3, bias=bias).weight, expected.weight)
+
+
 @pytest.mark.parametrize("train", [True, False])
-def test_parts_agree_with_the_concatenation_without_dropout(train):
+def test_parts_equal_the_concatenation_without_dropout(train):
     layer, rows = make_layer().train(train), make_rows()
     whole = torch.cat([rows[name] for name in PARTS], 1)
     expected = F.linear(whole, layer.weight, layer.bias)
     assert_close(layer(rows), expected, rtol=1e-6, atol=1e-6)
 
 
-def test_projected_parts_and_bias_add_up_to_the_layer():
+def test_sum_of_projected_parts_and_bias_equals_the_layer():
     layer, rows = make_layer(dropout=0.5).eval(), make_rows()
     added = sum(layer.project(name, rows[name]) for name in PARTS) + layer.bias
     assert_close(layer(rows), added, rtol=1e-6, atol=1e-6)
 
 
-def test_parts_may_be_given_in_any_order():
+def test_order_of_the_given_parts_does_not_matter():
     layer, rows = make_layer(), make_rows()
     swapped = {name: rows[name] for name in reversed(PARTS)}
     assert torch.equal(layer(swapped), layer(rows))
 
 
-def test_parts_under_masks_agree_with_the_concatenation_under_the_same_mask():
+def test_masked_parts_equal_the_masked_concatenation():
     layer, rows = make_layer(), make_rows()
     masks = {name: torch.bernoulli(torch.full_like(rows[name], 0.5)) for name in PARTS}
     layer.dropout = GivenMasks(masks[name] for name in PARTS)
@@ -81,28 +98,28 @@ def test_every_part_gets_its_own_mask():
         [torch.ones(N_OUTPUTS, 4), -torch.ones(N_OUTPUTS, 4)], 1
     )
     same = torch.randn(20, 4)
-    # under one mask for both parts the two would cancel out
+    # with one mask for both parts, their results would cancel each other
     assert not torch.allclose(layer({"head": same, "tail": same}), layer.bias)
 
 
-def test_prediction_drops_nothing():
+def test_eval_mode_applies_no_dropout():
     layer, rows = make_layer(dropout=0.9).eval(), make_rows()
     assert torch.equal(layer(rows), layer(rows))
 
 
-def test_block_of_a_part_is_its_columns():
+def test_block_returns_the_columns_of_a_part():
     layer = make_layer()
     assert torch.equal(layer.block("span"), layer.weight[:, :4])
     assert torch.equal(layer.block("width"), layer.weight[:, 4:6])
     assert torch.equal(layer.block("sentence"), layer.weight[:, 6:])
 
 
-def test_unknown_part_has_no_block():
+def test_block_of_an_unknown_part_raises():
     with pytest.raises(KeyError, match="between"):
         make_layer().block("between")
 
 
-def test_every_part_sends_its_gradient_to_its_own_columns():
+def test_gradient_of_a_part_reaches_only_its_columns():
     layer, rows = make_layer(), make_rows()
     layer.project("width", rows["width"]).sum().backward()
     filled = layer.weight.grad.abs().sum(0) > 0
@@ -113,11 +130,11 @@ def test_no_rows_give_no_rows():
     assert make_layer()(make_rows(0)).shape == (0, N_OUTPUTS)
 
 
-def test_weights_start_narrow_around_zero():
+def test_weights_of_parts_are_initialized_as_in_bert():
     layer = PartsLinear({"span": 300, "width": 100}, 100, 0.1)
     assert layer.weight.std().item() == pytest.approx(0.02, rel=0.02)
     assert layer.weight.mean().item() == pytest.approx(0.0, abs=5e-4)
 
 
-def test_bias_starts_at_zero():
+def test_bias_of_parts_is_initialized_to_zero():
     assert not PartsLinear(PARTS, N_OUTPUTS, 0.1).bias.any()

@@ -1,4 +1,4 @@
-"""Losses by hand, and their gradients against finite differences."""
+"""Losses against values by hand, and gradients against finite differences."""
 
 from math import exp, log
 
@@ -8,20 +8,20 @@ import torch
 from spacy_jre.layers.losses import UNKNOWN, binary_cross_entropy, cross_entropy
 
 
-def test_cross_entropy_by_hand():
+def test_cross_entropy_equals_the_value_by_hand():
     logits = torch.tensor([[0.0, log(3.0)], [log(4.0), 0.0]])
     # the probabilities of the targets are 3/4 and 1/5
     expected = -(log(3 / 4) + log(1 / 5)) / 2
     assert float(cross_entropy(logits, torch.tensor([1, 1]))) == pytest.approx(expected)
 
 
-def test_unknown_targets_are_left_out_of_the_mean():
+def test_rows_with_unknown_targets_are_ignored():
     logits = torch.tensor([[0.0, log(3.0)], [5.0, -5.0]])
     loss = cross_entropy(logits, torch.tensor([1, UNKNOWN]))
     assert float(loss) == pytest.approx(-log(3 / 4))
 
 
-def test_binary_cross_entropy_by_hand():
+def test_binary_cross_entropy_equals_the_value_by_hand():
     logits = torch.tensor([[log(3.0), 0.0]])
     loss = binary_cross_entropy(logits, torch.tensor([[1.0, 0.0]]))
     assert float(loss) == pytest.approx(-(log(3 / 4) + log(1 / 2)) / 2)
@@ -33,15 +33,15 @@ def test_binary_cross_entropy_of_large_logits_is_finite():
     assert float(loss) == 1e4
 
 
-NOTHING = {
+EMPTY = {
     "no rows": (cross_entropy, (0, 3), torch.zeros(0, dtype=torch.long)),
-    "nothing known": (cross_entropy, (2, 3), torch.full((2,), UNKNOWN)),
+    "no known target": (cross_entropy, (2, 3), torch.full((2,), UNKNOWN)),
     "no pairs": (binary_cross_entropy, (0, 3), torch.zeros(0, 3)),
 }
 
 
-@pytest.mark.parametrize(("loss", "shape", "targets"), NOTHING.values(), ids=NOTHING)
-def test_nothing_has_a_loss_and_a_gradient_of_zero(loss, shape, targets):
+@pytest.mark.parametrize(("loss", "shape", "targets"), EMPTY.values(), ids=EMPTY)
+def test_loss_and_gradient_are_zero_without_targets(loss, shape, targets):
     weights = torch.ones(3, requires_grad=True)
     value = loss(torch.ones(shape) * weights, targets)
     assert float(value.detach()) == 0.0
@@ -56,7 +56,7 @@ def test_nothing_has_a_loss_and_a_gradient_of_zero(loss, shape, targets):
         (binary_cross_entropy, torch.tensor([[1.0, 0, 1]] * 3)),
     ],
 )
-def test_gradient_is_that_of_finite_differences(loss, targets):
+def test_gradient_equals_finite_differences(loss, targets):
     logits = torch.linspace(-1, 1, 9).reshape(3, 3).requires_grad_()
     loss(logits, targets).backward()
     step = 1e-2
@@ -64,14 +64,14 @@ def test_gradient_is_that_of_finite_differences(loss, targets):
         for column in range(3):
             values = []
             for sign in (1, -1):
-                moved = logits.detach().clone()
-                moved[row, column] += sign * step
-                values.append(float(loss(moved, targets)))
+                shifted = logits.detach().clone()
+                shifted[row, column] += sign * step
+                values.append(float(loss(shifted, targets)))
             slope = (values[0] - values[1]) / (2 * step)
             assert float(logits.grad[row, column]) == pytest.approx(slope, abs=1e-4)
 
 
-def test_half_precision_is_computed_in_single_precision():
+def test_loss_of_half_precision_logits_is_in_single_precision():
     logits = torch.tensor([[3.0, -5.0]], dtype=torch.bfloat16)
     loss = cross_entropy(logits, torch.tensor([1]))
     assert loss.dtype == torch.float32

@@ -5,7 +5,7 @@ from spacy_jre.layers.masked_attention import MaskedSelfAttention
 from spacy_jre.layers.pair_context import (
     AttendedRanges,
     WindowVectors,
-    windows_of_gaps,
+    gap_windows,
 )
 from spacy_jre.layers.ranges import between_ranges, unit_ranges
 
@@ -17,32 +17,31 @@ FIRST = torch.tensor([[0, 1], [0, 1], [2, 3], [4, 5], [0, 3], [3, 5]])
 SECOND = torch.tensor([[2, 3], [1, 2], [0, 2], [3, 4], [1, 3], [4, 5]])
 
 
-def test_gap_lies_in_the_window_of_its_spans():
-    # separate, adjoining, overlapping spans; both orders; at the end of all tokens
+def test_gap_is_in_the_window_of_its_spans():
+    # separate, adjacent and overlapping spans; both orders; at the end of the batch
     gaps = between_ranges(FIRST, SECOND)
-    assert windows_of_gaps(gaps, TOKEN_WINDOWS).tolist() == [0, 0, 0, 1, 0, 1]
+    assert gap_windows(gaps, TOKEN_WINDOWS).tolist() == [0, 0, 0, 1, 0, 1]
     gaps = between_ranges(SECOND, FIRST)
-    assert windows_of_gaps(gaps, TOKEN_WINDOWS).tolist() == [0, 0, 0, 1, 0, 1]
+    assert gap_windows(gaps, TOKEN_WINDOWS).tolist() == [0, 0, 0, 1, 0, 1]
 
 
-def test_every_gap_of_a_window_has_its_vector():
+def test_every_gap_gets_the_vector_of_its_window():
     vectors = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
     gaps = between_ranges(FIRST, SECOND)
-    found = WindowVectors(vectors, TOKEN_WINDOWS).ranges(gaps)
-    assert torch.equal(found, vectors[[0, 0, 0, 1, 0, 1]])
+    rows = WindowVectors(vectors, TOKEN_WINDOWS).ranges(gaps)
+    assert torch.equal(rows, vectors[[0, 0, 0, 1, 0, 1]])
 
 
-def test_token_ranges_become_unit_ranges():
+def test_token_ranges_are_converted_to_unit_ranges():
     ranges = torch.tensor([[0, 1], [0, 2], [1, 2], [3, 5], [2, 2], [4, 1]])
-    sizes = [(0, 2), (0, 2), (2, 2), (3, 6)]
-    found = unit_ranges(ranges, TOKEN_UNITS).tolist()
-    assert [tuple(range_) for range_ in found[:4]] == sizes
-    assert all(start == end for start, end in found[4:])
+    units = unit_ranges(ranges, TOKEN_UNITS).tolist()
+    assert units[:4] == [[0, 2], [0, 2], [2, 2], [3, 6]]
+    assert all(start == end for start, end in units[4:])
     none = torch.zeros((0, 2), dtype=torch.long)
     assert unit_ranges(none, none).shape == (0, 2)
 
 
-def test_attention_among_the_units_of_a_range_alone():
+def test_attention_is_limited_to_the_units_of_a_range():
     torch.manual_seed(0)
     attention = MaskedSelfAttention(4, n_heads=2)
     rows = torch.randn(6, 4)
@@ -50,12 +49,12 @@ def test_attention_among_the_units_of_a_range_alone():
         attention, rows, TOKEN_UNITS, UNIT_COUNTS, TOKEN_WINDOWS, memory=10_000
     )
     ranges = torch.tensor([[4, 5], [1, 2], [3, 5], [2, 2], [4, 5]])
-    found = pooler.ranges(ranges)
+    pooled = pooler.ranges(ranges)
     alone = rows[4:6]
-    every = torch.ones(1, 2, dtype=torch.bool)
-    expected = attention(attention.project(alone), slice(0, 2), every)[:, 0]
-    assert_close(found[0], expected.amax(0))
-    assert torch.equal(found[4], found[0])
-    # a token without units, and nothing at all
-    assert not found[[1, 3]].any()
+    all_kept = torch.ones(1, 2, dtype=torch.bool)
+    expected = attention(attention.project(alone), slice(0, 2), all_kept)[:, 0]
+    assert_close(pooled[0], expected.amax(0))
+    assert torch.equal(pooled[4], pooled[0])
+    # a token without units, and an empty range
+    assert not pooled[[1, 3]].any()
     assert pooler.ranges(ranges[:0]).shape == (0, 4)

@@ -12,7 +12,7 @@ from spacy_jre.layers.partial_attention import (
     PartialAttention,
 )
 
-# two tokens of text, one annotation, two pairs of markers, padding
+# two text tokens, one annotation token, two pairs of markers, padding
 KINDS = [TEXT, TEXT, ANNOTATION, MARKER, MARKER, MARKER, MARKER, PADDING, PADDING]
 PAIRS = [NO_PAIR, NO_PAIR, NO_PAIR, 0, 1, 0, 1, NO_PAIR, NO_PAIR]
 SETTINGS = [
@@ -30,13 +30,13 @@ def mask_of(kinds=None, pairs=None, **settings):
     return attention(kinds, pairs)[0]
 
 
-def picture(mask) -> list[str]:
+def to_strings(mask) -> list[str]:
     return ["".join("x" if cell else "." for cell in row) for row in mask.tolist()]
 
 
-def test_default_is_the_first_matrix_of_the_paper():
+def test_default_mask_is_the_first_mask_of_figure_a2():
     # text  annotation  markers  padding
-    assert picture(mask_of()) == [
+    assert to_strings(mask_of()) == [
         "xx.xxxx..",
         "xx.xxxx..",
         "..x......",
@@ -49,8 +49,8 @@ def test_default_is_the_first_matrix_of_the_paper():
     ]
 
 
-def test_visible_lets_text_and_annotations_see_each_other():
-    assert picture(mask_of(mask="visible")) == [
+def test_visible_mask_includes_text_and_annotations():
+    assert to_strings(mask_of(mask="visible")) == [
         "xxxxxxx..",
         "xxxxxxx..",
         "xxx......",
@@ -62,16 +62,16 @@ def test_visible_lets_text_and_annotations_see_each_other():
 
 @pytest.mark.parametrize("text_sees_markers", [True, False])
 @pytest.mark.parametrize("markers_see", ["all", "pair"])
-def test_full_shows_everything_but_padding(text_sees_markers, markers_see):
+def test_full_mask_excludes_only_padding(text_sees_markers, markers_see):
     mask = mask_of(
         mask="full", text_sees_markers=text_sees_markers, markers_see=markers_see
     )
-    assert picture(mask) == ["xxxxxxx.."] * 7 + [".......x.", "........x"]
+    assert to_strings(mask) == ["xxxxxxx.."] * 7 + [".......x.", "........x"]
 
 
-def test_levitated_markers_are_those_of_pl_marker():
+def test_levitated_markers_have_the_mask_of_pl_marker():
     mask = mask_of(text_sees_markers=False, markers_see="pair")
-    assert picture(mask) == [
+    assert to_strings(mask) == [
         "xx.......",
         "xx.......",
         "..x......",
@@ -84,43 +84,41 @@ def test_levitated_markers_are_those_of_pl_marker():
     ]
 
 
-def seen_by_the_table(viewer, seen, viewer_pair, seen_pair, settings) -> bool:
-    """The table of MODELS.md, cell by cell."""
+def is_seen(query, key, query_pair, key_pair, settings) -> bool:
+    """The table of ``PartialAttention``, cell by cell."""
     mask = settings["mask"]
-    if seen == PADDING or viewer == PADDING:
+    if key == PADDING or query == PADDING:
         return False
-    if viewer == TEXT:
+    if query == TEXT:
         return {
             TEXT: True,
             ANNOTATION: mask in ("visible", "full"),
             MARKER: settings["text_sees_markers"] or mask == "full",
-        }[seen]
-    if viewer == ANNOTATION:
+        }[key]
+    if query == ANNOTATION:
         return {
             TEXT: mask in ("visible", "full"),
             ANNOTATION: True,
             MARKER: mask == "full",
-        }[seen]
-    if seen == MARKER:
-        own = viewer_pair == seen_pair
+        }[key]
+    if key == MARKER:
+        own = query_pair == key_pair
         return own or settings["markers_see"] == "all" or mask == "full"
     return True
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
-def test_every_cell_is_that_of_the_table(settings):
+def test_every_cell_equals_the_table(settings):
     rng = torch.Generator().manual_seed(0)
     kinds = torch.randint(0, 4, (30,), generator=rng).tolist()
     pairs = [i % 3 if kind == MARKER else NO_PAIR for i, kind in enumerate(kinds)]
-    found = mask_of(kinds, pairs, **settings)
+    result = mask_of(kinds, pairs, **settings)
     for i, j in product(range(30), repeat=2):
-        wanted = i == j or seen_by_the_table(
-            kinds[i], kinds[j], pairs[i], pairs[j], settings
-        )
-        assert bool(found[i, j]) == wanted, (i, j)
+        expected = i == j or is_seen(kinds[i], kinds[j], pairs[i], pairs[j], settings)
+        assert bool(result[i, j]) == expected, (i, j)
 
 
-def test_rows_of_a_batch_have_nothing_to_do_with_each_other():
+def test_mask_of_one_input_does_not_depend_on_the_batch():
     attention = PartialAttention(markers_see="pair")
     other = torch.tensor([MARKER, TEXT, MARKER, *[PADDING] * 6])
     pairs = torch.tensor([0, NO_PAIR, 0, *[NO_PAIR] * 6])
@@ -132,7 +130,7 @@ def test_rows_of_a_batch_have_nothing_to_do_with_each_other():
     assert torch.equal(both[1], mask_of(other.tolist(), pairs.tolist()))
 
 
-def test_table_is_no_weight_but_moves_along():
+def test_table_is_a_buffer_that_is_not_saved():
     attention = PartialAttention()
     assert not attention.state_dict()
     assert [name for name, _ in attention.named_buffers()] == ["seen_kinds"]

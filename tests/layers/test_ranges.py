@@ -31,7 +31,7 @@ seeds = st.integers(0, 2**16)
 
 
 def make_rows(n_rows, seed=0, dtype=torch.float64):
-    """Rows without ties; the first column is negative, so that no zero may win."""
+    """Distinct rows, with negative values in the first column, so below zero."""
     generator = torch.Generator().manual_seed(seed)
     rows = torch.randn(n_rows, WIDTH, generator=generator, dtype=dtype)
     rows[:, 0] = -rows[:, 0].abs() - 0.1
@@ -39,7 +39,7 @@ def make_rows(n_rows, seed=0, dtype=torch.float64):
 
 
 def token_ranges(windows):
-    """The units of each token, counted over all windows."""
+    """Unit range of each token of all windows."""
     sizes = torch.tensor([n for window in windows for n in window], dtype=torch.long)
     ends = sizes.cumsum(0)
     return torch.stack([ends - sizes, ends], 1)
@@ -55,7 +55,7 @@ def make_pooler(kind, units, token_units):
 
 
 def naive_pool(kind, rows):
-    """Pool a list of rows one by one."""
+    """Pool a list of rows in a loop."""
     if not rows:
         return torch.zeros(WIDTH, dtype=torch.float64)
     pooled = rows[0]
@@ -76,7 +76,7 @@ def naive_ranges(kind, units, token_units, ranges):
 
 
 def ranges_of(windows):
-    """All token ranges inside a window, empty ones among them."""
+    """All token ranges inside a window, including empty ranges."""
     ranges, first = [], 0
     for window in windows:
         last = first + len(window)
@@ -129,7 +129,7 @@ def test_range_max_equals_a_loop_over_every_range(n_rows, seed):
 
 @EXAMPLES
 @given(n_rows=st.integers(2, 12), longest=st.integers(1, 6), seed=seeds)
-def test_range_max_needs_a_table_no_longer_than_its_ranges(n_rows, longest, seed):
+def test_range_max_needs_a_table_for_the_longest_range_only(n_rows, longest, seed):
     rows = make_rows(n_rows, seed)
     ranges = ranges_of([[1] * n_rows])
     ranges = ranges[ranges[:, 1] - ranges[:, 0] <= longest]
@@ -159,13 +159,13 @@ def test_pooler_equals_a_loop_over_every_range(kind, windows, seed):
 @pytest.mark.parametrize("kind", KINDS)
 @EXAMPLES
 @given(windows=window_sizes, seed=seeds)
-def test_gradient_of_the_pooler_equals_that_of_a_loop(kind, windows, seed):
+def test_gradient_of_the_pooler_equals_a_loop(kind, windows, seed):
     tokens, ranges = token_ranges(windows), ranges_of(windows)
     units = make_rows(int(tokens[-1, 1]), seed).requires_grad_()
     incoming = make_rows(len(ranges), seed + 1)
 
     def gradient(pooled):
-        # without any unit, the loop gives zeros that depend on nothing
+        # without units, the zeros of the loop do not depend on the input
         total = (pooled * incoming).sum() + 0 * units.sum()
         return torch.autograd.grad(total, units)[0]
 
@@ -222,34 +222,34 @@ def test_gradient_of_rows_equals_finite_differences(pool):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("empty", [(0, 0), (1, 1), (3, 3), (2, 1), (3, 0)])
-def test_empty_range_is_zeros(kind, empty):
+def test_empty_range_gets_zeros(kind, empty):
     pooled = make_pooler(kind, UNITS, TOKENS).ranges(torch.tensor([empty]))
     assert pooled.tolist() == [[0.0, 0.0]]
 
 
 @pytest.mark.parametrize("pool", [lambda rows: RangeMax(rows, 3), sums_of])
 @pytest.mark.parametrize("empty", [(0, 0), (3, 3), (2, 1), (3, 0)])
-def test_empty_range_of_rows_is_zeros(pool, empty):
+def test_empty_range_of_rows_gets_zeros(pool, empty):
     assert pool(-make_rows(3).abs())(torch.tensor([empty])).tolist() == [[0.0] * WIDTH]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("sizes", [[0, 2, 1], [2, 0, 1], [2, 1, 0], [0, 2, 0, 1, 0]])
-def test_token_without_units_is_neutral(kind, sizes):
+def test_token_without_units_is_ignored(kind, sizes):
     units = -make_rows(3).abs()
     tokens = token_ranges([sizes])
     pooled = make_pooler(kind, units, tokens).ranges(torch.tensor([[0, len(sizes)]]))
     assert_close(pooled[0], naive_pool(kind, list(units)))
 
 
-def test_token_without_units_is_below_the_lowest_units():
+def test_token_without_units_is_ignored_beside_very_low_units():
     units = torch.full((1, 2), -1e30)
     pooler = make_pooler("max", units, token_ranges([[0, 1, 0]]))
     assert torch.equal(pooler.ranges(torch.tensor([[0, 3]])), units)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_span_of_only_tokens_without_units_is_zeros(kind):
+def test_span_of_tokens_without_units_gets_zeros(kind):
     tokens = token_ranges([[1, 0, 0, 2]])
     pooler = make_pooler(kind, -make_rows(3).abs(), tokens)
     ranges = torch.tensor([[1, 2], [2, 3], [1, 3]])
@@ -257,7 +257,7 @@ def test_span_of_only_tokens_without_units_is_zeros(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_width_row_of_only_tokens_without_units_is_zeros(kind):
+def test_width_row_of_tokens_without_units_gets_zeros(kind):
     tokens = token_ranges([[1, 0, 0, 2]])
     pooler = make_pooler(kind, -make_rows(3).abs(), tokens)
     single, double = pooler.widths(2)
@@ -265,7 +265,7 @@ def test_width_row_of_only_tokens_without_units_is_zeros(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_span_without_units_sends_no_gradient(kind):
+def test_span_without_units_has_no_gradient(kind):
     tokens = token_ranges([[1, 0, 2]])
     units = make_rows(3).requires_grad_()
     make_pooler(kind, units, tokens).ranges(torch.tensor([[1, 2]])).sum().backward()
@@ -274,7 +274,7 @@ def test_span_without_units_sends_no_gradient(kind):
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 @pytest.mark.parametrize("kind", KINDS)
-def test_pooler_keeps_the_type_of_the_units(kind, dtype):
+def test_pooler_keeps_the_dtype_of_the_units(kind, dtype):
     units = -make_rows(3).abs().to(dtype)
     pooled = make_pooler(kind, units, token_ranges([[0, 1, 2]])).ranges(
         torch.tensor([[0, 1], [0, 2]])
@@ -283,7 +283,7 @@ def test_pooler_keeps_the_type_of_the_units(kind, dtype):
     assert torch.equal(pooled, torch.stack([torch.zeros_like(units[0]), units[0]]))
 
 
-def test_short_range_keeps_its_digits_behind_a_long_sum():
+def test_sum_of_small_rows_after_a_large_row_is_exact():
     rows = torch.tensor([[1e9], [0.125], [0.25]])
     assert bag_ranges(rows, torch.tensor([[1, 3]]), "sum").tolist() == [[0.375]]
 
@@ -300,7 +300,7 @@ def test_no_ranges_of_rows_give_no_rows(pool):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_tokens_pool_to_zeros_where_there_are_no_units_at_all(kind):
+def test_tokens_get_zeros_if_there_are_no_units(kind):
     pooler = make_pooler(kind, torch.zeros((0, 2)), token_ranges([[0, 0]]))
     ranges = torch.tensor([[0, 1], [0, 2]])
     assert pooler.ranges(ranges).tolist() == [[0.0, 0.0]] * 2
@@ -308,19 +308,19 @@ def test_tokens_pool_to_zeros_where_there_are_no_units_at_all(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_tokens_have_no_rows_of_any_width(kind):
+def test_no_tokens_give_no_rows_of_any_width(kind):
     pooler = make_pooler(kind, torch.zeros((0, 2)), torch.zeros((0, 2)).long())
     assert [rows.shape for rows in pooler.widths(2)] == [(0, 2)] * 2
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_empty_range_of_no_tokens_is_zeros(kind):
+def test_empty_range_of_no_tokens_gets_zeros(kind):
     pooler = make_pooler(kind, torch.zeros((0, 2)), torch.zeros((0, 2)).long())
     assert pooler.ranges(torch.tensor([[0, 0]])).tolist() == [[0.0, 0.0]]
 
 
 @pytest.mark.parametrize("pool", [lambda rows: RangeMax(rows, 1), sums_of])
-def test_empty_range_of_no_rows_is_zeros(pool):
+def test_empty_range_of_no_rows_gets_zeros(pool):
     pooled = pool(torch.zeros((0, 2)))(torch.tensor([[0, 0]]))
     assert pooled.tolist() == [[0.0, 0.0]]
 
@@ -328,11 +328,11 @@ def test_empty_range_of_no_rows_is_zeros(pool):
 @pytest.mark.parametrize(
     ("first", "second", "between"),
     [
-        ((0, 2), (4, 5), (2, 4)),  # apart
+        ((0, 2), (4, 5), (2, 4)),  # two tokens between
         ((0, 1), (2, 3), (1, 2)),  # one token between
     ],
 )
-def test_between_are_the_tokens_strictly_between(first, second, between):
+def test_between_ranges_are_the_tokens_between_two_spans(first, second, between):
     ranges = between_ranges(torch.tensor([first]), torch.tensor([second]))
     assert ranges.tolist() == [list(between)]
 
@@ -340,27 +340,27 @@ def test_between_are_the_tokens_strictly_between(first, second, between):
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        ((0, 2), (2, 3)),  # touching
+        ((0, 2), (2, 3)),  # adjacent
         ((0, 3), (2, 5)),  # overlapping
         ((0, 5), (1, 2)),  # nested
         ((0, 5), (0, 2)),  # nested, same start
         ((0, 5), (3, 5)),  # nested, same end
-        ((1, 3), (1, 3)),  # the same
+        ((1, 3), (1, 3)),  # equal
     ],
 )
-def test_nothing_is_between_spans_that_touch_or_overlap(first, second):
+def test_range_between_adjacent_or_overlapping_spans_is_empty(first, second):
     start, end = between_ranges(torch.tensor([first]), torch.tensor([second]))[0]
     assert end <= start
 
 
 @EXAMPLES
 @given(spans=st.lists(st.tuples(st.integers(0, 6), st.integers(1, 4)), min_size=2))
-def test_between_is_the_same_for_both_orders_of_a_pair(spans):
+def test_range_between_is_the_same_for_both_orders_of_a_pair(spans):
     first = torch.tensor([(start, start + width) for start, width in spans])
     second = first.flip(0)
     assert torch.equal(between_ranges(first, second), between_ranges(second, first))
 
 
-def test_no_pairs_have_no_ranges_between():
+def test_no_pairs_give_no_ranges_between():
     none = torch.zeros((0, 2), dtype=torch.long)
     assert between_ranges(none, none).shape == (0, 2)

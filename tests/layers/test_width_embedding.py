@@ -15,7 +15,7 @@ def spans_of(*widths):
     return torch.tensor([(3, 3 + width) for width in widths]).reshape(-1, 2)
 
 
-def test_width_looks_up_its_own_row(embedding):
+def test_each_width_has_its_own_row(embedding):
     vectors = embedding(torch.tensor([1, 7, 99]))
     assert torch.equal(vectors, embedding.table.weight[[1, 7, 99]])
 
@@ -29,28 +29,28 @@ def test_table_has_a_hundred_rows(embedding):
     assert embedding.rows().shape == (100, 25)
 
 
-def test_index_of_spans_finds_the_rows_of_their_widths(embedding):
+def test_index_returns_the_rows_of_the_span_widths(embedding):
     spans = spans_of(1, 2, 99, 100, 250)
     assert embedding.index(spans).tolist() == [1, 2, 99, 99, 99]
 
 
-def test_both_ways_to_the_vectors_agree(embedding):
+def test_lookup_by_index_equals_lookup_by_width(embedding):
     spans = spans_of(1, 10, 99, 100, 250)
     by_index = embedding.rows()[embedding.index(spans)]
     assert torch.equal(by_index, embedding(spans[:, 1] - spans[:, 0]))
 
 
-def test_table_starts_narrow_around_zero(embedding):
+def test_table_is_initialized_as_in_bert(embedding):
     assert embedding.rows().std().item() == pytest.approx(0.02, rel=0.05)
     assert embedding.rows().mean().item() == pytest.approx(0.0, abs=2e-3)
 
 
-def test_only_rows_in_use_get_a_gradient(embedding):
+def test_only_used_rows_have_a_gradient(embedding):
     embedding(torch.tensor([2, 2, 300])).sum().backward()
     used = embedding.table.weight.grad.abs().sum(1).nonzero().squeeze(1)
     assert used.tolist() == [2, 99]
 
 
-def test_no_spans_have_no_vectors(embedding):
+def test_no_spans_give_no_vectors(embedding):
     assert embedding(torch.zeros(0, dtype=torch.long)).shape == (0, 25)
     assert embedding.index(spans_of()).shape == (0,)

@@ -26,17 +26,17 @@ NETWORKS = {
     "stsn": partial(STSN, n_tags=N_TAGS),
     "iser": ISER,
 }
-# these read wordpieces or tokens, the others tokens
+# units are wordpieces or tokens; in the other networks, tokens only
 CHOOSE_UNITS = {"spert", "sinet", "iser"}
-# [CLS]
-READ_SENTENCE = {"spert", "sinet"}
+# networks that use the sentence vector
+USE_SENTENCE = {"spert", "sinet"}
 NO_DROPOUT = {
     "spert": {"dropout": 0.0},
     "sinet": {"dropout": 0.0, "attention_dropout": 0.0},
     "stsn": {"dropout": 0.0, "attention_dropout": 0.0},
     "iser": {"dropout": 0.0},
 }
-# Units of each token of three windows: long and short, some tokens without units.
+# Number of units of each token in three windows, some tokens without units.
 STORY = ((1, 3, 0, 2), (2, 1), (0, 1, 1, 1, 4, 1))
 
 Sizes = tuple[tuple[int, ...], ...]
@@ -51,7 +51,7 @@ class Batch(NamedTuple):
 
 
 def build(name: str, *, dtype: torch.dtype = torch.float32, **settings) -> nn.Module:
-    """A network in eval mode with random weights, large enough to matter."""
+    """A network in eval mode with large random weights."""
     network = NETWORKS[name](
         WIDTH, N_ENTITY_LABELS, N_RELATION_LABELS, width_embedding=5, **settings
     )
@@ -59,13 +59,13 @@ def build(name: str, *, dtype: torch.dtype = torch.float32, **settings) -> nn.Mo
     for key, parameter in network.named_parameters():
         parameter.data.normal_(0, 0.5, generator=generator)
         if key.endswith("norm.weight"):
-            parameter.data += 1.0  # else all rows of a deep network look alike
+            parameter.data += 1.0  # otherwise rows of a deep network are similar
     if name == "stsn":
-        network.heads.entity.bias.data[0] -= 1.0  # else there is nothing to pair
+        network.heads.entity.bias.data[0] -= 1.0  # otherwise there are no pairs
     return network.to(dtype).eval()
 
 
-def learning_batch(
+def training_batch(
     sizes: Sizes = STORY, *, seed: int = 0, dtype: torch.dtype = torch.float32
 ) -> Batch:
     """Random units, four spans per window and their ordered pairs, shuffled."""
@@ -74,7 +74,7 @@ def learning_batch(
     for window in sizes:
         members = range(len(spans), len(spans) + 4)
         last = first + len(window)
-        # the first and the last token, so that something lies between two spans
+        # the first and the last token, so that there is context between two spans
         spans += [(first, first + 1), (last - 1, last)]
         for width in (2, 5):
             start = int(rng.integers(first, last))
@@ -85,7 +85,7 @@ def learning_batch(
     return _random_batch(layout, rng, dtype)
 
 
-def predicting_batch(
+def prediction_batch(
     sizes: Sizes = STORY,
     *,
     seed: int = 0,
@@ -110,7 +110,7 @@ def predicting_batch(
 
 
 def make_layout(sizes: Sizes, **settings) -> Layout:
-    """A layout over windows of tokens of so many units each."""
+    """A layout over windows. sizes: the number of units of each token."""
     counts = torch.tensor([sum(w) for w in sizes], dtype=torch.long)
     tokens = torch.tensor([n for w in sizes for n in w], dtype=torch.long)
     ends = tokens.cumsum(0)
@@ -133,19 +133,19 @@ def random_sizes(seed: int) -> Sizes:
 
 
 def as_rows(pairs: list) -> Tensor:
-    """Pairs of numbers as a matrix of two columns, also where there are none."""
+    """Pairs of numbers as a tensor with two columns, also for an empty list."""
     return torch.tensor(pairs, dtype=torch.long).reshape(-1, 2)
 
 
 def by_span(batch: Batch, outputs: JointOutputs, *, first: int = 0) -> dict:
-    """The entity logits of each span, whose tokens are counted from `first`."""
+    """The entity logits by span. first (int): offset of the token numbers."""
     spans = (batch.layout.spans + first).tolist()
     logits = outputs.entity_logits
     return {tuple(span): row for span, row in zip(spans, logits, strict=True)}
 
 
 def by_pair(batch: Batch, outputs: JointOutputs, *, first: int = 0) -> dict:
-    """The relation logits of each ordered pair of spans."""
+    """The relation logits by ordered pair. first (int): see ``by_span``."""
     pairs = (batch.layout.spans[outputs.pairs] + first).flatten(1).tolist()
     logits = outputs.relation_logits
     return {tuple(pair): row for pair, row in zip(pairs, logits, strict=True)}
@@ -157,12 +157,12 @@ def with_layout(batch: Batch, **changes) -> Batch:
 
 
 def backpropagate(outputs: JointOutputs) -> None:
-    """Send back the gradient of some scalar that all kinds of logits decide."""
+    """Compute the gradients of a scalar that depends on all logits."""
     sum(logits.pow(2).sum() for logits in logits_of(outputs)).backward()
 
 
 def logits_of(outputs: JointOutputs) -> tuple[Tensor, ...]:
-    """Entity and relation logits, and those of the tags where there are any."""
+    """Entity and relation logits, and the tag logits if there are any."""
     logits = outputs.entity_logits, outputs.relation_logits, outputs.tag_logits
     return tuple(rows for rows in logits if rows is not None)
 
@@ -172,12 +172,12 @@ def settings_id(settings: dict) -> str:
 
 
 def with_bias(*names: str) -> set[str]:
-    """Names of the parameters of linear layers."""
+    """Names of the parameters of linear layers with bias."""
     return {f"{name}.{part}" for name in names for part in ("weight", "bias")}
 
 
 def idle_parameters(network: nn.Module) -> list[str]:
-    """The parameters that got no gradient."""
+    """Names of the parameters without gradient."""
     parameters = network.named_parameters()
     return [name for name, p in parameters if p.grad is None or not p.grad.any()]
 

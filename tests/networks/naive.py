@@ -1,7 +1,7 @@
-"""What the networks have in common, a second time in plain loops.
+"""Reference implementation of the parts that the networks share, in plain loops.
 
-Each network's equations are in a file of their own: naive_spans.py (SpERT, SINET),
-naive_stsn.py, naive_iser.py. Numbers are float64, read off the weights by name.
+The equations of the networks are in naive_spans.py (SpERT, SINET), naive_stsn.py and
+naive_iser.py. All numbers are float64. The weights are looked up by name.
 """
 
 import math
@@ -18,7 +18,7 @@ Span = tuple[int, int]
 
 
 class Window(NamedTuple):
-    """One window: its units (n, D), the unit numbers of each token, [CLS]."""
+    """One window: its units (n, D), the unit indices of each token, [CLS]."""
 
     units: Tensor
     tokens: list[list[int]]
@@ -26,7 +26,7 @@ class Window(NamedTuple):
 
 
 class Naive:
-    """Windows, and heads that are one matrix product per row."""
+    """The windows of a batch, and heads that classify one row at a time."""
 
     def __init__(self, network, batch: Batch, settings: dict):
         self.weights = {k: v.double() for k, v in network.state_dict().items()}
@@ -45,17 +45,17 @@ class Naive:
         raise NotImplementedError
 
     def tag_logits(self) -> list[Tensor]:
-        """None where the network learns no tags."""
+        """RETURNS (list): Empty if the network predicts no tags."""
         return []
 
-    def place(self, span: Span) -> tuple[int, Span]:
-        """The window of a span, and the span counted from the window's start."""
+    def locate(self, span: Span) -> tuple[int, Span]:
+        """The window of a span, and the span relative to the start of the window."""
         start, end = span
         for number, window in enumerate(self.windows):
             if start < len(window.tokens):
                 return number, (start, end)
             start, end = start - len(window.tokens), end - len(window.tokens)
-        raise AssertionError("a span outside of all windows")
+        raise AssertionError("the span is outside of all windows")
 
     def width(self, span: Span) -> Tensor:
         table = self.weights["heads.width_embedding.table.weight"]
@@ -65,15 +65,15 @@ class Naive:
         return self.weights[f"{name}.weight"] @ row + self.weights[f"{name}.bias"]
 
     def pairs_of_entities(self, spans: list[Span]) -> set[tuple[int, ...]]:
-        """All ordered pairs of the best-scored entities of each window."""
+        """All ordered pairs of the entities with the best scores in each window."""
         entities: list[list[tuple[float, Span]]] = [[] for _ in self.windows]
         for span in spans:
             scores = self.entity_logits(span).softmax(0)
             if scores.argmax() != 0:
-                entities[self.place(span)[0]].append((-float(scores.max()), span))
+                entities[self.locate(span)[0]].append((-float(scores.max()), span))
         pairs: set[tuple[int, ...]] = set()
-        for found, limit in zip(entities, self.limits, strict=True):
-            kept = [span for _, span in sorted(found)[:limit]]
+        for scored, limit in zip(entities, self.limits, strict=True):
+            kept = [span for _, span in sorted(scored)[:limit]]
             pairs |= {(*head, *tail) for head, tail in permutations(kept, 2)}
         return pairs
 
@@ -96,7 +96,7 @@ def split_windows(batch: Batch) -> list[Window]:
 
 
 def pool_tokens(window: Window) -> Window:
-    """One unit per token, none for a token without wordpieces."""
+    """One unit per token with wordpieces."""
     rows, tokens = [], []
     for token in window.tokens:
         tokens.append([len(rows)] if token else [])

@@ -1,4 +1,4 @@
-"""ISER against MODELS.md, section 5: window by window, span by span."""
+"""Reference implementation of ISER (section 3 of the paper), span by span."""
 
 import math
 
@@ -34,10 +34,10 @@ class NaiveISER(Naive):
             "n_heads": 8,
         }
         super().__init__(network, batch, {**defaults, **settings})
-        self.views = [self.read(list(window.units)) for window in self.windows]
+        self.views = [self.compute_views(list(w.units)) for w in self.windows]
 
-    def read(self, units: Rows) -> tuple[Rows, Rows]:
-        """Equations 1-5: what spans and what pairs read."""
+    def compute_views(self, units: Rows) -> tuple[Rows, Rows]:
+        """Equations 1-5: the rows for spans and the rows for pairs."""
         entity, relation = (
             [self.feed_forward(f"{task}_view", unit) for unit in units]
             for task in ("entity", "relation")
@@ -48,7 +48,7 @@ class NaiveISER(Naive):
             torch.cat([mix(r, entity, entity), mix(e, relation, relation)])
             for e, r in zip(entity, relation, strict=True)
         ]
-        rows = both_ways(self.weights, "fusion.lstm", fused, lstm_step)
+        rows = run_both_directions(self.weights, "fusion.lstm", fused, lstm_step)
         return rows, rows
 
     def feed_forward(self, name: str, row: Tensor) -> Tensor:
@@ -59,39 +59,39 @@ class NaiveISER(Naive):
         tokens = self.windows[number].tokens[slice(*span)]
         return {unit for token in tokens for unit in token}
 
-    def maximum(self, rows: Rows, places: set[int]) -> Tensor:
-        if not places:
+    def maximum(self, rows: Rows, index: set[int]) -> Tensor:
+        if not index:
             return torch.zeros(WIDTH, dtype=torch.float64)
-        return torch.stack([rows[i] for i in places]).max(0).values
+        return torch.stack([rows[i] for i in index]).max(0).values
 
     def context(self, number: int, span: Span) -> Tensor:
-        """Equations 7-9: the window with the span masked out."""
+        """Equations 7-9: the context of a span, with the span masked."""
         kind = self.settings["global_context"]
         if kind == "cls":
             return self.windows[number].sentence
-        hidden = self.inside(number, span)
+        masked = self.inside(number, span)
         rows = [
-            torch.zeros_like(row) if i in hidden else row
+            torch.zeros_like(row) if i in masked else row
             for i, row in enumerate(self.views[number][0])
         ]
         if not rows:
             return torch.zeros(WIDTH, dtype=torch.float64)
         if kind == "sea":
-            keys = [i for i in range(len(rows)) if i not in hidden]
+            keys = [i for i in range(len(rows)) if i not in masked]
             rows = self.attend("context.attention", rows, keys)
-        outputs = both_ways(self.weights, "context.gru", rows, gru_step)
+        outputs = run_both_directions(self.weights, "context.gru", rows, gru_step)
         half = WIDTH // 2
         return torch.cat([outputs[-1][:half], outputs[0][half:]])
 
     def attend(self, name: str, rows: Rows, keys: list[int]) -> Rows:
-        """Equations 7 and 8, one query and one head at a time, plus the input."""
+        """Equations 7 and 8, one query and one head at a time, and the residual."""
         n_heads = self.settings["n_heads"]
         size = WIDTH // n_heads
         query, key, value = (
             [self.weights[f"{name}.{part}.weight"] @ row for row in rows]
             for part in ("query", "key", "value")
         )
-        found = []
+        result = []
         for number, row in enumerate(rows):
             heads = []
             for head in range(n_heads):
@@ -103,12 +103,12 @@ class NaiveISER(Naive):
                         [value[i][part] for i in keys],
                     )
                 )
-            found.append(row + torch.cat(heads))
-        return found
+            result.append(row + torch.cat(heads))
+        return result
 
     def entity_logits(self, span: Span) -> Tensor:
-        number, span = self.place(span)
-        # the columns of the package: [s; w; c], as equation 10
+        number, span = self.locate(span)
+        # in the order of our columns: [s; w; c], as in equation 10
         parts = [
             self.maximum(self.views[number][0], self.inside(number, span)),
             self.width(span),
@@ -117,11 +117,11 @@ class NaiveISER(Naive):
         return self.linear("heads.entity", torch.cat(parts))
 
     def relation_logits(self, head: Span, tail: Span) -> Tensor:
-        (number, head), (_, tail) = self.place(head), self.place(tail)
+        (number, head), (_, tail) = self.locate(head), self.locate(tail)
         rows = self.views[number][1]
         left, right = sorted([head, tail], key=lambda span: span[1])
         gap = self.inside(number, (left[1], max(left[0], right[0])))
-        # the columns of the package; equation 12 orders them otherwise
+        # in the order of our columns, which differs from equation 12
         parts = [
             self.between(number, rows, gap),
             self.maximum(rows, self.inside(number, head)),
@@ -147,12 +147,12 @@ class NaiveISER(Naive):
                 return self.maximum(raw, everything)
             case "attention":
                 alone = [rows[i] for i in sorted(gap)]
-                read = self.attend("between", alone, list(range(len(alone))))
-                return self.maximum(read, set(range(len(read))))
+                rows = self.attend("between", alone, list(range(len(alone))))
+                return self.maximum(rows, set(range(len(rows))))
 
 
 def mix(query: Tensor, keys: Rows, values: Rows) -> Tensor:
-    """One query of scaled dot-product attention; zeros if there is no key."""
+    """Scaled dot-product attention of one query; zeros without keys."""
     if not keys:
         return torch.zeros_like(query)
     scores = [float(query @ key) / math.sqrt(len(query)) for key in keys]
@@ -163,9 +163,9 @@ def mix(query: Tensor, keys: Rows, values: Rows) -> Tensor:
     )
 
 
-def both_ways(weights: Weights, name: str, rows: Rows, step) -> Rows:
-    """Step a recurrent cell through the rows, and back again."""
-    found = []
+def run_both_directions(weights: Weights, name: str, rows: Rows, step) -> Rows:
+    """Run a recurrent cell over the rows in both directions."""
+    directions = []
     for suffix, order in (("", 1), ("_reverse", -1)):
         parts = [
             weights[f"{name}.{kind}_l0{suffix}"]
@@ -176,8 +176,8 @@ def both_ways(weights: Weights, name: str, rows: Rows, step) -> Rows:
         for row in rows[::order]:
             state = step(parts, row, *state)
             outputs.append(state[0])
-        found.append(outputs[::order])
-    return [torch.cat(pair) for pair in zip(*found, strict=True)]
+        directions.append(outputs[::order])
+    return [torch.cat(pair) for pair in zip(*directions, strict=True)]
 
 
 def gru_step(parts: Rows, row: Tensor, state: Tensor, _) -> tuple[Tensor, Tensor]:
@@ -194,6 +194,6 @@ def lstm_step(
     parts: Rows, row: Tensor, state: Tensor, cell: Tensor
 ) -> tuple[Tensor, Tensor]:
     gates = parts[0] @ row + parts[2] + parts[1] @ state + parts[3]
-    keep_in, forget, new, out = gates.chunk(4)
-    cell = torch.sigmoid(forget) * cell + torch.sigmoid(keep_in) * torch.tanh(new)
+    into, forget, new, out = gates.chunk(4)
+    cell = torch.sigmoid(forget) * cell + torch.sigmoid(into) * torch.tanh(new)
     return torch.sigmoid(out) * torch.tanh(cell), cell

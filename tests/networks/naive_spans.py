@@ -1,4 +1,4 @@
-"""SpERT and SINET against MODELS.md, sections 2 and 3: pool, concatenate, multiply."""
+"""Reference implementations of SpERT (section 3) and SINET (section 3.2)."""
 
 import math
 from typing import NamedTuple
@@ -35,7 +35,7 @@ SPERT_SETTINGS: list[dict] = [{}, {"pooling": "max"}]
 
 
 class View(NamedTuple):
-    """What the heads read of one window. The units of all three are the window's."""
+    """The inputs of the heads for one window. entity, relation, between: units."""
 
     entity: Tensor
     relation: Tensor
@@ -45,36 +45,36 @@ class View(NamedTuple):
 
 
 class NaiveSpans(Naive):
-    """Logits of spans and pairs, from what a model reads of a window."""
+    """Logits of spans and pairs, from the view of each window."""
 
     def __init__(self, network, batch, settings: dict):
         super().__init__(network, batch, settings)
         self.span_pooling = settings.get("span_pooling", "max")
         self.context_pooling = settings.get("context_pooling", "max")
-        self.views = [self.read(window) for window in self.windows]
+        self.views = [self.make_view(window) for window in self.windows]
 
-    def read(self, window: Window) -> View:
+    def make_view(self, window: Window) -> View:
         raise NotImplementedError
 
     def pool(self, kind: str, units: Tensor, number: int, span: Span) -> Tensor:
-        """Pool the units of some tokens under an explicit mask."""
+        """Pool the units of a token range with an explicit mask."""
         inside = torch.zeros(len(units), dtype=torch.bool)
         for token in self.windows[number].tokens[slice(*span)]:
             inside[token] = True
         return pool_masked(kind, units, inside)
 
     def entity_logits(self, span: Span) -> Tensor:
-        number, span = self.place(span)
+        number, span = self.locate(span)
         view = self.views[number]
         pooled = self.pool(self.span_pooling, view.entity, number, span)
         row = torch.cat([pooled, self.width(span), view.entity_sentence])
         return self.linear("heads.entity", row)
 
     def relation_logits(self, head: Span, tail: Span) -> Tensor:
-        (number, head), (_, tail) = self.place(head), self.place(tail)
+        (number, head), (_, tail) = self.locate(head), self.locate(tail)
         view = self.views[number]
         left, right = sorted([head, tail], key=lambda span: span[1])
-        # empty where the two touch or overlap
+        # empty for adjacent or overlapping spans
         between = (left[1], max(left[0], right[0]))
         parts = [
             self.pool(self.context_pooling, view.between, number, between),
@@ -89,17 +89,17 @@ class NaiveSpans(Naive):
 
 
 class NaiveSpERT(NaiveSpans):
-    def read(self, window: Window) -> View:
+    def make_view(self, window: Window) -> View:
         units = window.units
         return View(units, units, units, window.sentence, None)
 
 
 class NaiveSINET(NaiveSpans):
-    def read(self, window: Window) -> View:
-        return read_sinet(self.weights, window, self.settings)
+    def make_view(self, window: Window) -> View:
+        return sinet_view(self.weights, window, self.settings)
 
 
-def read_sinet(weights: Weights, window: Window, settings: dict) -> View:
+def sinet_view(weights: Weights, window: Window, settings: dict) -> View:
     interaction = settings.get("interaction", "full")
     entity, relation = window.units, window.units
     entity_sentence, relation_sentence = window.sentence, window.sentence
@@ -129,7 +129,7 @@ def read_sinet(weights: Weights, window: Window, settings: dict) -> View:
 def attend(
     weights: Weights, layer: int, own: Tensor, other: Tensor, settings: dict
 ) -> Tensor:
-    """Equations 2-4, with two rows of padding behind an explicit mask."""
+    """Equations 2-4, with two rows of padding and an explicit mask."""
     prefix = f"attention.{layer}"
     n_heads = settings.get("n_heads", 4)
     size = len(own) // n_heads

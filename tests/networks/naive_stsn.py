@@ -1,4 +1,4 @@
-"""STSN against MODELS.md, section 4: window by window, head by head, span by span."""
+"""Reference implementation of STSN (section 3 of the paper), span by span."""
 
 import math
 
@@ -22,19 +22,19 @@ STSN_SETTINGS = [
 
 
 class NaiveSTSN(Naive):
-    """A token without wordpieces has no row: its place in a span is zeros."""
+    """A token without wordpieces has no row. Its boundary vector is zeros."""
 
     def __init__(self, network, batch: Batch, settings: dict):
         super().__init__(network, batch, {**settings, "pooling": "max"})
         self.rows = [
-            read_window(self.weights, list(window.units), settings)
+            window_rows(self.weights, list(window.units), settings)
             for window in self.windows
         ]
 
     def token(self, task: str, number: int, token: int) -> Tensor:
-        places = self.windows[number].tokens[token]
+        units = self.windows[number].tokens[token]
         rows = self.rows[number][task]
-        return rows[places[0]] if places else torch.zeros(WIDTH, dtype=torch.float64)
+        return rows[units[0]] if units else torch.zeros(WIDTH, dtype=torch.float64)
 
     def ends(self, task: str, number: int, span: Span) -> Tensor:
         first, last = span[0], span[1] - 1
@@ -42,13 +42,13 @@ class NaiveSTSN(Naive):
         return torch.cat(rows)
 
     def entity_logits(self, span: Span) -> Tensor:
-        number, span = self.place(span)
-        # the columns of the package: [h_start; h_end; width], as equation 11
+        number, span = self.locate(span)
+        # in the order of our columns: [h_start; h_end; width], as in equation 11
         row = torch.cat([self.ends("entity", number, span), self.width(span)])
         return self.linear("heads.entity", row)
 
     def relation_logits(self, head: Span, tail: Span) -> Tensor:
-        (number, head), (_, tail) = self.place(head), self.place(tail)
+        (number, head), (_, tail) = self.locate(head), self.locate(tail)
         left, right = sorted([head, tail], key=lambda span: span[1])
         between = torch.zeros(WIDTH, dtype=torch.float64)
         context = [
@@ -58,7 +58,7 @@ class NaiveSTSN(Naive):
         ]
         if context:
             between = torch.stack(context).max(0).values
-        # the columns of the package; equation 15 orders them [head; tail; between]
+        # in the order of our columns; equation 15 has [head; tail; between]
         parts = [
             between,
             self.ends("relation", number, head),
@@ -78,7 +78,7 @@ class NaiveSTSN(Naive):
         ]
 
 
-def read_window(
+def window_rows(
     weights: Weights, rows: list[Tensor], settings: dict
 ) -> dict[str, list[Tensor]]:
     """H_L, H_E and H_R of the last layer, one row per token with wordpieces."""
@@ -108,7 +108,7 @@ def read_window(
                 keys = relation
             case "none":
                 keys = label
-        # equation 4: entities and relations read the new label rows
+        # equation 4: entities and relations attend to the new label rows
         label = attend(weights, f"{prefix}.label", label, keys, n_heads)
         entity = attend(weights, f"{prefix}.entity", entity, label, n_heads)
         relation = attend(weights, f"{prefix}.relation", relation, label, n_heads)
@@ -131,7 +131,7 @@ def attend(
         row = (row - row.mean()) / torch.sqrt(row.var(unbiased=False) + 1e-5)
         return row * weight(name) + bias(name)
 
-    found = []
+    result = []
     for own in queries:
         mixed = []
         for head in range(heads):
@@ -150,5 +150,5 @@ def attend(
             )
         row = norm("attention_norm", own + weight("project") @ torch.cat(mixed))
         inner = torch.clamp(weight("inner") @ row + bias("inner"), min=0)
-        found.append(norm("norm", row + weight("outer") @ inner + bias("outer")))
-    return found
+        result.append(norm("norm", row + weight("outer") @ inner + bias("outer")))
+    return result

@@ -1,4 +1,4 @@
-"""What each switch of SINET changes against the reference row, and what it spares."""
+"""The effect of each setting of SINET's ablation tables on logits and parameters."""
 
 from typing import NamedTuple
 
@@ -10,8 +10,8 @@ from .helpers import (
     backpropagate,
     build,
     idle_parameters,
-    learning_batch,
-    predicting_batch,
+    prediction_batch,
+    training_batch,
 )
 
 VIEWS = {"entity_view.weight", "relation_view.weight"}
@@ -33,17 +33,17 @@ HEADS = {
 
 
 def layers(*numbers: int) -> set[str]:
-    """The parameters of the attention layers of these numbers."""
+    """The parameters of the attention layers with these numbers."""
     return {name.replace(".0.", f".{n}.") for n in numbers for name in ATTENTION}
 
 
 class Row(NamedTuple):
-    """One row of an ablation table, against SINET as published."""
+    """One row of an ablation table, compared with SINET as published."""
 
     settings: dict
-    changes: set[str]  # which logits
-    appear: set[str] = frozenset()
-    vanish: set[str] = frozenset()
+    changes: set[str]  # logits that change
+    added: set[str] = frozenset()
+    removed: set[str] = frozenset()
 
 
 BOTH = {"entity", "relation"}
@@ -55,15 +55,15 @@ TABLE = [
     Row({"context_pooling": "mean"}, {"relation"}),
     Row({"agent": "max"}, BOTH),
     Row({"agent": "mean"}, BOTH),
-    Row({"norm": False}, BOTH, vanish=NORM),
+    Row({"norm": False}, BOTH, removed=NORM),
     # figure 3
     Row({"n_heads": 1}, BOTH),
     Row({"n_heads": 2}, BOTH),
-    Row({"n_layers": 2}, BOTH, appear=layers(1)),
-    Row({"n_layers": 3}, BOTH, appear=layers(1, 2)),
+    Row({"n_layers": 2}, BOTH, added=layers(1)),
+    Row({"n_layers": 3}, BOTH, added=layers(1, 2)),
     # table 4
-    Row({"interaction": "none"}, BOTH, vanish=VIEWS | ATTENTION),
-    Row({"interaction": "tap"}, BOTH, vanish=ATTENTION),
+    Row({"interaction": "none"}, BOTH, removed=VIEWS | ATTENTION),
+    Row({"interaction": "tap"}, BOTH, removed=ATTENTION),
     Row({"interaction": "ctam_ner"}, {"relation"}),
     Row({"interaction": "ctam_re"}, {"entity"}),
     # ours
@@ -83,78 +83,80 @@ def parameters_of(network) -> set[str]:
 
 
 def logits_of(row: Row) -> tuple[dict, dict]:
-    """Logits of SINET as published and of a row, all shared weights equal."""
+    """Logits of SINET as published and of a row, with equal shared weights."""
     reference, network = build("sinet"), build("sinet", **row.settings)
     network.load_state_dict(reference.state_dict(), strict=False)
-    batch = learning_batch()
+    batch = training_batch()
     outputs = reference(*batch), network(*batch)
     return tuple(
         {"entity": o.entity_logits, "relation": o.relation_logits} for o in outputs
     )
 
 
-def test_reference_has_views_one_attention_layer_and_heads():
+def test_published_network_has_views_one_attention_layer_and_heads():
     assert parameters_of(build("sinet")) == VIEWS | ATTENTION | HEADS
 
 
 @every_row
-def test_row_has_the_parameters_it_needs_and_no_others(row):
+def test_row_has_the_expected_parameters(row):
     reference, ablated = (
         parameters_of(build("sinet")),
         parameters_of(build("sinet", **row.settings)),
     )
-    assert ablated - reference == row.appear
-    assert reference - ablated == row.vanish
+    assert ablated - reference == row.added
+    assert reference - ablated == row.removed
 
 
 @every_row
 def test_shared_parameters_keep_their_shapes(row):
     shapes = {n: p.shape for n, p in build("sinet").named_parameters()}
     for name, parameter in build("sinet", **row.settings).named_parameters():
-        if name not in row.appear:
+        if name not in row.added:
             assert parameter.shape == shapes[name]
 
 
 @every_row
-def test_row_changes_the_logits_it_should(row):
+def test_row_changes_the_expected_logits(row):
     reference, ablated = logits_of(row)
     for kind in row.changes:
         assert not torch.allclose(ablated[kind], reference[kind], atol=1e-3)
 
 
 @every_row
-def test_row_spares_the_other_logits_to_the_bit(row):
+def test_row_does_not_change_the_other_logits(row):
     reference, ablated = logits_of(row)
     for kind in BOTH - row.changes:
         assert torch.equal(ablated[kind], reference[kind])
 
 
 @every_row
-def test_row_leaves_no_parameter_idle(row):
+def test_every_parameter_of_a_row_gets_a_gradient(row):
     network = build("sinet", **row.settings)
-    backpropagate(network(*learning_batch()))
+    backpropagate(network(*training_batch()))
     assert idle_parameters(network) == []
 
 
 @pytest.mark.parametrize(("interaction", "task"), [("ctam_ner", 0), ("ctam_re", 1)])
-def test_attention_of_one_task_gives_it_the_vector_of_the_full_model(interaction, task):
-    batch = learning_batch()
-    full = build("sinet").read(*batch)[2 + task]
-    ablated = build("sinet", interaction=interaction).read(*batch)[2 + task]
+def test_task_with_attention_has_the_sentence_vector_of_the_full_model(
+    interaction, task
+):
+    batch = training_batch()
+    full = build("sinet").compute_views(*batch)[2 + task]
+    ablated = build("sinet", interaction=interaction).compute_views(*batch)[2 + task]
     assert torch.equal(ablated, full)
 
 
 @pytest.mark.parametrize(("interaction", "task"), [("ctam_ner", 1), ("ctam_re", 0)])
-def test_attention_of_one_task_leaves_the_other_one_the_view_of_tap(interaction, task):
-    batch = learning_batch()
+def test_task_without_attention_has_the_sentence_vector_of_tap(interaction, task):
+    batch = training_batch()
     ablated = build("sinet", interaction=interaction)
     view = (ablated.entity_view, ablated.relation_view)[task]
-    assert torch.equal(ablated.read(*batch)[2 + task], view(batch.sentence))
+    assert torch.equal(ablated.compute_views(*batch)[2 + task], view(batch.sentence))
 
 
-def test_base_reads_the_encoder_and_its_sentence_vector():
-    batch = learning_batch()
-    views = build("sinet", interaction="none").read(*batch)
+def test_base_uses_units_and_sentence_vector_of_the_encoder():
+    batch = training_batch()
+    views = build("sinet", interaction="none").compute_views(*batch)
     assert views.entity_units is batch.units
     assert views.relation_units is batch.units
     assert views.entity_sentence is batch.sentence
@@ -166,27 +168,29 @@ def test_base_reads_the_encoder_and_its_sentence_vector():
 def test_weights_of_every_layer_and_head_are_returned(n_layers, n_heads):
     network, batch = (
         build("sinet", n_layers=n_layers, n_heads=n_heads),
-        learning_batch(),
+        training_batch(),
     )
-    weights = network.read(*batch).weights
+    weights = network.compute_views(*batch).weights
     shape = (3, n_heads, batch.layout.longest_units + 1)
     assert [w.shape for pair in weights for w in pair] == [shape] * 2 * n_layers
 
 
 @pytest.mark.parametrize(("task", "other"), [(0, "relation_view"), (1, "entity_view")])
 def test_each_task_attends_to_the_units_of_the_other(task, other):
-    network, batch = build("sinet"), learning_batch()
-    before = network.read(*batch).weights[0][task]
+    network, batch = build("sinet"), training_batch()
+    before = network.compute_views(*batch).weights[0][task]
     getattr(network, other).weight.data.neg_()
-    assert not torch.allclose(network.read(*batch).weights[0][task], before)
+    assert not torch.allclose(network.compute_views(*batch).weights[0][task], before)
 
 
-@pytest.mark.parametrize("make_batch", [learning_batch, predicting_batch])
+@pytest.mark.parametrize("make_batch", [training_batch, prediction_batch])
 @pytest.mark.parametrize(
     ("name", "settings"), [("spert", {}), ("sinet", {"interaction": "none"})]
 )
-def test_pooling_tokens_first_changes_nothing_without_views(name, settings, make_batch):
+def test_pooling_tokens_first_does_not_change_logits_without_views(
+    name, settings, make_batch
+):
     batch = make_batch()
-    by_piece = build(name, **settings)(*batch)
-    by_token = build(name, pooling="max", **settings)(*batch)
-    assert_close(by_token, by_piece, rtol=0, atol=0)
+    without = build(name, **settings)(*batch)
+    pooled = build(name, pooling="max", **settings)(*batch)
+    assert_close(pooled, without, rtol=0, atol=0)

@@ -1,4 +1,4 @@
-"""ISER: gradients, what each switch changes, memory. Its equations: test_parity."""
+"""ISER: gradients, settings and memory. For its equations see test_parity.py."""
 
 import math
 import subprocess
@@ -20,10 +20,10 @@ from .helpers import (
     backpropagate,
     build,
     idle_parameters,
-    learning_batch,
     logits_of,
-    predicting_batch,
+    prediction_batch,
     settings_id,
+    training_batch,
     with_bias,
     with_layout,
 )
@@ -32,7 +32,7 @@ from .naive_iser import ISER_SETTINGS, LOCAL
 every_setting = pytest.mark.parametrize("settings", ISER_SETTINGS, ids=settings_id)
 
 
-# switches ----------------------------------------------------------------------------
+# ablations ---------------------------------------------------------------------------
 
 
 def attention(name: str) -> set[str]:
@@ -53,19 +53,19 @@ BOTH = frozenset({"entity", "relation"})
 
 
 class Row(NamedTuple):
-    """One row of tables 3 to 6, or a setting, against ISER as published."""
+    """One row of tables 3 to 6, or a setting, compared with ISER as published."""
 
     settings: dict
-    changes: set[str]  # which logits
-    appear: set[str] = frozenset()
-    vanish: set[str] = frozenset()
+    changes: set[str]  # logits that change
+    added: set[str] = frozenset()
+    removed: set[str] = frozenset()
 
 
 TABLE = [
-    Row({"fusion": False}, BOTH, vanish=FUSION),
-    Row({"global_context": "gru"}, {"entity"}, vanish=attention("context.attention")),
-    Row({"global_context": "cls"}, {"entity"}, vanish=SEA),
-    Row({"local_context": "attention"}, {"relation"}, appear=attention("between")),
+    Row({"fusion": False}, BOTH, removed=FUSION),
+    Row({"global_context": "gru"}, {"entity"}, removed=attention("context.attention")),
+    Row({"global_context": "cls"}, {"entity"}, removed=SEA),
+    Row({"local_context": "attention"}, {"relation"}, added=attention("between")),
     *(Row({"local_context": kind}, {"relation"}) for kind in LOCAL[1:]),
     # ours
     Row({"n_heads": 2}, {"entity"}),
@@ -79,29 +79,29 @@ def parameters_of(network) -> dict[str, torch.Size]:
     return {name: p.shape for name, p in network.named_parameters()}
 
 
-def test_published_network_has_these_parameters():
+def test_published_network_has_fusion_sea_views_and_heads():
     assert parameters_of(build("iser")).keys() == FUSION | SEA | VIEWS | HEADS
 
 
 @every_row
-def test_row_has_the_parameters_it_needs_and_no_others(row):
+def test_row_has_the_expected_parameters(row):
     reference = parameters_of(build("iser"))
     ablated = parameters_of(build("iser", **row.settings))
-    assert ablated.keys() - reference.keys() == row.appear
-    assert reference.keys() - ablated.keys() == row.vanish
+    assert ablated.keys() - reference.keys() == row.added
+    assert reference.keys() - ablated.keys() == row.removed
     for name in ablated.keys() & reference.keys():
         assert ablated[name] == reference[name]
 
 
 @every_row
-def test_row_changes_the_logits_it_should_and_no_others(row):
+def test_row_changes_the_expected_logits_only(row):
     reference, network = build("iser"), build("iser", **row.settings)
     network.load_state_dict(reference.state_dict(), strict=False)
-    batch = learning_batch()
-    wanted, found = reference(*batch), network(*batch)
+    batch = training_batch()
+    published, ablated = reference(*batch), network(*batch)
     for kind in BOTH:
-        before = getattr(wanted, f"{kind}_logits")
-        after = getattr(found, f"{kind}_logits")
+        before = getattr(published, f"{kind}_logits")
+        after = getattr(ablated, f"{kind}_logits")
         if kind in row.changes:
             assert not torch.allclose(after, before, atol=1e-3)
         else:
@@ -109,15 +109,15 @@ def test_row_changes_the_logits_it_should_and_no_others(row):
 
 
 @every_row
-def test_row_leaves_no_parameter_idle(row):
+def test_every_parameter_of_a_row_gets_a_gradient(row):
     network = build("iser", **row.settings)
-    backpropagate(network(*learning_batch()))
+    backpropagate(network(*training_batch()))
     assert idle_parameters(network) == []
 
 
 @every_setting
-def test_sentence_vector_is_read_by_the_cls_contexts_alone(settings):
-    batch = learning_batch()
+def test_only_cls_contexts_use_the_sentence_vector(settings):
+    batch = training_batch()
     batch.sentence.requires_grad_()
     backpropagate(build("iser", **settings)(*batch))
     if "cls" in settings.values():
@@ -130,51 +130,51 @@ def test_sentence_vector_is_read_by_the_cls_contexts_alone(settings):
 
 
 def test_weights_of_both_directions_are_returned_and_sum_to_one():
-    batch = learning_batch()
-    views = build("iser").read(batch.units, batch.layout)
+    batch = training_batch()
+    views = build("iser").compute_views(batch.units, batch.layout)
     longest = batch.layout.longest_units
     for weights in views.weights:
         assert weights.shape == (len(STORY), longest, longest)
         assert_close(weights.sum(-1), torch.ones(len(STORY), longest))
         for window, count in zip(weights, batch.layout.unit_counts, strict=True):
-            assert not window[:, count:].any()  # padding is no key
+            assert not window[:, count:].any()  # padding is not a key
 
 
-def test_weights_are_those_of_equations_3_and_4():
-    network, batch = build("iser"), learning_batch()
-    weights = network.read(batch.units, batch.layout).weights
+def test_weights_equal_equations_3_and_4():
+    network, batch = build("iser"), training_batch()
+    weights = network.compute_views(batch.units, batch.layout).weights
     n = int(batch.layout.unit_counts[0])
     entity = network.entity_view(batch.units)[:n]
     relation = network.relation_view(batch.units)[:n]
-    for found, own, other in (
+    for window_weights, own, other in (
         (weights[0], relation, entity),
         (weights[1], entity, relation),
     ):
         expected = (own @ other.T / math.sqrt(WIDTH)).softmax(-1)
-        assert_close(found[0, :n, :n], expected)
+        assert_close(window_weights[0, :n, :n], expected)
 
 
 def test_network_without_fusion_has_no_weights_and_two_views():
-    network, batch = build("iser", fusion=False), learning_batch()
-    views = network.read(batch.units, batch.layout)
+    network, batch = build("iser", fusion=False), training_batch()
+    views = network.compute_views(batch.units, batch.layout)
     assert views.weights is None
     assert torch.equal(views.entity, network.entity_view(batch.units))
     assert torch.equal(views.relation, network.relation_view(batch.units))
 
 
-# what must not matter ----------------------------------------------------------------
+# invariances -------------------------------------------------------------------------
 
 
 @every_setting
-@pytest.mark.parametrize("make_batch", [learning_batch, predicting_batch])
-def test_padding_changes_nothing(settings, make_batch):
+@pytest.mark.parametrize("make_batch", [training_batch, prediction_batch])
+def test_padding_does_not_change_the_logits(settings, make_batch):
     batch = make_batch()
     wide = with_layout(batch, longest_units=batch.layout.longest_units + 7)
     network = build("iser", **settings)
     assert_close(network(*wide), network(*batch))
 
 
-def in_chunks(settings: dict, memory: int) -> ISER:
+def build_with_budget(settings: dict, memory: int) -> ISER:
     network = build("iser", **settings)
     network.memory = memory
     if network.context is not None:
@@ -184,24 +184,24 @@ def in_chunks(settings: dict, memory: int) -> ISER:
 
 @pytest.mark.parametrize("memory", [1, 20_000])
 @pytest.mark.parametrize("settings", [{}, {"local_context": "attention"}])
-@pytest.mark.parametrize("make_batch", [learning_batch, predicting_batch])
+@pytest.mark.parametrize("make_batch", [training_batch, prediction_batch])
 def test_spans_in_chunks_get_the_same_logits_and_gradients(
     settings, memory, make_batch
 ):
-    found = []
-    for network in (in_chunks(settings, memory), build("iser", **settings)):
+    results = []
+    for network in (build_with_budget(settings, memory), build("iser", **settings)):
         batch = make_batch()
         batch.units.requires_grad_()
         outputs = network(*batch)
         backpropagate(outputs)
         gradients = {n: p.grad for n, p in network.named_parameters()}
-        found.append((logits_of(outputs), batch.units.grad, gradients))
-    assert_close(*found, rtol=1e-5, atol=1e-5)
+        results.append((logits_of(outputs), batch.units.grad, gradients))
+    assert_close(*results, rtol=1e-5, atol=1e-5)
 
 
-def test_given_and_proposed_pairs_agree_in_learning_without_dropout():
+def test_given_and_proposed_pairs_have_equal_logits_in_train_mode_without_dropout():
     network = build("iser", dropout=0.0).train()
-    batch = predicting_batch()
+    batch = prediction_batch()
     proposed = network(*batch)
     given = network(*with_layout(batch, pairs=proposed.pairs, width_counts=()))
     assert len(proposed.pairs)
@@ -210,24 +210,24 @@ def test_given_and_proposed_pairs_agree_in_learning_without_dropout():
 
 
 @every_setting
-def test_a_second_window_changes_nothing_for_the_first(settings):
+def test_second_window_does_not_change_the_logits_of_the_first(settings):
     network = build("iser", **settings)
-    both = predicting_batch(STORY[:2])
+    both = prediction_batch(STORY[:2])
     n_units = sum(STORY[0])
-    alone = predicting_batch(STORY[:1])._replace(
+    alone = prediction_batch(STORY[:1])._replace(
         units=both.units[:n_units], sentence=both.sentence[:1]
     )
     inside = (both.layout.spans[:, 1] <= len(STORY[0])).nonzero().squeeze(1)
     assert_close(network(*both).entity_logits[inside], network(*alone).entity_logits)
 
 
-# edges -------------------------------------------------------------------------------
+# edge cases --------------------------------------------------------------------------
 
 
-def test_span_that_covers_its_window_has_the_context_of_zeros():
+def test_span_that_covers_its_window_has_the_context_of_zero_rows():
     network = build("iser")
-    batch = predicting_batch(((2, 1),))
-    rows = network.read(batch.units, batch.layout).entity
+    batch = prediction_batch(((2, 1),))
+    rows = network.compute_views(batch.units, batch.layout).entity
     context = network.context(
         rows, batch.layout.unit_counts, as_rows([(0, 3)]), torch.tensor([0])
     )
@@ -238,7 +238,7 @@ def test_span_that_covers_its_window_has_the_context_of_zeros():
 @every_setting
 @pytest.mark.parametrize("sizes", [((1,),), ((3,),), ((0,), (1, 1)), ((2,), (1, 1))])
 def test_short_windows_get_finite_logits_and_gradients(settings, sizes):
-    network, batch = build("iser", **settings), learning_batch(sizes)
+    network, batch = build("iser", **settings), training_batch(sizes)
     batch.units.requires_grad_()
     outputs = network(*batch)
     assert all(bool(rows.isfinite().all()) for rows in logits_of(outputs))
@@ -260,7 +260,7 @@ def test_short_windows_get_finite_logits_and_gradients(settings, sizes):
         ({"span_memory": 0}, "J203", "span_memory"),
     ],
 )
-def test_settings_that_do_not_fit_are_refused(settings, code, name):
+def test_invalid_settings_are_refused(settings, code, name):
     with pytest.raises(ValueError, match=rf"{code}.*{name}"):
         ISER(WIDTH, N_ENTITY_LABELS, N_RELATION_LABELS, **settings)
 
@@ -270,8 +270,14 @@ def test_odd_width_is_refused():
         ISER(7, N_ENTITY_LABELS, N_RELATION_LABELS, n_heads=1)
 
 
-def test_heads_are_not_asked_where_nothing_attends():
-    ISER(10, N_ENTITY_LABELS, N_RELATION_LABELS, n_heads=8, global_context="gru")
+@pytest.mark.parametrize("context", ["gru", "cls"])
+def test_heads_are_ignored_without_attention(context):
+    # 10 is not divisible by 8
+    network = ISER(
+        10, N_ENTITY_LABELS, N_RELATION_LABELS, n_heads=8, global_context=context
+    )
+    names = [name for name, _ in network.named_parameters()]
+    assert not any("attention" in name for name in names)
 
 
 # memory ------------------------------------------------------------------------------
@@ -287,38 +293,38 @@ spans = torch.tensor(
     [(s, s + w) for w in range(1, 11) for s in range(101 - w)], dtype=torch.long
 )
 assert len(spans) == 955
-learns, n_spans = sys.argv[1] == "learning", int(sys.argv[2])
+trains, n_spans = sys.argv[1] == "training", int(sys.argv[2])
 spans = spans[torch.randperm(955)[:n_spans]]
 
-def read(spans):
+def compute(spans):
     windows = torch.zeros(len(spans), dtype=torch.long)
     return context(rows, counts, spans, windows)
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
-read(spans[:1]).sum().backward()  # what torch itself takes
+compute(spans[:1]).sum().backward()  # memory of torch itself
 before = peak()
-if learns:
-    read(spans).sum().backward()
+if trains:
+    compute(spans).sum().backward()
 else:
     with torch.inference_mode():
-        read(spans)
+        compute(spans)
 print(peak() - before)
 """
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("mode", "n_spans"), [("prediction", 955), ("learning", 105), ("learning", 955)]
+    ("mode", "n_spans"), [("prediction", 955), ("training", 105), ("training", 955)]
 )
-def test_spans_of_a_long_sentence_take_less_memory_than_the_budget(mode, n_spans):
+def test_spans_of_a_long_sentence_need_less_memory_than_the_budget(mode, n_spans):
     command = [sys.executable, "-c", MEASURE, mode, str(n_spans)]
     added = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert int(added) < 1024 * 2**20  # the default; the promise is 1.5 GB
+    assert int(added) < 1024 * 2**20  # the default budget
 
 
-def test_views_start_alike_with_the_variance_of_he():
+def test_views_are_equal_with_the_initialization_of_he():
     network = ISER(64, N_ENTITY_LABELS, N_RELATION_LABELS)
     for number in (0, 2):
         entity, relation = (

@@ -1,4 +1,4 @@
-"""LAI-Net's network against its equations, written a second time in plain loops."""
+"""LAI-Net's network against a reference implementation in plain loops."""
 
 import math
 from itertools import permutations
@@ -39,7 +39,7 @@ EXACT = {"rtol": 1e-5, "atol": 1e-5}
 
 
 def build(dtype=torch.float32, **settings) -> LAINet:
-    """In eval mode, with random weights large enough to matter."""
+    """A network in eval mode with large random weights."""
     network = LAINet(WIDTH, E, R, symmetric=SYMMETRIC, **settings)
     generator = torch.Generator().manual_seed(1)
     for parameter in network.parameters():
@@ -50,7 +50,7 @@ def build(dtype=torch.float32, **settings) -> LAINet:
 def marked_of(
     *graphs, labels=E, subjects=0, seed=0, dtype=torch.float32
 ) -> MarkedSpans:
-    """Random rows. graphs: the number of spans of each pass of each graph."""
+    """Random vectors. graphs: the number of spans of each pass of each graph."""
     generator = torch.Generator().manual_seed(seed)
     sizes = [size for graph in graphs for size in graph]
     n_passes = len(sizes)
@@ -78,7 +78,7 @@ def relation_batch(**settings) -> MarkedSpans:
     return marked_of((3,), (2, 2), (1,), labels=R, subjects=4, **settings)
 
 
-# of the relation batch: some pairs lack their other order
+# the pairs of the relation batch, some without the reversed pair
 PAIRS = torch.tensor([(0, 1), (0, 2), (0, 3), (1, 0), (1, 2), (1, 3), (1, 4), (2, 0)])
 ENTITY_TARGETS = torch.tensor([1, 0, 0, 2, 0, 0, 3, 0, 1, 0, 0, 0, 2, 0])
 
@@ -90,7 +90,7 @@ def joint_outputs(
     *,
     n_spans: int = len(ENTITY_TARGETS),
 ) -> LAINetOutputs:
-    """Outputs of both stages, whose spans are in text order and all of them read."""
+    """Outputs of both stages. All spans are filtered, in text order."""
     logits = torch.full((n_spans, entity.entity_logits.shape[1]), -torch.inf)
     logits[:, 0] = 0.0
     logits[entity.nodes] = entity.entity_logits.float()
@@ -107,22 +107,22 @@ def joint_outputs(
 
 
 def relation_targets(*relations, pairs: Tensor = PAIRS, n_labels: int = R) -> Tensor:
-    """Multi-hot rows of the pairs. relations: (head, tail, label)."""
+    """Multi-hot rows of the pairs. relations: (head, tail, label) each."""
     rows = torch.zeros(len(pairs), n_labels)
     for head, tail, label in relations:
         rows[pairs.tolist().index([head, tail]), label] = 1.0
     return rows
 
 
-# the equations, once more -------------------------------------------------------------
+# reference implementation -------------------------------------------------------------
 
 
-def plain(layer, row: Tensor) -> Tensor:
+def apply_linear(layer, row: Tensor) -> Tensor:
     product = layer.weight @ row
     return product if layer.bias is None else product + layer.bias
 
 
-# what the equations are told; nothing but weights is read off the network
+# settings of the reference implementation, which uses only the weights of the network
 DEFAULTS = {
     "filter": True,
     "filter_threshold": 0.5,
@@ -151,7 +151,9 @@ def naive_graph(
     per_label = []
     for label in range(annotations.shape[1]):
         per_pass = [
-            plain(stage.interact.annotation, torch.cat([a[label][0], a[label][1]]))
+            apply_linear(
+                stage.interact.annotation, torch.cat([a[label][0], a[label][1]])
+            )
             for a in annotations
         ]
         per_label.append(sum(per_pass) / len(per_pass))
@@ -162,15 +164,19 @@ def naive_graph(
     for head in range(heads):
         normals = []
         for node in nodes:
-            deviation = math.log1p(math.exp(plain(graph.deviation, node)[head])) + 1e-3
+            deviation = (
+                math.log1p(math.exp(apply_linear(graph.deviation, node)[head])) + 1e-3
+            )
             normals.append(
-                Normal(plain(graph.mean, node)[head], torch.tensor(deviation))
+                Normal(apply_linear(graph.mean, node)[head], torch.tensor(deviation))
             )
         edge = [[float(kl_divergence(a, b)) for b in normals] for a in normals]
         for i in range(count):
             edge[i][i] += 1.0
         degree = [sum(row) for row in edge]
-        values = [plain(graph.first, node)[head * part :][:part] for node in nodes]
+        values = [
+            apply_linear(graph.first, node)[head * part :][:part] for node in nodes
+        ]
         for layer in range(layers):
             if layer:
                 weight, bias = graph.weights[layer - 1], graph.biases[layer - 1]
@@ -213,10 +219,10 @@ def naive_entities(
         for number in range(len(marked.spans)):
             if int(marked.passes[number]) not in passes:
                 continue
-            row = plain(stage.represent, torch.cat(list(marked.spans[number])))
+            row = apply_linear(stage.represent, torch.cat(list(marked.spans[number])))
             survives = True
             if settings["filter"]:
-                filtered.append(plain(stage.filter, row))
+                filtered.append(apply_linear(stage.filter, row))
                 survives = filtered[-1].softmax(0)[1] >= settings["filter_threshold"]
                 if gold is not None:
                     survives = (survives and not cold) or number in gold
@@ -226,7 +232,7 @@ def naive_entities(
         nodes += kept
         annotations = marked.annotations[passes]
         rows = naive_graph(network, "entity", settings, rows, annotations)
-        logits += [plain(stage.classify, row) for row in rows]
+        logits += [apply_linear(stage.classify, row) for row in rows]
     return Naive(filtered, nodes, logits)
 
 
@@ -245,12 +251,16 @@ def naive_relations(
         for number in range(len(marked.spans)):
             own = int(marked.passes[number])
             if own in passes:
-                subject = plain(stage.subject, torch.cat(list(marked.subjects[own])))
-                other = plain(stage.object, torch.cat(list(marked.spans[number])))
-                rows.append(plain(stage.pair, torch.cat([subject, other])))
+                subject = apply_linear(
+                    stage.subject, torch.cat(list(marked.subjects[own]))
+                )
+                other = apply_linear(
+                    stage.object, torch.cat(list(marked.spans[number]))
+                )
+                rows.append(apply_linear(stage.pair, torch.cat([subject, other])))
         annotations = marked.annotations[passes]
         rows = naive_graph(network, "relation", settings, rows, annotations)
-        logits += [plain(stage.classify, row) for row in rows]
+        logits += [apply_linear(stage.classify, row) for row in rows]
     return logits
 
 
@@ -267,43 +277,43 @@ SETTINGS = [
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_predicted_entities_are_those_of_the_equations(settings, seed):
+def test_predicted_entities_equal_the_equations(settings, seed):
     network = build(**settings)
     marked = entity_batch(seed=seed)
     with torch.no_grad():
         outputs = network.entity(marked)
-    wanted = naive_entities(network, marked, settings)
-    assert outputs.nodes.tolist() == wanted.nodes
-    assert len(wanted.nodes) > 1
-    assert_close(outputs.entity_logits, torch.stack(wanted.logits), **EXACT)
+    expected = naive_entities(network, marked, settings)
+    assert outputs.nodes.tolist() == expected.nodes
+    assert len(expected.nodes) > 1
+    assert_close(outputs.entity_logits, torch.stack(expected.logits), **EXACT)
     if outputs.filter_logits is not None:
-        wanted_filter = torch.stack(wanted.filtered)
-        assert_close(outputs.filter_logits, wanted_filter, **EXACT)
+        expected_filter = torch.stack(expected.filtered)
+        assert_close(outputs.filter_logits, expected_filter, **EXACT)
 
 
 @pytest.mark.parametrize("cold", [True, False])
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
-def test_learnt_entities_are_those_of_the_equations(settings, cold):
+def test_entities_in_training_equal_the_equations(settings, cold):
     network, marked = build(**settings), entity_batch()
     gold = {0, 5, 8, 13}
     mask = torch.tensor([i in gold for i in range(len(marked.spans))])
     with torch.no_grad():
         outputs = network.entity(marked, mask, cold=cold)
-    wanted = naive_entities(network, marked, settings, gold, cold)
-    assert outputs.nodes.tolist() == wanted.nodes
-    assert_close(outputs.entity_logits, torch.stack(wanted.logits), **EXACT)
+    expected = naive_entities(network, marked, settings, gold, cold)
+    assert outputs.nodes.tolist() == expected.nodes
+    assert_close(outputs.entity_logits, torch.stack(expected.logits), **EXACT)
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
-def test_relations_are_those_of_the_equations(settings):
+def test_relations_equal_the_equations(settings):
     network, marked = build(**settings), relation_batch()
     with torch.no_grad():
         logits = network.relation(marked)
-    wanted = torch.stack(naive_relations(network, marked, settings))
-    assert_close(logits, wanted, **EXACT)
+    expected = torch.stack(naive_relations(network, marked, settings))
+    assert_close(logits, expected, **EXACT)
 
 
-def test_cold_start_classifies_gold_alone():
+def test_cold_start_classifies_gold_spans_only():
     gold = torch.zeros(14, dtype=torch.bool)
     gold[[2, 9]] = True
     outputs = build().entity(entity_batch(), gold, cold=True)
@@ -312,14 +322,14 @@ def test_cold_start_classifies_gold_alone():
     assert set(warm.nodes.tolist()) > {2, 9}
 
 
-def test_without_a_filter_every_span_is_a_node_even_when_cold():
+def test_all_spans_are_nodes_without_a_filter_even_in_cold_start():
     gold = torch.zeros(14, dtype=torch.bool)
     outputs = build(filter=False).entity(entity_batch(), gold, cold=True)
     assert outputs.nodes.tolist() == list(range(14))
     assert outputs.filter_logits is None
 
 
-def test_no_survivor_gives_no_graph_and_no_logits():
+def test_no_filtered_spans_give_no_logits_and_a_finite_loss():
     network = build()
     network.entity.filter.bias.data = torch.tensor([1000.0, 0.0])
     outputs = network.entity(entity_batch())
@@ -329,7 +339,7 @@ def test_no_survivor_gives_no_graph_and_no_logits():
     assert network.loss(joint, targets).value.isfinite()
 
 
-# what must not matter -----------------------------------------------------------------
+# invariances --------------------------------------------------------------------------
 
 
 def joined(first: MarkedSpans, second: MarkedSpans) -> MarkedSpans:
@@ -343,7 +353,7 @@ def joined(first: MarkedSpans, second: MarkedSpans) -> MarkedSpans:
     )
 
 
-def test_batch_of_two_equals_two_batches_of_one():
+def test_joined_batch_equals_two_batches():
     network = build()
     one, two = marked_of((4, 3), seed=1), marked_of((6,), seed=2)
     both = network.entity(joined(one, two))
@@ -359,8 +369,8 @@ def test_batch_of_two_equals_two_batches_of_one():
     )
 
 
-def test_passes_do_not_shape_the_graph():
-    """Equal rows of the annotations in two passes, or one pass: the same logits."""
+def test_number_of_passes_does_not_change_the_logits():
+    """Two passes with equal vectors of the annotations, compared with one pass."""
     network, whole = build(), marked_of((5,))
     split = whole._replace(
         passes=torch.tensor([0, 0, 0, 1, 1]),
@@ -373,7 +383,7 @@ def test_passes_do_not_shape_the_graph():
     )
 
 
-def test_grouping_changes_nothing(monkeypatch):
+def test_grouping_does_not_change_the_logits(monkeypatch):
     network = build(filter=False)
     marked = marked_of((4, 3), (1,), (2,), (9,), (3,), (2,))
     together = network.entity(marked).entity_logits
@@ -388,18 +398,18 @@ def test_grouping_changes_nothing(monkeypatch):
     assert_close(network.entity(marked).entity_logits, ungrouped)
 
 
-def test_graphs_without_nodes_change_nothing(monkeypatch):
+def test_graphs_without_nodes_do_not_change_the_logits(monkeypatch):
     network = build()
     marked = marked_of((4,), (3,), (5,))
     gold = torch.zeros(12, dtype=torch.bool)
     gold[[1, 2, 8]] = True
-    wanted = network.entity(marked, gold, cold=True).entity_logits
+    expected = network.entity(marked, gold, cold=True).entity_logits
     monkeypatch.setattr(module, "MAX_EDGES", 1)
-    assert_close(network.entity(marked, gold, cold=True).entity_logits, wanted)
+    assert_close(network.entity(marked, gold, cold=True).entity_logits, expected)
 
 
-def test_padded_edges_stay_within_the_budget(monkeypatch):
-    """A long window beside many short ones."""
+def test_padded_edges_are_within_the_budget(monkeypatch):
+    """One long window and many short windows."""
     network = build(filter=False)
     budget = 4 * (10 + E) ** 2
     monkeypatch.setattr(module, "MAX_EDGES", budget)
@@ -413,12 +423,12 @@ def test_padded_edges_stay_within_the_budget(monkeypatch):
 
     monkeypatch.setattr(graph, "forward", spy)
     network.entity(marked_of(*[(10,)] * 9, (23,), *[(4,)] * 9))
-    # padded together: 19 graphs of 26 nodes
+    # without groups, 19 graphs would be padded to 26 nodes
     assert max(sizes) == budget
     assert len(sizes) < 10
 
 
-def test_groups_are_alike_and_within_the_budget():
+def test_groups_have_similar_sizes_within_the_budget():
     counts = [3, 0, 40, 5, 5, 4, 38, 19]
     groups = group_by_size(counts, 2, max_edges=3 * 7**2)
     # 42 and 40 nodes; 21; at most three of seven
@@ -428,13 +438,13 @@ def test_groups_are_alike_and_within_the_budget():
     assert group_by_size([0, 0], 2, max_edges=10) == []
 
 
-def test_rising_numbers_are_counted():
+def test_sorted_numbers_are_counted():
     counts = count_sorted(torch.tensor([0, 0, 2, 2, 2, 4]), 6)
     assert counts.tolist() == [2, 0, 3, 0, 1, 0]
     assert count_sorted(torch.zeros(0, dtype=torch.long), 2).tolist() == [0, 0]
 
 
-def test_graphs_do_not_read_each_other():
+def test_graphs_do_not_affect_each_other():
     network, marked = build(filter=False), entity_batch()
     before = network.entity(marked).entity_logits
     spans = marked.spans.clone()
@@ -445,7 +455,7 @@ def test_graphs_do_not_read_each_other():
     assert not torch.allclose(after[7:9], before[7:9])
 
 
-def test_spans_of_a_graph_read_each_other_and_the_annotations():
+def test_spans_of_a_graph_depend_on_other_spans_and_annotations():
     network, marked = build(filter=False), marked_of((3,))
     before = network.entity(marked).entity_logits[0]
     spans = marked.spans.clone()
@@ -456,7 +466,7 @@ def test_spans_of_a_graph_read_each_other_and_the_annotations():
     assert not torch.allclose(network.entity(other).entity_logits[0], before)
 
 
-def test_without_layers_spans_are_alone():
+def test_spans_without_layers_do_not_affect_each_other():
     network = build(filter=False, entity_layers=0)
     marked = marked_of((3,))
     spans = marked.spans.clone()
@@ -469,13 +479,13 @@ def test_without_layers_spans_are_alone():
 def test_train_mode_equals_eval_mode_without_dropout():
     network = build(**NO_DROPOUT)
     marked, pairs = entity_batch(), relation_batch()
-    wanted = network.entity(marked), network.relation(pairs)
+    expected = network.entity(marked), network.relation(pairs)
     network.train()
-    assert_close((network.entity(marked), network.relation(pairs)), wanted)
+    assert_close((network.entity(marked), network.relation(pairs)), expected)
 
 
 @pytest.mark.parametrize("rate", ["dropout", "graph_dropout"])
-def test_train_mode_drops(rate):
+def test_train_mode_applies_dropout(rate):
     network = build(**{**NO_DROPOUT, rate: 0.5}).train()
     gold = torch.ones(14, dtype=torch.bool)
     with torch.random.fork_rng(devices=[]):
@@ -491,7 +501,7 @@ def test_train_mode_drops(rate):
 
 
 def loss_of(network, marked, pairs, cold=False) -> Tensor:
-    """The loss by torch's own function, so that it keeps double precision."""
+    """The loss in double precision; ``LAINet.loss`` uses single precision."""
     outputs = network.entity(marked, ENTITY_TARGETS > 0, cold=cold)
     loss = F.cross_entropy(outputs.entity_logits, ENTITY_TARGETS[outputs.nodes])
     if outputs.filter_logits is not None:
@@ -501,7 +511,7 @@ def loss_of(network, marked, pairs, cold=False) -> Tensor:
     return loss + F.cross_entropy(network.relation(pairs), columns)
 
 
-def idle(network) -> set[str]:
+def without_gradient(network) -> set[str]:
     return {
         name
         for name, parameter in network.named_parameters()
@@ -519,7 +529,7 @@ def test_every_parameter_gets_a_gradient(settings, cold):
     )
     relations = relation_targets((0, 1, 0), (0, 2, 1), (1, 4, 3))
     network.loss(outputs, Targets(ENTITY_TARGETS, relations)).value.backward()
-    assert idle(network) == set()
+    assert without_gradient(network) == set()
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
@@ -580,7 +590,7 @@ def graph_shapes(stage: str, layers: int, heads: int) -> dict[str, tuple[int, ..
     return shapes
 
 
-# one label of four is symmetric: none, four labels, three twins
+# one of four labels is symmetric: "none", four labels, three inverse labels
 HEADS = {
     **affine("entity.represent", WIDTH, 4 * WIDTH),
     **affine("entity.classify", 1 + E, WIDTH),
@@ -623,18 +633,18 @@ RELATION_GRAPH = graph_shapes("relation", 2, 2)
     ],
     ids=str,
 )
-def test_switches_have_the_parameters_they_need_and_no_others(settings, parts):
-    wanted = {name: shape for part in parts for name, shape in part.items()}
-    assert shapes_of(**settings) == wanted
+def test_settings_have_the_expected_parameters(settings, parts):
+    expected = {name: shape for part in parts for name, shape in part.items()}
+    assert shapes_of(**settings) == expected
 
 
 def logits_of(network) -> dict[str, Tensor]:
     gold = torch.ones(14, dtype=torch.bool)
     outputs = network.entity(entity_batch(), gold, cold=True)
-    found = {"entity": outputs.entity_logits}
+    logits = {"entity": outputs.entity_logits}
     if outputs.filter_logits is not None:
-        found["filter"] = outputs.filter_logits
-    return {**found, "relation": network.relation(relation_batch())}
+        logits["filter"] = outputs.filter_logits
+    return {**logits, "relation": network.relation(relation_batch())}
 
 
 @pytest.mark.parametrize(
@@ -650,9 +660,7 @@ def logits_of(network) -> dict[str, Tensor]:
     ],
     ids=str,
 )
-def test_switch_changes_its_own_logits_and_spares_the_others_to_the_bit(
-    settings, changes
-):
+def test_setting_changes_the_expected_logits_only(settings, changes):
     reference, network = build(), build(**settings)
     state = reference.state_dict()
     own = network.state_dict()
@@ -668,52 +676,53 @@ def test_switch_changes_its_own_logits_and_spares_the_others_to_the_bit(
             assert torch.equal(rows, before[name]), name
 
 
-# relations of two orders --------------------------------------------------------------
+# decoding both orders of a pair -------------------------------------------------------
 
 
-def test_directed_labels_have_twins_and_symmetric_ones_mirror_themselves():
-    # none, a, b (symmetric), c, d, then the twins of a, c, d
+def test_labels_with_a_direction_have_inverse_labels():
+    # none, a, b (symmetric), c, d, then the inverses of a, c, d
     assert inverse_columns(4, [1]) == [0, 5, 2, 6, 7, 1, 3, 4]
     assert inverse_columns(2, []) == [0, 3, 4, 1, 2]
     assert inverse_columns(2, [0, 1]) == [0, 1, 2]
 
 
-def logs(*rows) -> Tensor:
+def log_probs(*rows) -> Tensor:
     return torch.tensor(rows, dtype=torch.float32).log()
 
 
-# columns: none, a, b (symmetric), twin of a
+# columns: none, a, b (symmetric), inverse of a
 INVERSES = torch.tensor(inverse_columns(2, [1]))
 
 
-def test_both_wants_each_order_to_be_the_mirror_of_the_other():
-    first = logs([0.1, 0.7, 0.1, 0.1], [0.1, 0.7, 0.1, 0.1], [0.2, 0.1, 0.6, 0.1])
-    second = logs([0.2, 0.1, 0.2, 0.5], [0.4, 0.1, 0.2, 0.3], [0.1, 0.1, 0.7, 0.1])
+def test_both_requires_inverse_columns_in_both_orders():
+    first = log_probs([0.1, 0.7, 0.1, 0.1], [0.1, 0.7, 0.1, 0.1], [0.2, 0.1, 0.6, 0.1])
+    second = log_probs([0.2, 0.1, 0.2, 0.5], [0.4, 0.1, 0.2, 0.3], [0.1, 0.1, 0.7, 0.1])
     columns, scores = agree_both(first, second, INVERSES)
     assert columns.tolist() == [1, 0, 2]
     assert_close(scores[[0, 2]], torch.tensor([0.6, 0.65]))
 
 
-def test_mean_weighs_both_orders():
-    first = logs([0.1, 0.7, 0.1, 0.1], [0.5, 0.4, 0.05, 0.05])
-    second = logs([0.4, 0.1, 0.2, 0.3], [0.1, 0.1, 0.1, 0.7])
+def test_mean_chooses_the_best_sum_of_both_orders():
+    first = log_probs([0.1, 0.7, 0.1, 0.1], [0.5, 0.4, 0.05, 0.05])
+    second = log_probs([0.4, 0.1, 0.2, 0.3], [0.1, 0.1, 0.1, 0.7])
     columns, scores = agree_mean(first, second, INVERSES)
     # 0.7 * 0.3 > 0.1 * 0.4; 0.4 * 0.7 > 0.5 * 0.1
     assert columns.tolist() == [1, 1]
     assert_close(scores, torch.tensor([0.5, 0.55]))
 
 
-def test_forward_asks_one_order_alone():
-    first = logs([0.1, 0.7, 0.1, 0.1], [0.1, 0.1, 0.1, 0.7])
+def test_forward_uses_one_order_only():
+    first = log_probs([0.1, 0.7, 0.1, 0.1], [0.1, 0.1, 0.1, 0.7])
     columns, scores = agree_forward(first, first.roll(1, 1), INVERSES)
     assert columns.tolist() == [1, 3]
     assert_close(scores, torch.tensor([0.7, 0.7]))
 
 
 def score_pairs(network, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """Relation scores of pairs in one order and in the other, row by row.
+    """Relation scores of pairs and of their reversed pairs.
 
-    first, second (Tensor): Logits of both orders. Shape: (P, K).
+    first, second (Tensor): Logits of the pairs and of the reversed pairs. Shape: (P,
+        K).
     """
     count = len(first)
     numbers = torch.arange(count)
@@ -722,7 +731,7 @@ def score_pairs(network, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]
     outputs = joint_outputs(
         nothing,
         torch.cat([first, second.flip(0)]),
-        # the other order of a pair may be anywhere
+        # reversed pairs can have any position
         torch.cat([ahead, ahead.flip(1).flip(0)]),
         n_spans=2 * count,
     )
@@ -731,53 +740,53 @@ def score_pairs(network, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]
 
 
 @pytest.mark.parametrize("agreement", ["both", "mean", "forward"])
-def test_scores_name_labels_and_never_twins_or_none(agreement):
+def test_scores_are_zero_for_none_and_inverse_labels(agreement):
     network = build(agreement=agreement)
     inverses = network.relation.inverses
     # one pair for each column
     sure = 20.0 * torch.eye(len(inverses))
     ahead, back = score_pairs(network, sure, sure[inverses])
-    wanted = torch.zeros(len(inverses), R)
-    wanted[1 : 1 + R] = torch.eye(R)
-    assert_close(ahead, wanted)
-    assert torch.equal(ahead == 0.0, wanted == 0.0)
-    # the label of a twin is found in the other order
-    assert_close(back, wanted[inverses])
+    expected = torch.zeros(len(inverses), R)
+    expected[1 : 1 + R] = torch.eye(R)
+    assert_close(ahead, expected)
+    assert torch.equal(ahead == 0.0, expected == 0.0)
+    # a pair with an inverse label: the reversed pair has the label
+    assert_close(back, expected[inverses])
 
 
 @pytest.mark.parametrize("agreement", ["both", "mean", "forward"])
-def test_pair_has_a_score_above_zero_for_one_label_at_most(agreement):
+def test_pair_has_at_most_one_score_above_zero(agreement):
     network = build(agreement=agreement)
     first, second = random_logits(network)
     scores = torch.cat(score_pairs(network, first, second))
-    found = (scores > 0.0).sum(1)
-    assert set(found.tolist()) == {0, 1}
+    counts = (scores > 0.0).sum(1)
+    assert set(counts.tolist()) == {0, 1}
     assert float(scores.max()) <= 1.0
 
 
 def random_logits(network) -> Tensor:
-    """Of 50 pairs in both orders."""
+    """Logits of 50 pairs in both orders."""
     generator = torch.Generator().manual_seed(3)
     shape = (2, 50, len(network.relation.inverses))
     return torch.randn(shape, generator=generator)
 
 
-def test_twin_is_the_label_of_the_other_order():
+def test_label_is_predicted_in_one_order_unless_it_is_symmetric():
     network = build(agreement="mean")
     ahead, back = score_pairs(network, *random_logits(network))
-    n_found = 0
+    n_predicted = 0
     for one, two in zip(ahead, back, strict=True):
         labels = [row.nonzero().squeeze(1).tolist() for row in (one, two)]
-        # a directed label is found in one order, a symmetric one in both
+        # a label with a direction in one order, a symmetric label in both
         assert labels[0] == labels[1] if [1] in labels else [] in labels
         if labels[0] == [1]:
             assert one[1] == two[1]
-        n_found += labels != [[], []]
-    assert n_found > 30
+        n_predicted += labels != [[], []]
+    assert n_predicted > 30
 
 
 @pytest.mark.parametrize("agreement", ["both", "mean", "forward"])
-def test_scores_are_those_of_the_agreement(agreement):
+def test_scores_equal_the_agreement(agreement):
     network = build(agreement=agreement)
     first, second = random_logits(network)
     ahead, _ = score_pairs(network, first, second)
@@ -786,13 +795,13 @@ def test_scores_are_those_of_the_agreement(agreement):
         first.log_softmax(1), second.log_softmax(1), network.relation.inverses
     )
     for row, column, score in zip(ahead, columns.tolist(), scores, strict=True):
-        wanted = torch.zeros(R)
+        expected = torch.zeros(R)
         if 1 <= column <= R:
-            wanted[column - 1] = score
-        assert_close(row, wanted)
+            expected[column - 1] = score
+        assert_close(row, expected)
 
 
-def test_no_pair_has_no_score():
+def test_no_pairs_give_no_scores():
     network = build()
     nothing = EntityOutputs(None, PAIRS[:0, 0], torch.zeros(0, E + 1))
     outputs = joint_outputs(nothing, torch.zeros(0, 8), PAIRS[:0])
@@ -800,36 +809,36 @@ def test_no_pair_has_no_score():
 
 
 @pytest.mark.parametrize("agreement", ["both", "mean", "forward"])
-def test_pair_given_in_one_order_is_read_by_itself(agreement):
+def test_pair_without_reversed_pair_is_decoded_alone(agreement):
     network = build(agreement=agreement)
     logits = torch.randn(2, 8, generator=torch.Generator().manual_seed(1))
     nothing = EntityOutputs(None, PAIRS[:0, 0], torch.zeros(0, E + 1))
     outputs = joint_outputs(nothing, logits, torch.tensor([(0, 1), (2, 3)]))
     best = logits.softmax(1).max(1)
-    wanted = torch.zeros(2, R)
+    expected = torch.zeros(2, R)
     for row, (value, column) in enumerate(zip(*best, strict=True)):
         if 1 <= column <= R:
-            wanted[row, column - 1] = value
-    assert_close(network.relation_scores(outputs), wanted)
+            expected[row, column - 1] = value
+    assert_close(network.relation_scores(outputs), expected)
 
 
-# the other order of a pair ------------------------------------------------------------
+# reversed pairs -----------------------------------------------------------------------
 
 
-def test_mirror_of_a_pair_is_the_row_of_its_other_order():
+def test_reversed_pairs_are_found():
     pairs = torch.tensor([(0, 1), (5, 2), (1, 0), (0, 2), (2, 5), (7, 0)])
     assert find_reversed(pairs).tolist() == [2, 4, 0, -1, 1, -1]
 
 
-def test_no_pair_has_no_mirror():
+def test_no_pairs_give_no_reversed_pairs():
     assert find_reversed(torch.zeros((0, 2), dtype=torch.long)).tolist() == []
 
 
-def test_single_pair_has_no_mirror():
+def test_single_pair_has_no_reversed_pair():
     assert find_reversed(torch.tensor([(3, 1)])).tolist() == [-1]
 
 
-def test_all_ordered_pairs_have_mirrors():
+def test_reversed_pairs_of_all_ordered_pairs_are_found():
     pairs = torch.tensor(list(permutations(range(6), 2)))
     pairs = pairs[
         torch.randperm(len(pairs), generator=torch.Generator().manual_seed(0))
@@ -839,113 +848,113 @@ def test_all_ordered_pairs_have_mirrors():
 
 # columns of pairs ---------------------------------------------------------------------
 
-# none, a, b (symmetric), c, twin of a, twin of c
+# none, a, b (symmetric), c, inverse of a, inverse of c
 THREE = inverse_columns(3, [1])
 BOTH_ORDERS = torch.tensor([(0, 1), (1, 0), (0, 2), (2, 0)])
 
 
-def columns_of(relations, pairs=BOTH_ORDERS, inverses=THREE, places=None):
-    """Columns of the pairs, and how many two entities have several relations.
+def columns_of(relations, pairs=BOTH_ORDERS, inverses=THREE, positions=None):
+    """Columns of the pairs, and the number of pairs with several relations.
 
-    relations: (head, tail, label).
-    places: The place of each entity in the text; by default its number.
+    relations: (head, tail, label) each.
+    positions: Position of each entity in the text; by default its index.
     """
-    directed = sum(mirror != column for column, mirror in enumerate(inverses)) // 2
+    directed = sum(inverse != column for column, inverse in enumerate(inverses)) // 2
     n_labels = len(inverses) - 1 - directed
     targets = relation_targets(*relations, pairs=pairs, n_labels=n_labels)
-    where = pairs if places is None else places[pairs]
+    in_text = pairs if positions is None else positions[pairs]
     columns, count = pair_columns(
         targets > 0,
         find_reversed(pairs),
-        where[:, 0] < where[:, 1],
+        in_text[:, 0] < in_text[:, 1],
         torch.tensor(inverses),
     )
     return columns.tolist(), count
 
 
 @pytest.mark.parametrize(
-    ("relations", "targets", "doubled"),
+    ("relations", "targets", "n_multi_label"),
     [
         ([], [0, 0, 0, 0], 0),
         ([(0, 1, 0)], [1, 4, 0, 0], 0),
         ([(1, 0, 2)], [5, 3, 0, 0], 0),
-        # a symmetric label inverses itself, and is one relation in either direction
+        # a symmetric label is its own inverse, in either direction
         ([(0, 2, 1)], [0, 0, 2, 2], 0),
         ([(0, 2, 1), (2, 0, 1)], [0, 0, 2, 2], 0),
-        # several relations: the first in label order, in whatever direction
+        # several relations: the first in label order, in either direction
         ([(0, 1, 2), (0, 1, 0)], [1, 4, 0, 0], 1),
         ([(0, 1, 2), (1, 0, 0)], [4, 1, 0, 0], 1),
         ([(1, 0, 1), (0, 1, 2)], [2, 2, 0, 0], 1),
         ([(0, 1, 0), (0, 1, 1), (2, 0, 0)], [1, 4, 4, 1], 1),
-        # of one label in both directions, that whose head comes first
+        # one label in both directions: the relation with the first head
         ([(1, 0, 2), (0, 1, 2)], [3, 5, 0, 0], 1),
     ],
 )
-def test_pairs_get_one_relation_and_the_other_order_its_mirror(
-    relations, targets, doubled
+def test_pair_has_one_relation_and_the_reversed_pair_its_inverse(
+    relations, targets, n_multi_label
 ):
-    assert columns_of(relations) == (targets, doubled)
+    assert columns_of(relations) == (targets, n_multi_label)
 
 
-def test_text_decides_which_head_comes_first():
+def test_first_head_is_determined_by_the_text():
     relations = [(1, 0, 2), (0, 1, 2)]
     reverse = torch.tensor([2, 1, 0])
-    assert columns_of(relations, places=reverse) == ([5, 3, 0, 0], 1)
+    assert columns_of(relations, positions=reverse) == ([5, 3, 0, 0], 1)
 
 
-def test_pair_without_its_other_order_has_its_own_relations():
-    lone = torch.tensor([(0, 1), (2, 0)])
-    assert columns_of([(0, 1, 2), (2, 0, 0)], lone) == ([3, 1], 0)
-    # several relations are counted although the subject comes last
-    assert columns_of([(2, 0, 2), (2, 0, 0)], lone) == ([0, 1], 1)
+def test_pair_without_reversed_pair_has_its_own_relations():
+    single = torch.tensor([(0, 1), (2, 0)])
+    assert columns_of([(0, 1, 2), (2, 0, 0)], single) == ([3, 1], 0)
+    # several relations are counted although the subject is last
+    assert columns_of([(2, 0, 2), (2, 0, 0)], single) == ([0, 1], 1)
 
 
-def test_no_pair_has_no_column():
+def test_no_pairs_give_no_columns():
     assert columns_of([], BOTH_ORDERS[:0]) == ([], 0)
 
 
-def test_both_orders_agree_on_whatever_is_learnt():
+def test_both_orders_agree_on_the_target_columns():
     every = [(h, t, r) for h, t in ((0, 1), (1, 0)) for r in range(3)]
     for first in every:
         for second in every:
             ahead, back = columns_of([first, second], BOTH_ORDERS[:2])[0]
-            logs = torch.eye(len(THREE)).log()
-            columns, _ = agree_both(logs[[ahead]], logs[[back]], torch.tensor(THREE))
+            sure = torch.eye(len(THREE)).log()
+            columns, _ = agree_both(sure[[ahead]], sure[[back]], torch.tensor(THREE))
             assert columns.tolist() == [ahead]
 
 
-def naive_columns(relations, pairs, n_labels, symmetric, places):
-    """One relation for two entities, as the description says: in plain loops."""
-    twins = {}
+def naive_columns(relations, pairs, n_labels, symmetric, positions):
+    """Reference implementation of ``pair_columns`` in plain loops."""
+    inverse_labels = {}
     for label in range(n_labels):
         if label not in symmetric:
-            twins[label] = 1 + n_labels + len(twins)
-    columns, doubled = [], set()
+            inverse_labels[label] = 1 + n_labels + len(inverse_labels)
+    columns, n_multi_label = [], set()
     for i, j in pairs:
-        first, second = (i, j) if places[i] < places[j] else (j, i)
-        # the label, whether it runs from the second entity to the first
+        first, second = (i, j) if positions[i] < positions[j] else (j, i)
+        # label, and whether the relation is from the second entity to the first
         known = set()
         for head, tail, label in relations:
             if {head, tail} == {i, j}:
                 known.add((label, label not in symmetric and head == second))
         if len(known) > 1:
-            doubled.add((first, second))
+            n_multi_label.add((first, second))
         if not known:
             columns.append(0)
             continue
         label, backwards = min(known)
-        # read from the subject, which may be the second entity
+        # the column from the subject, which may be the second entity
         if label not in symmetric and backwards == (i == first):
-            columns.append(twins[label])
+            columns.append(inverse_labels[label])
         else:
             columns.append(1 + label)
-    return columns, len(doubled)
+    return columns, len(n_multi_label)
 
 
 @pytest.mark.parametrize("share", [1.0, 0.6])
 @pytest.mark.parametrize("seed", range(25))
-def test_columns_of_random_pairs_are_those_of_plain_loops(seed, share):
-    """share: How many of all ordered pairs are there."""
+def test_columns_of_random_pairs_equal_plain_loops(seed, share):
+    """share: the share of ordered pairs that are given."""
     generator = torch.Generator().manual_seed(seed)
 
     def draw(count):
@@ -955,18 +964,20 @@ def test_columns_of_random_pairs_are_those_of_plain_loops(seed, share):
     symmetric = [label for label in range(n_labels) if (seed + label) % 3 == 0]
     pairs = torch.tensor(list(permutations(range(6), 2)))
     pairs = pairs[draw(30)[: int(30 * share)]]
-    places = draw(6)
+    positions = draw(6)
     chances = torch.rand(len(pairs), n_labels, generator=generator)
     relations = [
         (*pairs[row].tolist(), label)
         for row, label in (chances < 0.25).nonzero().tolist()
     ]
-    found = columns_of(relations, pairs, inverse_columns(n_labels, symmetric), places)
-    wanted = naive_columns(
-        relations, pairs.tolist(), n_labels, symmetric, places.tolist()
+    result = columns_of(
+        relations, pairs, inverse_columns(n_labels, symmetric), positions
     )
-    assert found == wanted
-    assert any(found[0])
+    expected = naive_columns(
+        relations, pairs.tolist(), n_labels, symmetric, positions.tolist()
+    )
+    assert result == expected
+    assert any(result[0])
 
 
 # losses -------------------------------------------------------------------------------
@@ -976,7 +987,7 @@ TWO = torch.tensor([(0, 3), (3, 0)])
 
 
 def outputs_by_hand() -> LAINetOutputs:
-    """Four spans: the filter saw all but the third, and stopped the second."""
+    """Four spans: the third is not filtered, the second does not pass the filter."""
     entity = EntityOutputs(
         torch.tensor([[0.0, 1.0], [2.0, 0.0], [0.5, 0.5]]),
         torch.tensor([0, 3]),
@@ -997,7 +1008,7 @@ SPANS = [
     -math.log(math.e / (3 + math.e)),
     -math.log(math.e / (math.e + 2 + math.e**3)),
 ]
-# "a" from the first to the second, its twin in the other order
+# "a" from the first to the second, its inverse for the reversed pair
 RELATED = [-math.log(math.e / (7 + math.e)), math.log(8)]
 
 
@@ -1009,7 +1020,7 @@ RELATED = [-math.log(math.e / (7 + math.e)), math.log(8)]
         (5.0, False, 0.0),
     ],
 )
-def test_loss_is_a_mean_over_filtered_and_over_classified_spans_and_over_pairs(
+def test_loss_is_the_sum_of_means_over_filtered_spans_classified_spans_and_pairs(
     weight, has_filter, filtered
 ):
     network = build(filter_weight=weight)
@@ -1017,10 +1028,10 @@ def test_loss_is_a_mean_over_filtered_and_over_classified_spans_and_over_pairs(
     if not has_filter:
         outputs = outputs._replace(filter_logits=None)
     relations = relation_targets((0, 3, 0), pairs=TWO)
-    # the third span is neither filtered nor classified, whatever it is
+    # the third span is neither filtered nor classified
     loss = network.loss(outputs, Targets(torch.tensor([1, 0, 2, 0]), relations))
-    wanted = filtered + sum(SPANS) / 2 + sum(RELATED) / 2
-    assert float(loss.value) == pytest.approx(wanted, abs=1e-6)
+    expected = filtered + sum(SPANS) / 2 + sum(RELATED) / 2
+    assert float(loss.value) == pytest.approx(expected, abs=1e-6)
     assert loss.n_multi_label == 0
 
 
@@ -1030,7 +1041,7 @@ def test_loss_counts_the_pairs_with_several_relations():
     assert build().loss(outputs_by_hand(), targets).n_multi_label == 1
 
 
-def test_nothing_costs_nothing():
+def test_loss_without_spans_and_pairs_is_zero():
     empty = torch.zeros(0, dtype=torch.long)
     nothing = EntityOutputs(torch.zeros(0, 2), empty, torch.zeros(0, E + 1))
     outputs = joint_outputs(nothing, torch.zeros(0, 8), PAIRS[:0], n_spans=0)
@@ -1042,14 +1053,14 @@ def test_nothing_costs_nothing():
 
 
 @pytest.mark.parametrize("cold_start", [0, 2])
-def test_network_is_cold_for_the_given_number_of_updates(cold_start):
+def test_cold_start_lasts_for_the_given_number_of_updates(cold_start):
     network = build(cold_start=cold_start)
-    found = []
+    is_cold = []
     for _ in range(4):
-        found.append(network.is_cold())
+        is_cold.append(network.is_cold())
         network.relation.classify.weight.grad = torch.ones(8, WIDTH)
         network.count_update()
-    assert found == [number < cold_start for number in range(4)]
+    assert is_cold == [number < cold_start for number in range(4)]
     assert int(network.updates) == 4
 
 
@@ -1077,7 +1088,7 @@ def test_unknown_value_is_refused(name):
 
 
 @pytest.mark.parametrize("name", ["entity_heads", "relation_heads"])
-def test_heads_that_do_not_divide_the_width_are_refused(name):
+def test_width_must_be_divisible_by_the_heads(name):
     with pytest.raises(ValueError, match=r"J201.*12.*5"):
         LAINet(WIDTH, E, R, **{name: 5})
 
@@ -1089,7 +1100,7 @@ def test_filter_threshold_out_of_range_is_refused(value):
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0])
-def test_filter_without_a_weight_is_refused(value):
+def test_filter_weight_of_zero_or_less_is_refused(value):
     with pytest.raises(ValueError, match=rf"J203.*filter_weight.*{value}"):
         LAINet(WIDTH, E, R, filter_weight=value)
 

@@ -1,4 +1,4 @@
-"""What holds for every network."""
+"""Tests of all networks: shapes, invariances, gradients, empty inputs."""
 
 import pytest
 import torch
@@ -15,8 +15,8 @@ from .helpers import (
     N_RELATION_LABELS,
     NETWORKS,
     NO_DROPOUT,
-    READ_SENTENCE,
     STORY,
+    USE_SENTENCE,
     WIDTH,
     Batch,
     as_rows,
@@ -25,11 +25,11 @@ from .helpers import (
     by_pair,
     by_span,
     idle_parameters,
-    learning_batch,
     logits_of,
     make_layout,
-    predicting_batch,
+    prediction_batch,
     settings_id,
+    training_batch,
     with_layout,
 )
 from .naive_stsn import INTERACTIONS
@@ -76,7 +76,7 @@ def all_finite(outputs) -> bool:
 
 
 def joined(first: Batch, second: Batch) -> Batch:
-    """Two learning batches of one window each as one of two windows."""
+    """Join two training batches of one window each."""
     one, two = first.layout, second.layout
     layout = make_layout(
         (STORY[0], STORY[1]),
@@ -90,23 +90,23 @@ def joined(first: Batch, second: Batch) -> Batch:
 # shapes -----------------------------------------------------------------------------
 
 
-def test_given_spans_and_pairs_get_a_logit_per_label(network):
-    batch = learning_batch()
+def test_given_spans_and_pairs_have_a_logit_per_label(network):
+    batch = training_batch()
     outputs = network(*batch)
     n_spans, n_pairs = len(batch.layout.spans), len(batch.layout.pairs)
     assert outputs.entity_logits.shape == (n_spans, N_ENTITY_LABELS + 1)
     assert outputs.relation_logits.shape == (n_pairs, N_RELATION_LABELS)
 
 
-def test_given_pairs_come_back_as_they_are(network):
-    batch = learning_batch()
+def test_given_pairs_are_returned_unchanged(network):
+    batch = training_batch()
     outputs = network(*batch)
     assert torch.equal(outputs.pairs, batch.layout.pairs)
     assert int(outputs.n_truncated) == 0
 
 
-def test_all_spans_and_proposed_pairs_get_a_logit_per_label(network):
-    batch = predicting_batch()
+def test_all_spans_and_proposed_pairs_have_a_logit_per_label(network):
+    batch = prediction_batch()
     outputs = network(*batch)
     assert outputs.entity_logits.shape == (len(batch.layout.spans), N_ENTITY_LABELS + 1)
     assert outputs.relation_logits.shape == (len(outputs.pairs), N_RELATION_LABELS)
@@ -114,59 +114,59 @@ def test_all_spans_and_proposed_pairs_get_a_logit_per_label(network):
 
 
 def test_pairs_are_proposed_in_both_orders(network):
-    pairs = {tuple(pair) for pair in network(*predicting_batch()).pairs.tolist()}
+    pairs = {tuple(pair) for pair in network(*prediction_batch()).pairs.tolist()}
     assert pairs
     assert pairs == {(tail, head) for head, tail in pairs}
 
 
 def test_proposed_pairs_never_cross_windows(network):
-    batch = predicting_batch()
+    batch = prediction_batch()
     windows = torch.repeat_interleave(torch.arange(3), batch.layout.token_counts)
     pairs = network(*batch).pairs
     head, tail = windows[batch.layout.spans[pairs][:, :, 0]].unbind(1)
     assert torch.equal(head, tail)
 
 
-def test_crowded_counts_windows_with_entities_left_out(network):
+def test_n_truncated_counts_windows_above_the_limit(network):
     limits = torch.tensor([0, 1000, 0])
-    outputs = network(*predicting_batch(pair_limits=limits))
+    outputs = network(*prediction_batch(pair_limits=limits))
     assert int(outputs.n_truncated) == 2
 
 
-# what must not matter ---------------------------------------------------------------
+# invariances ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make_batch", [learning_batch, predicting_batch])
+@pytest.mark.parametrize("make_batch", [training_batch, prediction_batch])
 def test_train_mode_equals_eval_mode_without_dropout(name, make_batch):
     network, batch = build(name, **NO_DROPOUT[name]), make_batch()
     assert_close(network.train()(*batch), network.eval()(*batch), rtol=0, atol=0)
 
 
-def test_train_mode_drops(name):
-    network, batch = build(name, dropout=0.5), learning_batch()
-    learned, predicted = network.train()(*batch), network.eval()(*batch)
-    assert not torch.allclose(learned.entity_logits, predicted.entity_logits)
-    assert not torch.allclose(learned.relation_logits, predicted.relation_logits)
+def test_train_mode_applies_dropout(name):
+    network, batch = build(name, dropout=0.5), training_batch()
+    trained, predicted = network.train()(*batch), network.eval()(*batch)
+    assert not torch.allclose(trained.entity_logits, predicted.entity_logits)
+    assert not torch.allclose(trained.relation_logits, predicted.relation_logits)
 
 
-@pytest.mark.parametrize("make_batch", [learning_batch, predicting_batch])
+@pytest.mark.parametrize("make_batch", [training_batch, prediction_batch])
 def test_same_input_gives_the_same_logits(network, make_batch):
     batch = make_batch()
     assert_close(network(*batch), network(*batch), rtol=0, atol=0)
 
 
-def test_same_seed_gives_the_same_logits_in_learning(network):
-    batch = learning_batch()
+def test_same_seed_gives_the_same_logits_in_train_mode(network):
+    batch = training_batch()
     torch.manual_seed(1)
     first = network.train()(*batch)
     torch.manual_seed(1)
     assert_close(network(*batch), first, rtol=0, atol=0)
 
 
-def test_two_windows_of_given_spans_equal_two_batches_of_one(network):
+def test_batch_of_two_windows_equals_two_batches_in_training(network):
     first, second = (
-        learning_batch(STORY[:1], seed=1),
-        learning_batch(STORY[1:2], seed=2),
+        training_batch(STORY[:1], seed=1),
+        training_batch(STORY[1:2], seed=2),
     )
     both, one, two = (network(*b) for b in (joined(first, second), first, second))
     assert_close(both.entity_logits, torch.cat([one.entity_logits, two.entity_logits]))
@@ -174,13 +174,13 @@ def test_two_windows_of_given_spans_equal_two_batches_of_one(network):
     assert_close(both.relation_logits, expected)
 
 
-def test_windows_of_all_spans_equal_batches_of_one(network):
-    batch = predicting_batch()
+def test_batch_of_windows_equals_single_windows_in_prediction(network):
+    batch = prediction_batch()
     outputs = network(*batch)
     spans, pairs = {}, {}
     token, unit = 0, 0
     for number, window in enumerate(STORY):
-        alone = predicting_batch((window,))._replace(
+        alone = prediction_batch((window,))._replace(
             units=batch.units[unit : unit + sum(window)],
             sentence=batch.sentence[number : number + 1],
         )
@@ -192,7 +192,7 @@ def test_windows_of_all_spans_equal_batches_of_one(network):
 
 
 def test_permuting_the_spans_permutes_the_logits(network):
-    batch = learning_batch()
+    batch = training_batch()
     order = torch.randperm(len(batch.layout.spans))
     shuffled = with_layout(
         batch,
@@ -205,20 +205,20 @@ def test_permuting_the_spans_permutes_the_logits(network):
 
 
 def test_permuting_the_pairs_permutes_the_logits(network):
-    batch = learning_batch()
+    batch = training_batch()
     order = torch.randperm(len(batch.layout.pairs))
     outputs = network(*with_layout(batch, pairs=batch.layout.pairs[order]))
     assert_close(outputs.relation_logits, network(*batch).relation_logits[order])
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 7])
-def test_pairs_in_chunks_get_the_same_logits(network, chunk):
-    batch = predicting_batch()
+def test_chunk_size_of_pairs_does_not_change_the_logits(network, chunk):
+    batch = prediction_batch()
     assert_close(network(*with_layout(batch, pair_chunk=chunk)), network(*batch))
 
 
-def test_given_and_proposed_pairs_get_the_same_logits(network):
-    batch = predicting_batch()
+def test_given_and_proposed_pairs_have_equal_logits(network):
+    batch = prediction_batch()
     proposed = network(*batch)
     given = network(*with_layout(batch, pairs=proposed.pairs, width_counts=()))
     assert_close(given.entity_logits, proposed.entity_logits)
@@ -229,17 +229,17 @@ def test_given_and_proposed_pairs_get_the_same_logits(network):
 
 
 def test_every_parameter_gets_a_gradient(network):
-    backpropagate(network(*learning_batch()))
+    backpropagate(network(*training_batch()))
     assert idle_parameters(network) == []
 
 
-def test_units_and_the_sentence_that_is_read_get_a_gradient(name):
-    batch = learning_batch()
+def test_units_and_used_sentence_vectors_get_a_gradient(name):
+    batch = training_batch()
     batch.units.requires_grad_()
     batch.sentence.requires_grad_()
     backpropagate(build(name)(*batch))
     assert batch.units.grad.any()
-    if name in READ_SENTENCE:
+    if name in USE_SENTENCE:
         assert batch.sentence.grad.any(1).all()
     else:
         assert batch.sentence.grad is None
@@ -252,7 +252,7 @@ def test_units_and_the_sentence_that_is_read_get_a_gradient(name):
 )
 def test_gradients_of_all_parameters_equal_finite_differences(name, settings):
     network = build(name, dtype=torch.float64, **NO_DROPOUT[name], **settings)
-    batch = learning_batch(((1, 2, 0), (2, 1)), dtype=torch.float64)
+    batch = training_batch(((1, 2, 0), (2, 1)), dtype=torch.float64)
     names, parameters = zip(*network.named_parameters())
 
     def logits(*values):
@@ -263,7 +263,7 @@ def test_gradients_of_all_parameters_equal_finite_differences(name, settings):
 
 
 @every_variant
-@pytest.mark.parametrize("make_batch", [learning_batch, predicting_batch])
+@pytest.mark.parametrize("make_batch", [training_batch, prediction_batch])
 def test_gradients_equal_finite_differences(name, settings, make_batch):
     network = build(name, dtype=torch.float64, **settings)
     batch = make_batch(((1, 2, 0), (2, 1)), dtype=torch.float64)
@@ -277,52 +277,52 @@ def test_gradients_equal_finite_differences(name, settings, make_batch):
     assert gradcheck(logits, inputs, fast_mode=True)
 
 
-# little or nothing ------------------------------------------------------------------
+# empty inputs -----------------------------------------------------------------------
 
 
-def test_zero_given_spans_give_zero_logits_of_each_kind(network):
+def test_zero_given_spans_give_no_logits(network):
     none = as_rows([])
-    outputs = network(*with_layout(learning_batch(), spans=none, pairs=none))
+    outputs = network(*with_layout(training_batch(), spans=none, pairs=none))
     assert outputs.entity_logits.shape == (0, N_ENTITY_LABELS + 1)
     assert outputs.relation_logits.shape == (0, N_RELATION_LABELS)
 
 
-def test_zero_spans_to_predict_give_zero_logits_of_each_kind(network):
-    outputs = network(*predicting_batch(max_width=0))
-    assert outputs.entity_logits.shape == (0, N_ENTITY_LABELS + 1)
-    assert outputs.relation_logits.shape == (0, N_RELATION_LABELS)
-    assert outputs.pairs.shape == (0, 2)
-
-
-def test_zero_windows_of_given_spans_give_zero_logits_of_each_kind(network):
-    outputs = network(*learning_batch(()))
-    assert outputs.entity_logits.shape == (0, N_ENTITY_LABELS + 1)
-    assert outputs.relation_logits.shape == (0, N_RELATION_LABELS)
-
-
-def test_zero_windows_to_predict_give_zero_logits_of_each_kind(network):
-    outputs = network(*predicting_batch(()))
+def test_zero_spans_give_no_logits_in_prediction(network):
+    outputs = network(*prediction_batch(max_width=0))
     assert outputs.entity_logits.shape == (0, N_ENTITY_LABELS + 1)
     assert outputs.relation_logits.shape == (0, N_RELATION_LABELS)
     assert outputs.pairs.shape == (0, 2)
 
 
-def test_zero_given_pairs_give_zero_relation_logits(network):
-    batch = learning_batch()
+def test_zero_windows_give_no_logits_in_training(network):
+    outputs = network(*training_batch(()))
+    assert outputs.entity_logits.shape == (0, N_ENTITY_LABELS + 1)
+    assert outputs.relation_logits.shape == (0, N_RELATION_LABELS)
+
+
+def test_zero_windows_give_no_logits_in_prediction(network):
+    outputs = network(*prediction_batch(()))
+    assert outputs.entity_logits.shape == (0, N_ENTITY_LABELS + 1)
+    assert outputs.relation_logits.shape == (0, N_RELATION_LABELS)
+    assert outputs.pairs.shape == (0, 2)
+
+
+def test_zero_given_pairs_give_no_relation_logits(network):
+    batch = training_batch()
     outputs = network(*with_layout(batch, pairs=as_rows([])))
     assert outputs.relation_logits.shape == (0, N_RELATION_LABELS)
     assert_close(outputs.entity_logits, network(*batch).entity_logits)
 
 
-def test_zero_entities_give_zero_pairs(network):
+def test_zero_entities_give_no_pairs(network):
     network.heads.entity.bias.data[0] = 1000.0  # all are "none"
-    outputs = network(*predicting_batch())
+    outputs = network(*prediction_batch())
     assert outputs.pairs.shape == (0, 2)
     assert outputs.relation_logits.shape == (0, N_RELATION_LABELS)
 
 
-def test_one_token_has_one_span_and_no_pair(network):
-    outputs = network(*predicting_batch(((2,),)))
+def test_one_token_gives_one_span_and_no_pairs(network):
+    outputs = network(*prediction_batch(((2,),)))
     assert outputs.entity_logits.shape == (1, N_ENTITY_LABELS + 1)
     assert outputs.pairs.shape == (0, 2)
     assert all_finite(outputs)
@@ -333,20 +333,20 @@ def test_one_token_has_one_span_and_no_pair(network):
     [((0, 0, 0),), ((0,), (1, 2)), ((1, 2), (0, 0), (2, 1))],
     ids=["alone", "first", "between"],
 )
-@pytest.mark.parametrize("make_batch", [learning_batch, predicting_batch])
-def test_window_of_tokens_without_units_gets_finite_logits(network, make_batch, sizes):
+@pytest.mark.parametrize("make_batch", [training_batch, prediction_batch])
+def test_window_without_units_has_finite_logits(network, make_batch, sizes):
     assert all_finite(network(*make_batch(sizes)))
 
 
-def test_spans_of_one_width_without_units_are_all_alike(network):
-    outputs = network(*predicting_batch(((0, 0, 0),), max_width=1))
+def test_spans_without_units_of_one_width_have_equal_logits(network):
+    outputs = network(*prediction_batch(((0, 0, 0),), max_width=1))
     first, second, third = outputs.entity_logits
     assert_close(second, first)
     assert_close(third, first)
 
 
-def test_window_of_tokens_without_units_sends_finite_gradients(network):
-    batch = learning_batch(((0, 0), (2, 1)))
+def test_window_without_units_has_finite_gradients(network):
+    batch = training_batch(((0, 0), (2, 1)))
     batch.units.requires_grad_()
     backpropagate(network(*batch))
     assert batch.units.grad.isfinite().all()
@@ -357,7 +357,7 @@ def test_window_of_tokens_without_units_sends_finite_gradients(network):
 
 
 @pytest.mark.parametrize("n_heads", [3, 16])
-def test_sinet_refuses_heads_that_do_not_divide_the_width(n_heads):
+def test_width_of_sinet_must_be_divisible_by_the_heads(n_heads):
     with pytest.raises(ValueError, match="J201"):
         SINET(WIDTH, N_ENTITY_LABELS, N_RELATION_LABELS, n_heads=n_heads)
 
@@ -373,12 +373,12 @@ def test_sinet_refuses_an_unknown_value(setting):
 
 
 @pytest.mark.parametrize("n_layers", [0, -1])
-def test_sinet_refuses_less_than_one_layer(n_layers):
+def test_sinet_refuses_fewer_than_one_layer(n_layers):
     with pytest.raises(ValueError, match="J203"):
         SINET(WIDTH, N_ENTITY_LABELS, N_RELATION_LABELS, n_layers=n_layers)
 
 
-def test_unknown_pooling_has_no_pooler():
-    batch = learning_batch()
+def test_unknown_pooling_is_refused():
+    batch = training_batch()
     with pytest.raises(ValueError, match="J202"):
         make_pooler("median", batch.units, batch.layout)

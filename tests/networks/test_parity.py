@@ -1,4 +1,4 @@
-"""The networks against their equations, written a second time in plain loops."""
+"""The networks against reference implementations in plain loops."""
 
 from itertools import product
 from typing import NamedTuple
@@ -14,16 +14,16 @@ from .helpers import (
     Batch,
     build,
     by_pair,
-    learning_batch,
-    predicting_batch,
+    prediction_batch,
     random_sizes,
+    training_batch,
 )
 from .naive import Naive, Span
 from .naive_iser import ISER_SETTINGS, NaiveISER
 from .naive_spans import SINET_SETTINGS, SPERT_SETTINGS, NaiveSINET, NaiveSpERT
 from .naive_stsn import STSN_SETTINGS, NaiveSTSN
 
-# windows of one token, of one span, without units at the start or the end, crowded ones
+# with windows of one token, tokens without units, and more entities than the limit
 SEEDS = [2, 5, 8]
 NAIVE = {
     "spert": NaiveSpERT,
@@ -39,8 +39,16 @@ SETTINGS = [
 ]
 
 
+TAGGING_CASES = [
+    (("stsn", settings), seed)
+    for settings in STSN_SETTINGS
+    if settings.get("n_layers") != 0
+    for seed in SEEDS
+]
+
+
 class Case(NamedTuple):
-    """A batch, what the network gives for it, and what the equations give."""
+    """A batch, the outputs of the network, and the reference implementation."""
 
     batch: Batch
     outputs: JointOutputs
@@ -57,7 +65,7 @@ def describe(param) -> str:
     return "-".join(parts)
 
 
-# both fixtures stay for a module, so that a network is computed once
+# module scope, so that each network runs once per batch
 every_case = pytest.fixture(
     scope="module", params=list(product(SETTINGS, SEEDS)), ids=describe
 )
@@ -72,70 +80,79 @@ def make_case(param, make_batch) -> Case:
 
 
 @every_case
-def learning(request):
-    return make_case(request.param, learning_batch)
+def training(request):
+    return make_case(request.param, training_batch)
 
 
 @every_case
-def predicting(request):
-    return make_case(request.param, predicting_batch)
+def prediction(request):
+    return make_case(request.param, prediction_batch)
 
 
 def assert_equal_logits(logits: Tensor, expected: list[Tensor]) -> None:
     assert_close(logits.double(), torch.stack(expected), rtol=1e-5, atol=1e-5)
 
 
-def test_given_spans_get_the_logits_of_the_equations(learning):
-    expected = [learning.naive.entity_logits(span) for span in learning.spans]
-    assert_equal_logits(learning.outputs.entity_logits, expected)
+def test_logits_of_given_spans_equal_the_equations(training):
+    expected = [training.naive.entity_logits(span) for span in training.spans]
+    assert_equal_logits(training.outputs.entity_logits, expected)
 
 
-def test_given_pairs_get_the_logits_of_the_equations(learning):
-    pairs = learning.batch.layout.pairs.tolist()
-    spans = [(learning.spans[head], learning.spans[tail]) for head, tail in pairs]
-    expected = [learning.naive.relation_logits(*pair) for pair in spans]
-    assert_equal_logits(learning.outputs.relation_logits, expected)
+def test_logits_of_given_pairs_equal_the_equations(training):
+    pairs = training.batch.layout.pairs.tolist()
+    spans = [(training.spans[head], training.spans[tail]) for head, tail in pairs]
+    expected = [training.naive.relation_logits(*pair) for pair in spans]
+    assert_equal_logits(training.outputs.relation_logits, expected)
 
 
-def test_tokens_get_the_tag_logits_of_the_equations(learning):
-    tags = learning.naive.tag_logits()
-    if tags:
-        assert_equal_logits(learning.outputs.tag_logits, tags)
-    else:
-        assert learning.outputs.tag_logits is None
+@pytest.mark.parametrize(
+    "training", TAGGING_CASES, ids=describe, indirect=True, scope="module"
+)
+def test_tag_logits_equal_the_equations(training):
+    assert_equal_logits(training.outputs.tag_logits, training.naive.tag_logits())
 
 
-def test_all_spans_get_the_logits_of_the_equations(predicting):
-    expected = [predicting.naive.entity_logits(span) for span in predicting.spans]
-    assert_equal_logits(predicting.outputs.entity_logits, expected)
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("spert", {}), ("sinet", {}), ("iser", {}), ("stsn", {"n_layers": 0})],
+    ids=["spert", "sinet", "iser", "stsn-without-layers"],
+)
+def test_networks_without_tags_have_no_tag_logits(name, settings):
+    case = make_case(((name, settings), SEEDS[0]), training_batch)
+    assert case.outputs.tag_logits is None
 
 
-def test_proposed_pairs_are_the_ordered_pairs_of_entities(predicting):
-    expected = predicting.naive.pairs_of_entities(predicting.spans)
-    assert set(by_pair(predicting.batch, predicting.outputs)) == expected
-    assert len(predicting.outputs.pairs) == len(expected)
+def test_logits_of_all_spans_equal_the_equations(prediction):
+    expected = [prediction.naive.entity_logits(span) for span in prediction.spans]
+    assert_equal_logits(prediction.outputs.entity_logits, expected)
 
 
-def test_proposed_pairs_get_the_logits_of_the_equations(predicting):
-    logits = by_pair(predicting.batch, predicting.outputs)
-    expected = [predicting.naive.relation_logits(p[:2], p[2:]) for p in logits]
+def test_proposed_pairs_are_the_ordered_pairs_of_entities(prediction):
+    expected = prediction.naive.pairs_of_entities(prediction.spans)
+    assert set(by_pair(prediction.batch, prediction.outputs)) == expected
+    assert len(prediction.outputs.pairs) == len(expected)
+
+
+def test_logits_of_proposed_pairs_equal_the_equations(prediction):
+    logits = by_pair(prediction.batch, prediction.outputs)
+    expected = [prediction.naive.relation_logits(p[:2], p[2:]) for p in logits]
     assert_equal_logits(torch.stack(list(logits.values())), expected)
 
 
-def generous_batch(sizes, *, seed):
+def batch_with_high_limits(sizes, *, seed):
     limits = torch.full((len(sizes),), 1000)
-    return predicting_batch(sizes, seed=seed, pair_limits=limits)
+    return prediction_batch(sizes, seed=seed, pair_limits=limits)
 
 
 @pytest.mark.parametrize("name", NAIVE)
-def test_generous_limits_pair_all_entities_of_a_window(name):
-    case = make_case(((name, {}), SEEDS[0]), generous_batch)
+def test_all_entities_of_a_window_are_paired_below_the_limit(name):
+    case = make_case(((name, {}), SEEDS[0]), batch_with_high_limits)
     assert int(case.outputs.n_truncated) == 0
     expected = case.naive.pairs_of_entities(case.spans)
     assert set(by_pair(case.batch, case.outputs)) == expected
 
 
-def test_cases_hold_spans_that_cover_their_window_and_windows_of_one_token():
+def test_cases_include_short_windows_and_tokens_without_units():
     sizes = [window for seed in SEEDS for window in random_sizes(seed)]
     assert any(len(window) == 1 and window[0] for window in sizes)
     assert any(1 < len(window) <= 3 for window in sizes)  # spans go up to 3

@@ -1,4 +1,4 @@
-"""STSN: gradients, what each of its switches changes, tags. Equations: test_parity."""
+"""STSN: gradients, settings and tags. For its equations see test_parity.py."""
 
 from typing import NamedTuple
 
@@ -19,21 +19,23 @@ from .helpers import (
     backpropagate,
     build,
     idle_parameters,
-    learning_batch,
-    predicting_batch,
+    prediction_batch,
     settings_id,
+    training_batch,
     with_bias,
     with_layout,
 )
 from .naive_stsn import INTERACTIONS, STSN_SETTINGS
 
-# switches ----------------------------------------------------------------------------
+# ablations ---------------------------------------------------------------------------
 
 
 def unit(prefix: str) -> set[str]:
-    bare = {f"{prefix}.{n}.weight" for n in ("query", "key", "value", "project")}
-    both = ("inner", "outer", "attention_norm", "norm")
-    return bare | {f"{prefix}.{n}.{p}" for n in both for p in ("weight", "bias")}
+    weights = {f"{prefix}.{n}.weight" for n in ("query", "key", "value", "project")}
+    with_bias = ("inner", "outer", "attention_norm", "norm")
+    return weights | {
+        f"{prefix}.{n}.{p}" for n in with_bias for p in ("weight", "bias")
+    }
 
 
 def layer(number: int) -> set[str]:
@@ -53,28 +55,28 @@ REFERENCE |= {"heads.width_embedding.table.weight"}
 
 
 class Row(NamedTuple):
-    """One row of tables 4 and 5, or a setting, against STSN as published."""
+    """One row of tables 4 and 5, or a setting, compared with STSN as published."""
 
     settings: dict
     changes: set[str] = frozenset({"entity", "relation", "tag"})
-    appear: set[str] = frozenset()
-    vanish: set[str] = frozenset()
+    added: set[str] = frozenset()
+    removed: set[str] = frozenset()
     other_shape: set[str] = frozenset()
 
 
 HEADS = {"heads.entity.weight", "heads.relation.weight"}
 TABLE = [
     # table 4
-    Row({"n_layers": 1}, vanish=layer(1) | layer(2)),
-    Row({"n_layers": 2}, vanish=layer(2)),
-    Row({"n_layers": 4}, appear=layer(3)),
-    Row({"n_layers": 5}, appear=layer(3) | layer(4)),
-    Row({"n_layers": 6}, appear=layer(3) | layer(4) | layer(5)),
+    Row({"n_layers": 1}, removed=layer(1) | layer(2)),
+    Row({"n_layers": 2}, removed=layer(2)),
+    Row({"n_layers": 4}, added=layer(3)),
+    Row({"n_layers": 5}, added=layer(3) | layer(4)),
+    Row({"n_layers": 6}, added=layer(3) | layer(4) | layer(5)),
     # table 5
-    Row({"n_layers": 0}, vanish=layer(0) | layer(1) | layer(2) | TAGS),
-    Row({"interaction": "ner_to_re"}, vanish=merge(0, 1, 2)),
-    Row({"interaction": "re_to_ner"}, vanish=merge(0, 1, 2)),
-    Row({"interaction": "none"}, vanish=merge(0, 1, 2)),
+    Row({"n_layers": 0}, removed=layer(0) | layer(1) | layer(2) | TAGS),
+    Row({"interaction": "ner_to_re"}, removed=merge(0, 1, 2)),
+    Row({"interaction": "re_to_ner"}, removed=merge(0, 1, 2)),
+    Row({"interaction": "none"}, removed=merge(0, 1, 2)),
     # settings
     Row({"n_heads": 2}),
     Row({"dropout": 0.5}, changes=set()),
@@ -97,8 +99,8 @@ def make(**settings) -> STSN:
 
 
 def outputs_of(row: Row) -> tuple[dict, dict]:
-    """Logits of STSN as published and of a row, all shared weights equal."""
-    reference, batch = make(), learning_batch()
+    """Logits of STSN as published and of a row, with equal shared weights."""
+    reference, batch = make(), training_batch()
     settings = dict(row.settings)
     width_embedding = settings.pop("width_embedding", None)
     network = make(**settings)
@@ -113,8 +115,8 @@ def outputs_of(row: Row) -> tuple[dict, dict]:
     state = reference.state_dict()
     shared = {name: p for name, p in state.items() if name not in row.other_shape}
     network.load_state_dict(shared, strict=False)
-    found = tuple(n(*batch)._asdict() for n in (reference, network))
-    return tuple({k: o[f"{k}_logits"] for k in KINDS} for o in found)
+    outputs = tuple(n(*batch)._asdict() for n in (reference, network))
+    return tuple({k: o[f"{k}_logits"] for k in KINDS} for o in outputs)
 
 
 KINDS = ("entity", "relation", "tag")
@@ -125,23 +127,23 @@ def test_reference_has_the_parameters_of_the_paper():
 
 
 @every_row
-def test_row_has_the_parameters_it_needs_and_no_others(row):
+def test_row_has_the_expected_parameters(row):
     settings = {"width_embedding": 5, **row.settings}
     network = STSN(WIDTH, N_ENTITY_LABELS, N_RELATION_LABELS, N_TAGS, **settings)
     reference, ablated = shapes_of(make()), shapes_of(network)
-    assert ablated.keys() - reference.keys() == row.appear
-    assert reference.keys() - ablated.keys() == row.vanish
+    assert ablated.keys() - reference.keys() == row.added
+    assert reference.keys() - ablated.keys() == row.removed
     shared = reference.keys() & ablated.keys()
     changed = {name for name in shared if ablated[name] != reference[name]}
     assert changed == row.other_shape
 
 
 @every_row
-def test_row_changes_the_logits_it_should_and_spares_the_others_to_the_bit(row):
+def test_row_changes_the_expected_logits_only(row):
     reference, ablated = outputs_of(row)
     for kind in KINDS:
         if kind == "tag" and ablated["tag"] is None:
-            assert "tags.weight" in row.vanish
+            assert "tags.weight" in row.removed
         elif kind in row.changes:
             assert not torch.allclose(ablated[kind], reference[kind], atol=1e-3)
         else:
@@ -149,14 +151,14 @@ def test_row_changes_the_logits_it_should_and_spares_the_others_to_the_bit(row):
 
 
 @pytest.mark.parametrize("settings", STSN_SETTINGS, ids=settings_id)
-def test_setting_leaves_no_parameter_idle(settings):
+def test_every_parameter_of_a_setting_gets_a_gradient(settings):
     network = make(**settings)
-    backpropagate(network(*learning_batch()))
+    backpropagate(network(*training_batch()))
     assert idle_parameters(network) == []
 
 
-# figures 7 to 9: which logits hear of the entity rows and of the relation rows
-HEARERS = {
+# figures 7 to 9: which logits depend on the entity rows and on the relation rows
+DEPENDENT = {
     ("full", "entity_view"): {"entity", "relation", "tag"},
     ("full", "relation_view"): {"entity", "relation", "tag"},
     ("ner_to_re", "entity_view"): {"entity", "relation", "tag"},
@@ -168,45 +170,45 @@ HEARERS = {
 }
 
 
-@pytest.mark.parametrize(("interaction", "view"), HEARERS)
-def test_information_flows_where_the_figures_say(interaction, view):
-    network, batch = make(interaction=interaction), learning_batch()
+@pytest.mark.parametrize(("interaction", "view"), DEPENDENT)
+def test_information_flows_as_in_figures_7_to_9(interaction, view):
+    network, batch = make(interaction=interaction), training_batch()
     before = network(*batch)._asdict()
     getattr(network, view).weight.data.neg_()
     after = network(*batch)._asdict()
-    heard = {
+    changed = {
         kind
         for kind in KINDS
         if not torch.equal(after[f"{kind}_logits"], before[f"{kind}_logits"])
     }
-    assert heard == HEARERS[interaction, view]
+    assert changed == DEPENDENT[interaction, view]
 
 
 @pytest.mark.parametrize("rate", ["dropout", "attention_dropout"])
-def test_each_dropout_drops_in_learning_alone(rate):
+def test_each_dropout_rate_applies_in_train_mode_only(rate):
     network = make(**{"dropout": 0, "attention_dropout": 0, rate: 0.5})
-    batch = learning_batch()
+    batch = training_batch()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        learned, predicted = network.train()(*batch), network.eval()(*batch)
-    assert not torch.allclose(learned.entity_logits, predicted.entity_logits)
-    same_tags = torch.equal(learned.tag_logits, predicted.tag_logits)
+        trained, predicted = network.train()(*batch), network.eval()(*batch)
+    assert not torch.allclose(trained.entity_logits, predicted.entity_logits)
+    same_tags = torch.equal(trained.tag_logits, predicted.tag_logits)
     assert same_tags == (rate == "dropout")
 
 
 # padding and tags --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make_batch", [learning_batch, predicting_batch])
-def test_wider_padding_changes_nothing(make_batch):
+@pytest.mark.parametrize("make_batch", [training_batch, prediction_batch])
+def test_wider_padding_does_not_change_the_logits(make_batch):
     network, batch = make(), make_batch()
     wide = with_layout(batch, longest_window=11, longest_units=23)
     assert_close(network(*wide), network(*batch))
 
 
 @pytest.mark.parametrize("interaction", INTERACTIONS)
-def test_what_stands_in_the_padding_is_never_read(interaction, monkeypatch):
-    network, batch = make(interaction=interaction), learning_batch()
+def test_values_of_padding_do_not_change_the_logits(interaction, monkeypatch):
+    network, batch = make(interaction=interaction), training_batch()
     expected = network(*batch)
     pad = WindowPadding.pad
 
@@ -217,8 +219,8 @@ def test_what_stands_in_the_padding_is_never_read(interaction, monkeypatch):
     assert_close(network(*batch), expected)
 
 
-def test_tags_belong_to_their_window_alone():
-    batch = learning_batch()
+def test_tags_do_not_depend_on_other_windows():
+    batch = training_batch()
     first = len(STORY[0])
     n_units = sum(STORY[0])
     other = batch._replace(units=batch.units.clone())
@@ -231,15 +233,15 @@ def test_tags_belong_to_their_window_alone():
 def test_prediction_computes_no_tags():
     network, calls = make(), []
     network.tags.register_forward_hook(lambda *_: calls.append(1))
-    assert network(*predicting_batch()).tag_logits is None
+    assert network(*prediction_batch()).tag_logits is None
     assert calls == []
-    tags = network(*learning_batch()).tag_logits
+    tags = network(*training_batch()).tag_logits
     assert tags.shape == (sum(map(len, STORY)), N_TAGS)
 
 
-def test_token_without_wordpieces_has_the_bias_for_tags():
+def test_tag_logits_of_a_token_without_wordpieces_are_the_bias():
     network = make()
-    tags = network(*learning_batch()).tag_logits
+    tags = network(*training_batch()).tag_logits
     assert STORY[0][2] == 0
     assert torch.equal(tags[2], network.tags.bias)
 
@@ -265,7 +267,7 @@ def test_setting_out_of_range_is_refused(settings, code):
         STSN(WIDTH, N_ENTITY_LABELS, N_RELATION_LABELS, N_TAGS, **settings)
 
 
-def test_start_is_that_of_bert():
+def test_weights_are_initialized_as_in_bert():
     network = STSN(64, N_ENTITY_LABELS, N_RELATION_LABELS, N_TAGS)
     for name, parameter in network.state_dict().items():
         if name.endswith("norm.weight"):
@@ -277,8 +279,8 @@ def test_start_is_that_of_bert():
             assert abs(float(parameter.mean())) < 0.003
 
 
-def test_unit_norms_the_sum_of_query_and_attention():
-    """One window of one token: attention is the identity over its own value."""
+def test_unit_normalizes_the_sum_of_query_and_attention():
+    """In a window of one token, the result of attention is the value."""
     network = make(n_layers=1, interaction="none")
     unit = network.attention[0].label
     own = torch.arange(8.0).unsqueeze(0)

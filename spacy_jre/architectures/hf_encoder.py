@@ -133,6 +133,8 @@ class HFEncoder(nn.Module):
         else:
             config = read_config(fields.config, tensors)
             make = partial(AutoModel.from_config, trust_remote_code=False)
+        # transformers 4.48 does not read it from the configuration
+        shaping[DTYPE] = getattr(config, DTYPE, None) or torch.float32
         return partial(
             cls._make,
             partial(make, config, **shaping),

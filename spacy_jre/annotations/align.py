@@ -1,4 +1,4 @@
-"""Spans of a reference Doc and of a predicted Doc that are the same piece of text."""
+"""Map spans between the reference Doc and the predicted Doc of an Example."""
 
 from functools import cached_property
 
@@ -13,10 +13,10 @@ TokenRange = tuple[int, int]
 
 
 class TextAlignment:
-    """The correspondence between the two Docs of an Example.
+    """Alignment of the two Docs of an Example.
 
-    By characters where the texts are equal, by characters without white space where
-    only white space differs, else by spaCy's alignment of the tokens.
+    Uses character offsets if the texts are equal, offsets that ignore whitespace if
+    the texts differ only in whitespace, and spaCy's token alignment otherwise.
     """
 
     def __init__(self, example: Example):
@@ -28,15 +28,15 @@ class TextAlignment:
         )
 
     def address(self, key: SpanKey) -> Address:
-        """RETURNS (tuple[int, int]): Where a span of the reference is."""
+        """RETURNS (tuple[int, int]): The address of a span of the reference."""
         if self.equal or not self.equal_without_space:
             return key[:2]
         return self._reference_counts[key[0]], self._reference_counts[key[1]]
 
     def predicted_address(self, key: SpanKey) -> Address:
-        """RETURNS (tuple[int, int]): Where a span of the predicted Doc is: the address
-        of the same span of the reference. A span that cannot be aligned has an address
-        that no span of the reference has."""
+        """RETURNS (tuple[int, int]): The address of a span of the predicted Doc. It
+        equals the address of the corresponding span of the reference. A span that
+        cannot be aligned gets an address that no span of the reference has."""
         if self.equal:
             return key[:2]
         if self.equal_without_space:
@@ -49,13 +49,14 @@ class TextAlignment:
 
     def find_tokens(self, key: SpanKey) -> TokenRange | None:
         """RETURNS (tuple[int, int] | None): The predicted tokens of a span of the
-        reference, end exclusive; None where it does not begin and end with a token."""
+        reference, end exclusive. None if the span does not start and end at token
+        boundaries."""
         if self.equal:
             span = self.example.predicted.char_span(key[0], key[1])
             return None if span is None else (span.start, span.end)
         if self.equal_without_space:
             starts, ends = self._token_bounds
-            first, last = (self._reference_counts[place] for place in key[:2])
+            first, last = (self._reference_counts[offset] for offset in key[:2])
             start, end = starts.get(first), ends.get(last)
             return None if start is None or end is None else (start, end)
         source = self.example.reference.char_span(key[0], key[1], label=key[2])
@@ -76,8 +77,8 @@ class TextAlignment:
 
     @cached_property
     def _token_bounds(self) -> tuple[dict[int, int], dict[int, int]]:
-        """Predicted tokens by the characters, without white space, before them and up
-        to their end."""
+        """Two dicts: index of a predicted token by the number of non-whitespace
+        characters before it, and its end by the number up to its last character."""
         counts = self._predicted_counts
         tokens = [token for token in self.example.predicted if not token.is_space]
         return (
@@ -87,8 +88,8 @@ class TextAlignment:
 
 
 def count_nonspace(text: str) -> list[int]:
-    """RETURNS (list[int]): How many characters before each position are not white
-    space; one more number than the text has characters."""
+    """RETURNS (list[int]): The number of non-whitespace characters before each offset,
+    including the offset of the end of the text."""
     counts = [0]
     for character in text:
         counts.append(counts[-1] + (not character.isspace()))

@@ -1,4 +1,4 @@
-"""Build a Doc from a record: the one place where annotation meets tokens."""
+"""Build a Doc from a record."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -18,7 +18,7 @@ from .relations import (
     write_annotations,
 )
 
-# what a record says beyond the annotation; for writing the Doc back to its format
+# fields of the record that the Doc cannot hold, for writing it back to its format
 RECORD_KEY = "jre:record"
 
 Alignment = Literal["strict", "contract", "expand"]
@@ -26,16 +26,16 @@ Alignment = Literal["strict", "contract", "expand"]
 
 @dataclass
 class AlignmentReport:
-    """What building Docs kept and what it lost. Filled by ``build_doc``.
+    """Counts of the annotation that was kept and lost. Filled by ``build_doc``.
 
-    entities, relations (int): Read from the records.
-    left_out (list[LeftOut]): What the readers left out of the records.
-    misaligned (list[str]): One line per entity that fits no tokens, with its text
-        and offsets.
+    entities, relations (int): Number of entities and relations in the records.
+    left_out (list[LeftOut]): Annotation that the readers left out of the records.
+    misaligned (list[str]): One line per entity that does not align with the tokens,
+        with its text and offsets.
     lost_relations (list[str]): One line per relation that lost an argument.
-    duplicates (int): Relations that stood twice in a record; kept once.
-    not_in_ents (int): Entities that ``doc.ents`` cannot hold, because they overlap
-        another one; ``doc.spans["jre"]`` has them.
+    duplicates (int): Number of duplicate relations; each relation is kept once.
+    not_in_ents (int): Number of entities that are in ``doc.spans["jre"]`` but not in
+        ``doc.ents``, because they overlap another entity.
     """
 
     docs: int = 0
@@ -58,15 +58,16 @@ def build_doc(
 ) -> Doc:
     """Build a Doc with entities, scored span group, relations and sentence starts.
 
-    record (Record): The annotated text. With words, the Doc has these tokens and
-        unknown spaces, so that spaCy's own commands keep them; else the tokenizer
-        of `nlp` is asked.
-    nlp (Language): Gives the tokenizer and the vocab.
-    alignment (str): What to do with an entity that does not end at token
-        boundaries: leave it out (strict), or move its ends inwards or outwards.
-    report (AlignmentReport): Counts are added to it.
-    RETURNS (Doc): ``doc.ents`` has the entities that do not overlap an earlier,
-        longer one; ``doc.spans["jre"]`` has all of them.
+    record (Record): The annotated text. If it has words, they become the tokens of
+        the Doc, with unknown spaces, so that spaCy's own commands keep them. If not,
+        the text is tokenized with the tokenizer of `nlp`.
+    nlp (Language): The pipeline with the tokenizer and the vocab.
+    alignment (str): What to do with an entity that does not align with token
+        boundaries: skip it ("strict"), or move its boundaries inwards ("contract") or
+        outwards ("expand").
+    report (AlignmentReport): Report that the counts are added to.
+    RETURNS (Doc): ``doc.spans["jre"]`` has all entities; ``doc.ents`` has those that
+        do not overlap a longer or earlier one.
     RAISES (ValueError): J110 for `alignment`, J115 for a text that is too long.
     """
     if alignment not in get_args(Alignment):
@@ -91,7 +92,7 @@ def build_doc(
             report.misaligned.append(
                 f"{record.source}: {entity.label} "
                 f"{record.text[entity.start : entity.end]!r} at "
-                f"{entity.start}..{entity.end} fits no tokens"
+                f"{entity.start}..{entity.end} does not align with tokens"
             )
             span = None
         spans.append(span)
@@ -106,7 +107,7 @@ def build_doc(
         if head is None or tail is None:
             report.lost_relations.append(
                 f"{record.source}: {relation.label} between entities "
-                f"{relation.head} and {relation.tail}, of which one fits no tokens"
+                f"{relation.head} and {relation.tail}, one of which does not align"
             )
             continue
         stored = StoredRelation(
@@ -121,23 +122,23 @@ def build_doc(
         )
         report.duplicates += stored in relations
         relations[stored] = None
-    found = list(entities.values())
+    kept_spans = list(entities.values())
     stored_entities = [StoredEntity(*key, 1.0) for key in entities]
-    write_annotations(doc, stored_entities, relations, attr, spans=found)
-    # the longest first; of equal ones the first label
-    kept = filter_spans(sorted(found, key=lambda span: span.label_))
-    doc.set_ents(kept)
-    report.not_in_ents += len(found) - len(kept)
+    write_annotations(doc, stored_entities, relations, attr, spans=kept_spans)
+    # filter_spans prefers the longest span; sorting decides between equal spans
+    ents = filter_spans(sorted(kept_spans, key=lambda span: span.label_))
+    doc.set_ents(ents)
+    report.not_in_ents += len(kept_spans) - len(ents)
     _keep_record(doc, record, len(entities), len(relations))
     return doc
 
 
 class TextTooLongError(JREError):
-    """J115: a text that is longer than ``nlp.max_length``."""
+    """J115: the text is longer than ``nlp.max_length``."""
 
 
 def tokenize(text: str, nlp: Language, source: str) -> Doc:
-    """RETURNS (Doc): The tokens of a text.
+    """RETURNS (Doc): The tokenized text.
     RAISES (TextTooLongError): J115."""
     if len(text) > nlp.max_length:
         length, limit = len(text), nlp.max_length
@@ -153,7 +154,7 @@ def _keep_record(doc: Doc, record: Record, n_entities: int, n_relations: int) ->
     if record.document is not None:
         kept["document"] = record.document
     if (n_entities, n_relations) != (len(record.entities), len(record.relations)):
-        # what stands twice in the file stands once on the Doc
+        # the Doc holds duplicates once; keep all rows of the file
         kept["entities"] = [[e.start, e.end, e.label] for e in record.entities]
         kept["relations"] = [[r.head, r.tail, r.label] for r in record.relations]
     if kept:
@@ -161,15 +162,16 @@ def _keep_record(doc: Doc, record: Record, n_entities: int, n_relations: int) ->
 
 
 def _set_sentences(doc: Doc, record: Record) -> None:
-    """One sentence, or those of the record; every token gets a value."""
+    """Set the sentence boundaries of the record, or one sentence. Every token gets a
+    value."""
     values = np.full(len(doc), -1, dtype=np.int64)
     values[:1] = 1
     if record.sentences is not None:
         starts = {start for start, _ in record.sentences}
         for token in doc:
-            # a sentence that starts inside a token starts with that token
+            # a sentence that starts inside a token starts at that token
             inside = range(token.idx, token.idx + max(len(token), 1))
             if not starts.isdisjoint(inside):
                 values[token.i] = 1
-    # token by token, spaCy would look through the whole Doc each time
+    # setting is_sent_start per token checks the whole Doc each time
     doc.from_array([SENT_START], values.astype(np.uint64))  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
-"""Concatenate Docs and cut Spans into Docs without losing relations.
+"""Concatenate Docs and convert Spans to Docs without losing relations.
 
-``Doc.from_docs`` and ``Span.as_doc`` drop Doc-level values; these two re-base
-the stored character offsets.
+``Doc.from_docs`` and ``Span.as_doc`` drop ``doc.user_data``. The functions here keep
+the relations and shift the stored character offsets.
 """
 
 from collections.abc import Sequence
@@ -23,10 +23,10 @@ from .relations import (
 
 
 class DocPart(NamedTuple):
-    """A Doc cut out of another one.
+    """A Doc created from a Span.
 
-    doc (Doc): The part.
-    lost_relations (int): Relations with exactly one argument inside the part.
+    doc (Doc): The Doc.
+    lost_relations (int): Number of relations with exactly one argument in the Span.
     """
 
     doc: Doc
@@ -34,22 +34,22 @@ class DocPart(NamedTuple):
 
 
 def concat_docs(docs: Sequence[Doc], *, attr: str = DEFAULT_ATTR) -> Doc | None:
-    """Join Docs into one, relations and scored entities included.
+    """Concatenate Docs, including relations and scored entities.
 
-    docs (Sequence[Doc]): The Docs, all of one vocab.
+    docs (Sequence[Doc]): The Docs. They must share a vocab.
     attr (str): Name of the relation extension.
-    RETURNS (Doc | None): The joined Doc; None without any Doc, as
-        ``Doc.from_docs`` has it.
+    RETURNS (Doc | None): The concatenated Doc. None if `docs` is empty, like
+        ``Doc.from_docs``.
     """
     # (the stub of from_docs lacks `exclude`)
     joined = Doc.from_docs(list(docs), exclude=["user_data"])  # type: ignore[call-arg]
-    if joined is None or not any(_is_ours(doc, attr) for doc in docs):
+    if joined is None or not any(_has_annotation(doc, attr) for doc in docs):
         return joined
     entities: list[StoredEntity] = []
     relations: list[StoredRelation] = []
     first_token = 0
     for doc in docs:
-        if len(doc) == 0:  # from_docs leaves empty Docs out
+        if len(doc) == 0:  # from_docs skips empty Docs
             continue
         offset = joined[first_token].idx
         first_token += len(doc)
@@ -57,21 +57,22 @@ def concat_docs(docs: Sequence[Doc], *, attr: str = DEFAULT_ATTR) -> Doc | None:
         relations += [_move_relation(r, offset) for r in stored_relations(doc, attr)]
     write_annotations(joined, entities, relations, attr)
     if not any(has_relations(doc, attr) for doc in docs):
-        del joined.user_data[storage_key(attr)]  # entities are all there was
+        del joined.user_data[storage_key(attr)]  # there were only entities
     return joined
 
 
 def span_as_doc(span: Span, *, attr: str = DEFAULT_ATTR) -> DocPart:
-    """Cut a Span into a Doc of its own, with the relations that lie inside it.
+    """Create a Doc from a Span, including the relations inside the Span.
 
-    span (Span): The part to cut out.
+    span (Span): The Span.
     attr (str): Name of the relation extension.
-    RETURNS (DocPart): The Doc, and how many relations had only one argument in it.
+    RETURNS (DocPart): The Doc, and the number of relations with only one argument in
+        the Span.
     """
     part = span.as_doc()
     source = span.doc
     part.has_unknown_spaces = source.has_unknown_spaces
-    if not _is_ours(source, attr):
+    if not _has_annotation(source, attr):
         return DocPart(part, 0)
     start, end = span.start_char, span.end_char
     entities = [
@@ -92,8 +93,8 @@ def span_as_doc(span: Span, *, attr: str = DEFAULT_ATTR) -> DocPart:
     return DocPart(part, lost)
 
 
-def _is_ours(doc: Doc, attr: str) -> bool:
-    """Tell whether spaCy's own helpers would lose something of ours."""
+def _has_annotation(doc: Doc, attr: str) -> bool:
+    """Whether the Doc has annotation that spaCy's own functions would drop."""
     return has_relations(doc, attr) or SPANS_KEY in doc.spans
 
 

@@ -1,4 +1,4 @@
-"""Read what a reference Doc says, however its entities were annotated."""
+"""Read the entities and relations of a reference Doc."""
 
 from dataclasses import dataclass
 
@@ -18,12 +18,12 @@ SpanKey = tuple[int, int, str]  # characters, end exclusive, and label
 
 @dataclass(frozen=True)
 class Gold:
-    """The annotation of a Doc, by characters.
+    """The annotation of a Doc, with character offsets.
 
-    entities (dict[SpanKey, None]): An ordered set.
-    relations (dict): (head, tail, label), an ordered set.
-    knows_entities, knows_relations (bool): False where the Doc was never annotated
-        for them, which is something else than having none.
+    entities (dict[SpanKey, None]): The entities, as an ordered set.
+    relations (dict): The relations (head, tail, label), as an ordered set.
+    knows_entities, knows_relations (bool): False if the Doc has no such annotation,
+        which differs from annotation with no entities or relations.
     """
 
     entities: dict[SpanKey, None]
@@ -38,14 +38,17 @@ def read_gold(
     attr: str = DEFAULT_ATTR,
     symmetric: frozenset[str] = frozenset(),
 ) -> Gold:
-    """Collect entities and relations of a Doc.
+    """Collect the entities and relations of a Doc.
 
-    Entities are those stored beside the relations, else those of ``doc.spans["jre"]``,
-    else ``doc.ents``; and every argument of a relation.
+    The entities are those stored with the relations. If there are none, they are read
+    from ``doc.spans["jre"]``, or from ``doc.ents`` if there is no such group. Arguments
+    of relations are added.
 
-    doc (Doc): A reference, or a prediction.
-    symmetric (frozenset[str]): Labels whose relations are stored once, the argument
-        first in the text as the head.
+    doc (Doc): A reference or predicted Doc.
+    attr (str): Name of the relation extension.
+    symmetric (frozenset[str]): Labels of symmetric relations. Their head is the
+        argument that comes first in the text.
+    RETURNS (Gold): The annotation.
     """
     knows_relations = has_relations(doc, attr)
     knows_entities = (
@@ -59,7 +62,7 @@ def read_gold(
     relations: dict[tuple[SpanKey, SpanKey, str], None] = {}
     labels = {key[:2]: key[2] for key in reversed(entities)}
     for row in stored_relations(doc, attr):
-        # an argument without a label stands for the entity at its place
+        # an argument without a label refers to the entity with the same offsets
         head: SpanKey = (*row[:2], row.head_label or labels.get(row[:2], ""))
         tail: SpanKey = (*row[3:5], row.tail_label or labels.get(row[3:5], ""))
         if row.label in symmetric:

@@ -1,4 +1,5 @@
-"""Format-neutral annotated text: what every reader gives and one builder takes."""
+"""Format-neutral annotated text. Readers create records, and one builder converts
+them to Docs."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ class EntityRecord:
 
 @dataclass(frozen=True)
 class RelationRecord:
-    """A relation. Head and tail are positions in the record's entities, from 0."""
+    """A relation. Head and tail are indices into the record's entities."""
 
     head: int
     tail: int
@@ -27,12 +28,13 @@ class RelationRecord:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Something a file holds and a record does not.
+    """Content of a file that was left out of the records.
 
-    kind (str): "record" for a whole record; "entity" and "relation" count as losses;
-        any other kind ("event", "note" ...) is a thing no record has a place for.
-    reason (str): What and why, with file and place.
-    broken (bool): Whether the file is wrong there, and not just rich.
+    kind (str): "record" for a whole record. "entity" and "relation" count as losses.
+        Any other kind ("event", "note" ...) cannot be stored in a record.
+    reason (str): What was left out and why, with the location in the file.
+    broken (bool): Whether the file has an error there. False if its content is valid
+        but not supported.
     """
 
     kind: str
@@ -42,19 +44,21 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Record:
-    """One annotated text, whatever file it came from.
+    """An annotated text, independent of the file format.
 
-    text (str): The text. Where the format is tokenised, the words joined by blanks.
-    entities (tuple[EntityRecord, ...]): In file order, nested ones too.
-    relations (tuple[RelationRecord, ...]): In file order, duplicates kept.
-    words (tuple[str, ...] | None): The tokens, where the format has them.
+    text (str): The text. For tokenized formats, the words joined by single spaces.
+    entities (tuple[EntityRecord, ...]): The entities in file order, including nested
+        ones.
+    relations (tuple[RelationRecord, ...]): The relations in file order, including
+        duplicates.
+    words (tuple[str, ...] | None): The tokens, if the format has tokens.
     sentences (tuple[tuple[int, int], ...] | None): Character offsets of the
-        sentences; None where the record is one sentence.
-    document (str | None): Name of the document the text is from, where the format
-        knows it. A split keeps the records of a document together.
-    left_out (tuple[LeftOut, ...]): What the file says here beyond the record.
-    source (str): File and place, for messages; no part of equality.
-    meta (Mapping[str, Any]): What else the format keeps, such as ``orig_id``.
+        sentences. None if the record is one sentence.
+    document (str | None): Name of the document that the text is from, if known. A
+        split keeps the records of a document together.
+    left_out (tuple[LeftOut, ...]): Annotation in the file that the record leaves out.
+    source (str): File and location, for messages. Ignored when records are compared.
+    meta (Mapping[str, Any]): Other fields of the format, such as ``orig_id``.
     """
 
     text: str
@@ -68,8 +72,8 @@ class Record:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """RAISES (ValueError): J107-J109, J111 where an offset, a number, a label or
-        the text is wrong."""
+        """RAISES (ValueError): J107-J109, J111 for an invalid offset, index, label or
+        text."""
         try:
             self.text.encode("utf8")
         except UnicodeEncodeError as error:
@@ -98,22 +102,22 @@ class Record:
                     Errors.J109.format(source=self.source, kind="relation", index=index)
                 )
             for role in ("head", "tail"):
-                position = getattr(relation, role)
-                if not 0 <= position < len(self.entities):
+                entity_index = getattr(relation, role)
+                if not 0 <= entity_index < len(self.entities):
                     raise JREError(
                         Errors.J108.format(
                             source=self.source,
                             index=index,
                             label=relation.label,
                             role=role,
-                            entity=position,
+                            entity=entity_index,
                             count=len(self.entities),
                         )
                     )
 
 
 def word_offsets(words: tuple[str, ...]) -> list[tuple[int, int]]:
-    """Character offsets of words joined by single blanks."""
+    """Character offsets of words joined by single spaces."""
     offsets, position = [], 0
     for word in words:
         offsets.append((position, position + len(word)))
@@ -122,29 +126,31 @@ def word_offsets(words: tuple[str, ...]) -> list[tuple[int, int]]:
 
 
 def split_sentences(record: Record) -> Iterator[Record]:
-    """One record per sentence; a record without sentences is given as it is.
+    """Split a record into one record per sentence.
 
-    YIELDS (Record): An entity or relation that lies in no single sentence is left out,
-        and named, at the sentence where it (or its head) begins. ``meta`` stays behind.
+    record (Record): The record. Without sentence boundaries it is yielded unchanged.
+    YIELDS (Record): The sentences, without ``meta``. Entities and relations across
+        sentences are left out. The sentence in which they (or their head) start reports
+        them in ``left_out``.
     """
     if record.sentences is None:
         yield record
         return
     words = list(zip(word_offsets(record.words or ()), record.words or (), strict=True))
-    # what stands between two sentences is named at the first of them
+    # annotation between two sentences is reported for the first of them
     borders = [0, *(start for start, _ in record.sentences[1:]), len(record.text)]
     for number, (start, end) in enumerate(record.sentences):
         source = f"{record.source}, sentence {number}"
         entities: list[EntityRecord] = []
         kept: dict[int, int] = {}
         left_out = list(record.left_out) if number == 0 else []
-        begins = set()
+        starts_here = set()
         for index, entity in enumerate(record.entities):
             if not borders[number] <= entity.start < borders[number + 1]:
                 continue
-            begins.add(index)
+            starts_here.add(index)
             if entity.start < start or entity.end > end:
-                reason = f"{source}: entity {index} reaches out of the sentence"
+                reason = f"{source}: entity {index} crosses the sentence boundary"
                 left_out.append(LeftOut("entity", reason))
                 continue
             kept[index] = len(entities)
@@ -156,10 +162,10 @@ def split_sentences(record: Record) -> Iterator[Record]:
             if relation.head in kept and relation.tail in kept:
                 head, tail = kept[relation.head], kept[relation.tail]
                 relations.append(replace(relation, head=head, tail=tail))
-            elif relation.head in begins:
-                reason = f"{source}: relation {index} leads across sentences"
+            elif relation.head in starts_here:
+                reason = f"{source}: relation {index} is across sentences"
                 left_out.append(LeftOut("relation", reason))
-        inside = tuple(word for (at, _), word in words if start <= at < end)
+        inside = tuple(word for (first, _), word in words if start <= first < end)
         yield replace(
             record,
             text=record.text[start:end],
@@ -169,5 +175,5 @@ def split_sentences(record: Record) -> Iterator[Record]:
             sentences=None,
             left_out=tuple(left_out),
             source=source,
-            meta={},  # speaks of the whole
+            meta={},  # describes the whole record
         )

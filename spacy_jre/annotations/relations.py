@@ -1,16 +1,15 @@
-"""Relations on a Doc: what is stored, and the view a user sees.
+"""Relations on a Doc: the stored values, and the objects that users access.
 
-Stored, under the one string key ``jre:<attr>`` of ``doc.user_data``, are plain
-values only, because everything else fails in ``to_bytes``, ``DocBin``,
-``Doc.copy`` or ``nlp.pipe(n_process=2)``::
+``doc.user_data`` stores plain values only, under the key ``jre:<attr>``, because other
+values fail in ``to_bytes``, ``DocBin``, ``Doc.copy`` or ``nlp.pipe(n_process=2)``::
 
     {"entities":  [[start, end, label, score], ...] or None,
      "relations": [[head start, head end, head label,
                     tail start, tail end, tail label, label, score], ...]}
 
-Entities are None where only relations were set: those of ``doc.spans["jre"]`` or
-``doc.ents`` count then. Offsets are characters, end exclusive: the only address that
-the retokenizer leaves valid. Spans are made when they are asked for.
+Entities are None if only relations were set. The entities are then those of
+``doc.spans["jre"]`` or ``doc.ents``. Offsets are characters, end exclusive, because
+only these stay valid after retokenization. Spans are created on access.
 """
 
 import math
@@ -28,7 +27,7 @@ SPANS_KEY = "jre"
 
 
 class StoredEntity(NamedTuple):
-    """An entity as it is stored: character offsets, end exclusive."""
+    """A stored entity. Offsets are characters, end exclusive."""
 
     start: int
     end: int
@@ -37,7 +36,7 @@ class StoredEntity(NamedTuple):
 
 
 class StoredRelation(NamedTuple):
-    """A relation as it is stored: character offsets, end exclusive."""
+    """A stored relation. Offsets are characters, end exclusive."""
 
     head_start: int
     head_end: int
@@ -53,11 +52,11 @@ Row = TypeVar("Row", StoredEntity, StoredRelation)
 
 
 class Relation(dict[str, Any]):
-    """A relation of a Doc: ``head``, ``tail`` (Span), ``label``, ``score``.
+    """A relation of a Doc, with ``head`` and ``tail`` (Span), ``label`` and ``score``.
 
-    It *is* a dict of plain values, ``{"head": {"start", "end", "label"}, "tail":
-    {...}, "label", "score"}``, so that ``Doc.to_json(underscore=["relations"])``
-    and ``Doc.from_json`` keep it.
+    It is a dict of plain values, ``{"head": {"start", "end", "label"}, "tail": {...},
+    "label", "score"}``, so that ``Doc.to_json(underscore=["relations"])`` and
+    ``Doc.from_json`` keep it.
     """
 
     __slots__ = ("_doc",)
@@ -80,12 +79,18 @@ class Relation(dict[str, Any]):
 
     @property
     def head(self) -> Span:
-        """The first argument. RAISES (ValueError): J106 if cut off from its Doc."""
+        """The first argument.
+
+        RAISES (ValueError): J106 if the Doc is not available.
+        """
         return self._span("head")
 
     @property
     def tail(self) -> Span:
-        """The second argument. RAISES (ValueError): J106 if cut off from its Doc."""
+        """The second argument.
+
+        RAISES (ValueError): J106 if the Doc is not available.
+        """
         return self._span("tail")
 
     @property
@@ -97,7 +102,7 @@ class Relation(dict[str, Any]):
         return float(self["score"])
 
     def as_triple(self) -> tuple[str, str, str]:
-        """RETURNS (tuple): The texts of head and tail around the label."""
+        """RETURNS (tuple): The text of the head, the label and the text of the tail."""
         return (self.head.text, self.label, self.tail.text)
 
     def _span(self, role: str) -> Span:
@@ -115,7 +120,7 @@ class Relation(dict[str, Any]):
         return f"Relation({head!r}, {label!r}, {tail!r}, score={self.score:.2f})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # the Doc stays behind: a pickled result must not drag its Doc along
+        # without the Doc, to keep pickled relations small
         return (Relation, (dict(self),))
 
 
@@ -124,9 +129,13 @@ def _argument(start: int, end: int, label: str) -> dict[str, Any]:
 
 
 def expanded_span(doc: Doc, start: int, end: int, label: str = "") -> Span:
-    """The tokens that hold some characters of the Doc, however they were merged.
+    """Create a Span of all tokens that overlap a character range.
 
-    start, end (int): Characters inside the text, end exclusive.
+    doc (Doc): The Doc.
+    start, end (int): Character offsets, end exclusive.
+    label (str): Label of the Span.
+    RETURNS (Span): The Span.
+    RAISES (ValueError): J103 for offsets outside the text.
     """
     span = doc.char_span(start, end, label=label, alignment_mode="expand")
     if span is None:
@@ -143,17 +152,17 @@ def storage_key(attr: str = DEFAULT_ATTR) -> str:
 
 
 def register_extension(attr: str = DEFAULT_ATTR) -> None:
-    """Register ``doc._.<attr>``; does nothing where it is already ours.
+    """Register ``doc._.<attr>``. Does nothing if it is already registered.
 
     attr (str): Name of the extension.
-    RAISES (ValueError): J101 if another package owns that name.
+    RAISES (ValueError): J101 if another package registered that name.
     """
     if Doc.has_extension(attr):
         getter = Doc.get_extension(attr)[2]
         if getattr(getter, "func", None) is not get_relations:
             raise JREError(Errors.J101.format(attr=attr))
         return
-    # partials of module-level functions: spawned processes unpickle them
+    # partials of module-level functions can be unpickled in spawned processes
     Doc.set_extension(
         attr,
         getter=partial(get_relations, attr=attr),
@@ -162,23 +171,25 @@ def register_extension(attr: str = DEFAULT_ATTR) -> None:
 
 
 def has_relations(doc: Doc, attr: str = DEFAULT_ATTR) -> bool:
-    """Tell whether the Doc was annotated for relations, be it with none."""
+    """Whether the Doc has relation annotation, even if it is empty."""
     return storage_key(attr) in doc.user_data
 
 
 def stored_relations(doc: Doc, attr: str = DEFAULT_ATTR) -> list[StoredRelation]:
-    """The relations as stored: character offsets, without making Spans.
+    """Get the stored relations, without creating Spans.
 
-    RAISES (ValueError): J112 where user data of another origin has a wrong form.
+    RETURNS (list[StoredRelation]): The relations.
+    RAISES (ValueError): J112 if the user data is malformed.
     """
     data = _stored_data(doc, attr)
     return [] if data is None else _rows(doc, attr, data, "relations", StoredRelation)
 
 
 def stored_entities(doc: Doc, attr: str = DEFAULT_ATTR) -> list[StoredEntity] | None:
-    """The entities as stored beside the relations; None where none were.
+    """Get the entities that are stored with the relations.
 
-    RAISES (ValueError): J112 where user data of another origin has a wrong form.
+    RETURNS (list[StoredEntity] | None): The entities. None if no entities are stored.
+    RAISES (ValueError): J112 if the user data is malformed.
     """
     data = _stored_data(doc, attr)
     if data is None or data["entities"] is None:
@@ -192,7 +203,7 @@ def _stored_data(doc: Doc, attr: str) -> dict[str, Any] | None:
         return None
     data = doc.user_data[key]
     if not isinstance(data, dict) or not {"entities", "relations"} <= data.keys():
-        problem = "it is no dict with entities and relations"
+        problem = "it is not a dict with entities and relations"
         raise JREError(Errors.J112.format(key=key, attr=attr, problem=problem))
     return data
 
@@ -200,9 +211,9 @@ def _stored_data(doc: Doc, attr: str) -> dict[str, Any] | None:
 def _rows(
     doc: Doc, attr: str, data: dict[str, Any], name: str, kind: type[Row]
 ) -> list[Row]:
-    """The checked rows of a table; from_bytes gives lists where DocBin gives tuples."""
+    """Check and convert the rows of a table, which are lists or tuples."""
     rows, length = data[name], text_length(doc)
-    problem = "" if isinstance(rows, (list, tuple)) else f"{name} is no list"
+    problem = "" if isinstance(rows, (list, tuple)) else f"{name} is not a list"
     for index, values in enumerate(() if problem else rows):
         if not _is_row(values, len(kind._fields), length):
             columns = ", ".join(kind._fields)
@@ -220,8 +231,8 @@ def _rows(
 def _is_row(values: Any, columns: int, length: int) -> bool:
     if not isinstance(values, (list, tuple)) or len(values) != columns:
         return False
-    # an entity has one argument, itself; a relation two, and a label of its own
-    arguments = [values[at : at + 3] for at in range(0, columns - 2, 3)]
+    # (start, end, label) of the entity, or of the head and the tail
+    arguments = [values[i : i + 3] for i in range(0, columns - 2, 3)]
     return (
         all(
             isinstance(start, (int, numbers.Integral))
@@ -236,16 +247,16 @@ def _is_row(values: Any, columns: int, length: int) -> bool:
 
 
 def text_length(doc: Doc) -> int:
-    """RETURNS (int): The length of the text, without putting it together."""
+    """RETURNS (int): The length of ``doc.text``, without creating the string."""
     return doc[-1].idx + len(doc[-1].text_with_ws) if len(doc) else 0
 
 
 def annotated_entities(doc: Doc, attr: str = DEFAULT_ATTR) -> list[StoredEntity]:
-    """The entities of a Doc, however they were set: those stored, else those of
-    ``doc.spans["jre"]``, else ``doc.ents``.
+    """Get the entities of a Doc: the stored entities, or else those of
+    ``doc.spans["jre"]``, or else ``doc.ents``.
 
-    RAISES (ValueError): J112, J113 where user data or a span group of another origin
-        has a wrong form.
+    RETURNS (list[StoredEntity]): The entities.
+    RAISES (ValueError): J112, J113 if user data or the span group is malformed.
     """
     stored = stored_entities(doc, attr)
     if stored is not None:
@@ -266,15 +277,15 @@ def annotated_entities(doc: Doc, attr: str = DEFAULT_ATTR) -> list[StoredEntity]
 def _check_group(doc: Doc, group: SpanGroup, scores: Any) -> None:
     """RAISES (ValueError): J113 for a group that does not fit the Doc."""
     length, problem = text_length(doc), ""
-    strings: Any = doc.vocab.strings  # (their stub knows no numbers)
+    strings: Any = doc.vocab.strings  # (the stub lacks integers)
     if not isinstance(scores, (list, tuple)) or len(scores) != len(group):
         problem = f"its attribute scores does not have {len(group)} numbers"
     elif not all(isinstance(score, (float, int, numbers.Real)) for score in scores):
-        problem = "its attribute scores holds something else than numbers"
+        problem = "its attribute scores has values that are not numbers"
     for index, span in enumerate(group):
-        # (the tokens of a group are out of date after a retokenizer)
+        # (token offsets of a group are outdated after retokenization)
         if not 0 <= span.start_char < span.end_char <= length:
-            problem = f"span {index} lies outside its {length} characters"
+            problem = f"span {index} is outside its {length} characters"
         elif span.label not in strings:
             problem = f"the label of span {index} is unknown"
     if problem:
@@ -289,9 +300,12 @@ def get_relations(doc: Doc, attr: str = DEFAULT_ATTR) -> tuple[Relation, ...]:
 def set_relations(doc: Doc, value: Any, attr: str = DEFAULT_ATTR) -> None:
     """Setter of ``doc._.relations``.
 
-    value (list | tuple): Relations; each a Relation, a dict of that shape, or a
-        tuple (head Span, tail Span, label[, score]).
-    RAISES (ValueError): J102-J105 for a malformed item; nothing is stored then.
+    doc (Doc): The Doc.
+    value (list | tuple): The relations. Each is a Relation, a dict of the same form, or
+        a tuple (head Span, tail Span, label[, score]).
+    attr (str): Name of the relation extension.
+    RAISES (ValueError): J102-J105 for a malformed item. In this case, nothing is
+        stored.
     """
     if not isinstance(value, (list, tuple)):
         raise JREError(Errors.J102.format(attr=attr, index=0, value=value))
@@ -312,7 +326,7 @@ def write_annotations(
 ) -> None:
     """Store entities and relations, and rebuild ``doc.spans["jre"]``.
 
-    spans (Sequence[Span] | None): The Spans of the entities, if they are at hand.
+    spans (Sequence[Span] | None): The Spans of the entities, if already created.
     """
     entities = list(entities)
     _store(doc, entities, relations, attr)
@@ -332,13 +346,15 @@ def _store(
 
 
 def entity_group(doc: Doc, attr: str = DEFAULT_ATTR) -> SpanGroup:
-    """Rebuild ``doc.spans["jre"]`` from the entities, with their scores.
+    """Rebuild ``doc.spans["jre"]`` from the entities and their scores.
 
-    spaCy does not re-index span groups when tokens are merged or split, so call
-    this after ``merge_entities`` or a retokenizer.
+    spaCy does not update span groups when tokens are merged or split. Call this after
+    ``merge_entities`` or retokenization.
 
-    RETURNS (SpanGroup): The group, also set on the Doc; ``attrs["scores"]`` holds
-        one float per span.
+    doc (Doc): The Doc.
+    attr (str): Name of the relation extension.
+    RETURNS (SpanGroup): The group, which is also set on the Doc. ``attrs["scores"]``
+        has one float per span.
     """
     return _set_group(doc, annotated_entities(doc, attr))
 
@@ -368,9 +384,9 @@ def _check_relation(
     else:
         raise JREError(Errors.J102.format(attr=attr, index=index, value=item))
     if not isinstance(label, str) or not label:
-        raise JREError(_wrong_field("label", index, "a string, not empty", label))
+        raise JREError(_field_error("label", index, "a non-empty string", label))
     if not isinstance(score, numbers.Real) or not math.isfinite(score):
-        raise JREError(_wrong_field("score", index, "a finite number", score))
+        raise JREError(_field_error("score", index, "a finite number", score))
     return StoredRelation(
         *_check_argument(doc, head, "head", index, length),
         *_check_argument(doc, tail, "tail", index, length),
@@ -394,14 +410,14 @@ def _check_argument(
         label = "" if label is None else label
     else:
         expected = "a Span or a dict with start, end and label"
-        raise JREError(_wrong_field(role, index, expected, value))
+        raise JREError(_field_error(role, index, expected, value))
     for name, number in (("start", start), ("end", end)):
         if isinstance(number, bool) or not isinstance(number, numbers.Integral):
             field = f"{role} {name}"
-            raise JREError(_wrong_field(field, index, "an integer", number))
+            raise JREError(_field_error(field, index, "an integer", number))
     if not isinstance(label, str):
-        raise JREError(_wrong_field(f"{role} label", index, "a string", label))
-    start, end = int(start), int(end)  # numpy integers are no plain values
+        raise JREError(_field_error(f"{role} label", index, "a string", label))
+    start, end = int(start), int(end)  # numpy integers cannot be serialized
     if not 0 <= start < end <= length:
         raise JREError(
             Errors.J103.format(
@@ -411,5 +427,5 @@ def _check_argument(
     return start, end, label
 
 
-def _wrong_field(field: str, index: int, expected: str, value: Any) -> str:
+def _field_error(field: str, index: int, expected: str, value: Any) -> str:
     return Errors.J104.format(field=field, index=index, expected=expected, value=value)

@@ -1,10 +1,10 @@
-"""The sentences of a Doc, or the Doc where no boundaries are set."""
+"""The sentences of a Doc, or the whole Doc if it has no sentence boundaries."""
 
 from spacy.tokens import Doc
 
 
 def sentence_ranges(doc: Doc) -> list[tuple[int, int]]:
-    """RETURNS (list[tuple[int, int]]): Token ranges, end exclusive; none for an empty
+    """RETURNS (list[tuple[int, int]]): Token ranges, end exclusive. Empty for an empty
     Doc."""
     if len(doc) == 0:
         return []

@@ -1,1 +1,1 @@
-"""One reader per format: path in, records out; and spaCy's corpus reader."""
+"""Readers and writers for annotation formats, and a corpus reader for training."""

@@ -1,4 +1,4 @@
-"""A dataset: a folder of files, and a ``dataset.json`` that says what they are.
+"""A dataset: a folder of files and a ``dataset.json`` that describes them.
 
 ::
 
@@ -8,8 +8,8 @@
      "per_sentence": true, "keep": "last", "encoder": "tok2vec",
      "settings": {config path: value}, ...}
 
-Everything has a default; without ``files`` the folder holds a file train, dev and test
-each. In names of files ``{fold}`` stands for the number of the fold.
+All fields have a default. Without ``files``, the folder needs one file each for train,
+dev and test. In file names, ``{fold}`` is replaced with the number of the fold.
 """
 
 import os
@@ -30,14 +30,14 @@ from .splits import SPLITS, find_splits, record_ids, split_records
 
 FILE = "dataset.json"
 MAX_FOLDS = 1000
-# what is true of the converted files too
+# fields that also apply to the converted files
 FACTS = (
     *("title", "license", "source", "lang", "entities", "relations"),
     *("keep", "encoder", "settings"),
 )
 
 
-# what the data may say about the component
+# settings of the component that a dataset can define
 SETTINGS = (
     *("threshold", "label_thresholds", "max_span_width", "symmetric"),
     *("negative_spans", "negative_pairs", "overwrite_ents"),
@@ -48,9 +48,9 @@ Label = Annotated[str, Field(min_length=1)]
 LabelPair = Annotated[list[Label], Field(min_length=2, max_length=2)]
 FileNames = Annotated[list[Label], Field(min_length=1)]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
-# spaCy imports a module of the language's name
+# spaCy imports a module with the name of the language
 Language = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")]
-# no folder: data choose no files
+# no paths: a dataset cannot choose files on the user's computer
 Encoder = Annotated[
     str,
     Field(pattern=r"^$|^package:\w+$|^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$"),
@@ -60,23 +60,26 @@ Encoder = Annotated[
 @dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))
 class Dataset:
     """
-    title, license, source (str): For people.
+    folder (Path): The folder of the files.
+    title, license, source (str): Description for users.
     lang (str): Language of the tokenizer.
-    entities (Sequence[str]), relations (Sequence | Mapping): The labels; a relation may
-        say which entity labels it joins.
-    files (Mapping[str, Sequence[str]]): Split to files, relative to the folder.
-    folds (int): How many folds there are; 0: none.
-    train_minus_test (bool): Whether the files of train hold test as well, and the
-        records of test are to be taken out, by ``orig_id`` or document.
-    dev_share (float): Share of train that becomes dev, by documents.
-    without_overlaps (bool): Whether texts with overlapping entities are left out.
-    per_sentence (bool): Whether each sentence of a document becomes a text of its own.
-    keep (str): "best" epoch on dev, or "last": where dev is no data of its own.
-    encoder (str): What to train with where nobody says; see ``spacy jre train``.
-    settings (Mapping[str, Any]): Values of the training config that follow from the
-        data, such as ``components.jre.symmetric``: of the component and its network
-        only, so that the data of a stranger choose no code and no encoder's files.
-    limits (Mapping[str, Any]): What ``spacy jre validate`` asks for.
+    entities (Sequence[str]), relations (Sequence | Mapping): The labels. A mapping
+        defines the entity labels of head and tail for each relation label.
+    files (Mapping[str, Sequence[str]]): Split -> files, relative to the folder.
+    folds (int): Number of folds. 0: no folds.
+    train_minus_test (bool): Whether the files of train also contain the records of
+        test, which are then removed by ``orig_id`` or document.
+    dev_share (float): Share of train that becomes dev, split by documents.
+    without_overlaps (bool): Whether to leave out texts with overlapping entities.
+    per_sentence (bool): Whether to split documents into one text per sentence.
+    keep (str): "best" keeps the best epoch on dev. "last" keeps the last epoch, for
+        datasets without separate dev data.
+    encoder (str): Default encoder for ``spacy jre train``.
+    settings (Mapping[str, Any]): Values of the training config that depend on the
+        data, such as ``components.jre.symmetric``. Only settings of the component and
+        its network are allowed, so that downloaded data cannot run code or choose
+        files.
+    limits (Mapping[str, Any]): Limits for ``spacy jre validate``.
     """
 
     folder: Path
@@ -116,7 +119,7 @@ class Dataset:
     @classmethod
     def _check_settings(cls, settings: dict[str, Any]) -> dict[str, Any]:
         for name, value in settings.items():
-            if problem := _problem_of_setting(name, value):
+            if problem := _check_setting(name, value):
                 raise ValueError(f"{problem}: {name}")
         return settings
 
@@ -132,21 +135,23 @@ class Dataset:
         return keep
 
     def paths(self, fold: int = 0) -> dict[str, list[Path]]:
-        """The files of each split.
+        """Get the files of each split.
 
-        RAISES (ValueError): J634 for a fold that is not there; J601, J705 where the
-            folder lacks a split or has two files for it; J633 for a file that is
-            neither in the folder nor in one beside it.
+        fold (int): Number of the fold.
+        RETURNS (dict[str, list[Path]]): Split -> files.
+        RAISES (ValueError): J634 for an unknown fold; J601, J705 if the folder lacks a
+            split or has two files for it; J633 for a file that is neither in the folder
+            nor in a sibling folder.
         """
         if not 0 <= fold < max(1, self.folds):
             raise JREError(
                 Errors.J634.format(folder=self.folder, fold=fold, folds=self.folds)
             )
         if not self.files:
-            found = find_splits(self.folder)
-            if not found:
+            paths = find_splits(self.folder)
+            if not paths:
                 raise JREError(Errors.J601.format(path=self.folder / "train.*"))
-            return {split: [path] for split, path in found.items()}
+            return {split: [path] for split, path in paths.items()}
         return {
             split: [
                 self._find(n.replace("{fold}", str(fold))) for n in self.files[split]
@@ -156,46 +161,50 @@ class Dataset:
         }
 
     def _find(self, name: str) -> Path:
-        """RAISES (ValueError): J633 for a name that leads elsewhere than into the
-        folder or the ones beside it."""
+        """RAISES (ValueError): J633 for a file that is neither in the folder nor in a
+        sibling folder."""
         path = self.folder / name
-        beside = Path(os.path.realpath(self.folder)).parent
-        # realpath: Path.resolve raises an error for links in a circle
-        inside = Path(os.path.realpath(path)).is_relative_to(beside)
+        parent = Path(os.path.realpath(self.folder)).parent
+        # Path.resolve raises an error for circular links, realpath does not
+        inside = Path(os.path.realpath(path)).is_relative_to(parent)
         if Path(name).is_absolute() or not inside:
             problem = (
-                f"names {name!r}, which is neither in the folder nor in one beside it. "
-                "Copy the file into the folder"
+                f"names {name!r}, which is neither in the folder nor in a sibling "
+                "folder. Copy the file into the folder"
             )
-            raise JREError(_wrong(self.folder / FILE, "files", problem))
+            raise JREError(_message(self.folder / FILE, "files", problem))
         return path
 
     def arrange(
         self, splits: Mapping[str, list[Record]], left_out: dict[str, list[LeftOut]]
     ) -> dict[str, list[Record]]:
-        """Make train, dev and test out of what the files hold.
+        """Create train, dev and test from the records of the files.
 
-        left_out (dict[str, list[LeftOut]]): Gets what is left out of each split.
+        splits (Mapping[str, list[Record]]): Split -> records of its files.
+        left_out (dict[str, list[LeftOut]]): Split -> texts that are left out. Updated
+            in place.
+        RETURNS (dict[str, list[Record]]): Split -> records.
         """
-        found = dict(splits)
+        result = dict(splits)
         if self.train_minus_test:
-            ids = {name for record in found["test"] for name in record_ids(record)}
-            found["train"] = [r for r in found["train"] if not record_ids(r) & ids]
+            ids = {name for record in result["test"] for name in record_ids(record)}
+            result["train"] = [r for r in result["train"] if not record_ids(r) & ids]
         if self.without_overlaps:
-            for split, records in found.items():
+            for split, records in result.items():
                 kept = [record for record in records if not has_overlaps(record)]
                 left_out.setdefault(split, []).extend(
                     LeftOut("text", f"{record.source}: has overlapping entities")
                     for record in records
                     if has_overlaps(record)
                 )
-                found[split] = kept
+                result[split] = kept
         if self.dev_share:
             shares = {"train": 1 - self.dev_share, "dev": self.dev_share}
-            found.update(split_records(found["train"], shares))
-        # spaCy wants a dev corpus; where there is none, no epoch is chosen by it
-        found.setdefault("dev", found["test"])
-        return {split: found[split] for split in SPLITS}
+            result.update(split_records(result["train"], shares))
+        # spaCy requires a dev corpus. Without dev data, `keep` is "last", so that test
+        # does not select the epoch
+        result.setdefault("dev", result["test"])
+        return {split: result[split] for split in SPLITS}
 
 
 def has_overlaps(record: Record) -> bool:
@@ -205,19 +214,22 @@ def has_overlaps(record: Record) -> bool:
 
 
 def find_dataset(folder: Path) -> Dataset | None:
-    """The dataset of a folder; None where no ``dataset.json`` lies in it.
+    """Read the dataset of a folder.
 
-    RAISES (ValueError): J633 where the file is wrong.
+    folder (Path): The folder.
+    RETURNS (Dataset | None): The dataset. None if there is no ``dataset.json``.
+    RAISES (ValueError): J633 if the file is invalid.
     """
     path = folder / FILE
     return read_dataset(path) if path.is_file() else None
 
 
 def settings_of_data(train: Path) -> dict[str, Any]:
-    """What the dataset.json beside some training data says about a training config.
+    """Get the config overrides that the dataset.json of the training data defines.
 
     train (Path): A .spacy file.
-    RETURNS (dict[str, Any]): Config overrides; empty where no file lies there.
+    RETURNS (dict[str, Any]): Config overrides. Empty if its folder has no
+        ``dataset.json``.
     """
     dataset = find_dataset(train.parent)
     if dataset is None:
@@ -226,25 +238,27 @@ def settings_of_data(train: Path) -> dict[str, Any]:
 
 
 def read_dataset(path: Path) -> Dataset:
-    """RAISES (ValueError): J601 without the file, J633 with the field that is wrong."""
+    """RAISES (ValueError): J601 if the file is missing, J633 for an invalid field."""
     if not path.is_file():
         raise JREError(Errors.J601.format(path=path))
     try:
         values = srsly.read_json(path)
     except ValueError as error:
-        raise JREError(_wrong(path, "-", f"broken JSON: {error}")) from error
+        raise JREError(_message(path, "-", f"broken JSON: {error}")) from error
     if not isinstance(values, dict):
-        raise JREError(_wrong(path, "-", "must be an object"))
+        raise JREError(_message(path, "-", "must be an object"))
     if "folder" in values:
-        raise JREError(_wrong(path, "folder", f"is unknown. Known: {_known_fields()}"))
+        raise JREError(
+            _message(path, "folder", f"is unknown. Known: {_known_fields()}")
+        )
     try:
         return Dataset(path.parent, **values)
     except ValidationError as error:
-        raise JREError(_wrong(path, *_first_problem(error))) from error
+        raise JREError(_message(path, *_first_problem(error))) from error
 
 
 def _first_problem(error: ValidationError) -> tuple[str, str]:
-    """RETURNS (tuple[str, str]): The field, and what is wrong with it."""
+    """RETURNS (tuple[str, str]): The invalid field and the problem."""
     first = error.errors(include_url=False)[0]
     field, *inside = (str(part) for part in first["loc"])
     if first["type"] == "unexpected_keyword_argument":
@@ -252,16 +266,16 @@ def _first_problem(error: ValidationError) -> tuple[str, str]:
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, ValueError):
         return field, str(cause)
-    place = f" at {'.'.join(inside)}" if inside else ""
-    return field, f"is wrong{place}: {first['msg']}, not {first['input']!r:.60}"
+    where = f" at {'.'.join(inside)}" if inside else ""
+    return field, f"is invalid{where}: {first['msg']}, not {first['input']!r:.60}"
 
 
 def _known_fields() -> str:
     return ", ".join(f.name for f in fields(Dataset) if f.name != "folder")
 
 
-def _problem_of_setting(name: str, value: Any) -> str:
-    """RETURNS (str): Why a setting is refused; empty where it is not."""
+def _check_setting(name: str, value: Any) -> str:
+    """RETURNS (str): The problem with a setting. Empty if it is allowed."""
     path = name.split(".")
     of_component = path[:2] == ["components", "jre"] and path[2:3]
     of_model = path[:3] == ["components", "jre", "model"] and len(path) == 4
@@ -271,11 +285,11 @@ def _problem_of_setting(name: str, value: Any) -> str:
     ):
         known = ", ".join(SETTINGS)
         return (
-            f"may set components.jre.<{known}> and components.jre.model.<name of a "
-            "setting of the network>, not"
+            f"can only set components.jre.<{known}> and components.jre.model.<setting "
+            "of the network>, not"
         )
     if _names_function(value):
-        return "must not name a registered function"
+        return "must not refer to a registered function"
     return ""
 
 
@@ -286,7 +300,7 @@ def _names_function(value: Any) -> bool:
 
 
 def write_facts(dataset: Dataset, path: Path) -> None:
-    """Write what is still true of a dataset once it is converted: not its files."""
+    """Write the fields of a dataset that also apply to the converted files."""
     default = Dataset(dataset.folder)
     facts = {
         name: getattr(dataset, name)
@@ -296,5 +310,5 @@ def write_facts(dataset: Dataset, path: Path) -> None:
     srsly.write_json(path, facts)
 
 
-def _wrong(path: Path, name: str, problem: str) -> str:
+def _message(path: Path, name: str, problem: str) -> str:
     return Errors.J633.format(path=path, field=name, problem=problem)

@@ -1,6 +1,6 @@
-"""spaCy's corpus reader, for Docs with relations.
+"""A corpus reader for Docs with relations.
 
-``spacy.Corpus.v1`` loses relations where it splits Docs and where it augments them.
+``spacy.Corpus.v1`` loses relations when it splits or augments Docs.
 """
 
 import random
@@ -36,17 +36,19 @@ def create_corpus_v1(
     seed: int = 0,
     attr: str = DEFAULT_ATTR,
 ) -> Callable[[Language], Iterator[Example]]:
-    """spacy-jre.Corpus.v1: read .spacy files as Examples, relations included.
+    """spacy-jre.Corpus.v1: read .spacy files with relations as Examples.
 
-    path (Path): A .spacy file, or a folder with some.
-    gold_tokens (bool): Whether the predicted Doc has the tokens of the reference.
-        If not, the tokenizer of the pipeline makes them from the text.
-    max_length (int): Docs with more tokens are split into their sentences; relations
-        across sentences are lost then, and counted in a warning. 0: never split.
-    limit (int): Most Docs to read; 0: all.
-    shuffle (bool): Whether to shuffle the Docs of each pass.
-    seed (int): Of the shuffling.
+    path (Path): A .spacy file, or a folder of .spacy files.
+    gold_tokens (bool): Whether the predicted Doc uses the tokens of the reference. If
+        False, the text is tokenized with the tokenizer of the pipeline.
+    max_length (int): Maximum number of tokens per Doc. Longer Docs are split into
+        sentences. This drops relations across sentences, and a warning reports how
+        many. 0: no limit.
+    limit (int): Maximum number of Docs to read. 0: no limit.
+    shuffle (bool): Whether to shuffle the Docs in each pass.
+    seed (int): Random seed for shuffling.
     attr (str): Name of the relation extension.
+    RETURNS (Corpus): The reader.
     """
     return Corpus(
         path,
@@ -60,7 +62,7 @@ def create_corpus_v1(
 
 
 class Corpus:
-    """Calling it with a pipeline gives one pass over the Examples."""
+    """A corpus reader. Call it with a pipeline to get the Examples."""
 
     def __init__(
         self,
@@ -91,28 +93,29 @@ class Corpus:
 
     def __call__(self, nlp: Language) -> Iterator[Example]:
         """
-        nlp (Language): Gives vocab and tokenizer.
-        YIELDS (Example): The predicted Doc has tokens and sentence starts only.
-        RAISES (ValueError): J601, J602, J603, J609 for a file that is missing,
-            empty, without relations, or no DocBin; J620, J621 for one that unpacks to
-            too much or has a broken Doc; J115 for a text that is too long to be
-            tokenized again.
+        nlp (Language): The pipeline with the vocab and the tokenizer.
+        YIELDS (Example): The Examples. The predicted Docs have tokens and sentence
+            starts only.
+        RAISES (ValueError): J601, J602, J603, J609 for a file that is missing, is
+            empty, has no relations or is not a DocBin; J620, J621 for a file that
+            unpacks to too much data or has a broken Doc; J115 for a text that is too
+            long for the tokenizer.
         """
         register_extension(self.attr)
         docs = self._read(nlp)
         if self.shuffle:
-            listed = list(docs)
-            self._random.shuffle(listed)
-            docs = iter(listed)
+            shuffled = list(docs)
+            self._random.shuffle(shuffled)
+            docs = iter(shuffled)
         for reference in docs:
             yield Example(self._make_predicted(nlp, reference), reference)
 
     def _read(self, nlp: Language) -> Iterator[Doc]:
-        left = self.limit or sys.maxsize
+        remaining = self.limit or sys.maxsize
         for path in find_docbins(self.path):
             lost = 0
             for doc in read_docbin(path, nlp, attr=self.attr):
-                if left == 0:
+                if remaining == 0:
                     break
                 parts = [doc]
                 if self.max_length and len(doc) > self.max_length:
@@ -122,8 +125,8 @@ class Corpus:
                     ]
                     kept = sum(len(stored_relations(p, self.attr)) for p in parts)
                     lost += len(stored_relations(doc, self.attr)) - kept
-                yield from parts[:left]
-                left -= min(left, len(parts))
+                yield from parts[:remaining]
+                remaining -= min(remaining, len(parts))
             if lost:
                 warnings.warn(
                     Warnings.J907.format(path=path, relations=lost), stacklevel=2
@@ -154,9 +157,9 @@ class Corpus:
 
 
 def find_docbins(path: Path) -> list[Path]:
-    """RETURNS (list[Path]): The .spacy files of a file or folder, sorted.
-    RAISES (ValueError): J601 if there is none, J617 for a symbolic link that leaves the
-        folder."""
+    """RETURNS (list[Path]): The .spacy files of a path, sorted.
+    RAISES (ValueError): J601 if there are none, J617 for a symbolic link to a target
+        outside the folder."""
     if path.is_dir():
         paths = [file for file in walk_files(path) if file.suffix == ".spacy"]
     else:
@@ -167,15 +170,15 @@ def find_docbins(path: Path) -> list[Path]:
 
 
 def load_docbin(path: Path, *, attr: str = DEFAULT_ATTR) -> CheckedDocBin:
-    """RETURNS (CheckedDocBin): A .spacy file, its Docs not made yet.
-    RAISES (ValueError): J602 without Docs, J609 if it is no DocBin, J620 where it
-        unpacks to too much."""
+    """RETURNS (CheckedDocBin): The content of a .spacy file.
+    RAISES (ValueError): J602 if it has no Docs, J609 if it is not a DocBin, J620 if it
+        unpacks to too much data."""
     docbin = CheckedDocBin(path, attr)
     try:
         docbin.from_disk(path)
     except JREError:
         raise
-    except Exception as error:  # zlib, msgpack and srsly each raise their own
+    except Exception as error:  # zlib, msgpack and srsly raise various errors
         raise JREError(Errors.J609.format(path=path, error=error)) from error
     if not len(docbin):
         raise JREError(Errors.J602.format(path=path))
@@ -183,10 +186,14 @@ def load_docbin(path: Path, *, attr: str = DEFAULT_ATTR) -> CheckedDocBin:
 
 
 def read_docbin(path: Path, nlp: Language, *, attr: str = DEFAULT_ATTR) -> list[Doc]:
-    """Read one .spacy file.
+    """Read a .spacy file.
 
-    RAISES (ValueError): J602 without Docs, J603 if none carries relation data, J609
-        if it is no DocBin, J620 where it unpacks to too much, J621 for a Doc that
+    path (Path): The file.
+    nlp (Language): The pipeline with the vocab.
+    attr (str): Name of the relation extension.
+    RETURNS (list[Doc]): The Docs.
+    RAISES (ValueError): J602 if it has no Docs, J603 if no Doc has relation data, J609
+        if it is not a DocBin, J620 if it unpacks to too much data, J621 for a Doc that
         cannot be read.
     """
     docs = list(load_docbin(path, attr=attr).get_docs(nlp.vocab))

@@ -1,4 +1,4 @@
-"""Give records the sentences or the words that their format does not know."""
+"""Add sentence boundaries or words to records of formats that lack them."""
 
 import re
 from dataclasses import replace
@@ -15,14 +15,16 @@ Sentences = Literal["record", "line", "rules"]
 
 
 def with_sentences(record: Record, how: Sentences, nlp: Language) -> Record:
-    """Divide a record that has no sentences.
+    """Set sentence boundaries for a record that has none.
 
-    how (str): "record": leave it as it is; "line": at line breaks; "rules": by the
-        signs that end a sentence, as spaCy's sentencizer does. A boundary inside an
-        entity is none.
-    nlp (Language): Gives the tokenizer for the rules.
-    RAISES (ValueError): J202 for another value, J115 for a text that is too long for
-        the tokenizer, which the rules need.
+    record (Record): The record.
+    how (str): "record": no boundaries. "line": at line breaks. "rules": at
+        sentence-final punctuation, with spaCy's sentencizer. Boundaries inside entities
+        are ignored.
+    nlp (Language): The pipeline with the tokenizer for "rules".
+    RETURNS (Record): The record with sentences.
+    RAISES (ValueError): J202 for another value of `how`, J115 for a text that is too
+        long for the tokenizer.
     """
     if how not in get_args(Sentences):
         allowed = ", ".join(get_args(Sentences))
@@ -30,39 +32,45 @@ def with_sentences(record: Record, how: Sentences, nlp: Language) -> Record:
     if how == "record" or record.sentences is not None:
         return record
     if how == "line":
-        found = [m.span() for m in re.finditer(r"[^\r\n]*\S[^\r\n]*", record.text)]
+        sentences = [m.span() for m in re.finditer(r"[^\r\n]*\S[^\r\n]*", record.text)]
     else:
         if record.words is None:
             doc = tokenize(record.text, nlp, record.source)
         else:
             doc = Doc(nlp.vocab, words=list(record.words))
         doc = Sentencizer()(doc)
-        found = [(s.start_char, s.end_char) for s in doc.sents if not s.text.isspace()]
-    joined: list[tuple[int, int]] = []
-    for start, end in found:
-        if joined and any(e.start < start < e.end for e in record.entities):
-            start = joined.pop()[0]
-        joined.append((start, end))
-    return replace(record, sentences=tuple(joined) if len(joined) > 1 else None)
+        sentences = [
+            (s.start_char, s.end_char) for s in doc.sents if not s.text.isspace()
+        ]
+    merged: list[tuple[int, int]] = []
+    for start, end in sentences:
+        if merged and any(e.start < start < e.end for e in record.entities):
+            start = merged.pop()[0]
+        merged.append((start, end))
+    return replace(record, sentences=tuple(merged) if len(merged) > 1 else None)
 
 
 def with_words(record: Record) -> Record:
-    """Take what stands between blanks as the words of a record that has none.
+    """Split the text of a record without words on whitespace.
 
-    RETURNS (Record): Its text has single blanks; the offsets are moved along.
+    record (Record): The record. If it has words, it is returned unchanged.
+    RETURNS (Record): The record with words, its text with single spaces, and adjusted
+        offsets.
     """
     if record.words is not None:
         return record
-    moved: dict[int, int] = {}
+    new_offsets: dict[int, int] = {}
     words = []
     length = 0
     for match in re.finditer(r"\S+", record.text):
         words.append(match[0])
-        moved.update(zip(range(*match.span()), range(length, length + len(match[0]))))
+        new_offsets.update(
+            zip(range(*match.span()), range(length, length + len(match[0])))
+        )
         length += len(match[0]) + 1
 
     def move(start: int, end: int) -> tuple[int, int]:
-        inside = [moved[at] for at in range(start, end) if at in moved]
+        inside = [new_offsets[i] for i in range(start, end) if i in new_offsets]
         return (inside[0], inside[-1] + 1) if inside else (0, 0)
 
     entities = []

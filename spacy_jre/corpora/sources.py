@@ -1,5 +1,5 @@
-"""What all readers share: files of a folder, lines and JSON values with their place,
-and skipping."""
+"""Helpers shared by all readers: listing files, reading lines and JSON values with
+their locations, and skipping broken records."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from xml.parsers import expat
 
 from srsly.msgpack import Packer
@@ -18,38 +18,41 @@ from srsly.msgpack import Packer
 from ..annotations import LeftOut
 from ..errors import Errors, JREError
 
-# JSON can write it as an escape, and no file can hold it
-HALF_PAIR = re.compile("[\ud800-\udfff]")
-# as DocBin packs; one for all, because each looks through the installed packages
+# JSON can contain it as an escape sequence, but UTF-8 cannot encode it
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+# packs like DocBin. Shared, because each new Packer searches the installed packages
 PACKER = Packer(use_bin_type=True)
-# longer lines are skipped unread. A text as long as spaCy's tokenizer takes, with all
-# of its tokens as Prodigy writes them, has half as much
+# bytes; longer lines are skipped. The longest text that spaCy's tokenizer accepts, with
+# its tokens in Prodigy's format, has half this size
 MAX_LINE = 1 << 25
 OnSkip = Callable[[LeftOut], None]
+# discontinuous entities: skip them, or read the span that covers all pieces
+Discontinuous = Literal["skip", "cover"]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 def refuse(left_out: LeftOut) -> None:
-    """What readers do by default with a record they skip.
+    """Default `skip` callback of the readers: raise an error for a broken record.
 
-    RAISES (ValueError): The reason, if the file is broken there.
+    left_out (LeftOut): The skipped record.
+    RAISES (ValueError): The reason, if the record is broken.
     """
     if left_out.broken:
         raise JREError(left_out.reason)
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where in a file something stands, and the errors that name it."""
+class Location:
+    """A location in a file, with type checks whose errors name the location."""
 
     path: Path
     where: str
 
-    def at(self, where: str) -> "Place":
-        return Place(self.path, f"{self.where}, {where}")
+    def at(self, where: str) -> "Location":
+        return Location(self.path, f"{self.where}, {where}")
 
-    def wrong(self, field: str, problem: str) -> JREError:
+    def error(self, field: str, problem: str) -> JREError:
         """RETURNS (JREError): J605, to be raised."""
         return JREError(
             Errors.J605.format(
@@ -58,94 +61,109 @@ class Place:
         )
 
     def get(self, value: Any, name: str, kind: type | tuple[type, ...]) -> Any:
-        """A field of a JSON object.
+        """Get a field of a JSON object.
 
-        RAISES (ValueError): J605 where it is missing or of another type.
+        value (Any): The object.
+        name (str): Name of the field.
+        kind (type | tuple[type, ...]): Expected type or types.
+        RETURNS (Any): The value of the field.
+        RAISES (ValueError): J605 if it is missing or has another type.
         """
         if not isinstance(value, dict):
-            raise self.wrong(name, f"is missing: {shorten(value)} is no object")
+            raise self.error(name, f"is missing: {short_repr(value)} is not an object")
         if name not in value:
-            raise self.wrong(name, "is missing")
+            raise self.error(name, "is missing")
         return self.check(name, value[name], kind)
 
-    def check(self, name: str, found: Any, kind: type | tuple[type, ...]) -> Any:
-        """RAISES (ValueError): J605 where a value is of another type, or no text."""
-        if type(found) is kind and kind is not str:
-            return found
+    def check(self, name: str, value: Any, kind: type | tuple[type, ...]) -> Any:
+        """RETURNS (Any): The value.
+        RAISES (ValueError): J605 if it has another type or is not valid text."""
+        if type(value) is kind and kind is not str:
+            return value
         kinds = kind if isinstance(kind, tuple) else (kind,)
-        # bool is an int for Python, and no offset
-        if not isinstance(found, kinds) or (
-            isinstance(found, bool) and bool not in kinds
+        # bool is a subclass of int, but not a valid offset
+        if not isinstance(value, kinds) or (
+            isinstance(value, bool) and bool not in kinds
         ):
             names = " or ".join(k.__name__ for k in kinds)
-            raise self.wrong(name, f"must be of type {names}, is {shorten(found)}")
-        if isinstance(found, str) and HALF_PAIR.search(found):
-            raise self.wrong(name, f"holds half a surrogate pair: {shorten(found)}")
-        return found
+            raise self.error(name, f"must be of type {names}, is {short_repr(value)}")
+        if isinstance(value, str) and LONE_SURROGATE.search(value):
+            raise self.error(name, f"has half a surrogate pair: {short_repr(value)}")
+        return value
 
     def number(self, name: str, text: str) -> int:
-        """RAISES (ValueError): J605 for a text that is no natural number of a size
-        that can be stored."""
+        """RETURNS (int): The number.
+        RAISES (ValueError): J605 for a text that is not a natural number, or too
+            large to be stored."""
         if not text.isdecimal() or len(text) > 18:
-            raise self.wrong(name, f"must be a number, is {shorten(text)}")
+            raise self.error(name, f"must be a number, is {short_repr(text)}")
         return int(text)
 
     def rest(self, value: dict[str, Any], *known: str) -> dict[str, Any]:
-        """The other fields of an object, which go along as they are.
+        """Get the other fields of an object, which are kept as meta.
 
-        RAISES (ValueError): J605 for one that no .spacy file can hold.
+        value (dict[str, Any]): The object.
+        known (str): Names of the fields to exclude.
+        RETURNS (dict[str, Any]): The other fields.
+        RAISES (ValueError): J605 for a field that a .spacy file cannot store.
         """
-        found = {key: item for key, item in value.items() if key not in known}
-        for key, item in found.items():
-            # a Doc has it some levels further in, and msgpack takes 511 of them
+        rest = {key: item for key, item in value.items() if key not in known}
+        for key, item in rest.items():
+            # a Doc adds some levels of nesting, and msgpack supports 511 levels
             nested: list[Any] = [key, item]
             for _ in range(10):
                 nested = [nested]
             try:
                 PACKER.pack(nested)
             except (OverflowError, ValueError) as error:
-                raise self.wrong(key, f"cannot be stored: {error}") from error
-        return found
+                raise self.error(key, f"cannot be stored: {error}") from error
+        return rest
 
     def __str__(self) -> str:
         return f"{self.path}, {self.where}"
 
 
-def shorten(value: Any, length: int = 60) -> str:
+def short_repr(value: Any, length: int = 60) -> str:
+    """The repr of a value for a message, truncated."""
     text = repr(value)
     return text if len(text) <= length else f"{text[:length]}..."
 
 
 def walk_files(folder: Path, skip: OnSkip = refuse) -> list[Path]:
-    """The files of a folder, at any depth, sorted.
+    """List the files of a folder and its subfolders, sorted.
 
-    A symbolic link that leads out of the folder is not followed. One to a file inside
-    is read. One to a folder inside is not entered: its files are read where they are.
-    The folder itself may be a link.
+    Symbolic links to targets outside the folder are skipped. Links to files inside the
+    folder are included. Links to folders inside the folder are not followed, because
+    their files are already included. The folder itself can be a link.
 
-    skip (Callable): Told of every link that leads out of the folder.
-    RAISES (ValueError): By `refuse`: J617 for such a link.
+    folder (Path): The folder.
+    skip (Callable): Called for each link to a target outside the folder.
+    RETURNS (list[Path]): The files.
+    RAISES (ValueError): With `refuse`: J617 for such a link.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     folders = [folder]
     while folders:
         for path in folders.pop().iterdir():
             if not stays_inside(path, folder, skip):
                 continue
             if path.is_file():
-                found.append(path)
+                files.append(path)
             elif path.is_dir() and not path.is_symlink():
                 folders.append(path)
-    return sorted(found)
+    return sorted(files)
 
 
 def stays_inside(path: Path, folder: Path, skip: OnSkip = refuse) -> bool:
-    """Tell whether a path is no symbolic link that leads out of a folder.
+    """Check that a path is not a symbolic link to a target outside a folder.
 
-    skip (Callable): Told of a link that does.
-    RAISES (ValueError): By `refuse`: J617 for such a link.
+    path (Path): The path.
+    folder (Path): The folder.
+    skip (Callable): Called for a link to a target outside the folder.
+    RETURNS (bool): False for such a link.
+    RAISES (ValueError): With `refuse`: J617 for such a link.
     """
-    # realpath: Path.resolve raises an error for links in a circle
+    # Path.resolve raises an error for circular links, realpath does not
     if not path.is_symlink() or Path(os.path.realpath(path)).is_relative_to(
         os.path.realpath(folder)
     ):
@@ -156,38 +174,42 @@ def stays_inside(path: Path, folder: Path, skip: OnSkip = refuse) -> bool:
 
 
 def readable_name(path: Path) -> str:
-    """The name of a file as text; what is not UTF-8 in it is replaced."""
+    """The path as text. Bytes that are not UTF-8 are replaced."""
     return os.fsencode(path.as_posix()).decode("utf8", errors="replace")
 
 
 def refuse_doctype(data: bytes, path: object) -> None:
-    """Look for a document type declaration before the first element of XML.
+    """Raise an error if XML has a document type declaration.
 
-    It is the only place that can define entities (which grow without limit when they
-    name each other) or name other files. No format of ours has one.
+    The declaration can define XML entities that expand without limit or refer to other
+    files. None of the supported formats needs one. The XML is parsed up to its first
+    element only.
 
+    data (bytes): The XML.
     path (object): The file, for the message.
     RAISES (ValueError): J619 for a declaration.
-        (expat.ExpatError): Where the file is no XML that expat can read up to there.
+        (expat.ExpatError): If expat cannot parse the XML up to the first element.
     """
     parser = expat.ParserCreate()
 
-    def refuse_it(*args: object) -> None:
+    def refuse_declaration(*args: object) -> None:
         raise JREError(Errors.J619.format(path=path))
 
     def stop(*args: object) -> None:
         raise StopIteration
 
-    parser.StartDoctypeDeclHandler = refuse_it
+    parser.StartDoctypeDeclHandler = refuse_declaration
     parser.StartElementHandler = stop
     with suppress(StopIteration):
         parser.Parse(data, True)
 
 
 def read_text(path: Path) -> str:
-    """The text of a file, line ends as they are, without a byte order mark.
+    """Read the text of a file, without byte order mark. Line endings are kept.
 
-    RAISES (ValueError): J601 without a file, J604 with the line where it is not UTF-8.
+    path (Path): The file.
+    RETURNS (str): The text.
+    RAISES (ValueError): J601 if the file is missing, J604 if it is not UTF-8.
     """
     if not path.is_file():
         raise JREError(Errors.J601.format(path=path))
@@ -201,11 +223,13 @@ def read_text(path: Path) -> str:
         ) from error
 
 
-def read_lines(path: Path, skip: OnSkip) -> Iterator[tuple[Place, str]]:
-    """The lines of a file that are not blank, without their ends.
+def read_lines(path: Path, skip: OnSkip) -> Iterator[tuple[Location, str]]:
+    """Read the non-empty lines of a file.
 
-    RAISES (ValueError): J601, and J602 where there is none. A line that is not UTF-8
-        or longer than MAX_LINE goes to `skip`.
+    path (Path): The file.
+    skip (Callable): Called for each line that is not UTF-8 or longer than MAX_LINE.
+    YIELDS (tuple[Location, str]): The location and the line, without its line ending.
+    RAISES (ValueError): J601 if the file is missing, J602 if it has no such line.
     """
     if not path.is_file():
         raise JREError(Errors.J601.format(path=path))
@@ -234,35 +258,38 @@ def read_lines(path: Path, skip: OnSkip) -> Iterator[tuple[Place, str]]:
                 continue
             if line.strip():
                 empty = False
-                yield Place(path, f"line {number}"), line
+                yield Location(path, f"line {number}"), line
     if empty:
         raise JREError(Errors.J602.format(path=path))
 
 
-def read_json(path: Path, skip: OnSkip) -> Iterator[tuple[Place, Any]]:
-    """The records of a JSON file: the elements of its list, or a value a line.
+def read_json(path: Path, skip: OnSkip) -> Iterator[tuple[Location, Any]]:
+    """Read the records of a JSON file: the elements of a list, or one value per line.
 
-    A broken line goes to `skip`; in a list nothing after the break can be read.
-
-    RAISES (ValueError): J601, J602, and J604 with the line where a list is broken.
+    path (Path): The file.
+    skip (Callable): Called for each broken line. A broken list raises an error instead,
+        because the rest of the list cannot be parsed.
+    YIELDS (tuple[Location, Any]): The location and the value.
+    RAISES (ValueError): J601, J602, J604 for a file that is missing, has no records, or
+        has a broken list.
     """
-    if first_sign(path) == "[" or _is_spread_out(path):
+    if first_character(path) == "[" or _is_indented(path):
         yield from _read_list(path)
         return
-    for place, line in read_lines(path, skip):
+    for location, line in read_lines(path, skip):
         try:
             value = json.loads(line)
-        # a plain ValueError is about a number of thousands of digits
+        # numbers with thousands of digits raise a plain ValueError
         except (ValueError, RecursionError) as error:
-            number = place.where.removeprefix("line ")
+            number = location.where.removeprefix("line ")
             reason = Errors.J604.format(path=path, line=number, error=error)
             skip(LeftOut("record", reason, broken=True))
             continue
-        yield place, value
+        yield location, value
 
 
-def first_sign(path: Path) -> str:
-    """The first character of a file that is no blank; empty where there is none."""
+def first_character(path: Path) -> str:
+    """The first character of a file that is not whitespace. Empty if there is none."""
     if not path.is_file():
         raise JREError(Errors.J601.format(path=path))
     with path.open("rb") as file:
@@ -270,27 +297,27 @@ def first_sign(path: Path) -> str:
     return head[:1].decode("latin1")
 
 
-def _is_spread_out(path: Path) -> bool:
-    """Tell whether a file without a list is indented JSON and not a value a line."""
+def _is_indented(path: Path) -> bool:
+    """Whether a file without a list is indented JSON, not one value per line."""
     with path.open("rb") as file:
         head = file.readline(4096).removeprefix(BOM_UTF8).strip()
     return head == b"{"
 
 
-def _read_list(path: Path) -> Iterator[tuple[Place, Any]]:
-    """One element after the other: a big list never stands in memory as objects."""
+def _read_list(path: Path) -> Iterator[tuple[Location, Any]]:
+    """Parse the elements one by one, to keep memory low for large lists."""
     text = read_text(path)
     decode = json.JSONDecoder().raw_decode
-    position = _after_blanks(text, 0)
+    position = _skip_whitespace(text, 0)
     listed = text.startswith("[", position)
-    position = _after_blanks(text, position + listed)
+    position = _skip_whitespace(text, position + listed)
     line, counted, number = 1, 0, 0
     while position < len(text) and not (listed and text[position] == "]"):
         line += text.count("\n", counted, position)
         counted = position
         try:
             value, position = decode(text, position)
-            position = _after_blanks(text, position)
+            position = _skip_whitespace(text, position)
             if listed and not text.startswith((",", "]"), position):
                 message = "expected ',' or ']'"
                 raise json.JSONDecodeError(message, text, position)
@@ -302,16 +329,16 @@ def _read_list(path: Path) -> Iterator[tuple[Place, Any]]:
             raise JREError(
                 Errors.J604.format(path=path, line=line, error=error)
             ) from error
-        yield Place(path, f"line {line}, record {number}"), value
+        yield Location(path, f"line {line}, record {number}"), value
         number += 1
         if listed and text[position] == ",":
-            position = _after_blanks(text, position + 1)
+            position = _skip_whitespace(text, position + 1)
     if listed:
         problem = ""
         if position >= len(text):
-            problem = "the list is never closed with ']'"
-        elif (position := _after_blanks(text, position + 1)) < len(text):
-            problem = "something follows the list"
+            problem = "the list has no closing ']'"
+        elif (position := _skip_whitespace(text, position + 1)) < len(text):
+            problem = "there is more text after the list"
         if problem:
             line = text.count("\n", 0, position) + 1
             raise JREError(Errors.J604.format(path=path, line=line, error=problem))
@@ -319,7 +346,7 @@ def _read_list(path: Path) -> Iterator[tuple[Place, Any]]:
         raise JREError(Errors.J602.format(path=path))
 
 
-def _after_blanks(text: str, position: int) -> int:
+def _skip_whitespace(text: str, position: int) -> int:
     while position < len(text) and text[position] in " \t\r\n":
         position += 1
     return position
@@ -328,9 +355,12 @@ def _after_blanks(text: str, position: int) -> int:
 def each_record(
     items: Iterable[Item], parse: Callable[[Item], Result | None], skip: OnSkip
 ) -> Iterator[Result]:
-    """Parse items one by one; what is broken goes to `skip`, and reading goes on.
+    """Parse items one by one. Broken items are skipped.
 
-    parse (Callable): Gives a record, or None where it has told `skip` why not.
+    items (Iterable): The items.
+    parse (Callable): Returns a record, or None if it has already called `skip`.
+    skip (Callable): Called for each broken item.
+    YIELDS (Result): The records.
     """
     for item in items:
         try:

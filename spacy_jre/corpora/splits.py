@@ -1,4 +1,4 @@
-"""Divide records into train, dev and test, or into folds."""
+"""Split records into train, dev and test."""
 
 import random
 from collections import Counter
@@ -15,40 +15,43 @@ By = Literal["doc", "record"]
 
 
 def find_splits(folder: Path) -> dict[str, Path]:
-    """The files or folders train, dev and test of a folder; none where it has none.
+    """Find the files or subfolders named train, dev and test in a folder.
 
-    RAISES (ValueError): J601 where one of them is missing, J705 for two of one name,
-        J617 where one is a symbolic link that leaves the folder.
+    folder (Path): The folder.
+    RETURNS (dict[str, Path]): Split -> path. Empty if there are none.
+    RAISES (ValueError): J601 if one of them is missing, J705 for two with the same
+        name, J617 for a symbolic link to a target outside the folder.
     """
     if not folder.is_dir():
         return {}
     if any(path.suffix in (".ann", ".a1") for path in folder.iterdir()):
-        return {}  # brat's documents may have any name
-    found: dict[str, Path] = {}
+        return {}  # brat's documents can have any name
+    paths: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.stem not in SPLITS:
             continue
-        if path.stem in found:
-            first = found[path.stem]
+        if path.stem in paths:
+            first = paths[path.stem]
             raise JREError(
                 Errors.J705.format(first=first, second=path, split=path.stem)
             )
         stays_inside(path, folder)
-        found[path.stem] = path
-    if not found:
+        paths[path.stem] = path
+    if not paths:
         return {}
     for split in SPLITS:
-        if split not in found:
+        if split not in paths:
             path = folder / f"{split}.*"
             raise JREError(Errors.J601.format(path=path))
-    return {split: found[split] for split in SPLITS}
+    return {split: paths[split] for split in SPLITS}
 
 
 def parse_shares(text: str) -> dict[str, float]:
-    """Read "80/10/10" (train, dev, test) or "80/20" (train, dev).
+    """Parse shares such as "80/10/10" (train, dev, test) or "80/20" (train, dev).
 
-    RETURNS (dict[str, float]): Shares of 1.
-    RAISES (ValueError): J630 for anything else.
+    text (str): The shares.
+    RETURNS (dict[str, float]): Split -> share; the shares sum to 1.
+    RAISES (ValueError): J630 for any other text.
     """
     try:
         numbers = [float(part) for part in text.split("/")]
@@ -56,7 +59,7 @@ def parse_shares(text: str) -> dict[str, float]:
         raise JREError(Errors.J630.format(value=text)) from error
     if len(numbers) in (2, 3) and all(0 < n < float("inf") for n in numbers):
         shares = [n / sum(numbers) for n in numbers]
-        if all(shares):  # huge and tiny numbers vanish
+        if all(shares):  # a share can underflow to 0
             return dict(zip(SPLITS, shares, strict=False))
     raise JREError(Errors.J630.format(value=text))
 
@@ -68,46 +71,46 @@ def split_records(
     by: By = "doc",
     seed: int = 0,
 ) -> dict[str, list[Record]]:
-    """Draw a split. No split stays empty; but for that, each gets its share with an
-    error of less than one document.
+    """Split records at random. Every split gets at least one document. Otherwise, the
+    shares are exact to within one document.
 
-    records (Sequence[Record]): What to divide.
-    shares (dict[str, float]): Share of the records each split shall have.
-    by (str): "doc": records of one document, and equal texts, stay together; "record":
-        each by itself.
-    seed (int): Of the drawing.
-    RETURNS (dict[str, list[Record]]): Each in the records' order.
+    records (Sequence[Record]): The records.
+    shares (dict[str, float]): Split -> share of the records.
+    by (str): "doc" keeps the records of a document, and records with equal texts,
+        together. "record" assigns each record on its own.
+    seed (int): Random seed.
+    RETURNS (dict[str, list[Record]]): Split -> records, in their original order.
     RAISES (ValueError): J202 for `by`, J631 for fewer documents than splits.
     """
     groups = group_records(records, by)
     if len(groups) < len(shares):
         raise JREError(Errors.J631.format(count=len(groups), splits=len(shares)))
     random.Random(seed).shuffle(groups)
-    # big documents first: they would overfill what is nearly full
+    # large documents first, because late ones would exceed the share of a split
     groups.sort(key=len, reverse=True)
     filled: Counter[str] = Counter()
-    where: dict[int, str] = {}
-    for left, group in zip(range(len(groups), 0, -1), groups, strict=True):
+    split_of: dict[int, str] = {}
+    for remaining, group in zip(range(len(groups), 0, -1), groups, strict=True):
         empty = [split for split in shares if not filled[split]]
-        least = max(
-            empty if len(empty) >= left else shares,
+        chosen = max(
+            empty if len(empty) >= remaining else shares,
             key=lambda split: shares[split] * len(records) - filled[split],
         )
-        filled[least] += len(group)
-        where.update(dict.fromkeys(group, least))
+        filled[chosen] += len(group)
+        split_of.update(dict.fromkeys(group, chosen))
     return {
-        split: [r for index, r in enumerate(records) if where[index] == split]
+        split: [r for index, r in enumerate(records) if split_of[index] == split]
         for split in shares
     }
 
 
 def group_records(records: Sequence[Record], by: By) -> list[list[int]]:
-    """Positions of the records that have to stay together."""
+    """RETURNS (list[list[int]]): Indices of the records that must stay together."""
     if by not in get_args(By):
         raise JREError(Errors.J202.format(name="by", allowed="doc, record", value=by))
     if by == "record":
         return [[index] for index in range(len(records))]
-    # two records with one text, or of one document, have one root
+    # union-find: records with the same text or document have the same root
     root: dict[tuple[str, str], tuple[str, str]] = {}
 
     def find(key: tuple[str, str]) -> tuple[str, str]:
@@ -136,21 +139,23 @@ def _keys(record: Record) -> list[tuple[str, str]]:
 def choose_by_id(
     records: Iterable[Record], wanted: set[str], source: str
 ) -> list[Record]:
-    """Keep the records whose document or ``orig_id`` is among some ids.
+    """Select records by document or ``orig_id``.
 
+    records (Iterable[Record]): The records.
     wanted (set[str]): The ids.
-    source (str): Where they are from, for the message.
+    source (str): Source of the ids, for the message.
+    RETURNS (list[Record]): The selected records.
     RAISES (ValueError): J632 for ids that no record has.
     """
     kept = []
-    found: set[str] = set()
+    known: set[str] = set()
     for record in records:
         ids = record_ids(record) & wanted
-        found |= ids
+        known |= ids
         if ids:
             kept.append(record)
-    if found != wanted:
-        missing = sorted(wanted - found)
+    if known != wanted:
+        missing = sorted(wanted - known)
         raise JREError(
             Errors.J632.format(
                 source=source, count=len(missing), first=", ".join(missing[:5])

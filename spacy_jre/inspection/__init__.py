@@ -1,12 +1,13 @@
-"""Look at a corpus before training on it: figures, findings, samples.
+"""Inspect a corpus before training: figures, findings and samples.
 
-``passage`` reads one Doc the way a component meets it, ``figures`` counts, ``repeats``
-compares texts, ``samples`` chooses some, ``findings`` judges.
+``passage`` reads a Doc with the tokens and windows that a component gets, ``figures``
+counts, ``repeats`` compares texts, ``samples`` selects sentences, and ``findings``
+reports problems.
 """
 
 from .figures import Inspection, compare_with, inspect_split
 from .finding import Finding, percent
-from .findings import judge
+from .findings import collect_findings
 from .passage import Settings
 from .repeats import Leak, find_leaks
 from .samples import choose_samples, render_sample
@@ -17,10 +18,10 @@ __all__ = [
     "Leak",
     "Settings",
     "choose_samples",
+    "collect_findings",
     "compare_with",
     "find_leaks",
     "inspect_split",
-    "judge",
     "percent",
     "render_sample",
 ]

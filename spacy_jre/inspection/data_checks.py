@@ -1,75 +1,76 @@
-"""Judge what is annotated: Docs, entities, relations, sentences."""
+"""Check the Docs, entities, relations and sentences of a corpus."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from .figures import compare_with
-from .finding import Finding, Level, Splits, percent, quotes, where
+from .finding import Finding, Level, Splits, collect_quotes, format_counts, percent
 from .passage import MAX_EXAMPLES, Settings
-from .repeats import Leak, Seen, find_leaks
+from .repeats import Leak, TextCounts, find_leaks
 
-# share of entities or relations lost to max_span_width from which on it is a warning
+# minimum share of entities or relations lost to max_span_width for a warning
 WIDE_SHARE = 0.01
-# tokens that hardly fit the 512 wordpieces of most encoders
+# tokens; more rarely fit into the 512 wordpieces of most encoders
 LONG_SENTENCE = 350
-# share of related pairs from which on the types of two entities say it all
+# minimum share of related pairs, and number of pairs, for a finding
 RELATED_SHARE, LEAST_PAIRS = 0.9, 50
 
 
 @dataclass(frozen=True)
 class ZeroCheck:
-    """A figure that had better be 0.
+    """A figure that should be 0.
 
-    level, key (str): Of the finding.
-    figure (str): The figure, from an Inspection on.
-    total (str): The figure it is a share of; empty: of none.
-    what, mend (str): The message before and after the figures.
+    level, key (str): Level and key of the finding.
+    figure (str): The figure, as a dotted name in an Inspection.
+    total (str): The figure to compute a share of, or an empty string.
+    problem, fix (str): The message before and after the figures.
     """
 
     level: Level
     key: str
     figure: str
     total: str
-    what: str
-    mend: str
+    problem: str
+    fix: str
 
 
-NOT_LEARNT = "They are not learnt and count as missed."
+NOT_LEARNED = "They are not learned and count as missed."
 ZERO_CHECKS = (
     ZeroCheck(
         "warning",
         "unannotated-docs",
         "size.unannotated",
         "size.docs",
-        "Docs that nobody annotated with entities",
-        "They teach nothing, and no figure here counts them. To say that a Doc has no "
-        "entities and relations, set doc.ents = [] and doc._.relations = [].",
+        "Docs without entity annotation",
+        "They are not learned from, and the figures here ignore them. To annotate that "
+        "a Doc has no entities and relations, set doc.ents = [] and "
+        "doc._.relations = [].",
     ),
     ZeroCheck(
         "advice",
         "entities-only-docs",
         "size.entities_only",
         "size.docs",
-        "Docs annotated with entities but not for relations",
-        "They teach entities only. To say that a Doc has no relations, set "
-        "doc._.relations = [].",
+        "Docs with entity annotation but without relation annotation",
+        "Only entities are learned from them. To annotate that a Doc has no relations, "
+        "set doc._.relations = [].",
     ),
     ZeroCheck(
         "warning",
         "other-text",
         "size.other_text",
         "size.docs",
-        "Docs whose text the corpus reader changes",
-        "They are measured here on the tokens of the annotation. Training aligns the "
-        "two, and warns of what it loses with J904.",
+        "Docs with a text that the corpus reader changes",
+        "The figures here use the tokens of the annotation. Training aligns the texts "
+        "and reports lost annotation with J904.",
     ),
     ZeroCheck(
         "warning",
         "misaligned-entities",
         "entities.misaligned",
         "entities.total",
-        "Entities that do not begin and end with a token",
-        f"{NOT_LEARNT} Mend their offsets, or keep the tokens of the annotation "
+        "Entities that do not align with tokens",
+        f"{NOT_LEARNED} Fix their offsets, or keep the tokens of the annotation "
         "(gold_tokens = true).",
     ),
     ZeroCheck(
@@ -77,32 +78,32 @@ ZERO_CHECKS = (
         "entities-across-sentences",
         "entities.across",
         "entities.total",
-        "Entities that lie across two sentences",
-        f"{NOT_LEARNT} Mend the sentence boundaries.",
+        "Entities across two sentences",
+        f"{NOT_LEARNED} Fix the sentence boundaries.",
     ),
     ZeroCheck(
         "warning",
         "two-labels",
         "entities.second_labels",
         "entities.total",
-        "Entities on the tokens of another one, with another label",
-        "A span gets one label: the first in label order is learnt.",
+        "Entities with the same tokens as another entity, but another label",
+        "A span can only have one label: the first in label order is learned.",
     ),
     ZeroCheck(
         "advice",
         "ragged-entities",
         "entities.ragged",
         "entities.total",
-        "Entities that begin or end with a blank, a comma or half a pair of brackets",
-        "Are their boundaries meant?",
+        "Entities that start or end with whitespace, punctuation or a lone bracket",
+        "Check their boundaries.",
     ),
     ZeroCheck(
         "advice",
         "overlaps",
         "overlaps.not_in_ents",
         "entities.total",
-        "Entities that doc.ents cannot hold, because they overlap",
-        'doc.spans["jre"] and the relations have them; what reads doc.ents does not.',
+        "Entities that doc.ents cannot store, because they overlap",
+        'doc.spans["jre"] and the relations include them.',
     ),
     ZeroCheck(
         "warning",
@@ -110,76 +111,77 @@ ZERO_CHECKS = (
         "relations.across",
         "relations.total",
         "Relations across two sentences",
-        f"{NOT_LEARNT} Only entities of one sentence are paired.",
+        f"{NOT_LEARNED} Only entities in the same sentence are paired.",
     ),
     ZeroCheck(
         "warning",
         "self-relations",
         "relations.itself",
         "relations.total",
-        "Relations of an entity with itself",
-        NOT_LEARNT,
+        "Relations between an entity and itself",
+        NOT_LEARNED,
     ),
     ZeroCheck(
         "warning",
         "lost-arguments",
         "relations.lost_argument",
         "relations.total",
-        "Relations with an argument that fits no tokens, or lies across sentences",
-        NOT_LEARNT,
+        "Relations with an argument that is misaligned or across sentences",
+        NOT_LEARNED,
     ),
     ZeroCheck(
         "advice",
         "repeated-relations",
         "relations.repeated",
         "",
-        "Relations that stand in their Doc, or in its source, once more",
+        "Duplicate relations in a Doc or in its source",
         "They count once.",
     ),
     ZeroCheck(
         "warning",
-        "crowded-sentences",
-        "pairs.crowded",
+        "too-many-entities",
+        "pairs.too_many_entities",
         "size.sentences",
-        "Sentences with more entities than are paired in prediction",
-        "Relations of some are never found. Set sentence boundaries.",
+        "Sentences with more entities than prediction pairs",
+        "Relations of the other entities are not predicted. Set sentence boundaries.",
     ),
 )
 
 
 def check_zeros(splits: Splits, settings: Settings) -> Iterator[Finding]:
     for check in ZERO_CHECKS:
-        places = where(splits, check.figure, check.total)
-        if places:
-            message = f"{check.what}: {places}. {check.mend}"
-            yield Finding(check.level, check.key, message, quotes(splits, check.key))
+        counts = format_counts(splits, check.figure, check.total)
+        if counts:
+            message = f"{check.problem}: {counts}. {check.fix}"
+            quotes = collect_quotes(splits, check.key)
+            yield Finding(check.level, check.key, message, quotes)
 
 
 def check_arguments(splits: Splits, settings: Settings) -> Iterator[Finding]:
-    places = where(splits, "entities.unlabelled")
-    if places:
+    counts = format_counts(splits, "entities.unlabelled")
+    if counts:
         stops = splits["train"].entities.unlabelled > 0
         yield Finding(
             "error" if stops else "warning",
             "no-label",
-            f"Arguments of relations that are no entity and have no label: {places}. "
+            f"Relation arguments that are not entities and have no label: {counts}. "
             f"{'Training stops with J403. ' if stops else ''}Add them to the entities, "
-            "or give the Span a label.",
-            quotes(splits, "no-label"),
+            "or set the label of the Span.",
+            collect_quotes(splits, "no-label"),
         )
     train = splits["train"].relations
     if train.total and not train.learnable:
         yield Finding(
             "error",
             "nothing-to-learn",
-            f"None of the {train.total} relations of the training data can be learnt. "
-            "The warnings say why.",
+            f"None of the {train.total} relations of the training data can be learned. "
+            "The warnings give the reasons.",
         )
 
 
 def check_widths(splits: Splits, settings: Settings) -> Iterator[Finding]:
-    places = where(splits, "entities.too_wide", "entities.total")
-    if not places:
+    counts = format_counts(splits, "entities.too_wide", "entities.total")
+    if not counts:
         return
     shares, limits = [], []
     for name, split in splits.items():
@@ -191,10 +193,10 @@ def check_widths(splits: Splits, settings: Settings) -> Iterator[Finding]:
     yield Finding(
         "warning" if max(shares) > WIDE_SHARE else "advice",
         "wide-entities",
-        f"Entities wider than max_span_width = {settings.max_span_width}: {places}. "
-        "They are never predicted, so that the recall of entities and of relations "
-        f"ends at: {', '.join(limits)}.",
-        quotes(splits, "wide-entities"),
+        f"Entities wider than max_span_width = {settings.max_span_width}: {counts}. "
+        "They are never predicted. The maximum recall of entities and relations is: "
+        f"{', '.join(limits)}.",
+        collect_quotes(splits, "wide-entities"),
     )
 
 
@@ -206,16 +208,16 @@ def check_sentences(splits: Splits, settings: Settings) -> Iterator[Finding]:
             "warning",
             "long-sentences",
             f"The longest sentence has more than {LONG_SENTENCE} tokens: {lengths}. "
-            "Most encoders take 512 wordpieces; a longer sentence is cut, and "
-            "relations across the cut are lost. Set sentence boundaries.",
+            "Most encoders support 512 wordpieces. Longer sentences are split, and "
+            "relations across the split are lost. Set sentence boundaries.",
         )
     size = splits["train"].size
     if size.relation_sentences and size.with_relation == size.relation_sentences:
         yield Finding(
             "advice",
             "no-sentence-without-relation",
-            "Every sentence of the training data has a relation. A pipeline that knows "
-            "no other finds relations in texts that have none: add some without.",
+            "Every sentence of the training data has a relation. The pipeline then "
+            "predicts relations in texts without any. Add sentences without relations.",
         )
     compared = compare_with(splits["train"], splits["train"])
     pairs, related = int(compared["compatible_pairs"]), int(compared["related_pairs"])
@@ -223,60 +225,61 @@ def check_sentences(splits: Splits, settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "advice",
             "few-unrelated-pairs",
-            f"{related} of {pairs} training pairs whose types a relation joins are "
-            f"related ({percent(related, pairs)}): the types alone tell them. Text in "
-            "which such entities are not related teaches more.",
+            f"{related} of {pairs} training pairs with the entity labels of a relation "
+            f"are related ({percent(related, pairs)}), so the labels alone predict "
+            "them. Add texts in which such entities are not related.",
         )
 
 
 def check_repeats(splits: Splits, settings: Settings) -> Iterator[Finding]:
     repeats = {name: split.repeats for name, split in splits.items()}
-    seen = [one for split in repeats.values() for one in split.texts.values()]
+    texts = [text for split in repeats.values() for text in split.texts.values()]
     for leak in find_leaks(repeats):
         if leak.sentences:
-            yield Finding("warning", "leak", _tell_leak(leak), tuple(leak.examples))
-    places = where(splits, "repeats.inconsistent")
-    if places:
+            yield Finding("warning", "leak", _format_leak(leak), tuple(leak.examples))
+    counts = format_counts(splits, "repeats.inconsistent")
+    if counts:
         yield Finding(
             "warning",
             "inconsistent-repeats",
-            f"Texts that stand more than once and are not annotated alike: {places}.",
-            _contradictions(seen),
+            f"Texts that occur more than once with different annotation: {counts}.",
+            _contradictions(texts),
         )
-    places = where(splits, "repeats.repeated", "size.sentences")
-    if places:
+    counts = format_counts(splits, "repeats.repeated", "size.sentences")
+    if counts:
         yield Finding(
             "advice",
             "repeats",
-            f"Sentences whose text stood before in their split: {places}.",
-            _commonest(one for one in seen if one.count > 1),
+            f"Sentences that repeat an earlier sentence of their split: {counts}.",
+            _most_common(text for text in texts if text.count > 1),
         )
 
 
-def _tell_leak(leak: Leak) -> str:
+def _format_leak(leak: Leak) -> str:
     message = (
         f"{leak.sentences} of {leak.total} sentences of {leak.split} "
-        f"({percent(leak.sentences, leak.total)}) stand in {leak.source} too, with "
+        f"({percent(leak.sentences, leak.total)}) also occur in {leak.source}, with "
         f"{leak.entities} entities and {leak.relations} relations"
     )
     if leak.otherwise:
-        message += f"; {leak.otherwise} of the texts are annotated otherwise there"
+        message += f"; {leak.otherwise} of the texts have different annotation there"
     if leak.source == "train":
-        return f"{message}. Scores of {leak.split} are too good by them."
-    return f"{message}. The best epoch is chosen by them."
+        return f"{message}. They make the scores on {leak.split} too high."
+    return f"{message}. They influence which epoch is the best."
 
 
-def _commonest(seen: Iterable[Seen]) -> tuple[str, ...]:
-    ordered = sorted(seen, key=lambda one: -one.count)
+def _most_common(texts: Iterable[TextCounts]) -> tuple[str, ...]:
+    ordered = sorted(texts, key=lambda text: -text.count)
     return tuple(
-        f"{one.place} {one.text!r}, {one.count} times" for one in ordered[:MAX_EXAMPLES]
+        f"{text.location} {text.text!r}, {text.count} times"
+        for text in ordered[:MAX_EXAMPLES]
     )
 
 
-def _contradictions(seen: Iterable[Seen]) -> tuple[str, ...]:
-    """Where each way to annotate a text stands first."""
-    unlike = [one for one in seen if len(one.annotations) > 1]
+def _contradictions(texts: Iterable[TextCounts]) -> tuple[str, ...]:
+    """The locations of the first sentence with each annotation of a text."""
+    inconsistent = [text for text in texts if len(text.annotations) > 1]
     return tuple(
-        f"{', '.join(one.annotations.values())}: {one.text!r}"
-        for one in unlike[:MAX_EXAMPLES]
+        f"{', '.join(text.annotations.values())}: {text.text!r}"
+        for text in inconsistent[:MAX_EXAMPLES]
     )

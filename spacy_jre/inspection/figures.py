@@ -1,4 +1,4 @@
-"""Count what a corpus holds, and how much of it a component can reach."""
+"""Count the annotation of a corpus, and how much of it a component can predict."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -12,11 +12,11 @@ from ..annotations.build import RECORD_KEY
 from ..annotations.gold import SpanKey
 from ..annotations.relations import expanded_span
 from .passage import (
-    Examples,
     Passage,
-    Place,
+    Quotes,
     RelationKey,
     Settings,
+    TokenLocation,
     overlapping_pairs,
     read_passage,
 )
@@ -26,15 +26,16 @@ from .samples import Samples
 
 @dataclass
 class Size:
-    """How much there is. A Doc that teaches nothing counts in `docs` alone.
+    """Size of a split. Unannotated Docs only count in `docs` and `unannotated`.
 
-    unannotated (int): Docs never annotated for entities.
-    entities_only (int): Docs annotated for entities, never for relations.
-    other_text (int): Docs whose predicted text is not that of the reference.
-    sentences, tokens (int): Windows and their tokens.
-    longest (int): Tokens of the longest sentence.
-    relation_sentences (int): Sentences of Docs annotated for relations.
-    with_entity, with_relation (int): Sentences with one or more.
+    docs (int): Number of Docs.
+    unannotated (int): Docs without entity annotation.
+    entities_only (int): Docs with entity annotation but without relation annotation.
+    other_text (int): Docs with different texts of the predicted and reference Doc.
+    sentences, tokens (int): Number of windows and of their tokens.
+    longest (int): Number of tokens of the longest sentence.
+    relation_sentences (int): Sentences of Docs with relation annotation.
+    with_entity, with_relation (int): Sentences with at least one entity or relation.
     """
 
     docs: int = 0
@@ -65,16 +66,19 @@ class Size:
 
 @dataclass
 class EntityFigures:
-    """Entities, and what keeps a component from predicting them.
+    """Counts of entities, and of reasons why a component cannot predict them.
 
-    widths (Counter[int]): Entities of each width, in tokens.
-    too_wide (int): Wider than ``max_span_width``.
-    misaligned (int): Fit no tokens.
-    across (int): Lie across two sentences.
-    second_labels (int): Have the tokens of another entity, and another label.
-    reachable (int): What a perfect component could predict.
-    unlabelled (int): Without a label, as an argument of a relation may be.
-    ragged (int): Begin or end with a sign that hardly belongs to them.
+    total (int): Number of entities.
+    labels (Counter[str]): Number of entities per label.
+    widths (Counter[int]): Number of entities per width in tokens.
+    too_wide (int): Entities wider than ``max_span_width``.
+    misaligned (int): Entities that do not align with tokens.
+    across (int): Entities across two sentences.
+    second_labels (int): Entities with the tokens of another entity, but another label.
+    reachable (int): Entities that a perfect component can predict.
+    unlabelled (int): Relation arguments without a label.
+    ragged (int): Entities that start or end with a character that is probably not part
+        of them.
     """
 
     total: int = 0
@@ -88,44 +92,44 @@ class EntityFigures:
     unlabelled: int = 0
     ragged: int = 0
 
-    def add(self, passage: Passage, settings: Settings, examples: Examples) -> None:
-        taken: set[Place] = set()
-        for key, place in passage.places.items():
+    def add(self, passage: Passage, settings: Settings, quotes: Quotes) -> None:
+        taken: set[TokenLocation] = set()
+        for key, location in passage.locations.items():
             self.total += 1
             self.labels[key[2]] += 1
             if not key[2]:
                 self.unlabelled += 1
-                examples.add("no-label", passage, key)
+                quotes.add("no-label", passage, key)
             if is_ragged(passage.text[key[0] : key[1]]):
                 self.ragged += 1
-                examples.add("ragged-entities", passage, key)
-            if place is None:
+                quotes.add("ragged-entities", passage, key)
+            if location is None:
                 self.misaligned += 1
-                examples.add("misaligned-entities", passage, key)
+                quotes.add("misaligned-entities", passage, key)
                 continue
-            self.widths[place.width] += 1
-            wide = place.width > settings.max_span_width
+            self.widths[location.width] += 1
+            wide = location.width > settings.max_span_width
             if wide:
                 self.too_wide += 1
-                examples.add("wide-entities", passage, key)
-            if place.window is None:
+                quotes.add("wide-entities", passage, key)
+            if location.window is None:
                 self.across += 1
-                examples.add("entities-across-sentences", passage, key)
-            elif place in taken:
+                quotes.add("entities-across-sentences", passage, key)
+            elif location in taken:
                 self.second_labels += 1
-                examples.add("two-labels", passage, key)
+                quotes.add("two-labels", passage, key)
             else:
                 self.reachable += not wide
-            taken.add(place)
+            taken.add(location)
 
 
 @dataclass
 class Overlaps:
-    """Pairs of overlapping entities.
+    """Counts of pairs of overlapping entities.
 
-    nested, crossing, same_span (int): Pairs of each kind.
-    sentences (int): In how many sentences they stand.
-    not_in_ents (int): Entities that ``doc.ents`` cannot hold.
+    nested, crossing, same_span (int): Number of pairs of each kind.
+    sentences (int): Number of sentences with such pairs.
+    not_in_ents (int): Entities that ``doc.ents`` cannot store.
     related (int): Relations between overlapping entities.
     """
 
@@ -141,7 +145,7 @@ class Overlaps:
         return self.nested + self.crossing + self.same_span
 
     def add(self, passage: Passage) -> None:
-        pairs = overlapping_pairs(passage.places)
+        pairs = overlapping_pairs(passage.locations)
         for first, second in pairs:
             if first[:2] == second[:2]:
                 self.same_span += 1
@@ -151,11 +155,11 @@ class Overlaps:
                 self.crossing += 1
         if not pairs:
             return
-        inner = [passage.places[second] for _, second in pairs]
+        inner = [passage.locations[second] for _, second in pairs]
         self.sentences += len(
-            {None if place is None else place.window for place in inner}
+            {None if location is None else location.window for location in inner}
         )
-        spans = [expanded_span(passage.reference, *key) for key in passage.places]
+        spans = [expanded_span(passage.reference, *key) for key in passage.locations]
         self.not_in_ents += len(spans) - len(filter_spans(spans))
         touching = {frozenset(pair) for pair in pairs}
         self.related += sum(
@@ -165,12 +169,12 @@ class Overlaps:
 
 @dataclass
 class Directions:
-    """How the relations of one label run.
+    """Counts of the directions of the relations with one label.
 
-    pairs (int): Unordered pairs of entities they join.
-    both (int): Pairs related in both directions.
-    left_to_right (int): Relations whose head comes first in the text.
-    same_type (int): Relations that join two entities of one label.
+    pairs (int): Unordered pairs of entities with such a relation.
+    both (int): Pairs with relations in both directions.
+    left_to_right (int): Relations with the head before the tail.
+    same_type (int): Relations between entities with the same label.
     """
 
     pairs: int = 0
@@ -181,17 +185,20 @@ class Directions:
 
 @dataclass
 class RelationFigures:
-    """Relations, and what keeps a component from learning or predicting them.
+    """Counts of relations, and of reasons why a component cannot learn or predict them.
 
-    arguments (dict): Label -> "head label -> tail label" -> relations.
-    directions (dict): Label -> as annotated, whatever is called symmetric.
-    lost_argument (int): An argument fits no tokens, or lies across sentences.
-    itself (int): Head and tail are the same tokens.
-    across (int): The arguments stand in two sentences.
-    too_wide (int): An argument is wider than ``max_span_width``.
-    reachable (int): The rest: what a perfect component could predict.
+    total (int): Number of relations.
+    labels (Counter[str]): Number of relations per label.
+    arguments (dict): Label -> "head label -> tail label" -> number of relations.
+    directions (dict): Label -> directions, as annotated, even for symmetric labels.
+    lost_argument (int): Relations with an argument that is misaligned or across
+        sentences.
+    itself (int): Relations with the same tokens as head and tail.
+    across (int): Relations with arguments in different sentences.
+    too_wide (int): Relations with an argument wider than ``max_span_width``.
+    reachable (int): Relations that a perfect component can predict.
     several_labels (int): Ordered pairs with more than one label.
-    repeated (int): Stand once more in their Doc, or in the file it was built from.
+    repeated (int): Duplicate relations in a Doc, or in the file it was built from.
     """
 
     total: int = 0
@@ -210,7 +217,7 @@ class RelationFigures:
     def learnable(self) -> int:
         return self.reachable + self.too_wide
 
-    def add(self, passage: Passage, settings: Settings, examples: Examples) -> None:
+    def add(self, passage: Passage, settings: Settings, quotes: Quotes) -> None:
         self.total += len(passage.relations)
         self.repeated += count_repeated(passage, settings.attr)
         labels = Counter((head, tail) for head, tail, _ in passage.relations)
@@ -219,16 +226,16 @@ class RelationFigures:
             self.labels[label] += 1
             types = self.arguments.setdefault(label, Counter())
             types[join_types(head[2], tail[2])] += 1
-            first, second = passage.places[head], passage.places[tail]
+            first, second = passage.locations[head], passage.locations[tail]
             if not first or not second or None in (first.window, second.window):
                 self.lost_argument += 1
-                examples.add("lost-arguments", passage, head, tail)
+                quotes.add("lost-arguments", passage, head, tail)
             elif first == second:
                 self.itself += 1
-                examples.add("self-relations", passage, head, tail)
+                quotes.add("self-relations", passage, head, tail)
             elif first.window != second.window:
                 self.across += 1
-                examples.add("relations-across-sentences", passage, head, tail)
+                quotes.add("relations-across-sentences", passage, head, tail)
             elif max(first.width, second.width) > settings.max_span_width:
                 self.too_wide += 1
             else:
@@ -236,10 +243,10 @@ class RelationFigures:
         self._add_directions(passage.gold.relations)
 
     def _add_directions(self, relations: Iterable[RelationKey]) -> None:
-        found: dict[str, set[tuple[SpanKey, SpanKey]]] = {}
+        pairs_of: dict[str, set[tuple[SpanKey, SpanKey]]] = {}
         for head, tail, label in relations:
-            found.setdefault(label, set()).add((head, tail))
-        for label, pairs in found.items():
+            pairs_of.setdefault(label, set()).add((head, tail))
+        for label, pairs in pairs_of.items():
             row = self.directions.setdefault(label, Directions())
             row.pairs += len({frozenset(pair) for pair in pairs})
             row.both += sum(
@@ -251,30 +258,31 @@ class RelationFigures:
 
 @dataclass
 class PairFigures:
-    """Ordered pairs of the entities of a sentence: what a component classifies.
+    """Counts of ordered pairs of entities in a sentence, which a component classifies.
 
-    most (int): Of one sentence.
+    total (int): Number of pairs.
+    most (int): Maximum number of pairs in a sentence.
     sampled (int): Sentences with more unrelated pairs than ``negative_pairs``.
-    crowded (int): Sentences with more entities than are paired in prediction.
-    types, related (Counter[str]): "head label -> tail label" -> pairs, and those of
-        them with a relation.
+    too_many_entities (int): Sentences with more entities than prediction pairs.
+    types, related (Counter[str]): "head label -> tail label" -> number of pairs, and of
+        related pairs.
     """
 
     total: int = 0
     most: int = 0
     sampled: int = 0
-    crowded: int = 0
+    too_many_entities: int = 0
     types: Counter[str] = field(default_factory=Counter)
     related: Counter[str] = field(default_factory=Counter)
 
     def add(self, passage: Passage, settings: Settings) -> None:
         for sentence in passage.sentences:
-            labels: dict[Place | None, str] = {}
-            # of two labels of a span, the first is learnt
+            labels: dict[TokenLocation | None, str] = {}
+            # if a span has two labels, the first one is learned
             for key in sorted(sentence.entities, key=lambda key: key[2]):
-                labels.setdefault(passage.places[key], key[2])
+                labels.setdefault(passage.locations[key], key[2])
             related = {
-                (passage.places[head], passage.places[tail])
+                (passage.locations[head], passage.locations[tail])
                 for head, tail, _ in sentence.relations
             }
             related = {(head, tail) for head, tail in related if head != tail}
@@ -283,7 +291,7 @@ class PairFigures:
             self.total += pairs
             self.most = max(self.most, pairs)
             length = sentence.end - sentence.start
-            self.crowded += count > min(length, settings.max_entities)
+            self.too_many_entities += count > min(length, settings.max_entities)
             if settings.negative_pairs is not None:
                 self.sampled += pairs - len(related) > settings.negative_pairs
             self.types.update(_pair_types(Counter(labels.values())))
@@ -293,14 +301,14 @@ class PairFigures:
 
 @dataclass
 class Inspection:
-    """What there is to say of one split."""
+    """The figures of a split."""
 
     size: Size = field(default_factory=Size)
     entities: EntityFigures = field(default_factory=EntityFigures)
     overlaps: Overlaps = field(default_factory=Overlaps)
     relations: RelationFigures = field(default_factory=RelationFigures)
     pairs: PairFigures = field(default_factory=PairFigures)
-    examples: Examples = field(default_factory=Examples)
+    quotes: Quotes = field(default_factory=Quotes)
     repeats: Repeats = field(default_factory=Repeats)
     samples: Samples = field(default_factory=Samples)
 
@@ -308,60 +316,62 @@ class Inspection:
 def inspect_split(
     examples: Iterable[Example], settings: Settings, *, name: str = "train"
 ) -> Inspection:
-    """Measure the Docs of one split.
+    """Compute the figures of a split.
 
-    examples (Iterable[Example]): What the corpus reader gives.
-    settings (Settings): Of the component.
-    name (str): Of the split; its Docs are called ``train[0]``, ``train[1]`` ...
+    examples (Iterable[Example]): The Examples of the corpus reader.
+    settings (Settings): Settings of the component.
+    name (str): Name of the split. Its Docs are called ``train[0]``, ``train[1]`` ...
     RETURNS (Inspection): The figures.
     """
-    found = Inspection()
+    result = Inspection()
     for number, example in enumerate(examples):
-        found.size.docs += 1
+        result.size.docs += 1
         passage = read_passage(example, f"{name}[{number}]", settings)
         if not passage.gold.knows_entities:
-            found.size.unannotated += 1
+            result.size.unannotated += 1
             continue
-        found.size.add(passage)
-        found.entities.add(passage, settings, found.examples)
-        found.overlaps.add(passage)
+        result.size.add(passage)
+        result.entities.add(passage, settings, result.quotes)
+        result.overlaps.add(passage)
         if passage.gold.knows_relations:
-            found.relations.add(passage, settings, found.examples)
-            found.pairs.add(passage, settings)
-        found.repeats.add(passage)
-        found.samples.add(passage)
-    return found
+            result.relations.add(passage, settings, result.quotes)
+            result.pairs.add(passage, settings)
+        result.repeats.add(passage)
+        result.samples.add(passage)
+    return result
 
 
 def count_repeated(passage: Passage, attr: str) -> int:
-    """Relations that stand once more, in the Doc or in what it was built from."""
+    """RETURNS (int): Duplicate relations in the Doc and in the record it was built
+    from."""
     stored = stored_relations(passage.reference, attr)
-    # only the converter knows what it merged
+    # the converter keeps the rows of the record if it merged duplicates
     rows = (passage.reference.user_data.get(RECORD_KEY) or {}).get("relations", ())
     merged = len(rows) - len({tuple(row) for row in rows})
     return len(stored) - len(passage.gold.relations) + merged
 
 
-def compare_with(found: Inspection, train: Inspection) -> dict[str, float]:
-    """Figures that follow from others: densities, and the recall that can be reached.
+def compare_with(split: Inspection, train: Inspection) -> dict[str, float]:
+    """Compute densities and the maximum recall from the figures.
 
-    found (Inspection): A split. train (Inspection): The training data.
-    RETURNS (dict[str, float]): Means over the sentences. "compatible_pairs" are
-        ordered pairs whose labels some relation of the training data joins,
-        "related_pairs" those of them with a relation. Recalls are shares, 0 to 1: of
-        what is not too wide ("width"), and of all that can be predicted ("best").
+    split (Inspection): The figures of the split.
+    train (Inspection): The figures of the training data.
+    RETURNS (dict[str, float]): Means per sentence. "compatible_pairs" are ordered pairs
+        with the entity labels of a relation of the training data, "related_pairs" those
+        with a relation. The recall values, 0 to 1, are the share that is not too wide
+        ("width") and the share that can be predicted ("best").
     """
-    sentences = found.size.sentences or 1
-    annotated = found.size.relation_sentences or 1
+    sentences = split.size.sentences or 1
+    annotated = split.size.relation_sentences or 1
     types = {joined for row in train.relations.arguments.values() for joined in row}
-    entities, relations = found.entities, found.relations
+    entities, relations = split.entities, split.relations
     return {
-        "tokens_per_sentence": found.size.tokens / sentences,
+        "tokens_per_sentence": split.size.tokens / sentences,
         "entities_per_sentence": entities.total / sentences,
         "relations_per_sentence": relations.total / annotated,
-        "pairs_per_sentence": found.pairs.total / annotated,
-        "compatible_pairs": sum(found.pairs.types[joined] for joined in types),
-        "related_pairs": sum(found.pairs.related[joined] for joined in types),
+        "pairs_per_sentence": split.pairs.total / annotated,
+        "compatible_pairs": sum(split.pairs.types[joined] for joined in types),
+        "related_pairs": sum(split.pairs.related[joined] for joined in types),
         "width_entity_recall": _share_left(entities.too_wide, entities.total),
         "width_relation_recall": _share_left(relations.too_wide, relations.total),
         "best_entity_recall": _share(entities.reachable, entities.total),
@@ -370,7 +380,7 @@ def compare_with(found: Inspection, train: Inspection) -> dict[str, float]:
 
 
 def _share(part: int, whole: int) -> float:
-    """Of nothing, all can be reached."""
+    """The share, or 1.0 for an empty total."""
     return part / whole if whole else 1.0
 
 
@@ -379,12 +389,12 @@ def _share_left(lost: int, whole: int) -> float:
 
 
 def _pair_types(labels: Counter[str]) -> Counter[str]:
-    """The ordered pairs of distinct entities of a sentence, by their labels."""
+    """Number of ordered pairs of distinct entities in a sentence, by their labels."""
     pairs: Counter[str] = Counter()
     for head, number in labels.items():
         for tail, other in labels.items():
             pairs[join_types(head, tail)] = number * (other - (head == tail))
-    return +pairs  # without those of one entity with itself
+    return +pairs  # without zero counts
 
 
 def join_types(head: str, tail: str) -> str:
@@ -392,9 +402,8 @@ def join_types(head: str, tail: str) -> str:
 
 
 def is_ragged(text: str) -> bool:
-    """Tell whether a text begins or ends with what hardly belongs to a name.
-
-    A last full stop may (*Inc.*), and so may brackets and quotes that have a partner.
+    """Whether a text starts or ends with a character that is probably not part of a
+    name. A final full stop (*Inc.*) and paired brackets and quotes are accepted.
     """
     if text != text.strip() or text[-1:] in set(",;:") or text[:1] in set(".,;:!?"):
         return True

@@ -1,4 +1,4 @@
-"""What there is to say of a corpus, and how it is said."""
+"""A finding about a corpus, and helpers for its message."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,12 @@ Splits = Mapping[str, Inspection]
 
 @dataclass(frozen=True)
 class Finding:
-    """
+    """A finding about a corpus.
+
     level (str): "error", "warning" or "advice".
-    key (str): Names the kind, for programs.
-    message (str): What is so, what it costs, and the mend.
-    examples (tuple[str, ...]): The first cases.
+    key (str): Machine-readable name of the kind of finding.
+    message (str): The problem, its effect, and how to fix it.
+    examples (tuple[str, ...]): The first examples.
     """
 
     level: Level
@@ -27,8 +28,13 @@ class Finding:
     examples: tuple[str, ...] = ()
 
 
-def where(splits: Splits, figure: str, total: str = "") -> str:
-    """The splits in which a figure is not 0, with it; empty if it is 0 in all."""
+def format_counts(splits: Splits, figure: str, total: str = "") -> str:
+    """The splits with a nonzero figure, and the figure. Empty if it is 0 in all splits.
+
+    splits (Mapping): Name of the split -> figures.
+    figure (str): The figure, as a dotted name in an Inspection.
+    total (str): The figure to compute a share of, or an empty string.
+    """
     rows = []
     for name, split in splits.items():
         count = attrgetter(figure)(split)
@@ -40,9 +46,9 @@ def where(splits: Splits, figure: str, total: str = "") -> str:
     return ", ".join(rows)
 
 
-def quotes(splits: Splits, key: str) -> tuple[str, ...]:
-    found = [quote for one in splits.values() for quote in one.examples.get(key, [])]
-    return tuple(found[:MAX_EXAMPLES])
+def collect_quotes(splits: Splits, key: str) -> tuple[str, ...]:
+    quotes = [quote for one in splits.values() for quote in one.quotes.get(key, [])]
+    return tuple(quotes[:MAX_EXAMPLES])
 
 
 def listed(names: Sequence[str]) -> str:
@@ -50,5 +56,5 @@ def listed(names: Sequence[str]) -> str:
 
 
 def percent(part: int, whole: int) -> str:
-    """A share, as a score is written; nothing lost of nothing is 100%."""
+    """Format a share like a score; 100% for an empty total."""
     return f"{100 * part / whole if whole else 100:.2f}%"

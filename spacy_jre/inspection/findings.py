@@ -1,7 +1,7 @@
-"""Judge the figures of a corpus: errors, warnings and advice.
+"""Check the figures of a corpus: errors, warnings and advice.
 
-An error stops the training, or makes a part of it pointless. A warning costs scores, or
-makes them say something else than they seem to. Advice is worth a look.
+An error stops the training, or makes part of it useless. A warning means lower or
+misleading scores. Advice is worth checking.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -36,15 +36,16 @@ CHECKS: tuple[Callable[[Splits, Settings], Iterator[Finding]], ...] = (
 )
 
 
-def judge(
+def collect_findings(
     splits: Splits, settings: Settings, others: Sequence[Finding] = ()
 ) -> list[Finding]:
-    """
-    splits (Mapping): Name -> figures; has "train".
-    settings (Settings): The figures were taken with them.
-    others (Sequence[Finding]): What was found elsewhere.
+    """Run all checks.
+
+    splits (Mapping): Name of the split -> figures. "train" is required.
+    settings (Settings): The settings that the figures were computed with.
+    others (Sequence[Finding]): Findings of other checks, which are added.
     RETURNS (list[Finding]): Errors first, then warnings, then advice.
     """
     findings = [finding for check in CHECKS for finding in check(splits, settings)]
-    order = {level: place for place, level in enumerate(get_args(Level))}
+    order = {level: rank for rank, level in enumerate(get_args(Level))}
     return sorted([*others, *findings], key=lambda finding: order[finding.level])

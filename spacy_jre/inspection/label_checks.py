@@ -1,4 +1,4 @@
-"""Judge the labels: which there are, where, and which way their relations run."""
+"""Check the labels: in which splits they occur, how often, and their direction."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -6,30 +6,30 @@ from .figures import Inspection
 from .finding import Finding, Splits, listed, percent
 from .passage import Settings
 
-# examples of a label in the training data: hardly learnt, thinly learnt
+# number of training examples of a label below which there is a warning or advice
 FEW, SOME = 10, 50
-# a relation looks symmetric from these shares on
+# minimum shares for a label that looks symmetric
 BOTH_WAYS, ONE_TYPE, LEFT_TO_RIGHT = 0.5, 0.6, 0.85
 LEAST_BOTH = 3
 
 
 def check_labels(splits: Splits, settings: Settings) -> Iterator[Finding]:
-    """Labels that one place has and another one lacks."""
+    """Check for labels that are missing in the config or in a split."""
     for kind, known in known_labels(splits["train"], settings).items():
         train = _count_labels(splits["train"], kind)
-        refused = sorted(set(train) - {*known, ""})
+        missing = sorted(set(train) - {*known, ""})
         if not known:
             yield Finding(
                 "error",
                 f"no-{kind}-labels",
                 f"The training data has no {kind} label. Training stops with J502.",
             )
-        elif refused:  # the config names the labels, and not these
+        elif missing:  # the config defines the labels
             yield Finding(
                 "error",
                 f"refused-{kind}-labels",
-                f"The {kind} labels of [initialize] lack some of the training data: "
-                f"{listed(refused)}. Training stops with J504.",
+                f"The {kind} labels of [initialize] lack labels of the training data: "
+                f"{listed(missing)}. Training stops with J504.",
             )
         for name in [name for name in splits if name != "train"]:
             counts = _count_labels(splits[name], kind)
@@ -40,9 +40,10 @@ def check_labels(splits: Splits, settings: Settings) -> Iterator[Finding]:
                 yield Finding(
                     "error",
                     f"unseen-{kind}-labels",
-                    f"{name} has {kind} labels that are not learnt, because the "
+                    f"{name} has {kind} labels that are not learned, because the "
                     f"training data lacks them: {listed(unseen)}. {lost} of {total} "
-                    f"count as missed; recall ends at {percent(total - lost, total)}.",
+                    "count as missed. The maximum recall is "
+                    f"{percent(total - lost, total)}.",
                 )
             absent = sorted(set(train) - {*counts, ""})
             if absent and name == "dev":
@@ -50,7 +51,7 @@ def check_labels(splits: Splits, settings: Settings) -> Iterator[Finding]:
                     "advice",
                     f"undeveloped-{kind}-labels",
                     f"dev lacks {kind} labels of the training data: {listed(absent)}. "
-                    "Nothing tells how well they are learnt.",
+                    "Their scores cannot be evaluated.",
                 )
 
 
@@ -65,7 +66,7 @@ def check_label_settings(splits: Splits, settings: Settings) -> Iterator[Finding
             yield Finding(
                 "error",
                 f"unknown-{setting.replace('_', '-')}",
-                f"The setting `{setting}` names what is no relation label: "
+                f"The setting `{setting}` has unknown relation labels: "
                 f"{listed(unknown)}. Training stops with {code}. Labels: "
                 f"{listed(sorted(known)) or 'none'}.",
             )
@@ -94,8 +95,8 @@ def check_label_counts(splits: Splits, settings: Settings) -> Iterator[Finding]:
 
 
 def known_labels(train: Inspection, settings: Settings) -> dict[str, Sequence[str]]:
-    """RETURNS (dict): "entity" and "relation" -> the labels a component will have:
-    those the config names, else those of the training data."""
+    """RETURNS (dict): "entity" and "relation" -> the labels of the component. These are
+    the labels of the config, or else those of the training data."""
     fixed = {"entity": settings.entity_labels, "relation": settings.relation_labels}
     return {
         kind: [label for label in _count_labels(train, kind) if label]
@@ -121,34 +122,34 @@ def check_directions(splits: Splits, settings: Settings) -> Iterator[Finding]:
             count = train.labels[label]
             same, right = row.same_type / count, row.left_to_right / count
             if count >= FEW and same >= ONE_TYPE and right >= LEFT_TO_RIGHT:
-                shares = f"{same:.0%} one type, {right:.0%} in order"
+                shares = f"{same:.0%} same label, {right:.0%} in order"
                 one_type.append(f"{label} ({shares})")
     if both_ways:
         yield Finding(
             "warning",
             "annotated-both-ways",
-            f"Relations annotated in both directions: {listed(both_ways)}. Those that "
-            "have no direction belong into the setting `symmetric`, with which each "
+            f"Relations annotated in both directions: {listed(both_ways)}. Add labels "
+            "without a direction to the setting `symmetric`, so that each relation "
             "counts once.",
         )
     if one_type:
         yield Finding(
             "advice",
             "symmetric-candidates",
-            "Relations that mostly join entities of one type in the order of the text: "
-            f"{listed(one_type)}. Those that have no direction belong into the "
-            "setting `symmetric`; a directed one can look like this too.",
+            "Relations that are mostly between entities with the same label, in the "
+            f"order of the text: {listed(one_type)}. Add labels without a direction to "
+            "the setting `symmetric`. Directed relations can look the same.",
         )
 
 
 def _check_symmetric(label: str, train: Inspection) -> Iterator[Finding]:
-    """What speaks against calling a relation symmetric."""
+    """Check whether the annotation fits a symmetric label."""
     row = train.relations.directions[label]
     if row.both:
         yield Finding(
             "warning",
             "symmetric-both-ways",
-            f"{label} is in `symmetric`, and {row.both} of its {row.pairs} pairs are "
+            f"{label} is in `symmetric`, but {row.both} of its {row.pairs} pairs are "
             "annotated in both directions. Each counts once.",
         )
     relations = row.pairs + row.both
@@ -157,5 +158,6 @@ def _check_symmetric(label: str, train: Inspection) -> Iterator[Finding]:
             "warning",
             "symmetric-between-types",
             f"{label} is in `symmetric`, but {relations - row.same_type} of "
-            f"{relations} join entities of two types. Has it no direction?",
+            f"{relations} are between entities with different labels. Check whether it "
+            "has a direction.",
         )

@@ -1,4 +1,4 @@
-"""One reference Doc on the tokens and in the windows that a component gets."""
+"""The annotation of a Doc in the tokens and windows that a component gets."""
 
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -14,41 +14,42 @@ from ..annotations.gold import SpanKey
 from ..annotations.sentences import sentence_ranges
 
 RelationKey = tuple[SpanKey, SpanKey, str]
-Labels = tuple[str, ...]
 
-# how many cases of a kind are shown, and how much of a text
+# maximum number of examples per finding, and of characters per text
 MAX_EXAMPLES = 3
 MAX_SHOWN = 60
-# names of Docs longer than this say little
+# longer names of Docs are not shown
 MAX_NAME = 20
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of a component that decide what it can learn and predict.
+    """The settings that affect what a component can learn and predict.
 
-    max_span_width (int): Widest entity that is predicted, in tokens.
-    negative_pairs (int | None): Unrelated pairs it learns from, per window.
-    max_entities (int): Most entities of a window that are paired in prediction.
+    max_span_width (int): Maximum width of predicted entities, in tokens.
+    negative_pairs (int | None): Maximum number of unrelated pairs per window in
+        training.
+    max_entities (int): Maximum number of entities per window that prediction pairs.
     symmetric (tuple[str, ...]): Relation labels without a direction.
-    label_thresholds (tuple[str, ...]): Relation labels with a threshold of their own.
+    label_thresholds (tuple[str, ...]): Relation labels with their own threshold.
     attr (str): Name of the relation extension.
-    entity_labels, relation_labels (tuple[str, ...] | None): The labels, where the
-        config fixes them; None where they are those of the training data.
+    entity_labels, relation_labels (tuple[str, ...] | None): The labels of the config.
+        None to use the labels of the training data.
     """
 
     max_span_width: int = 10
     negative_pairs: int | None = 100
     max_entities: int = 100
-    symmetric: Labels = ()
-    label_thresholds: Labels = ()
+    symmetric: tuple[str, ...] = ()
+    label_thresholds: tuple[str, ...] = ()
     attr: str = DEFAULT_ATTR
-    entity_labels: Labels | None = None
-    relation_labels: Labels | None = None
+    entity_labels: tuple[str, ...] | None = None
+    relation_labels: tuple[str, ...] | None = None
 
 
-class Place(NamedTuple):
-    """Tokens of an entity, end exclusive, and its window: None if it needs two."""
+class TokenLocation(NamedTuple):
+    """Tokens of an entity, end exclusive, and its window. The window is None for an
+    entity across windows."""
 
     start: int
     end: int
@@ -61,17 +62,17 @@ class Place(NamedTuple):
 
 @dataclass
 class Sentence:
-    """A window, and what of the annotation lies in it.
+    """A window and its annotation.
 
-    start, end (int): Its tokens, end exclusive.
-    first (int): The character it begins with.
-    text (str): Its text.
-    entities (list), relations (list): Those that lie in it as a whole.
+    start, end (int): Token offsets, end exclusive.
+    start_char (int): Character offset.
+    text (str): The text.
+    entities (list), relations (list): Entities and relations inside the window.
     """
 
     start: int
     end: int
-    first: int
+    start_char: int
     text: str
     entities: list[SpanKey] = field(default_factory=list)
     relations: list[RelationKey] = field(default_factory=list)
@@ -79,18 +80,18 @@ class Sentence:
 
 @dataclass(frozen=True)
 class Passage:
-    """A reference Doc as a component meets it.
+    """The annotation of a Doc, in the tokens and windows that a component gets.
 
     reference (Doc): The annotated Doc.
-    text (str): Its text.
-    other_text (bool): Whether the predicted Doc has another one. Tokens and windows
-        are those of the predicted Doc if not, and of the reference if so.
-    sentences (list[Sentence]): The windows: sentences, or the Doc where no boundaries
-        are set.
-    gold (Gold): The annotation, every relation in the direction it has there.
-    relations (list): The relations; symmetric ones in one direction only.
-    places (dict): Where each entity lies; None if it fits no tokens.
-    name (str): What messages call it.
+    text (str): Text of the Doc.
+    other_text (bool): Whether the predicted Doc has another text. If so, tokens and
+        windows are those of the reference, otherwise those of the predicted Doc.
+    sentences (list[Sentence]): The windows: the sentences, or the whole Doc if it has
+        no sentence boundaries.
+    gold (Gold): The annotation, with the annotated direction of all relations.
+    relations (list): The relations. Symmetric relations have one direction only.
+    locations (dict): Entity -> location. None if it does not align with tokens.
+    name (str): Name of the Doc in messages.
     """
 
     reference: Doc
@@ -99,30 +100,32 @@ class Passage:
     sentences: list[Sentence]
     gold: Gold
     relations: list[RelationKey]
-    places: dict[SpanKey, Place | None]
+    locations: dict[SpanKey, TokenLocation | None]
     name: str
 
     def quote(self, *spans: SpanKey) -> str:
-        """An example for a message: the Doc, and the texts of some of its spans."""
+        """An example for a message: the name of the Doc and the texts of spans."""
         texts = [repr(shorten(self.text[span[0] : span[1]])) for span in spans]
         return f"{self.name} {' and '.join(texts)}"
 
 
-class Examples(dict[str, list[str]]):
-    """The first few cases of each kind, quoted."""
+class Quotes(dict[str, list[str]]):
+    """Key of a finding -> the first examples."""
 
-    def add(self, kind: str, passage: Passage, *spans: SpanKey) -> None:
-        quotes = self.setdefault(kind, [])
+    def add(self, key: str, passage: Passage, *spans: SpanKey) -> None:
+        quotes = self.setdefault(key, [])
         if len(quotes) < MAX_EXAMPLES:
             quotes.append(passage.quote(*spans))
 
 
 def read_passage(example: Example, name: str, settings: Settings) -> Passage:
-    """
-    example (Example): The predicted Doc needs tokens and sentence starts only.
-    name (str): What messages call it.
-    settings (Settings): `attr` and `symmetric` are read.
-    RETURNS (Passage): Of the two Docs.
+    """Read the annotation of an Example.
+
+    example (Example): The Example. Its predicted Doc only needs tokens and sentence
+        starts.
+    name (str): Name of the Doc in messages.
+    settings (Settings): The settings. Only `attr` and `symmetric` are used.
+    RETURNS (Passage): The annotation.
     """
     reference = example.reference
     text = reference.text
@@ -131,25 +134,25 @@ def read_passage(example: Example, name: str, settings: Settings) -> Passage:
     gold = read_gold(reference, attr=settings.attr)
     sentences = _read_sentences(tokens)
     starts = [sentence.start for sentence in sentences]
-    places: dict[SpanKey, Place | None] = {}
+    locations: dict[SpanKey, TokenLocation | None] = {}
     for key in gold.entities:
         span = tokens.char_span(key[0], key[1])
         if span is None or not len(span):
-            places[key] = None
+            locations[key] = None
             continue
         window = bisect_right(starts, span.start) - 1
         if span.end <= sentences[window].end:
-            places[key] = Place(span.start, span.end, window)
+            locations[key] = TokenLocation(span.start, span.end, window)
             sentences[window].entities.append(key)
         else:
-            places[key] = Place(span.start, span.end, None)
+            locations[key] = TokenLocation(span.start, span.end, None)
     relations: dict[RelationKey, None] = {}
     for head, tail, label in gold.relations:
         if label in settings.symmetric:
             head, tail = min(head, tail), max(head, tail)
         relations[(head, tail, label)] = None
     for head, tail, label in relations:
-        first, second = places[head], places[tail]
+        first, second = locations[head], locations[tail]
         if not first or not second or first.window is None:
             continue
         if first.window == second.window:
@@ -161,13 +164,13 @@ def read_passage(example: Example, name: str, settings: Settings) -> Passage:
         sentences,
         gold,
         list(relations),
-        places,
+        locations,
         name + _source(reference),
     )
 
 
 def overlapping_pairs(entities: Iterable[SpanKey]) -> list[tuple[SpanKey, SpanKey]]:
-    """Pairs of entities that share a character, the longer of two nested ones first."""
+    """Pairs of entities that overlap. The outer of two nested entities comes first."""
     ordered = sorted(entities, key=lambda key: (key[0], -key[1], key[2]))
     pairs = []
     for index, first in enumerate(ordered):
@@ -179,7 +182,7 @@ def overlapping_pairs(entities: Iterable[SpanKey]) -> list[tuple[SpanKey, SpanKe
 
 
 def shorten(text: str, limit: int = MAX_SHOWN) -> str:
-    """A text on one line, and not too much of it."""
+    """The text on one line, truncated."""
     text = " ".join(text.split())
     return text if len(text) <= limit else text[: limit - 3].rstrip() + "..."
 
@@ -192,7 +195,7 @@ def _read_sentences(doc: Doc) -> list[Sentence]:
 
 
 def _source(doc: Doc) -> str:
-    """What the converter knows of a Doc's place: line, number or document."""
+    """The line, number or document of the record that the Doc was built from."""
     kept = doc.user_data.get(RECORD_KEY) or {}
     known = {**kept.get("meta", {}), "document": kept.get("document")}
     texts = {
@@ -200,5 +203,5 @@ def _source(doc: Doc) -> str:
         for name in ("line", "orig_id", "document")
         if known.get(name) is not None
     }
-    found = [f"{name} {text}" for name, text in texts.items() if len(text) <= MAX_NAME]
-    return f" ({', '.join(found)})" if found else ""
+    parts = [f"{name} {text}" for name, text in texts.items() if len(text) <= MAX_NAME]
+    return f" ({', '.join(parts)})" if parts else ""

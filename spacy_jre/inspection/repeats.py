@@ -1,4 +1,4 @@
-"""Find sentences that stand more than once: in a split, and in two of them."""
+"""Find sentences that occur more than once in a split, or in two splits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,17 +8,18 @@ from .passage import MAX_EXAMPLES, Passage, Sentence, shorten
 
 
 @dataclass
-class Seen:
-    """A text, and all sentences that have it.
+class TextCounts:
+    """The sentences with the same text.
 
-    place (str): The first of them.
-    text (str): The text as it stands there, shortened.
-    count, entities, relations (int): Sentences, and what is annotated in them.
-    annotations (dict[int, str]): A number for each way in which they are annotated, and
-        the first sentence that is.
+    location (str): Name of the Doc of the first sentence.
+    text (str): Text of the first sentence, shortened.
+    count, entities, relations (int): Number of sentences, and of their entities and
+        relations.
+    annotations (dict[int, str]): Fingerprint of an annotation -> name of the first Doc
+        with this annotation.
     """
 
-    place: str
+    location: str
     text: str
     count: int = 0
     entities: int = 0
@@ -28,19 +29,19 @@ class Seen:
 
 @dataclass
 class Repeats:
-    """The sentences of a split by their text, whatever its case and white space."""
+    """The sentences of a split by their text, ignoring case and whitespace."""
 
-    texts: dict[str, Seen] = field(default_factory=dict)
+    texts: dict[str, TextCounts] = field(default_factory=dict)
 
     @property
     def repeated(self) -> int:
-        """Sentences beyond the first with a text."""
-        return sum(seen.count - 1 for seen in self.texts.values())
+        """Number of sentences that repeat the text of an earlier one."""
+        return sum(text.count - 1 for text in self.texts.values())
 
     @property
     def inconsistent(self) -> int:
-        """Texts that are annotated in more than one way."""
-        return sum(len(seen.annotations) > 1 for seen in self.texts.values())
+        """Number of texts with more than one annotation."""
+        return sum(len(text.annotations) > 1 for text in self.texts.values())
 
     def add(self, passage: Passage) -> None:
         counts = count_nonspace(passage.text)
@@ -48,24 +49,26 @@ class Repeats:
             words = sentence.text.split()
             if not words:
                 continue
-            seen = self.texts.setdefault(
-                " ".join(words).casefold(), Seen(passage.name, shorten(sentence.text))
+            text = self.texts.setdefault(
+                " ".join(words).casefold(),
+                TextCounts(passage.name, shorten(sentence.text)),
             )
-            seen.count += 1
-            seen.entities += len(sentence.entities)
-            seen.relations += len(sentence.relations)
-            number = _fingerprint(sentence, counts)
-            seen.annotations.setdefault(number, passage.name)
+            text.count += 1
+            text.entities += len(sentence.entities)
+            text.relations += len(sentence.relations)
+            fingerprint = _fingerprint(sentence, counts)
+            text.annotations.setdefault(fingerprint, passage.name)
 
 
 @dataclass(frozen=True)
 class Leak:
-    """Sentences of one split whose text stands in another one too.
+    """Sentences of a split that also occur in another split.
 
     split, source (str): The two splits.
-    sentences, entities, relations (int): Of `split`.
-    total (int): All sentences of `split`.
-    otherwise (int): Texts that are not annotated alike in both.
+    sentences, entities, relations (int): Number of such sentences in `split`, and of
+        their entities and relations.
+    total (int): Number of all sentences in `split`.
+    otherwise (int): Number of texts with different annotation in the two splits.
     examples (list[str]): The first texts.
     """
 
@@ -80,10 +83,10 @@ class Leak:
 
 
 def find_leaks(splits: Mapping[str, Repeats]) -> list[Leak]:
-    """Compare each split with those before it.
+    """Compare each split with the splits before it.
 
-    splits (Mapping): Name -> sentences, train first.
-    RETURNS (list[Leak]): One per two splits, those without a common text included.
+    splits (Mapping): Name of the split -> sentences, starting with train.
+    RETURNS (list[Leak]): One per pair of splits, even without a common text.
     """
     leaks = []
     names = list(splits)
@@ -91,22 +94,22 @@ def find_leaks(splits: Mapping[str, Repeats]) -> list[Leak]:
         for source in names[:index]:
             texts, others = splits[split].texts, splits[source].texts
             common = [text for text in texts if text in others]
-            seen = [texts[text] for text in common]
+            shared = [texts[text] for text in common]
             leaks.append(
                 Leak(
                     split,
                     source,
-                    sentences=sum(one.count for one in seen),
+                    sentences=sum(one.count for one in shared),
                     total=sum(one.count for one in texts.values()),
-                    entities=sum(one.entities for one in seen),
-                    relations=sum(one.relations for one in seen),
+                    entities=sum(one.entities for one in shared),
+                    relations=sum(one.relations for one in shared),
                     otherwise=sum(
                         not texts[text].annotations.keys()
                         <= others[text].annotations.keys()
                         for text in common
                     ),
                     examples=[
-                        f"{texts[text].place}, {others[text].place}: "
+                        f"{texts[text].location}, {others[text].location}: "
                         f"{texts[text].text!r}"
                         for text in common[:MAX_EXAMPLES]
                     ],
@@ -116,15 +119,19 @@ def find_leaks(splits: Mapping[str, Repeats]) -> list[Leak]:
 
 
 def _fingerprint(sentence: Sentence, counts: list[int]) -> int:
-    """A number for an annotation, wherever the sentence begins, and whatever its
-    white space.
+    """A hash of the annotation, independent of the offset of the sentence and of
+    whitespace.
 
-    counts (list[int]): Of ``count_nonspace``, over the whole Doc.
+    sentence (Sentence): The sentence.
+    counts (list[int]): Result of ``count_nonspace`` for the whole Doc.
     """
-    first = counts[sentence.first]
-    moved = {
+    first = counts[sentence.start_char]
+    relative = {
         key: (counts[key[0]] - first, counts[key[1]] - first, key[2])
         for key in sentence.entities
     }
-    relations = {(moved[h], moved[t], label) for h, t, label in sentence.relations}
-    return hash((frozenset(moved.values()), frozenset(relations)))
+    relations = {
+        (relative[head], relative[tail], label)
+        for head, tail, label in sentence.relations
+    }
+    return hash((frozenset(relative.values()), frozenset(relations)))

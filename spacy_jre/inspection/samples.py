@@ -1,4 +1,4 @@
-"""Choose sentences that show much of the annotation, and write them down."""
+"""Select sentences that show as much of the annotation as possible."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -7,16 +7,16 @@ from ..annotations import EntityRecord, Record, RelationRecord
 from ..corpora.formats.inline import write_inline
 from .passage import Passage, Sentence, overlapping_pairs
 
-# sentences that are chosen
+# number of selected sentences
 COUNT = 3
-# samples are easiest to read around this length, in tokens
+# preferred number of tokens of a sample
 GOOD_LENGTH = 20
-# what a sample shows beside relation labels
+# shown by a sample in addition to relation labels
 OVERLAP = "overlapping entities"
 
 
 class Sample(NamedTuple):
-    """A sentence: how far from a good length it is, its Doc, its annotation."""
+    """A sentence: distance from the preferred length, name of the Doc, annotation."""
 
     distance: int
     name: str
@@ -25,8 +25,8 @@ class Sample(NamedTuple):
 
 @dataclass
 class Samples:
-    """The best sentences for each set of relation labels, with overlapping entities
-    and without."""
+    """The best sentences for each set of relation labels, with and without overlapping
+    entities."""
 
     best: dict[frozenset[str], list[Sample]] = field(default_factory=dict)
 
@@ -47,19 +47,25 @@ class Samples:
 
 
 def choose_samples(samples: Samples) -> list[Sample]:
-    """The sentences that show most labels not yet shown, one after the other.
+    """Select the sentences that show the most labels.
 
-    RETURNS (list[Sample]): Three, or all there are; always the same ones.
+    Greedy and deterministic: each step selects the sentence with the most labels that
+    are not shown yet.
+
+    samples (Samples): The candidates.
+    RETURNS (list[Sample]): At most three sentences.
     """
-    left = {shown: list(kept) for shown, kept in samples.best.items()}
+    remaining = {shown: list(kept) for shown, kept in samples.best.items()}
     known: set[str] = set()
     chosen: list[Sample] = []
-    while left and len(chosen) < COUNT:
-        best = min(left, key=lambda shown: _rank(shown, left[shown][0], known))
-        chosen.append(left[best].pop(0))
+    while remaining and len(chosen) < COUNT:
+        best = min(
+            remaining, key=lambda shown: _rank(shown, remaining[shown][0], known)
+        )
+        chosen.append(remaining[best].pop(0))
         known |= best
-        if not left[best]:
-            del left[best]
+        if not remaining[best]:
+            del remaining[best]
     return chosen
 
 
@@ -68,7 +74,7 @@ def _rank(shown: frozenset[str], sample: Sample, known: set[str]) -> tuple:
 
 
 def render_sample(record: Record) -> str:
-    """The inline markup of a sentence, or a list where brackets cannot say it."""
+    """The inline markup of a sentence, or a list if the markup does not support it."""
     try:
         return write_inline(record)
     except ValueError:
@@ -83,12 +89,12 @@ def render_sample(record: Record) -> str:
 
 
 def _make_record(sentence: Sentence, source: str) -> Record:
-    first = sentence.first
+    first = sentence.start_char
     entities = sorted(sentence.entities)
     number = {key: index for index, key in enumerate(entities)}
     return Record(
-        # as long as it was: offsets stay
-        text="".join(" " if sign.isspace() else sign for sign in sentence.text),
+        # replaces line breaks and keeps the offsets
+        text="".join(" " if c.isspace() else c for c in sentence.text),
         entities=tuple(
             EntityRecord(key[0] - first, key[1] - first, key[2] or "?")
             for key in entities

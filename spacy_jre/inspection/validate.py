@@ -1,4 +1,4 @@
-"""Measure a corpus, and check it against what a corpus of ours has to be."""
+"""Compute the figures of a corpus and check them against limits."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,19 +17,22 @@ from ..errors import Errors, JREError
 
 @dataclass(frozen=True)
 class Limits:
-    """What a shipped corpus must reach. Shares are of sentences, 0 to 1.
+    """Limits for a shipped corpus. Shares are of sentences, 0 to 1.
 
-    min_sentences (int): Distinct sentences.
-    min_tokens, max_tokens (int): Shortest and longest sentence.
-    long_tokens, min_long (int, float): At least this share is longer than that.
-    min_without_relation (float): Share without a relation.
-    min_unrelated (float): Share of the type-compatible ordered pairs that are not
-        related.
-    ngram, max_ngram_share (int, float): No sequence of that many words stands in
-        more than this share.
-    min_distinct (float): Share still distinct when entities are replaced by labels.
-    min_repeated (float): Share in which an entity's text stands more than once.
-    person (str): Entity label whose names may stand in one split only.
+    min_sentences (int): Minimum number of distinct sentences.
+    min_tokens, max_tokens (int): Minimum and maximum number of tokens per sentence.
+    long_tokens, min_long (int, float): Minimum share of sentences that are longer than
+        `long_tokens`.
+    min_without_relation (float): Minimum share of sentences without a relation.
+    min_unrelated (float): Minimum share of unrelated pairs among the type-compatible
+        ordered pairs.
+    ngram, max_ngram_share (int, float): Maximum share of sentences that contain the
+        same sequence of `ngram` words.
+    min_distinct (float): Minimum share of sentences that are distinct after replacing
+        entities with their labels.
+    min_repeated (float): Minimum share of sentences in which the text of an entity
+        occurs more than once.
+    person (str): Entity label of persons. A name must only occur in one split.
     """
 
     min_sentences: int = 600
@@ -48,30 +51,30 @@ class Limits:
 
 @dataclass(frozen=True)
 class CorpusReport:
-    """Figures of a corpus, and what is wrong with it, a line each."""
+    """The figures of a corpus, and its problems, one line each."""
 
     figures: dict[str, Any]
     problems: list[str]
 
 
 def validate_corpus(dataset: Dataset, nlp: Language, limits: Limits) -> CorpusReport:
-    """Read the splits of a corpus, measure and check them.
+    """Read the splits of a corpus, compute the figures and check them.
 
-    dataset (Dataset): Says where the files are, which labels there are, and which
-        entity labels each relation joins.
-    nlp (Language): Gives the tokenizer.
-    limits (Limits): What the corpus must reach.
+    dataset (Dataset): Defines the files, the labels, and the entity labels of each
+        relation label.
+    nlp (Language): The pipeline with the tokenizer.
+    limits (Limits): The limits.
     RETURNS (CorpusReport): Figures and problems.
-    RAISES (ValueError): J601, J602, J606 for a file that cannot be read, J633 for a
-        limit of another type.
+    RAISES (ValueError): J601, J602, J606 for a file that cannot be read, J633 for
+        relations without entity labels or an invalid limit.
     """
-    joins = dataset.relations
-    if not isinstance(joins, Mapping):
+    argument_labels = dataset.relations
+    if not isinstance(argument_labels, Mapping):
         raise JREError(
             Errors.J633.format(
                 path=dataset.folder / FILE,
                 field="relations",
-                problem="must say which entity labels each relation joins",
+                problem="must define the entity labels of each relation",
             )
         )
     folder = dataset.folder
@@ -91,7 +94,7 @@ def validate_corpus(dataset: Dataset, nlp: Language, limits: Limits) -> CorpusRe
         records = [record for path in paths for record in guess_format(path).read(path)]
         splits[split] = [(r, build_doc(r, nlp, report=report)) for r in records]
         for record in records:
-            problems += _check_labels(record, dataset.entities, joins)
+            problems += _check_labels(record, dataset.entities, argument_labels)
     problems += report.misaligned
     everything = [pair for pairs in splits.values() for pair in pairs]
     records = [record for record, _ in everything]
@@ -105,13 +108,13 @@ def validate_corpus(dataset: Dataset, nlp: Language, limits: Limits) -> CorpusRe
                 f"{limits.max_tokens}"
             )
         if texts[record.text.casefold()] > 1:
-            problems.append(f"{record.source}: the sentence stands more than once")
+            problems.append(f"{record.source}: the sentence occurs more than once")
     problems += _shared_people(splits, limits.person)
     masked = {mask_entities(record) for record in records}
     ngrams = _ngrams([doc for _, doc in everything], limits.ngram)
-    commonest = ngrams.most_common(1)[0] if ngrams else ((), 0)
-    compatible, related = _count_pairs(records, joins)
-    # exact for the checks, rounded for the eye
+    top_ngram = ngrams.most_common(1)[0] if ngrams else ((), 0)
+    compatible, related = _count_pairs(records, argument_labels)
+    # exact values for the checks, rounded values for the report
     exact: dict[str, Any] = {
         "sentences": {split: len(pairs) for split, pairs in splits.items()},
         "distinct sentences": len(texts),
@@ -132,8 +135,8 @@ def validate_corpus(dataset: Dataset, nlp: Language, limits: Limits) -> CorpusRe
         "distinct with entities as labels": _share(len(masked), count),
         "type-compatible ordered pairs": compatible,
         "of them unrelated": _share(compatible - related, compatible),
-        f"commonest {limits.ngram} words": " ".join(commonest[0]),
-        f"share with these {limits.ngram} words": _share(commonest[1], count),
+        f"commonest {limits.ngram} words": " ".join(top_ngram[0]),
+        f"share with these {limits.ngram} words": _share(top_ngram[1], count),
     }
     minima: tuple[tuple[str, float], ...] = (
         ("distinct sentences", limits.min_sentences),
@@ -147,10 +150,10 @@ def validate_corpus(dataset: Dataset, nlp: Language, limits: Limits) -> CorpusRe
         name: round(value, 3) if isinstance(value, float) else value
         for name, value in exact.items()
     }
-    for name, least in minima:
-        if exact[name] < least:
+    for name, minimum in minima:
+        if exact[name] < minimum:
             problems.append(
-                f"{dataset.folder}: {name}: {figures[name]}, at least {least:.3g}"
+                f"{dataset.folder}: {name}: {figures[name]}, at least {minimum:.3g}"
             )
     name = f"share with these {limits.ngram} words"
     if exact[name] > limits.max_ngram_share:
@@ -161,7 +164,7 @@ def validate_corpus(dataset: Dataset, nlp: Language, limits: Limits) -> CorpusRe
 
 
 def mask_entities(record: Record) -> str:
-    """The text with every outermost entity replaced by its label."""
+    """Replace all outermost entities of the text with their labels."""
     text, position = [], 0
     for entity in sorted(record.entities, key=lambda e: (e.start, -e.end)):
         if entity.start >= position:
@@ -171,7 +174,9 @@ def mask_entities(record: Record) -> str:
 
 
 def _check_labels(
-    record: Record, entities: Sequence[str], joins: Mapping[str, Sequence[str]]
+    record: Record,
+    entities: Sequence[str],
+    argument_labels: Mapping[str, Sequence[str]],
 ) -> list[str]:
     problems = [
         f"{record.source}: unknown entity label {entity.label!r}"
@@ -181,18 +186,18 @@ def _check_labels(
     seen = set()
     for relation in record.relations:
         types = [record.entities[i].label for i in (relation.head, relation.tail)]
-        wanted = joins.get(relation.label)
-        if wanted is None:
+        expected = argument_labels.get(relation.label)
+        if expected is None:
             problems.append(
                 f"{record.source}: unknown relation label {relation.label!r}"
             )
-        elif types != list(wanted):
+        elif types != list(expected):
             problems.append(
-                f"{record.source}: {relation.label} joins {wanted[0]} and "
-                f"{wanted[1]}, not {types[0]} and {types[1]}"
+                f"{record.source}: {relation.label} must be between {expected[0]} and "
+                f"{expected[1]}, not {types[0]} and {types[1]}"
             )
         if relation in seen:
-            problems.append(f"{record.source}: {relation.label} stands twice")
+            problems.append(f"{record.source}: {relation.label} is a duplicate")
         seen.add(relation)
     return problems
 
@@ -200,8 +205,8 @@ def _check_labels(
 def _shared_people(
     splits: Mapping[str, Sequence[tuple[Record, Doc]]], person: str
 ) -> list[str]:
-    """Names, and last words of names, that stand in more than one split."""
-    where: dict[str, dict[str, str]] = {}
+    """Last names of persons that occur in more than one split."""
+    sources_of: dict[str, dict[str, str]] = {}
     for split, pairs in splits.items():
         for record, _ in pairs:
             for entity in record.entities:
@@ -209,22 +214,23 @@ def _shared_people(
                     words = record.text[entity.start : entity.end].casefold().split()
                     while len(words) > 1 and words[-1] in ("jr.", "sr.", "jr", "iii"):
                         words.pop()
-                    if not words:  # a blank: reported as misaligned
+                    if not words:  # whitespace only: reported as misaligned
                         continue
                     name = words[-1].strip(",")
-                    where.setdefault(name, {}).setdefault(split, record.source)
+                    sources_of.setdefault(name, {}).setdefault(split, record.source)
     return [
-        f"the person {name!r} stands in {' and '.join(sorted(found.values()))}"
-        for name, found in sorted(where.items())
-        if len(found) > 1
+        f"the person {name!r} occurs in {' and '.join(sorted(sources.values()))}"
+        for name, sources in sorted(sources_of.items())
+        if len(sources) > 1
     ]
 
 
 def _count_pairs(
-    records: Sequence[Record], joins: Mapping[str, Sequence[str]]
+    records: Sequence[Record], argument_labels: Mapping[str, Sequence[str]]
 ) -> tuple[int, int]:
-    """Ordered pairs whose entity labels some relation joins; those related."""
-    types = {tuple(pair) for pair in joins.values()}
+    """Number of ordered pairs with the entity labels of a relation, and of related
+    pairs among them."""
+    types = {tuple(pair) for pair in argument_labels.values()}
     compatible = related = 0
     for record in records:
         pairs = {(r.head, r.tail) for r in record.relations}
@@ -237,7 +243,7 @@ def _count_pairs(
 
 
 def _ngrams(docs: Sequence[Doc], size: int) -> Counter[tuple[str, ...]]:
-    """In how many Docs each sequence of words stands."""
+    """Number of Docs that contain each sequence of words."""
     counts: Counter[tuple[str, ...]] = Counter()
     for doc in docs:
         words = [token.lower_ for token in doc]

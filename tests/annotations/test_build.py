@@ -15,13 +15,13 @@ from spacy_jre.annotations import (
 from ..conftest import STORY, make_record
 
 
-def test_words_of_the_record_are_the_tokens(nlp):
+def test_tokens_are_the_words_of_the_record(nlp):
     doc = build_doc(make_record(STORY[0]), nlp)
     assert [t.text for t in doc] == STORY[0]["words"]
     assert doc.has_unknown_spaces
 
 
-def test_nested_entity_goes_to_the_group_and_is_counted(nlp):
+def test_nested_entity_is_in_the_span_group_and_is_counted(nlp):
     report = AlignmentReport()
     doc = build_doc(make_record(STORY[0]), nlp, report=report)
     assert [e.text for e in doc.ents] == ["Ada Quint", "Hotel Lima", "Oslo"]
@@ -34,7 +34,7 @@ def test_nested_entity_goes_to_the_group_and_is_counted(nlp):
     assert report.not_in_ents == 1
 
 
-def test_record_is_one_sentence_unless_it_says_otherwise(nlp):
+def test_record_is_one_sentence_without_sentence_boundaries(nlp):
     doc = build_doc(make_record(STORY[0]), nlp)
     assert [t.is_sent_start for t in doc] == [True] + [False] * (len(doc) - 1)
     record = Record("One two. Three four.", sentences=((0, 8), (9, 20)))
@@ -59,7 +59,7 @@ def test_entity_inside_a_token_is_aligned_or_reported(nlp, alignment):
         assert "'well' at 2..6" in report.misaligned[0]
 
 
-def test_unknown_alignment_is_refused(nlp):
+def test_unknown_alignment_raises(nlp):
     with pytest.raises(ValueError, match="J110"):
         build_doc(Record("A"), nlp, alignment="loose")
 
@@ -88,7 +88,7 @@ def test_duplicate_relations_are_kept_once_and_counted(nlp):
         ([(0, 1, "X")], [(0, 0, "")], "J109"),
     ],
 )
-def test_record_refuses_what_is_out_of_range(entities, relations, code):
+def test_record_with_invalid_annotation_raises(entities, relations, code):
     with pytest.raises(ValueError, match=code):
         Record(
             "A b",
@@ -97,21 +97,21 @@ def test_record_refuses_what_is_out_of_range(entities, relations, code):
         )
 
 
-def test_meta_of_the_record_stays_with_the_doc(nlp):
+def test_doc_keeps_meta_of_the_record(nlp):
     doc = build_doc(make_record(STORY[0], meta={"orig_id": 7}), nlp)
     assert doc.user_data["jre:record"] == {"meta": {"orig_id": 7}}
 
 
-def test_document_of_the_record_stays_with_the_doc(nlp):
+def test_doc_keeps_document_of_the_record(nlp):
     doc = build_doc(make_record(STORY[0], document="D1"), nlp)
     assert doc.user_data["jre:record"] == {"document": "D1"}
 
 
-def test_record_that_says_no_more_than_its_annotation_leaves_no_trace(nlp):
+def test_record_without_other_fields_is_not_stored(nlp):
     assert "jre:record" not in build_doc(make_record(STORY[0]), nlp).user_data
 
 
-def test_duplicates_of_entities_are_kept_once_and_remembered(nlp):
+def test_duplicate_entities_are_kept_once_and_stored_in_user_data(nlp):
     twice = EntityRecord(0, 1, "X"), EntityRecord(0, 1, "X")
     doc = build_doc(Record("A b", twice, (RelationRecord(1, 0, "r"),)), nlp)
     assert len(doc.spans["jre"]) == 1
@@ -121,7 +121,7 @@ def test_duplicates_of_entities_are_kept_once_and_remembered(nlp):
     }
 
 
-def test_what_the_reader_left_out_is_reported(nlp):
+def test_report_has_left_out_annotation_of_the_reader(nlp):
     report = AlignmentReport()
     left_out = LeftOut("event", "line 1"), LeftOut("relation", "line 2")
     for entry in left_out:
@@ -129,16 +129,16 @@ def test_what_the_reader_left_out_is_reported(nlp):
     assert report.left_out == list(left_out)
 
 
-def test_text_with_half_a_surrogate_pair_is_refused():
+def test_text_with_half_a_surrogate_pair_raises():
     with pytest.raises(ValueError, match=r"J111.*line 3.*character 2"):
         Record("A \ud83d", source="line 3")
 
 
-def test_source_is_no_part_of_equality():
+def test_equality_ignores_source():
     assert Record("A", source="line 1") == Record("A", source="line 2")
 
 
-# dividing a record into its sentences
+# splitting a record into sentences
 
 TWO = Record(
     "Ada cooks. Mia sings in Lima.",
@@ -155,7 +155,7 @@ TWO = Record(
 )
 
 
-def test_sentences_get_offsets_and_numbers_of_their_own():
+def test_split_sentences_have_relative_offsets_and_indices():
     assert list(split_sentences(TWO)) == [
         Record("Ada cooks.", (EntityRecord(0, 3, "PER"),), document="D1"),
         Record(
@@ -172,13 +172,13 @@ def test_source_of_a_sentence_has_its_number():
     assert sources == ["line 3, sentence 0", "line 3, sentence 1"]
 
 
-def test_record_of_one_sentence_passes_through():
+def test_record_of_one_sentence_is_yielded_unchanged():
     record = make_record(STORY[0], meta={"orig_id": 7})
     (sentence,) = split_sentences(record)
     assert sentence is record
 
 
-def test_words_are_divided_too():
+def test_words_are_split_into_sentences():
     record = Record(
         "Ada cooks . Mia sings .",
         words=("Ada", "cooks", ".", "Mia", "sings", "."),
@@ -191,7 +191,7 @@ def test_words_are_divided_too():
 
 
 def split(entities, relations=(), text="A b. C d.", sentences=((0, 4), (5, 9))):
-    """Entities and relations of the sentences, and what each leaves out."""
+    """Entities, relations and left out annotation of each sentence."""
     record = Record(
         text,
         tuple(EntityRecord(*e, "X") for e in entities),
@@ -209,52 +209,52 @@ def split(entities, relations=(), text="A b. C d.", sentences=((0, 4), (5, 9))):
     ]
 
 
-def test_entity_over_a_boundary_is_left_out_and_named_where_it_begins():
-    reason = "line 3, sentence 0: entity 1 reaches out of the sentence"
+def test_entity_across_a_boundary_is_reported_where_it_starts():
+    reason = "line 3, sentence 0: entity 1 crosses the sentence boundary"
     assert split([(0, 1), (2, 6), (7, 8)]) == [
         ([(0, 1)], [], [("entity", reason)]),
         ([(2, 3)], [], []),
     ]
 
 
-@pytest.mark.parametrize("place", [(4, 5), (4, 6), (4, 9)])
-def test_entity_that_begins_between_sentences_is_left_out_and_named(place):
-    (first, second) = split([place])
-    reason = "line 3, sentence 0: entity 0 reaches out of the sentence"
+@pytest.mark.parametrize("offsets", [(4, 5), (4, 6), (4, 9)])
+def test_entity_that_starts_between_sentences_is_reported(offsets):
+    (first, second) = split([offsets])
+    reason = "line 3, sentence 0: entity 0 crosses the sentence boundary"
     assert first[2] == [("entity", reason)]
     assert second == ([], [], [])
 
 
-@pytest.mark.parametrize(("place", "number"), [((0, 2), 0), ((9, 10), 1)])
-def test_entity_outside_all_sentences_is_left_out_and_named(place, number):
-    found = split([place], text="  A b  C d ", sentences=((2, 5), (7, 9)))
-    reason = f"line 3, sentence {number}: entity 0 reaches out of the sentence"
-    assert [entry for _, _, left_out in found for entry in left_out] == [
+@pytest.mark.parametrize(("offsets", "number"), [((0, 2), 0), ((9, 10), 1)])
+def test_entity_outside_all_sentences_is_reported(offsets, number):
+    result = split([offsets], text="  A b  C d ", sentences=((2, 5), (7, 9)))
+    reason = f"line 3, sentence {number}: entity 0 crosses the sentence boundary"
+    assert [entry for _, _, left_out in result for entry in left_out] == [
         ("entity", reason)
     ]
 
 
 @pytest.mark.parametrize(("relation", "number"), [((0, 1), 0), ((1, 0), 1)])
-def test_relation_across_sentences_is_left_out_and_named_at_its_head(relation, number):
-    found = split([(0, 1), (5, 6)], [relation])
-    reason = f"line 3, sentence {number}: relation 0 leads across sentences"
-    assert found[number][2] == [("relation", reason)]
-    assert found[1 - number][2] == []
+def test_relation_across_sentences_is_reported_at_its_head(relation, number):
+    result = split([(0, 1), (5, 6)], [relation])
+    reason = f"line 3, sentence {number}: relation 0 is across sentences"
+    assert result[number][2] == [("relation", reason)]
+    assert result[1 - number][2] == []
 
 
 @pytest.mark.parametrize(
     ("relation", "number"), [((0, 1), 0), ((1, 0), 1), ((0, 0), 0)]
 )
-def test_relation_of_an_entity_that_is_left_out_is_named(relation, number):
-    found = split([(2, 6), (7, 8)], [relation])
+def test_relation_of_a_left_out_entity_is_reported(relation, number):
+    result = split([(2, 6), (7, 8)], [relation])
     assert (
         "relation",
-        f"line 3, sentence {number}: relation 0 leads across sentences",
-    ) in (found[number][2])
-    assert not any(relations for _, relations, _ in found)
+        f"line 3, sentence {number}: relation 0 is across sentences",
+    ) in (result[number][2])
+    assert not any(relations for _, relations, _ in result)
 
 
-def test_what_the_record_left_out_goes_with_the_first_sentence():
+def test_first_sentence_has_left_out_annotation_of_the_record():
     entry = LeftOut("event", "line 3: an event")
     first, second = split_sentences(replace(TWO, left_out=(entry,)))
     assert (first.left_out, second.left_out) == ((entry,), ())

@@ -16,12 +16,12 @@ def triples(doc):
     return [(*r.as_triple(), r.head.label_) for r in doc._.relations]
 
 
-def test_joined_doc_has_the_relations_of_all(docs):
+def test_concatenated_doc_has_the_relations_of_all_docs(docs):
     joined = concat_docs(docs)
     assert triples(joined) == [t for doc in docs for t in triples(doc)]
 
 
-def test_joined_doc_keeps_the_scored_group(docs):
+def test_concatenated_doc_has_the_scored_span_group(docs):
     joined = concat_docs(docs)
     assert [s.text for s in joined.spans["jre"]] == [
         s.text for doc in docs for s in doc.spans["jre"]
@@ -34,7 +34,7 @@ def test_empty_docs_do_not_shift_offsets(docs, nlp):
     assert triples(joined) == triples(docs[0]) + triples(docs[1])
 
 
-def test_docs_from_text_and_from_words_join(docs, nlp):
+def test_docs_from_text_and_from_words_can_be_concatenated(docs, nlp):
     text = nlp.make_doc("Ada Quint left Oslo.")
     text._.relations = [(text[0:2], text[3:4], "left")]
     joined = concat_docs([text, docs[0], text])
@@ -61,20 +61,20 @@ def entities_of(doc):
     return [doc.text[start:end] for start, end, _ in read_gold(doc).entities]
 
 
-def test_entities_of_doc_ents_survive_the_join(by_hand):
+def test_concatenated_doc_keeps_entities_of_doc_ents(by_hand):
     assert entities_of(concat_docs([by_hand, by_hand])) == ["Ada", "Oslo", "Kim"] * 2
 
 
-def test_entities_of_doc_ents_survive_the_cut(by_hand):
+def test_span_as_doc_keeps_entities_of_doc_ents(by_hand):
     parts = [span_as_doc(sentence).doc for sentence in by_hand.sents]
     assert [entities_of(part) for part in parts] == [["Ada", "Oslo"], ["Kim"]]
 
 
-def test_entity_group_holds_the_entities_of_doc_ents(by_hand):
+def test_entity_group_has_the_entities_of_doc_ents(by_hand):
     assert [span.text for span in entity_group(by_hand)] == ["Ada", "Oslo", "Kim"]
 
 
-def test_group_of_a_doc_without_relation_data_survives(by_hand, nlp):
+def test_span_group_of_a_doc_without_relation_data_is_kept(by_hand, nlp):
     doc = nlp.make_doc("Ada left Oslo")
     doc.spans["jre"] = [doc.char_span(9, 13, label="LOC")]
     joined = concat_docs([doc, doc])
@@ -85,30 +85,30 @@ def test_group_of_a_doc_without_relation_data_survives(by_hand, nlp):
     assert not has_relations(part)
 
 
-def test_joining_nothing_gives_none():
+def test_concatenating_no_docs_returns_none():
     assert concat_docs([]) is None
 
 
-def test_joining_docs_without_relations_gives_none_of_them(nlp):
+def test_concatenating_docs_without_relations_adds_no_relations(nlp):
     joined = concat_docs([nlp.make_doc("One two"), nlp.make_doc("three")])
     assert joined.text == "One two three"
     assert joined._.relations == ()
 
 
-def test_cutting_each_sentence_undoes_the_join(docs):
+def test_span_as_doc_of_each_sentence_restores_the_docs(docs):
     joined = concat_docs(docs)
     parts = [span_as_doc(sentence) for sentence in joined.sents]
     assert [triples(p.doc) for p in parts] == [triples(doc) for doc in docs]
     assert [p.lost_relations for p in parts] == [0] * len(docs)
 
 
-def test_cutting_through_a_relation_counts_it(docs):
+def test_relation_with_one_argument_in_the_span_is_counted(docs):
     part = span_as_doc(docs[0][0:3])  # Ada Quint cooks | for Hotel Lima
     assert part.doc._.relations == ()
     assert part.lost_relations == 1
 
 
-def test_cut_of_an_unannotated_doc_is_a_plain_cut(nlp):
+def test_span_as_doc_of_an_unannotated_doc_equals_spacy(nlp):
     part = span_as_doc(nlp.make_doc("One two three")[1:])
     assert part.doc.text == "two three"
     assert part.lost_relations == 0

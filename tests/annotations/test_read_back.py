@@ -45,17 +45,17 @@ def same(doc):
 
 @pytest.fixture(params=[same, Doc.copy, through_bytes, through_docbin])
 def send(request):
-    """Where a Doc can have been before it is read."""
+    """Serialization of a Doc before it is read."""
     return request.param
 
 
 @pytest.mark.parametrize("number", range(len(STORY)))
-def test_record_of_words_comes_back(nlp, send, number):
+def test_record_with_words_round_trips(nlp, send, number):
     record = make_record(STORY[number], document="D1", meta={"orig_id": 7})
     assert read_record(send(build_doc(record, nlp))) == record
 
 
-def test_record_of_text_comes_back(nlp, send):
+def test_record_without_words_round_trips(nlp, send):
     record = Record(
         "Ada  met\nMia, twice.",
         (EntityRecord(0, 3, "PER"), EntityRecord(9, 12, "PER")),
@@ -64,22 +64,22 @@ def test_record_of_text_comes_back(nlp, send):
     assert read_record(send(build_doc(record, nlp))) == record
 
 
-def test_what_stood_twice_stands_twice_again(nlp, send):
+def test_duplicates_round_trip(nlp, send):
     assert read_record(send(build_doc(TWICE, nlp))) == TWICE
 
 
-def test_order_of_the_file_is_kept(nlp, send):
+def test_file_order_is_kept(nlp, send):
     record = Record("a b", (EntityRecord(2, 3, "Y"), EntityRecord(0, 1, "X")))
     assert read_record(send(build_doc(record, nlp))) == record
 
 
-def test_lists_of_the_meta_stay_lists(nlp, send):
+def test_lists_in_meta_stay_lists(nlp, send):
     meta = {"clusters": [[[0, 1], [4, 4]], []], "page": {"no": [1], "of": None}}
     doc = send(build_doc(Record("a", meta=meta), nlp))
     assert read_record(doc).meta == meta
 
 
-def test_sentences_come_back(nlp, send):
+def test_sentences_round_trip(nlp, send):
     record = Record(
         "Ada cooks . Mia sings .",
         words=("Ada", "cooks", ".", "Mia", "sings", "."),
@@ -88,13 +88,13 @@ def test_sentences_come_back(nlp, send):
     assert read_record(send(build_doc(record, nlp))) == record
 
 
-def test_source_is_the_one_given(nlp):
+def test_source_is_the_argument(nlp):
     doc = nlp.make_doc("Ada")
     assert read_record(doc).source == "Doc"
     assert read_record(doc, source="Doc 3").source == "Doc 3"
 
 
-def test_reading_changes_nothing(nlp):
+def test_read_record_does_not_change_the_doc(nlp):
     doc = build_doc(TWICE, nlp)
     before = doc.to_bytes()
     read_record(doc)
@@ -102,10 +102,10 @@ def test_reading_changes_nothing(nlp):
     assert doc.to_bytes() == before
 
 
-# annotation that changed after the Doc was built
+# annotation that changes after the Doc was built
 
 
-def test_relations_set_later_win(nlp, send):
+def test_relations_set_later_replace_the_stored_rows(nlp, send):
     doc = build_doc(TWICE, nlp)
     ada, mia = doc[0:1], doc[2:3]
     ada.label_ = mia.label_ = "PER"
@@ -115,13 +115,13 @@ def test_relations_set_later_win(nlp, send):
     assert record.relations == (RelationRecord(1, 0, "greet"),)
 
 
-def test_relations_taken_away_stay_away(nlp, send):
+def test_removed_relations_are_not_restored(nlp, send):
     doc = build_doc(TWICE, nlp)
     doc._.relations = []
     assert read_record(send(doc)).relations == ()
 
 
-def test_argument_new_to_the_doc_becomes_an_entity(nlp, send):
+def test_new_relation_argument_becomes_an_entity(nlp, send):
     doc = build_doc(TWICE, nlp)
     met = doc[1:2]
     met.label_ = "VERB"
@@ -131,7 +131,7 @@ def test_argument_new_to_the_doc_becomes_an_entity(nlp, send):
     assert record.relations[-1] == RelationRecord(2, 2, "self")
 
 
-def test_document_and_meta_stay_when_the_annotation_changes(nlp, send):
+def test_document_and_meta_are_kept_if_the_annotation_changes(nlp, send):
     doc = build_doc(make_record(STORY[0], document="D1", meta={"a": 1}), nlp)
     doc._.relations = []
     record = read_record(send(doc))
@@ -139,18 +139,18 @@ def test_document_and_meta_stay_when_the_annotation_changes(nlp, send):
 
 
 @pytest.mark.parametrize("lost", [(RelationRecord(0, 1, "r"),), ()])
-def test_entity_that_fitted_no_tokens_does_not_come_back(nlp, send, lost):
+def test_misaligned_entity_is_not_restored(nlp, send, lost):
     record = Record(
         "A wellknown cook",
         (EntityRecord(2, 6, "X"), EntityRecord(12, 16, "Y")),
         (*lost, RelationRecord(1, 1, "s")),
     )
-    found = read_record(send(build_doc(record, nlp)))
-    assert found.entities == (EntityRecord(12, 16, "Y"),)
-    assert found.relations == (RelationRecord(0, 0, "s"),)
+    result = read_record(send(build_doc(record, nlp)))
+    assert result.entities == (EntityRecord(12, 16, "Y"),)
+    assert result.relations == (RelationRecord(0, 0, "s"),)
 
 
-# Docs that a user made
+# Docs created by a user
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def by_hand(nlp):
     return doc
 
 
-def test_doc_made_by_hand_is_read(by_hand, send):
+def test_manually_created_doc_is_read(by_hand, send):
     assert read_record(send(by_hand)) == Record(
         "\n Ada  left\tOslo. Kim stayed.",
         (
@@ -177,7 +177,7 @@ def test_doc_made_by_hand_is_read(by_hand, send):
     )
 
 
-def test_blanks_are_no_words(by_hand, send):
+def test_whitespace_tokens_are_not_words(by_hand, send):
     assert read_record(send(by_hand), words=True) == Record(
         "Ada left Oslo . Kim stayed .",
         (
@@ -190,24 +190,24 @@ def test_blanks_are_no_words(by_hand, send):
     )
 
 
-def test_sentences_of_words_have_no_blanks_at_their_ends(by_hand):
+def test_sentences_of_words_have_no_surrounding_whitespace(by_hand):
     for token in by_hand:
         token.is_sent_start = token.i == 0 or token.text == "Kim"
     assert read_record(by_hand, words=True).sentences == ((0, 15), (16, 28))
 
 
-def test_sentence_of_blanks_is_none(nlp):
+def test_whitespace_sentence_is_dropped(nlp):
     doc = nlp.make_doc("Ada left.\n\nKim stayed.")
     for token in doc:
         token.is_sent_start = token.i == 0 or token.text in ("\n\n", "Kim")
     assert read_record(doc, words=True).sentences == ((0, 10), (11, 23))
 
 
-def test_doc_of_blanks_has_no_words(nlp):
+def test_whitespace_doc_has_no_words(nlp):
     assert read_record(nlp.make_doc(" \n "), words=True) == Record("", words=())
 
 
-def test_blanks_at_the_ends_of_an_entity_are_left_out(nlp):
+def test_whitespace_at_entity_boundaries_is_removed(nlp):
     doc = nlp.make_doc("Ada \n Quint left")
     head, tail = Span(doc, 0, 2, "X"), Span(doc, 0, 3, "Y")
     assert "\n" in head.text
@@ -217,7 +217,7 @@ def test_blanks_at_the_ends_of_an_entity_are_left_out(nlp):
     assert record.entities == (EntityRecord(0, 3, "X"), EntityRecord(0, 9, "Y"))
 
 
-def test_words_of_a_record_keep_their_blanks(nlp):
+def test_whitespace_words_of_a_record_are_kept(nlp):
     record = Record(
         "Ada \n left", (EntityRecord(4, 5, "X"),), words=("Ada", "\n", "left")
     )
@@ -225,13 +225,13 @@ def test_words_of_a_record_keep_their_blanks(nlp):
     assert read_record(doc, words=True) == read_record(doc) == record
 
 
-def test_group_wins_over_the_plain_entities(by_hand):
+def test_span_group_takes_precedence_over_doc_ents(by_hand):
     by_hand.spans["jre"] = [by_hand.char_span(7, 16, label="X")]
     by_hand._.relations = []
     assert read_record(by_hand).entities == (EntityRecord(7, 16, "X"),)
 
 
-def test_relation_belongs_to_the_first_of_equal_entities(nlp):
+def test_relation_gets_the_first_of_equal_entities(nlp):
     doc = nlp.make_doc("Ada left")
     ada = Span(doc, 0, 1, "PER")
     doc.spans["jre"] = [ada, ada]
@@ -241,22 +241,22 @@ def test_relation_belongs_to_the_first_of_equal_entities(nlp):
     assert record.relations == (RelationRecord(0, 0, "same"),)
 
 
-def test_doc_without_annotation_is_its_text(nlp):
+def test_doc_without_annotation_becomes_plain_text(nlp):
     assert read_record(nlp.make_doc("Ada left.")) == Record("Ada left.")
 
 
-def test_doc_without_tokens_is_an_empty_record(nlp):
+def test_doc_without_tokens_becomes_an_empty_record(nlp):
     assert read_record(Doc(nlp.vocab)) == Record("")
 
 
-def test_relations_of_another_name_are_read_by_it(nlp):
+def test_attr_selects_the_extension(nlp):
     register_extension("triples")
     doc = build_doc(make_record(STORY[0]), nlp, attr="triples")
     assert read_record(doc).relations == ()
     assert read_record(doc, attr="triples") == make_record(STORY[0])
 
 
-def test_argument_without_label_is_refused(nlp):
+def test_argument_without_label_raises(nlp):
     doc = nlp.make_doc("Ada left")
     doc._.relations = [(doc[0:1], doc[1:2], "r")]
     with pytest.raises(ValueError, match=r"J109.*Doc 3: entity 0"):

@@ -28,7 +28,7 @@ def doc(nlp):
     return doc
 
 
-def test_relation_gives_spans_label_and_score(doc):
+def test_relation_has_spans_label_and_score(doc):
     (relation,) = doc._.relations
     assert (relation.head.text, relation.head.label_) == ("Ada Quint", "PER")
     assert (relation.tail.text, relation.tail.label_) == ("Hotel Lima", "ORG")
@@ -62,26 +62,26 @@ def _pickle(doc):
 @pytest.mark.parametrize(
     "road", [_bytes, _docbin, _json, _pickle, Doc.copy], ids=lambda f: f.__name__
 )
-def test_relations_survive(doc, road):
+def test_relations_survive_serialization(doc, road):
     copy = road(doc)
     assert copy._.relations == doc._.relations
     assert copy._.relations[0].head.text == "Ada Quint"
 
 
 @pytest.mark.parametrize("road", [_bytes, _docbin, _pickle], ids=lambda f: f.__name__)
-def test_scores_of_the_span_group_survive(doc, road):
+def test_scores_of_the_span_group_survive_serialization(doc, road):
     copy = road(doc)
     assert copy.spans["jre"].attrs["scores"] == [0.9, 0.8]
 
 
-def test_relations_name_the_same_words_after_merging_entities(doc):
+def test_relations_have_the_same_text_after_merging_entities(doc):
     doc.ents = list(doc.spans["jre"])
     doc = merge_entities(doc)
     assert [t.text for t in doc] == ["Ada Quint", "cooks", "for", "Hotel Lima"]
     assert doc._.relations[0].tail.text == "Hotel Lima"
 
 
-def test_entity_group_names_the_same_words_after_a_merge(doc):
+def test_entity_group_has_the_same_text_after_merging_entities(doc):
     with doc.retokenize() as retokenizer:
         retokenizer.merge(doc[0:2])
     group = entity_group(doc)
@@ -90,7 +90,7 @@ def test_entity_group_names_the_same_words_after_a_merge(doc):
     assert doc.spans["jre"] is not None
 
 
-def test_entities_with_one_start_do_not_collide(nlp):
+def test_entities_with_the_same_start_are_distinct(nlp):
     doc = nlp.make_doc("Lima Hotel Lima")
     doc._.relations = [
         (doc.char_span(0, 4, label="LOC"), doc.char_span(11, 15, label="LOC"), "near"),
@@ -100,7 +100,7 @@ def test_entities_with_one_start_do_not_collide(nlp):
     assert heads == [("Lima", "LOC"), ("Lima Hotel", "ORG")]
 
 
-def test_setter_takes_spans_dicts_and_relations(doc):
+def test_setter_accepts_spans_dicts_and_relations(doc):
     given_relation = doc._.relations[0]
     as_tuple = (given_relation.head, given_relation.tail, "works_for", 0.75)
     for value in (given_relation, dict(given_relation), as_tuple):
@@ -108,7 +108,7 @@ def test_setter_takes_spans_dicts_and_relations(doc):
         assert stored_relations(doc) == [ROW]
 
 
-def test_setter_stores_plain_values_of_numpy_numbers(doc):
+def test_setter_converts_numpy_numbers(doc):
     head = {"start": np.int64(0), "end": np.int64(3), "label": "PER"}
     doc._.relations = [
         {"head": head, "tail": head, "label": "same", "score": np.float32(0.5)}
@@ -133,19 +133,19 @@ def test_setter_stores_plain_values_of_numpy_numbers(doc):
         ([{"head": {}, "tail": {}, "label": "x", "score": float("nan")}], "J104"),
     ],
 )
-def test_setter_refuses_what_is_wrong_and_changes_nothing(doc, value, code):
+def test_setter_raises_for_invalid_relations_and_stores_nothing(doc, value, code):
     with pytest.raises(ValueError, match=code):
         doc._.relations = value
     assert stored_relations(doc) == [ROW]
 
 
-def test_setter_refuses_spans_of_another_doc(doc, nlp):
+def test_setter_raises_for_spans_of_another_doc(doc, nlp):
     other = nlp.make_doc("Ada Quint")
     with pytest.raises(ValueError, match="J105"):
         doc._.relations = [(other[0:1], doc[0:1], "x")]
 
 
-def test_pickled_relation_says_that_its_doc_is_gone(doc):
+def test_pickled_relation_has_no_spans(doc):
     relation = pickle.loads(pickle.dumps(doc._.relations[0]))
     assert isinstance(relation, Relation)
     assert relation == doc._.relations[0]
@@ -154,20 +154,20 @@ def test_pickled_relation_says_that_its_doc_is_gone(doc):
         _ = relation.head
 
 
-def test_foreign_extension_is_refused_and_left_alone():
+def test_extension_of_another_package_raises_and_is_unchanged():
     Doc.set_extension("triples", default=7)
     with pytest.raises(ValueError, match="J101"):
         register_extension("triples")
     assert Doc.get_extension("triples")[0] == 7
 
 
-def test_registering_twice_is_harmless(doc):
+def test_registering_twice_has_no_effect(doc):
     register_extension()
     register_extension()
     assert len(doc._.relations) == 1
 
 
-def test_two_extensions_keep_their_own_relations(doc):
+def test_two_extensions_have_separate_relations(doc):
     register_extension("triples")
     doc._.triples = []
     assert doc._.triples == ()
@@ -176,7 +176,7 @@ def test_two_extensions_keep_their_own_relations(doc):
 
 @given(st.data())
 @settings(deadline=None)
-def test_any_span_of_any_text_comes_back(data):
+def test_spans_of_any_text_round_trip(data):
     import spacy
 
     nlp = spacy.blank("en")
@@ -187,7 +187,7 @@ def test_any_span_of_any_text_comes_back(data):
     start = data.draw(st.integers(0, len(doc) - 1))
     end = data.draw(st.integers(start + 1, len(doc)))
     span = doc[start:end]
-    if not span.text:  # a Doc of blanks alone
+    if not span.text:  # a Doc with only whitespace
         return
     doc._.relations = [(span, span, "same")]
     copy = Doc(nlp.vocab).from_bytes(doc.to_bytes())

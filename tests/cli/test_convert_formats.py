@@ -472,7 +472,7 @@ def test_relation_across_sentences_is_reported_and_counted(tmp_path):
     source = write_brat_document(tmp_path / "in")
     arguments = ("convert", source, tmp_path / "x.spacy", "--sentences", "line")
     result = run(*arguments, "--per-sentence")
-    assert "relation 0 crosses the sentence boundary" in output_of(result)
+    assert "relation 0 is across sentences" in output_of(result)
     assert_plain_error(result, "J702", "1 of 1 relations")
 
 

@@ -248,7 +248,7 @@ def test_findings_have_levels(tmp_path, data):
     for sign, part in (
         ("✘", "The setting `symmetric`"),
         ("⚠", "Fewer than 10 training examples"),
-        ("ℹ", "Entities that doc.ents cannot hold"),
+        ("ℹ", "Entities that doc.ents cannot store"),
     ):
         assert any(line.startswith(sign) and part in line for line in lines), part
 
@@ -270,7 +270,7 @@ def test_error_exits_with_one_after_printing_the_report(tmp_path, train, data):
     result = run("debug-data", CONFIG, "--train", train, "--dev", other)
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit)
-    assert "dev has relation labels that are not learnt" in output_of(result)
+    assert "dev has relation labels that are not learned" in output_of(result)
     assert "errors: 1," in output_of(result)
 
 

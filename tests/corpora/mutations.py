@@ -1,33 +1,33 @@
-"""JSON values with something wrong in them."""
+"""Modify JSON values."""
 
 import copy
 
 ABSENT = object()
 
 
-def changed(original, place, value):
-    """A copy with a value put in a place, or a key dropped there if it is ABSENT."""
-    found = copy.deepcopy(original)
-    target = found
-    for key in place[:-1]:
+def changed(original, path, value):
+    """Copy with another value at a path of keys. ABSENT removes the key."""
+    result = copy.deepcopy(original)
+    target = result
+    for key in path[:-1]:
         target = target[key]
     if value is ABSENT:
-        del target[place[-1]]
+        del target[path[-1]]
     else:
-        target[place[-1]] = value
-    return found
+        target[path[-1]] = value
+    return result
 
 
 def containers(value):
-    """The lists and objects in a JSON value."""
+    """All lists and objects in a JSON value."""
     if isinstance(value, dict | list):
         yield value
         for item in value.values() if isinstance(value, dict) else value:
             yield from containers(item)
 
 
-def put_odd_value(rng, values, odd):
-    """Replace something somewhere in the values, in place."""
+def put_unexpected_value(rng, values, odd):
+    """Replace a random item of the values with an unexpected value. Works in place."""
     target = rng.choice([c for value in values for c in containers(value) if c])
     key = rng.choice(list(target) if isinstance(target, dict) else range(len(target)))
     target[key] = rng.choice(odd)

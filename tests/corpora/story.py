@@ -1,7 +1,7 @@
-"""The story every reader knows: four sentences, a file per format in ``story/``.
+"""The shared test corpus: four sentences, with one file per format in ``story/``.
 
-Poor enough for the poorest format: two entity types, each entity in a relation, no
-nesting, tokens between blanks.
+It only uses what every format supports: two entity labels, all entities in relations,
+no nesting, tokens separated by spaces.
 """
 
 from pathlib import Path
@@ -13,13 +13,13 @@ EFFECT, DRUG = "Adverse-Effect", "Drug"
 
 
 def _record(text, entities, relations):
-    places = []
+    entity_records = []
     for form, label in entities:
         start = text.index(form)
-        places.append(EntityRecord(start, start + len(form), label))
+        entity_records.append(EntityRecord(start, start + len(form), label))
     return Record(
         text=text,
-        entities=tuple(places),
+        entities=tuple(entity_records),
         relations=tuple(RelationRecord(h, t, "Adverse-Effect") for h, t in relations),
     )
 
@@ -49,7 +49,7 @@ STORY = [
 
 
 def content(record, labels=True):
-    """What all formats can say of a record; without entity labels if they have none."""
+    """The fields that all formats support, optionally without entity labels."""
     entities = [(e.start, e.end, e.label if labels else "") for e in record.entities]
     relations = [(r.head, r.tail, r.label) for r in record.relations]
     return record.text, entities, relations

@@ -28,11 +28,11 @@ def read(folder, /, **values):
 # the file
 
 
-def test_empty_object_means_the_defaults(tmp_path):
+def test_empty_object_uses_the_defaults(tmp_path):
     assert read(tmp_path) == Dataset(tmp_path)
 
 
-def test_defaults_are_those_of_three_files_of_english(tmp_path):
+def test_defaults_are_english_and_one_file_per_split(tmp_path):
     dataset = read(tmp_path)
     assert (dataset.lang, dataset.keep, dataset.encoder) == ("en", "best", "")
     assert (dataset.folds, dataset.dev_share) == (0, 0.0)
@@ -42,7 +42,7 @@ def test_defaults_are_those_of_three_files_of_english(tmp_path):
     assert not any(getattr(dataset, name) for name in lists)
 
 
-def test_every_field_is_taken_as_it_is_written(tmp_path):
+def test_all_fields_are_read(tmp_path):
     values = {
         "title": "Story",
         "license": "MIT",
@@ -66,11 +66,11 @@ def test_every_field_is_taken_as_it_is_written(tmp_path):
     assert dataset.folder == tmp_path
 
 
-def test_relations_may_be_a_list_of_labels(tmp_path):
+def test_relations_can_be_a_list_of_labels(tmp_path):
     assert read(tmp_path, relations=["knows"]).relations == ["knows"]
 
 
-def test_share_may_be_a_whole_number(tmp_path):
+def test_share_can_be_an_integer(tmp_path):
     assert read(tmp_path, dev_share=0).dev_share == 0
 
 
@@ -119,7 +119,7 @@ def test_share_may_be_a_whole_number(tmp_path):
         (
             "settings",
             {"components.jre.model.annotations": {"a": [{"@readers": "x"}]}},
-            "must not name a registered function",
+            "must not refer to a registered function",
         ),
         *(
             ("encoder", name, f", not {name!r}")
@@ -129,7 +129,7 @@ def test_share_may_be_a_whole_number(tmp_path):
         ("folder", "x", "is unknown."),
     ],
 )
-def test_wrong_field_is_named(tmp_path, field, value, problem):
+def test_invalid_field_raises(tmp_path, field, value, problem):
     with pytest.raises(ValueError, match=r"^\[J633\]") as caught:
         read(tmp_path, **{field: value})
     message = str(caught.value)
@@ -137,16 +137,16 @@ def test_wrong_field_is_named(tmp_path, field, value, problem):
     assert problem in message
 
 
-def test_every_field_has_a_type_that_is_checked(tmp_path):
-    # no field of any kind takes null
+def test_type_of_every_field_is_checked(tmp_path):
+    # no field accepts null
     names = [name for name in vars(Dataset(tmp_path)) if name != "folder"]
     assert len(names) == 16
     for name in names:
-        with pytest.raises(ValueError, match=rf"J633.*'{name}' is wrong"):
+        with pytest.raises(ValueError, match=rf"J633.*'{name}' is invalid"):
             read(tmp_path, **{name: None})
 
 
-def test_choosing_the_best_epoch_needs_dev_data(tmp_path):
+def test_keeping_the_best_epoch_requires_dev_data(tmp_path):
     with pytest.raises(ValueError, match=r"J633.*'keep' must be 'last'"):
         read(tmp_path, files=TRAIN_TEST)
 
@@ -160,7 +160,7 @@ def test_choosing_the_best_epoch_needs_dev_data(tmp_path):
         {},
     ],
 )
-def test_dev_data_of_any_origin_will_do(tmp_path, values):
+def test_dev_files_and_dev_share_are_dev_data(tmp_path, values):
     assert read(tmp_path, **values)
 
 
@@ -173,24 +173,24 @@ def test_dev_data_of_any_origin_will_do(tmp_path, values):
         ('"en"', "must be an object"),
     ],
 )
-def test_file_that_is_no_object_is_refused(tmp_path, text, problem):
+def test_file_that_is_not_an_object_raises(tmp_path, text, problem):
     path = tmp_path / "dataset.json"
     path.write_text(text, encoding="utf8")
     with pytest.raises(ValueError, match=rf"J633.*dataset\.json.*{problem}"):
         read_dataset(path)
 
 
-def test_missing_file_is_refused(tmp_path):
+def test_missing_file_raises(tmp_path):
     with pytest.raises(ValueError, match=r"J601.*dataset\.json"):
         read_dataset(tmp_path / "dataset.json")
 
 
-def test_folder_without_the_file_is_no_dataset(tmp_path):
+def test_folder_without_the_file_has_no_dataset(tmp_path):
     assert find_dataset(tmp_path) is None
     assert find_dataset(tmp_path / "gone") is None
 
 
-def test_folder_with_the_file_is_one(tmp_path):
+def test_folder_with_the_file_has_a_dataset(tmp_path):
     write_json(tmp_path / "dataset.json", {"lang": "zh"})
     assert find_dataset(tmp_path) == Dataset(tmp_path, lang="zh")
 
@@ -198,7 +198,7 @@ def test_folder_with_the_file_is_one(tmp_path):
 # paths
 
 
-def test_number_of_the_fold_stands_in_the_names(tmp_path):
+def test_fold_number_is_inserted_into_file_names(tmp_path):
     files = {"train": ["all.json", "{fold}/more.json"], "test": ["test_{fold}.json"]}
     dataset = Dataset(tmp_path, files=files, folds=3, keep="last")
     assert dataset.paths(2) == {
@@ -207,20 +207,20 @@ def test_number_of_the_fold_stands_in_the_names(tmp_path):
     }
 
 
-def test_splits_come_in_their_order(tmp_path):
+def test_splits_are_in_fixed_order(tmp_path):
     files = {"test": ["c"], "dev": ["b"], "train": ["a"]}
     assert list(Dataset(tmp_path, files=files).paths()) == ["train", "dev", "test"]
 
 
 @pytest.mark.parametrize(("folds", "fold"), [(3, 3), (3, -1), (1, 1), (0, 1)])
-def test_fold_that_is_not_there_is_refused(tmp_path, folds, fold):
+def test_unknown_fold_raises(tmp_path, folds, fold):
     dataset = Dataset(tmp_path, files=TRAIN_TEST, folds=folds, keep="last")
-    message = rf"\[J634\] {re.escape(str(tmp_path))} has {folds} .* no fold {fold}"
+    message = rf"\[J634\] {re.escape(str(tmp_path))} has {folds} .*Fold {fold} does not"
     with pytest.raises(ValueError, match=message):
         dataset.paths(fold)
 
 
-def test_without_files_the_folder_says_which(tmp_path):
+def test_without_files_the_folder_is_searched(tmp_path):
     for name in ("train.json", "dev.txt", "notes.md"):
         (tmp_path / name).touch()
     (tmp_path / "test").mkdir()
@@ -231,21 +231,21 @@ def test_without_files_the_folder_says_which(tmp_path):
     }
 
 
-def test_folder_that_lacks_a_split_is_refused(tmp_path):
+def test_folder_without_a_split_raises(tmp_path):
     for name in ("train.json", "test.json"):
         (tmp_path / name).touch()
     with pytest.raises(ValueError, match=r"J601.*dev\."):
         Dataset(tmp_path).paths()
 
 
-def test_two_files_for_a_split_are_refused(tmp_path):
+def test_two_files_for_a_split_raise(tmp_path):
     for name in ("train.json", "train.txt", "dev.json", "test.json"):
         (tmp_path / name).touch()
     with pytest.raises(ValueError, match=r"J705.*train\.json.*train\.txt"):
         Dataset(tmp_path).paths()
 
 
-# what becomes of the records
+# arranging records
 
 
 def note(number, document=None, text=None, entities=()):
@@ -267,33 +267,33 @@ def arrange(folder, left_out=None, /, *, train=(), test=(), dev=None, **values):
     return Dataset(folder, **values).arrange(splits, left_out)
 
 
-def test_splits_stay_as_they_are(tmp_path):
+def test_splits_are_unchanged_by_default(tmp_path):
     train, dev, test = [note(3), note(1)], [note(2)], [note(4), note(0)]
-    found = arrange(tmp_path, train=train, dev=dev, test=test)
-    assert found == {"train": train, "dev": dev, "test": test}
-    assert list(found) == ["train", "dev", "test"]
+    result = arrange(tmp_path, train=train, dev=dev, test=test)
+    assert result == {"train": train, "dev": dev, "test": test}
+    assert list(result) == ["train", "dev", "test"]
 
 
-def test_train_minus_test_goes_by_orig_id(tmp_path):
+def test_train_minus_test_compares_orig_id(tmp_path):
     everything = [note(number) for number in (5, 3, 4, 1)]
-    # the id counts, not the text
+    # records are compared by id, not by text
     test = [note(3, text="another")]
-    found = arrange(tmp_path, train=everything, test=test, train_minus_test=True)
-    assert [record.meta["orig_id"] for record in found["train"]] == [5, 4, 1]
-    assert found["test"] == test
+    result = arrange(tmp_path, train=everything, test=test, train_minus_test=True)
+    assert [record.meta["orig_id"] for record in result["train"]] == [5, 4, 1]
+    assert result["test"] == test
 
 
-def test_train_minus_test_goes_by_document(tmp_path):
+def test_train_minus_test_compares_documents(tmp_path):
     everything = [note(n, f"report {n // 2}") for n in range(6)]
     test = [note(9, "report 1")]
-    found = arrange(tmp_path, train=everything, test=test, train_minus_test=True)
-    assert [r.document for r in found["train"]] == ["report 0"] * 2 + ["report 2"] * 2
+    result = arrange(tmp_path, train=everything, test=test, train_minus_test=True)
+    assert [r.document for r in result["train"]] == ["report 0"] * 2 + ["report 2"] * 2
 
 
-def test_train_keeps_what_is_in_test_where_nobody_says_otherwise(tmp_path):
+def test_train_keeps_records_of_test_by_default(tmp_path):
     everything = [note(0), note(1)]
-    found = arrange(tmp_path, train=everything, test=everything[:1])
-    assert found["train"] == everything
+    result = arrange(tmp_path, train=everything, test=everything[:1])
+    assert result["train"] == everything
 
 
 OVERLAP = [(0, 4, "A"), (2, 6, "B")]
@@ -312,20 +312,20 @@ OVERLAP = [(0, 4, "A"), (2, 6, "B")]
         ([(0, 1, "A"), (2, 3, "A"), (2, 6, "B")], True),
     ],
 )
-def test_entities_overlap_where_they_share_a_character(entities, overlap):
+def test_entities_overlap_if_they_share_a_character(entities, overlap):
     assert has_overlaps(note(0, entities=entities)) == overlap
 
 
-def test_texts_with_overlaps_are_left_out_and_named(tmp_path):
+def test_texts_with_overlaps_are_reported(tmp_path):
     left_out = {}
-    found = arrange(
+    result = arrange(
         tmp_path,
         left_out,
         train=[note(0, entities=OVERLAP), note(1), note(2, entities=OVERLAP)],
         test=[note(3), note(4, entities=OVERLAP)],
         without_overlaps=True,
     )
-    assert found == {"train": [note(1)], "dev": [note(3)], "test": [note(3)]}
+    assert result == {"train": [note(1)], "dev": [note(3)], "test": [note(3)]}
     reasons = {split: [x.reason for x in left_out[split]] for split in left_out}
     assert reasons == {
         "train": [
@@ -336,58 +336,58 @@ def test_texts_with_overlaps_are_left_out_and_named(tmp_path):
     }
 
 
-def test_text_with_overlaps_is_rich_and_not_broken(tmp_path):
+def test_text_with_overlaps_is_not_reported_as_broken(tmp_path):
     left_out = {}
     train = [note(0, entities=OVERLAP), note(1)]
     arrange(tmp_path, left_out, train=train, test=[note(2)], without_overlaps=True)
-    (found,) = left_out["train"]
-    assert not found.broken
-    assert found.kind not in ("record", "entity", "relation")
+    (result,) = left_out["train"]
+    assert not result.broken
+    assert result.kind not in ("record", "entity", "relation")
 
 
-def test_overlapping_text_of_test_is_not_in_train_either(tmp_path):
+def test_test_record_with_overlaps_is_also_removed_from_train(tmp_path):
     overlapping = note(1, entities=OVERLAP)
-    found = arrange(
+    result = arrange(
         tmp_path,
         train=[note(0), overlapping, note(2)],
         test=[overlapping, note(2)],
         train_minus_test=True,
         without_overlaps=True,
     )
-    assert (found["train"], found["test"]) == ([note(0)], [note(2)])
+    assert (result["train"], result["test"]) == ([note(0)], [note(2)])
 
 
-def test_dev_share_is_taken_from_train_by_whole_documents(tmp_path):
+def test_dev_share_is_split_from_train_by_documents(tmp_path):
     # ten documents of two records
     train = [note(n, f"report {n // 2}") for n in range(20)]
-    found = arrange(tmp_path, train=train, test=[note(99)], dev_share=0.3)
-    documents = {s: {r.document for r in found[s]} for s in ("train", "dev")}
-    assert (len(found["train"]), len(found["dev"])) == (14, 6)
+    result = arrange(tmp_path, train=train, test=[note(99)], dev_share=0.3)
+    documents = {s: {r.document for r in result[s]} for s in ("train", "dev")}
+    assert (len(result["train"]), len(result["dev"])) == (14, 6)
     assert not documents["train"] & documents["dev"]
-    assert found["test"] == [note(99)]
+    assert result["test"] == [note(99)]
 
 
-def test_drawing_dev_keeps_the_order_and_every_record(tmp_path):
+def test_splitting_dev_keeps_the_order_and_all_records(tmp_path):
     train = [note(n) for n in (7, 2, 9, 4, 1, 8)]
-    found = arrange(tmp_path, train=train, test=[note(99)], dev_share=0.5)
+    result = arrange(tmp_path, train=train, test=[note(99)], dev_share=0.5)
     for split in ("train", "dev"):
-        assert found[split] == [r for r in train if r in found[split]]
-    assert sorted(map(train.index, found["train"] + found["dev"])) == [*range(6)]
+        assert result[split] == [r for r in train if r in result[split]]
+    assert sorted(map(train.index, result["train"] + result["dev"])) == [*range(6)]
 
 
-def test_drawing_dev_twice_gives_the_same(tmp_path):
+def test_splitting_dev_is_deterministic(tmp_path):
     values = {"train": [note(n) for n in range(30)], "test": [note(99)]}
     first, second = (arrange(tmp_path, **values, dev_share=0.4) for _ in range(2))
     assert first == second
 
 
-def test_dev_is_test_where_there_is_none(tmp_path):
-    found = arrange(tmp_path, train=[note(0)], test=[note(1)])
-    assert list(found) == ["train", "dev", "test"]
-    assert found["dev"] == found["test"] == [note(1)]
+def test_dev_is_test_without_dev_data(tmp_path):
+    result = arrange(tmp_path, train=[note(0)], test=[note(1)])
+    assert list(result) == ["train", "dev", "test"]
+    assert result["dev"] == result["test"] == [note(1)]
 
 
-# what we ship
+# shipped datasets
 
 
 @pytest.mark.parametrize("path", ASSETS, ids=lambda path: path.parent.name)
@@ -404,13 +404,13 @@ def test_shipped_dataset_loads(path):
 def test_shipped_dataset_has_a_readme_with_its_terms(path):
     text = (path.parent / "README.md").read_text(encoding="utf8")
     of = re.search(r"files are those of `\.\./(\w+)`", text)
-    if of:  # the terms are those of the folder with the files
+    if of:  # the license is in the folder with the files
         text = (ROOT / "assets" / of[1] / "README.md").read_text(encoding="utf8")
     assert re.search(r"\bTerms:|\blicen[cs]ed?\b", text, re.IGNORECASE)
 
 
 @pytest.mark.parametrize("path", ASSETS, ids=lambda path: path.parent.name)
-def test_relations_of_a_shipped_dataset_join_its_entities(path):
+def test_relations_of_a_shipped_dataset_use_its_entity_labels(path):
     dataset = read_dataset(path)
     if isinstance(dataset.relations, dict):
         for pair in dataset.relations.values():
@@ -432,7 +432,7 @@ def test_nine_datasets_are_shipped():
     ]
 
 
-# the public corpora, laid out as the assets expect
+# the public corpora, in the layout of the assets
 
 
 @pytest.fixture(scope="module")
@@ -460,7 +460,7 @@ def read_file(path):
 
 
 def arranged(folder, fold=0):
-    """The splits of a dataset, and what was left out."""
+    """The splits of a dataset, and the texts that are left out."""
     dataset = read_dataset(folder / "dataset.json")
     splits = {
         split: [record for path in paths for record in read_file(path)]
@@ -485,17 +485,17 @@ def ade_full(assets):
 
 @pytest.mark.data
 @pytest.mark.parametrize("fold", range(10))
-def test_fold_of_ade_divides_its_4272_sentences(assets, ade_full, fold):
-    found, _ = arranged(assets / "ade", fold)
-    ids = {s: [r.meta["orig_id"] for r in found[s]] for s in ("train", "test")}
+def test_fold_of_ade_splits_its_4272_sentences(assets, ade_full, fold):
+    result, _ = arranged(assets / "ade", fold)
+    ids = {s: [r.meta["orig_id"] for r in result[s]] for s in ("train", "test")}
     assert len(ids["train"]) == 4272 - len(ids["test"])
     assert len(ids["test"]) == (429 if fold == 9 else 427)
     assert {*ids["train"], *ids["test"]} == {r.meta["orig_id"] for r in ade_full}
-    assert found["dev"] == found["test"]
+    assert result["dev"] == result["test"]
 
 
 @pytest.mark.data
-def test_test_parts_of_ade_divide_it(assets, ade_full):
+def test_test_parts_of_ade_partition_it(assets, ade_full):
     dataset = read_dataset(assets / "ade" / "dataset.json")
     ids = [
         record.meta["orig_id"]
@@ -509,30 +509,30 @@ def test_test_parts_of_ade_divide_it(assets, ade_full):
 
 @pytest.mark.data
 def test_train_part_of_the_first_fold_is_the_published_one(assets):
-    found, _ = arranged(assets / "ade")
+    result, _ = arranged(assets / "ade")
     published = list(
         read_spert_json(SHARED / "ade" / "spert" / "ade_split_0_train.json")
     )
     by_id = {record.meta["orig_id"]: record for record in published}
-    assert len(by_id) == len(published) == len(found["train"])
-    assert {record.meta["orig_id"]: record for record in found["train"]} == by_id
+    assert len(by_id) == len(published) == len(result["train"])
+    assert {record.meta["orig_id"]: record for record in result["train"]} == by_id
 
 
 @pytest.mark.data
 def test_first_fold_of_ade_without_overlaps_has_the_published_sizes(assets):
-    found, left_out = arranged(assets / "ade_no_overlap")
-    assert counts(found["test"]) == (415, 1030, 634)
-    # 3178 of train and 560 of dev, which SpERT divides
-    assert len(found["train"]) == 3738 == 3178 + 560
+    result, left_out = arranged(assets / "ade_no_overlap")
+    assert counts(result["test"]) == (415, 1030, 634)
+    # SpERT splits it into 3178 for train and 560 for dev
+    assert len(result["train"]) == 3738 == 3178 + 560
     assert len(left_out["train"]) + len(left_out["test"]) == 119
 
 
 @pytest.mark.data
 def test_conll04_train_dev_has_both(assets):
-    found, _ = arranged(assets / "conll04_train_dev")
-    assert len(found["train"]) == 1153 == 922 + 231
-    assert len(found["test"]) == 288
-    assert found["dev"] == found["test"]
+    result, _ = arranged(assets / "conll04_train_dev")
+    assert len(result["train"]) == 1153 == 922 + 231
+    assert len(result["test"]) == 288
+    assert result["dev"] == result["test"]
 
 
 @pytest.mark.data
@@ -540,16 +540,16 @@ def test_conll04_train_dev_has_both(assets):
     ("name", "sizes"), [("conll04", (922, 231, 288)), ("scierc", (1861, 275, 551))]
 )
 def test_split_has_the_published_sizes(assets, name, sizes):
-    found, _ = arranged(assets / name)
-    assert tuple(map(len, found.values())) == sizes
+    result, _ = arranged(assets / name)
+    assert tuple(map(len, result.values())) == sizes
 
 
 @pytest.mark.data
 @pytest.mark.parametrize("name", ["ade", "conll04", "scierc"])
-def test_labels_of_a_dataset_are_those_in_its_files(assets, name):
+def test_labels_of_a_dataset_equal_those_in_its_files(assets, name):
     dataset = read_dataset(assets / name / "dataset.json")
-    found, _ = arranged(assets / name)
-    records = found["train"] + found["test"]
+    result, _ = arranged(assets / name)
+    records = result["train"] + result["test"]
     labels = {e.label for r in records for e in r.entities}
     assert sorted(labels) == sorted(dataset.entities)
     labels = {x.label for r in records for x in r.relations}
@@ -571,7 +571,7 @@ def test_labels_of_a_dataset_are_those_in_its_files(assets, name):
         ({"relations": {"r": ["PER"]}}, "relations"),
     ],
 )
-def test_wrong_value_within_a_field_is_named(tmp_path, values, field):
+def test_invalid_nested_value_raises(tmp_path, values, field):
     path = write_json(tmp_path / "dataset.json", values)
     with pytest.raises(ValueError, match=r"\[J633\]") as error:
         read_dataset(path)

@@ -62,20 +62,20 @@ def texts(examples):
     return [example.reference.text for example in examples]
 
 
-def test_relations_survive(path, docs):
-    # another vocab than that which wrote them
+def test_examples_have_relations(path, docs):
+    # another vocab than the one that wrote them
     examples = read(path, spacy.blank("en"))
     assert [triples(e.reference) for e in examples] == [triples(d) for d in docs]
 
 
-def test_entities_survive_nested_ones_too(path, docs):
+def test_examples_have_nested_entities(path, docs):
     example, *_ = read(path, spacy.blank("en"))
     spans = [(s.text, s.label_) for s in example.reference.spans["jre"]]
     assert spans == [(s.text, s.label_) for s in docs[0].spans["jre"]]
     assert ("Lima", "LOC") in spans
 
 
-def test_registered_function_makes_the_same_corpus(path, nlp):
+def test_registered_function_creates_the_same_corpus(path, nlp):
     reader = create_corpus_v1(path, limit=2)
     assert texts(reader(nlp)) == texts(read(path, nlp, limit=2))
 
@@ -106,7 +106,7 @@ def test_predicted_has_the_sentence_starts(tmp_path, nlp, docs):
 
 
 @pytest.mark.parametrize("gold_tokens", [True, False])
-def test_sentence_starts_nobody_set_stay_unset(tmp_path, nlp, gold_tokens):
+def test_missing_sentence_starts_stay_unset(tmp_path, nlp, gold_tokens):
     doc = nlp.make_doc("Ada cooks. Mia sings.")
     doc._.relations = []
     path = write(tmp_path / "plain.spacy", [doc])
@@ -134,7 +134,7 @@ def cant(tmp_path, nlp):
     return write(tmp_path / "cant.spacy", [build_doc(record, nlp)])
 
 
-def test_without_gold_tokens_the_tokenizer_is_asked(cant, nlp):
+def test_without_gold_tokens_the_text_is_tokenized(cant, nlp):
     (example,) = read(cant, nlp, gold_tokens=False)
     assert [t.text for t in example.predicted] == [
         *("Ada", "ca", "n't", "cook", "."),
@@ -142,7 +142,7 @@ def test_without_gold_tokens_the_tokenizer_is_asked(cant, nlp):
     ]
 
 
-def test_without_gold_tokens_sentence_starts_are_carried_over(cant, nlp):
+def test_without_gold_tokens_sentence_starts_are_copied(cant, nlp):
     (example,) = read(cant, nlp, gold_tokens=False)
     assert [s.text for s in example.predicted.sents] == [
         "Ada can't cook .",
@@ -166,26 +166,26 @@ def test_long_docs_are_split_into_sentences(joined, nlp):
     ]
 
 
-def test_relations_of_a_split_doc_are_rebased(joined, nlp, docs):
+def test_relations_of_a_split_doc_have_relative_offsets(joined, nlp, docs):
     examples = read(joined, nlp, max_length=12)
     assert [triples(e.reference) for e in examples] == [triples(d) for d in docs]
 
 
-def test_sentences_of_a_split_doc_are_one_sentence_each(joined, nlp):
+def test_parts_of_a_split_doc_have_one_sentence(joined, nlp):
     for example in read(joined, nlp, max_length=12):
         assert len(list(example.predicted.sents)) == 1
         assert len(list(example.reference.sents)) == 1
 
 
 @pytest.mark.parametrize("max_length", [0, 10, 99])
-def test_docs_that_are_not_too_long_stay_whole(tmp_path, nlp, max_length):
+def test_short_docs_are_not_split(tmp_path, nlp, max_length):
     doc = build_doc(ACROSS, nlp)
     path = write(tmp_path / "across.spacy", [doc])
     (example,) = read(path, nlp, max_length=max_length)
     assert triples(example.reference) == triples(doc)
 
 
-def test_long_doc_without_sentences_stays_whole(tmp_path, nlp):
+def test_long_doc_without_sentences_is_not_split(tmp_path, nlp):
     doc = nlp.make_doc("Ada cooks for Mia")
     doc._.relations = [(doc[0:1], doc[3:4], "works_for")]
     (example,) = read(write(tmp_path / "plain.spacy", [doc]), nlp, max_length=2)
@@ -222,7 +222,7 @@ def test_relation_of_an_entity_across_sentences_is_counted_as_lost(tmp_path, nlp
 
 
 @pytest.mark.parametrize(("limit", "count"), [(0, 5), (1, 1), (3, 3), (99, 5)])
-def test_limit_is_the_most_docs_read(path, nlp, docs, limit, count):
+def test_limit_is_the_maximum_number_of_docs(path, nlp, docs, limit, count):
     assert texts(read(path, nlp, limit=limit)) == [d.text for d in docs[:count]]
 
 
@@ -230,29 +230,29 @@ def test_limit_counts_sentences_of_split_docs(joined, nlp):
     assert len(read(joined, nlp, max_length=12, limit=2)) == 2
 
 
-def test_limit_that_ends_reading_early_does_not_hush_the_warning(tmp_path, nlp):
+def test_warning_is_shown_if_limit_stops_reading(tmp_path, nlp):
     path = write(tmp_path / "across.spacy", [build_doc(ACROSS, nlp)] * 2)
     with pytest.warns(UserWarning, match="J907"):
         read(path, nlp, max_length=5, limit=2)
 
 
-def test_shuffled_pass_is_a_permutation(path, nlp, docs):
+def test_shuffling_is_a_permutation(path, nlp, docs):
     shuffled = texts(read(path, nlp, shuffle=True))
     assert Counter(shuffled) == Counter(d.text for d in docs)
     assert shuffled != [d.text for d in docs]
 
 
-def test_same_seed_gives_the_same_orders(path, nlp):
+def test_same_seed_gives_the_same_order(path, nlp):
     one, two = (Corpus(path, shuffle=True, seed=3) for _ in range(2))
     assert [texts(one(nlp)) for _ in range(3)] == [texts(two(nlp)) for _ in range(3)]
 
 
-def test_other_seed_gives_another_order(path, nlp):
+def test_another_seed_gives_another_order(path, nlp):
     orders = {tuple(texts(read(path, nlp, shuffle=True, seed=s))) for s in range(3)}
     assert len(orders) == 3
 
 
-def test_each_pass_has_an_order_of_its_own(path, nlp):
+def test_each_pass_has_another_order(path, nlp):
     corpus = Corpus(path, shuffle=True)
     assert texts(corpus(nlp)) != texts(corpus(nlp))
 
@@ -262,48 +262,48 @@ def test_unshuffled_passes_are_equal(path, nlp):
     assert texts(corpus(nlp)) == texts(corpus(nlp))
 
 
-def test_folder_gives_the_docs_of_its_files_sorted_by_name(tmp_path, nlp, docs):
+def test_folder_is_read_sorted_by_file_name(tmp_path, nlp, docs):
     (tmp_path / "more").mkdir()
     write(tmp_path / "b.spacy", docs[:2])
     write(tmp_path / "a.spacy", docs[2:3])
     write(tmp_path / "more" / "c.spacy", docs[3:])
     (tmp_path / "notes.txt").write_text("no DocBin")
-    found = texts(read(tmp_path, nlp))
-    assert found == [docs[i].text for i in (2, 0, 1, 3, 4)]
+    result = texts(read(tmp_path, nlp))
+    assert result == [docs[i].text for i in (2, 0, 1, 3, 4)]
 
 
-# what is refused
+# errors
 
 
-def test_missing_file_is_named(tmp_path, nlp):
+def test_missing_file_raises(tmp_path, nlp):
     with pytest.raises(ValueError, match=r"J601.*gone\.spacy"):
         read(tmp_path / "gone.spacy", nlp)
 
 
-def test_folder_without_docbins_is_named(tmp_path, nlp):
+def test_folder_without_docbins_raises(tmp_path, nlp):
     with pytest.raises(ValueError, match="J601") as error:
         read(tmp_path, nlp)
     assert str(tmp_path) in str(error.value)
 
 
-def test_file_without_docs_is_refused(tmp_path, nlp):
+def test_file_without_docs_raises(tmp_path, nlp):
     with pytest.raises(ValueError, match=r"J602.*empty\.spacy"):
         read(write(tmp_path / "empty.spacy", []), nlp)
 
 
-def test_file_without_relation_data_is_refused(tmp_path, nlp):
+def test_file_without_relation_data_raises(tmp_path, nlp):
     path = write(tmp_path / "plain.spacy", [nlp.make_doc("Ada cooks")])
     with pytest.raises(ValueError, match=r"J603.*plain\.spacy"):
         read(path, nlp)
 
 
-def test_file_written_without_user_data_is_refused(tmp_path, nlp, docs):
-    path = write(tmp_path / "bare.spacy", docs, store_user_data=False)
-    with pytest.raises(ValueError, match=r"J603.*bare\.spacy"):
+def test_file_without_user_data_raises(tmp_path, nlp, docs):
+    path = write(tmp_path / "no_user_data.spacy", docs, store_user_data=False)
+    with pytest.raises(ValueError, match=r"J603.*no_user_data\.spacy"):
         read(path, nlp)
 
 
-def test_relation_data_under_another_name_is_refused(path, nlp):
+def test_relation_data_of_another_extension_raises(path, nlp):
     try:
         with pytest.raises(ValueError, match=r"J603.*'links'"):
             read(path, nlp, attr="links")
@@ -311,27 +311,27 @@ def test_relation_data_under_another_name_is_refused(path, nlp):
         Doc.remove_extension("links")
 
 
-def test_docs_without_relations_are_data_if_they_say_so(tmp_path, nlp, docs):
+def test_docs_annotated_without_relations_are_read(tmp_path, nlp, docs):
     path = write(tmp_path / "none.spacy", [docs[2]])
     (example,) = read(path, nlp)
     assert has_relations(example.reference)
     assert triples(example.reference) == []
 
 
-def test_some_docs_may_lack_relation_data(tmp_path, nlp, docs):
+def test_some_docs_can_lack_relation_data(tmp_path, nlp, docs):
     path = write(tmp_path / "some.spacy", [nlp.make_doc("Ada cooks"), docs[0]])
     known = [has_relations(example.reference) for example in read(path, nlp)]
     assert known == [False, True]
 
 
 @pytest.mark.parametrize("name", ["limit", "max_length"])
-def test_negative_setting_is_refused(name):
+def test_negative_setting_raises(name):
     with pytest.raises(ValueError, match=rf"J608.*x\.spacy.*{name}.*-1"):
         Corpus(Path("x.spacy"), **{name: -1})
 
 
 @pytest.mark.parametrize("content", [b"", b"no DocBin", b"\x00\xff" * 20])
-def test_file_that_is_no_docbin_is_refused(tmp_path, nlp, content):
+def test_file_that_is_not_a_docbin_raises(tmp_path, nlp, content):
     path = tmp_path / "notes.spacy"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"J609.*notes\.spacy"):

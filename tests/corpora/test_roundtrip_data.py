@@ -17,10 +17,8 @@ from ..conftest import SHARED, write_json
 @pytest.mark.parametrize(
     ("corpus", "count"), [("conll04", 1441), ("scierc", 2687), ("ade", 4272)]
 )
-def test_spert_json_comes_back_from_docbin_as_it_was(
-    tmp_path, monkeypatch, corpus, count
-):
-    # srsly looks through all installed packages five times a Doc; once is enough here
+def test_spert_json_round_trips_through_docbin(tmp_path, monkeypatch, corpus, count):
+    # srsly searches all installed packages five times per Doc; cache the result
     for registry in (msgpack_encoders, msgpack_decoders):
         monkeypatch.setattr(registry, "get_all", cache(registry.get_all))
     distinct = {}
@@ -28,7 +26,7 @@ def test_spert_json_comes_back_from_docbin_as_it_was(
         if path.stem.endswith("_types"):
             continue
         for sentence in json.loads(path.read_bytes()):
-            # the files share sentences: folds with the whole, train with train_dev
+            # some files share sentences: folds with the full file, train with train_dev
             distinct[json.dumps(sentence, sort_keys=True)] = sentence
     sentences = list(distinct.values())
     assert len(sentences) == count

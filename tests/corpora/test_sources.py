@@ -7,18 +7,18 @@ from hypothesis import strategies as st
 
 from spacy_jre.annotations import LeftOut, Record
 from spacy_jre.corpora.sources import (
-    Place,
+    Location,
     each_record,
-    first_sign,
+    first_character,
     read_json,
     read_lines,
     read_text,
     refuse,
-    shorten,
+    short_repr,
 )
 
-PLACE = Place(Path("story.json"), "line 3")
-# more digits than Python turns into a number
+LOCATION = Location(Path("story.json"), "line 3")
+# more digits than Python converts to an int
 LONG = "1" * 5000
 
 
@@ -33,8 +33,8 @@ def write(path, text):
 
 
 def read(path, skip=refuse):
-    """Places and values of a JSON file."""
-    return [(place.where, value) for place, value in read_json(path, skip)]
+    """Locations and values of a JSON file."""
+    return [(location.where, value) for location, value in read_json(path, skip)]
 
 
 def values(path, skip=refuse):
@@ -42,23 +42,25 @@ def values(path, skip=refuse):
 
 
 def skipped(path):
-    """What a JSON file gives, and what it leaves out."""
+    """Values of a JSON file, and what is left out."""
     left_out = []
     return values(path, left_out.append), left_out
 
 
-# JSON: a list, or a value a line
+# JSON: a list, or one value per line
 
 
 @pytest.mark.parametrize(
     "text",
     [
         pytest.param('[{"a": 1}, {"a": 2}]', id="list on a line"),
-        pytest.param('[\n{"a": 1},\n{"a": 2}\n]\n', id="list, a value a line"),
+        pytest.param('[\n{"a": 1},\n{"a": 2}\n]\n', id="list, one value per line"),
         pytest.param('{"a": 1}\n{"a": 2}\n', id="lines"),
-        pytest.param('{"a": 1}\n{"a": 2}', id="lines, the last without an end"),
+        pytest.param('{"a": 1}\n{"a": 2}', id="lines, without final newline"),
         pytest.param('\n \n{"a": 1}\n\n\n{"a": 2}\n \n', id="blank lines"),
-        pytest.param('\n \n[{"a": 1},\n\n{"a": 2}]\n \n', id="list in blank lines"),
+        pytest.param(
+            '\n \n[{"a": 1},\n\n{"a": 2}]\n \n', id="list between blank lines"
+        ),
         pytest.param('{"a": 1}\r\n{"a": 2}\r\n', id="lines with CRLF"),
         pytest.param('[\r\n{"a": 1},\r\n{"a": 2}\r\n]\r\n', id="list with CRLF"),
         pytest.param('\ufeff{"a": 1}\n{"a": 2}', id="lines with BOM"),
@@ -67,7 +69,7 @@ def skipped(path):
         pytest.param('\ufeff{\r\n"a": 1}{"a": 2}', id="indented objects with BOM"),
     ],
 )
-def test_layout_does_not_matter(path, text):
+def test_all_layouts_give_the_same_values(path, text):
     assert values(write(path, text)) == [{"a": 1}, {"a": 2}]
 
 
@@ -77,7 +79,7 @@ def test_indented_object_is_one_value(path):
     assert read(path) == [("line 1, record 0", story)]
 
 
-def test_places_in_lines_are_the_lines(path):
+def test_location_is_the_line_for_json_lines(path):
     assert read(write(path, "\ufeff1\r\n\r\n2\n3")) == [
         ("line 1", 1),
         ("line 3", 2),
@@ -85,7 +87,7 @@ def test_places_in_lines_are_the_lines(path):
     ]
 
 
-def test_places_in_a_list_are_line_and_record(path):
+def test_location_is_line_and_record_for_a_list(path):
     text = '\n[\n {\n  "a": 1\n },\n\n {"a": 2}, {"a": 3},\n 4]'
     assert read(write(path, text)) == [
         ("line 3, record 0", {"a": 1}),
@@ -98,23 +100,23 @@ def test_places_in_a_list_are_line_and_record(path):
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        pytest.param('[\n{"a": 1},\n{"a": oops}]', 3, id="no JSON"),
-        pytest.param('[\n{"a": 1},\n{"b":\n\n[}]', 5, id="deep in a value"),
-        pytest.param('[\n{"a": 1},\n\n', 4, id="never closed after a comma"),
+        pytest.param('[\n{"a": 1},\n{"a": oops}]', 3, id="invalid JSON"),
+        pytest.param('[\n{"a": 1},\n{"b":\n\n[}]', 5, id="inside a value"),
+        pytest.param('[\n{"a": 1},\n\n', 4, id="not closed after a comma"),
         pytest.param('[\n{"a": 1},\n,2]', 3, id="two commas"),
-        pytest.param('[{"a": 1},\n2\n3]', 3, id="comma missing"),
-        pytest.param('[{"a": 1},\n2\n', 3, id="never closed"),
+        pytest.param('[{"a": 1},\n2\n3]', 3, id="missing comma"),
+        pytest.param('[{"a": 1},\n2\n', 3, id="not closed"),
         pytest.param('[{"a": 1}]\n[{"a": 2}]', 2, id="a second list"),
-        pytest.param('[{"a": 1}]\n\nend', 3, id="words behind the list"),
-        pytest.param(f'[{{"a": 1}},\n{LONG}]', 2, id="number without end"),
-        pytest.param(f'[{{"a": 1}},\n{"[" * 100_000}]', 2, id="nested without end"),
+        pytest.param('[{"a": 1}]\n\nend', 3, id="text after the list"),
+        pytest.param(f'[{{"a": 1}},\n{LONG}]', 2, id="very long number"),
+        pytest.param(f'[{{"a": 1}},\n{"[" * 100_000}]', 2, id="very deep nesting"),
     ],
 )
-def test_values_before_the_break_of_a_list_are_given(path, text, line):
-    found = read_json(write(path, text), refuse)
-    assert next(found)[1] == {"a": 1}
+def test_values_before_the_error_in_a_list_are_yielded(path, text, line):
+    result = read_json(write(path, text), refuse)
+    assert next(result)[1] == {"a": 1}
     with pytest.raises(ValueError, match=rf"J604.*story\.json, line {line}:"):
-        list(found)
+        list(result)
 
 
 def test_broken_list_cannot_be_skipped(path):
@@ -125,23 +127,23 @@ def test_broken_list_cannot_be_skipped(path):
 @pytest.mark.parametrize(
     "broken",
     [
-        pytest.param("oops", id="no JSON"),
-        pytest.param('{"a": 1', id="never closed"),
+        pytest.param("oops", id="invalid JSON"),
+        pytest.param('{"a": 1', id="not closed"),
         pytest.param('{"a": 1} {"a": 2}', id="two values"),
         pytest.param(b'"Troms\xf8"', id="not UTF-8"),
-        pytest.param(LONG, id="number without end"),
-        pytest.param('{"a": ' + "[" * 100_000, id="nested without end"),
+        pytest.param(LONG, id="very long number"),
+        pytest.param('{"a": ' + "[" * 100_000, id="very deep nesting"),
     ],
 )
-def test_broken_line_is_skipped_and_reading_goes_on(path, broken):
+def test_broken_line_is_skipped(path, broken):
     broken = broken if isinstance(broken, bytes) else broken.encode()
-    found, [left_out] = skipped(write(path, b'{"a": 0}\n\n' + broken + b"\n2\n"))
-    assert found == [{"a": 0}, 2]
+    result, [left_out] = skipped(write(path, b'{"a": 0}\n\n' + broken + b"\n2\n"))
+    assert result == [{"a": 0}, 2]
     assert (left_out.kind, left_out.broken) == ("record", True)
     assert left_out.reason.startswith(f"[J604] {path}, line 3: ")
 
 
-def test_broken_line_is_refused_by_default(path):
+def test_broken_line_raises_by_default(path):
     with pytest.raises(ValueError, match=r"J604.*line 2"):
         read(write(path, "1\noops"))
 
@@ -153,15 +155,15 @@ def test_unusual_numbers_are_read(path, layout, number):
 
 
 @pytest.mark.parametrize("text", ["[]", " [ ]\n", "", "\n", " \n\r\n", "\ufeff"])
-def test_file_without_a_value_is_refused(path, text):
+def test_file_without_values_raises(path, text):
     with pytest.raises(ValueError, match=r"J602.*story\.json"):
         read(write(path, text))
 
 
 @pytest.mark.parametrize("text", [b"oops\n", b"\n\xff\n"])
-def test_file_of_broken_lines_alone_is_not_called_empty(path, text):
-    found, left_out = skipped(write(path, text))
-    assert (found, len(left_out)) == ([], 1)
+def test_file_with_only_broken_lines_is_not_empty(path, text):
+    result, left_out = skipped(write(path, text))
+    assert (result, len(left_out)) == ([], 1)
 
 
 @pytest.mark.parametrize(
@@ -170,10 +172,10 @@ def test_file_of_broken_lines_alone_is_not_called_empty(path, text):
         lambda path: list(read_json(path, refuse)),
         lambda path: list(read_lines(path, refuse)),
         read_text,
-        first_sign,
+        first_character,
     ],
 )
-def test_missing_file_and_folder_are_named(tmp_path, reader):
+def test_missing_file_and_folder_raise(tmp_path, reader):
     for missing in (tmp_path / "story.json", tmp_path):
         with pytest.raises(ValueError, match="J601") as error:
             reader(missing)
@@ -195,7 +197,7 @@ JSON = st.recursive(
     st.sampled_from([None, 1]),
     st.booleans(),
 )
-def test_any_list_is_read_as_it_was_written(tmp_path_factory, written, indent, ascii_):
+def test_any_list_round_trips(tmp_path_factory, written, indent, ascii_):
     path = tmp_path_factory.mktemp("sources") / "any.json"
     write(path, json.dumps(written, indent=indent, ensure_ascii=ascii_))
     assert values(path) == written
@@ -203,7 +205,7 @@ def test_any_list_is_read_as_it_was_written(tmp_path_factory, written, indent, a
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.lists(JSON.filter(lambda v: not isinstance(v, list)), min_size=1, max_size=4))
-def test_any_lines_are_read_as_they_were_written(tmp_path_factory, written):
+def test_any_lines_round_trip(tmp_path_factory, written):
     path = tmp_path_factory.mktemp("sources") / "any.jsonl"
     write(path, "\n".join(json.dumps(value, ensure_ascii=False) for value in written))
     assert values(path) == written
@@ -212,7 +214,7 @@ def test_any_lines_are_read_as_they_were_written(tmp_path_factory, written):
 # lines and text
 
 
-def test_lines_have_their_number_and_no_ends(tmp_path):
+def test_lines_have_numbers_and_no_line_endings(tmp_path):
     path = write(tmp_path / "a.txt", "\ufeffone\r\n\r\n \t\ntwo \n\tthree")
     assert [(p.where, line) for p, line in read_lines(path, refuse)] == [
         ("line 1", "one"),
@@ -226,43 +228,45 @@ def test_unusual_line_separators_are_text(tmp_path):
     assert [line for _, line in read_lines(path, refuse)] == ["a\u2028b\x0bc\x85d"]
 
 
-def test_text_keeps_its_line_ends_and_loses_the_mark(tmp_path):
+def test_text_keeps_line_endings_but_not_the_byte_order_mark(tmp_path):
     assert read_text(write(tmp_path / "a.txt", "\ufeffa\r\nb\n")) == "a\r\nb\n"
 
 
-def test_text_that_is_not_utf8_is_named_with_its_line(tmp_path):
+def test_text_that_is_not_utf8_raises_with_its_line(tmp_path):
     with pytest.raises(ValueError, match=r"J604.*a\.txt, line 2: .*not UTF-8"):
         read_text(write(tmp_path / "a.txt", "a\nTromsø".encode("latin1")))
 
 
 @pytest.mark.parametrize(
-    ("text", "sign"),
+    ("text", "character"),
     [("", ""), (" \n", ""), ("[1]", "["), ("\ufeff \r\n {", "{"), (b"\xff", "\xff")],
 )
-def test_first_sign_is_no_blank_and_no_mark(tmp_path, text, sign):
-    assert first_sign(write(tmp_path / "a.txt", text)) == sign
+def test_first_character_skips_whitespace_and_byte_order_mark(
+    tmp_path, text, character
+):
+    assert first_character(write(tmp_path / "a.txt", text)) == character
 
 
 # skipping
 
 
-def test_refuse_raises_for_what_is_broken():
+def test_refuse_raises_for_broken_records():
     with pytest.raises(ValueError, match=r"^a reason$"):
         refuse(LeftOut("record", "a reason", broken=True))
 
 
-def test_refuse_lets_pass_what_is_benign():
+def test_refuse_accepts_records_that_are_not_broken():
     assert refuse(LeftOut("record", "not annotated")) is None
 
 
 def parse(item):
-    """A record of a string; 0 is broken, None is told apart."""
+    """Record of a string. 0 raises an error, None has no record."""
     if item == 0:
-        raise PLACE.wrong("text", "is 0")
+        raise LOCATION.error("text", "is 0")
     return None if item is None else Record(item)
 
 
-def test_broken_item_is_skipped_and_the_next_one_parsed():
+def test_broken_item_is_skipped():
     left_out = []
     records = list(each_record(["a", 0, "b"], parse, left_out.append))
     assert [r.text for r in records] == ["a", "b"]
@@ -270,74 +274,74 @@ def test_broken_item_is_skipped_and_the_next_one_parsed():
     assert left_out == [LeftOut("record", reason, broken=True)]
 
 
-def test_item_that_gives_nothing_is_passed_over():
+def test_item_without_record_is_skipped():
     assert [r.text for r in each_record(["a", None, "b"], parse, refuse)] == ["a", "b"]
 
 
-def test_items_are_parsed_when_they_are_asked_for():
+def test_items_are_parsed_lazily():
     records = each_record(iter(["a", 0]), parse, refuse)
     assert next(records).text == "a"
     with pytest.raises(ValueError, match="J605"):
         next(records)
 
 
-def test_mistake_of_ours_is_not_taken_for_a_broken_file():
+def test_unexpected_error_is_not_skipped():
     left_out = []
     with pytest.raises(ValueError, match="invalid literal"):
         list(each_record(["x"], int, left_out.append))
     assert not left_out
 
 
-# places
+# locations
 
 
-def test_place_within_a_place_names_both():
-    assert str(PLACE.at("entity 2")) == "story.json, line 3, entity 2"
+def test_nested_location_has_both_parts():
+    assert str(LOCATION.at("entity 2")) == "story.json, line 3, entity 2"
 
 
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
         ({}, "is missing"),
-        ([], r"is missing: \[\] is no object"),
-        (None, "is missing: None is no object"),
+        ([], r"is missing: \[\] is not an object"),
+        (None, "is missing: None is not an object"),
         ({"a": "1"}, "must be of type int, is '1'"),
         ({"a": True}, "must be of type int, is True"),
         ({"a": 1.0}, "must be of type int, is 1.0"),
     ],
 )
-def test_field_of_another_kind_is_named(value, problem):
+def test_field_of_another_type_raises(value, problem):
     with pytest.raises(ValueError, match=rf"J605.*line 3: field 'a' {problem}"):
-        PLACE.get(value, "a", int)
+        LOCATION.get(value, "a", int)
 
 
-def test_one_of_several_kinds_is_enough():
-    assert PLACE.get({"a": "x"}, "a", (dict, str)) == "x"
+def test_one_of_several_types_is_accepted():
+    assert LOCATION.get({"a": "x"}, "a", (dict, str)) == "x"
     with pytest.raises(ValueError, match="must be of type dict or str, is 1"):
-        PLACE.get({"a": 1}, "a", (dict, str))
+        LOCATION.get({"a": 1}, "a", (dict, str))
 
 
-def test_half_a_surrogate_pair_is_no_text():
+def test_half_a_surrogate_pair_raises():
     with pytest.raises(ValueError, match=r"J605.*half a surrogate pair"):
-        PLACE.check("a", "x\ud83d", str)
+        LOCATION.check("a", "x\ud83d", str)
 
 
 @pytest.mark.parametrize(
     ("text", "number"), [("0", 0), ("007", 7), ("9" * 18, 10**18 - 1)]
 )
-def test_number_is_read(text, number):
-    assert PLACE.number("a", text) == number
+def test_number_is_parsed(text, number):
+    assert LOCATION.number("a", text) == number
 
 
 @pytest.mark.parametrize("text", ["", " 1", "-1", "1.0", "²", "x", "9" * 19, LONG])
-def test_what_is_no_number_is_named(text):
+def test_text_that_is_not_a_number_raises(text):
     with pytest.raises(ValueError, match=r"J605.*field 'a' must be a number"):
-        PLACE.number("a", text)
+        LOCATION.number("a", text)
 
 
-def test_rest_is_what_is_not_known():
+def test_rest_excludes_known_fields():
     value = {"a": 1, "b": [None, {"c": 2.5}], "d": "e"}
-    assert PLACE.rest(value, "a", "x") == {"b": [None, {"c": 2.5}], "d": "e"}
+    assert LOCATION.rest(value, "a", "x") == {"b": [None, {"c": 2.5}], "d": "e"}
 
 
 def nested(depth):
@@ -357,11 +361,11 @@ def nested(depth):
         pytest.param("a\ud83d", 1, id="half a surrogate pair as key"),
     ],
 )
-def test_rest_that_no_file_can_hold_is_named(key, item):
+def test_rest_that_cannot_be_stored_raises(key, item):
     with pytest.raises(ValueError, match=r"J605.*line 3: field 'a.*cannot be stored"):
-        PLACE.rest({key: item})
+        LOCATION.rest({key: item})
 
 
-def test_long_values_are_shortened():
-    assert shorten("a" * 99) == "'" + "a" * 59 + "..."
-    assert shorten([1, "a"]) == "[1, 'a']"
+def test_long_values_are_truncated():
+    assert short_repr("a" * 99) == "'" + "a" * 59 + "..."
+    assert short_repr([1, "a"]) == "[1, 'a']"

@@ -17,7 +17,7 @@ SHARES = {"train": 0.8, "dev": 0.1, "test": 0.1}
 
 
 def records_of(*sizes):
-    """Documents of some sizes, their texts all different."""
+    """Documents of given sizes, with distinct texts."""
     return [
         Record(f"text {document}-{number}", document=f"D{document}")
         for document, size in enumerate(sizes)
@@ -42,10 +42,10 @@ def sizes(parts):
         (" 1 / 1 ", {"train": 0.5, "dev": 0.5}),
     ],
 )
-def test_shares_are_read_as_parts_of_one(text, shares):
-    found = parse_shares(text)
-    assert list(found) == list(shares)
-    assert found == pytest.approx(shares)
+def test_shares_are_normalized(text, shares):
+    result = parse_shares(text)
+    assert list(result) == list(shares)
+    assert result == pytest.approx(shares)
 
 
 @pytest.mark.parametrize(
@@ -70,15 +70,15 @@ def test_shares_are_read_as_parts_of_one(text, shares):
         "80%/20%",
     ],
 )
-def test_other_shares_are_refused(text):
+def test_invalid_shares_raise(text):
     with pytest.raises(ValueError, match="J630"):
         parse_shares(text)
 
 
-# drawing
+# splitting
 
 
-def test_union_of_the_splits_is_everything_in_order():
+def test_splits_have_all_records_in_order():
     records = records_of(3, 1, 4, 1, 5, 9, 2, 6)
     parts = split_records(records, SHARES)
     assert list(parts) == ["train", "dev", "test"]
@@ -94,7 +94,7 @@ def test_records_of_a_document_stay_together():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_equal_texts_stay_together_whatever_their_blanks_and_letters(seed):
+def test_equal_texts_stay_together_ignoring_whitespace_and_case(seed):
     texts = ["Ada  sang", "ada sang", " ADA\tSANG\n"]
     records = [Record(f"text {n}") for n in range(20)] + [Record(t) for t in texts]
     parts = split_records(records, {"train": 0.5, "dev": 0.5}, seed=seed)
@@ -118,27 +118,27 @@ def test_shares_are_reached(shares, count, expected):
     assert list(sizes(parts).values()) == expected
 
 
-def test_shares_count_records_and_not_documents():
-    # twenty records in one document, twenty alone
+def test_shares_are_of_records_not_documents():
+    # twenty records in one document, and twenty documents of one record
     parts = split_records(records_of(20, *[1] * 20), parse_shares("50/50"))
     assert sizes(parts) == {"train": 20, "dev": 20}
     assert {len({r.document for r in part}) for part in parts.values()} == {1, 20}
 
 
 @pytest.mark.parametrize(("count", "expected"), [(3, [1, 1, 1]), (20, [18, 1, 1])])
-def test_no_split_stays_empty(count, expected):
+def test_no_split_is_empty(count, expected):
     shares = {"train": 0.998, "dev": 0.001, "test": 0.001}
     parts = split_records(records_of(*[1] * count), shares)
     assert list(sizes(parts).values()) == expected
 
 
-def test_same_seed_draws_the_same_split():
+def test_same_seed_gives_the_same_split():
     records = records_of(*[2] * 30)
     once, again = (split_records(records, SHARES, seed=3) for _ in range(2))
     assert once == again
 
 
-def test_other_seed_draws_another_split():
+def test_another_seed_gives_another_split():
     records = records_of(*[2] * 30)
     drawn = {
         tuple(r.text for r in split_records(records, SHARES, seed=seed)["test"])
@@ -147,19 +147,19 @@ def test_other_seed_draws_another_split():
     assert len(drawn) == 5
 
 
-def test_documents_may_be_divided_on_demand():
+def test_documents_can_be_split_by_record():
     records = records_of(10)
     parts = split_records(records, SHARES, by="record")
     assert sizes(parts) == {"train": 8, "dev": 1, "test": 1}
 
 
 @pytest.mark.parametrize("records", [[], records_of(9), records_of(4, 4)])
-def test_fewer_documents_than_splits_are_refused(records):
+def test_fewer_documents_than_splits_raise(records):
     with pytest.raises(ValueError, match=r"J631.*3 splits"):
         split_records(records, SHARES)
 
 
-def test_unknown_unit_is_refused():
+def test_unknown_unit_raises():
     with pytest.raises(ValueError, match=r"J202.*'sentence'"):
         split_records(records_of(1, 1, 1), SHARES, by="sentence")
 
@@ -167,7 +167,7 @@ def test_unknown_unit_is_refused():
 # groups
 
 
-def test_a_text_joins_two_documents_and_all_their_records():
+def test_equal_text_joins_two_documents():
     records = [
         Record("a", document="D1"),
         Record("b", document="D2"),
@@ -187,12 +187,12 @@ def test_long_chains_are_one_group():
     assert group_records(chain, "doc") == [list(range(6000))]
 
 
-def test_document_is_not_mistaken_for_a_text():
+def test_document_name_is_not_compared_with_texts():
     records = [Record("a", document="b"), Record("b", document="a"), Record("c")]
     assert group_records(records, "doc") == [[0], [1], [2]]
 
 
-def test_document_with_an_empty_name_is_one():
+def test_document_can_have_an_empty_name():
     records = [Record("a", document=""), Record("b", document=""), Record("c")]
     assert group_records(records, "doc") == [[0, 1], [2]]
 
@@ -208,13 +208,13 @@ RECORDS = st.lists(
 
 
 def joined(a, b):
-    """Tell whether two records must stay together, by the definition."""
+    """Whether two records must stay together, by definition."""
     same = a.text.split() and a.text.strip().lower() == b.text.strip().lower()
     return same or (a.document is not None and a.document == b.document)
 
 
 def groups_by_definition(records):
-    """The transitive closure, step by step."""
+    """The transitive closure, computed step by step."""
     group = list(range(len(records)))
     for _ in records:
         for i, a in enumerate(records):
@@ -280,21 +280,21 @@ IDS = [
         ({"D2", "7", "D1"}, "abd"),
     ],
 )
-def test_ids_choose_by_number_or_document(wanted, texts):
+def test_ids_select_by_orig_id_or_document(wanted, texts):
     assert [r.text for r in choose_by_id(IDS, wanted, "ids.txt")] == list(texts)
 
 
-def test_ids_that_no_record_has_are_named():
+def test_unknown_ids_raise():
     with pytest.raises(ValueError, match=r"J632.*ids\.txt: 2 id.*such as 1, e\."):
         choose_by_id(IDS, {"7", "e", "1"}, "ids.txt")
 
 
-def test_only_some_of_many_missing_ids_are_named():
+def test_message_lists_only_some_of_many_missing_ids():
     with pytest.raises(ValueError, match=r"20 id.*such as m10, m11, m12, m13, m14\."):
         choose_by_id(IDS, {f"m{n}" for n in range(10, 30)}, "ids.txt")
 
 
-def test_ids_of_a_record_are_number_and_document():
+def test_ids_of_a_record_are_orig_id_and_document():
     assert [record_ids(record) for record in IDS] == [
         {"7", "D1"},
         {"x", "D1"},

@@ -2,7 +2,7 @@ import pytest
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from spacy_jre.inspection import Finding, Settings, inspect_split, judge
+from spacy_jre.inspection import Finding, Settings, collect_findings, inspect_split
 
 from ..conftest import make_example
 
@@ -21,8 +21,8 @@ RAIN = sentence("Rain fell .")
 
 
 def findings(nlp, settings=SETTINGS, others=(), **splits):
-    """Key -> finding, of splits of sentences or Examples."""
-    found = {
+    """Key -> finding for splits of sentences or Examples."""
+    result = {
         name: inspect_split(
             [make_example(nlp, s) if isinstance(s, dict) else s for s in split],
             settings,
@@ -30,16 +30,18 @@ def findings(nlp, settings=SETTINGS, others=(), **splits):
         )
         for name, split in splits.items()
     }
-    return {finding.key: finding for finding in judge(found, settings, others)}
+    return {
+        finding.key: finding for finding in collect_findings(result, settings, others)
+    }
 
 
 def numbered(text, count, entities, relations):
-    """Sentences that no two are alike."""
+    """Distinct sentences."""
     return [sentence(f"{text} {i}", entities, relations) for i in range(count)]
 
 
-def plenty(count=50):
-    """A corpus without fault: enough of each label, and pairs that are unrelated."""
+def good_corpus(count=50):
+    """A corpus without problems: enough examples per label, and unrelated pairs."""
     types = [(0, 1, "PER"), (2, 3, "LOC")]
     return [
         *numbered("Ada left Oslo", count, types, [(0, 1, "left")]),
@@ -47,44 +49,44 @@ def plenty(count=50):
     ]
 
 
-def test_corpus_without_fault_has_no_findings(nlp):
-    assert findings(nlp, train=plenty(), dev=[RAIN, ADA]) == {}
+def test_good_corpus_has_no_findings(nlp):
+    assert findings(nlp, train=good_corpus(), dev=[RAIN, ADA]) == {}
 
 
 def test_errors_come_first_and_advice_last(nlp):
     others = [Finding("advice", "own", "")]
-    found = findings(nlp, others=others, train=[ADA, ADA], dev=[MIA])
-    levels = [finding.level for finding in found.values()]
+    result = findings(nlp, others=others, train=[ADA, ADA], dev=[MIA])
+    levels = [finding.level for finding in result.values()]
     assert sorted(levels, key=["error", "warning", "advice"].index) == levels
     assert {"error", "warning", "advice"} == set(levels)
-    assert "own" in found
+    assert "own" in result
 
 
 # labels -------------------------------------------------------------------------------
 
 
-def test_label_of_dev_that_train_lacks_is_an_error_with_its_cost(nlp):
+def test_dev_label_missing_in_train_is_an_error_with_maximum_recall(nlp):
     finding = findings(nlp, train=[ADA], dev=[MIA, ADA])["unseen-relation-labels"]
     assert finding.level == "error"
     for part in ("dev", "likes", "1 of 2", "50.00%"):
         assert part in finding.message
 
 
-def test_entity_label_of_test_that_train_lacks_is_an_error(nlp):
-    found = findings(nlp, train=[MET], dev=[MET], test=[ADA])
-    assert found["unseen-entity-labels"].level == "error"
-    assert "test has entity labels" in found["unseen-entity-labels"].message
+def test_test_entity_label_missing_in_train_is_an_error(nlp):
+    result = findings(nlp, train=[MET], dev=[MET], test=[ADA])
+    assert result["unseen-entity-labels"].level == "error"
+    assert "test has entity labels" in result["unseen-entity-labels"].message
 
 
-def test_label_of_train_that_dev_lacks_is_advice(nlp):
+def test_train_label_missing_in_dev_is_advice(nlp):
     finding = findings(nlp, train=[ADA, MET], dev=[ADA])["undeveloped-relation-labels"]
     assert finding.level == "advice"
     assert "met" in finding.message
 
 
-def test_label_that_test_lacks_is_nothing_to_say(nlp):
-    found = findings(nlp, train=[ADA, MET], dev=[ADA, MET], test=[ADA])
-    assert "undeveloped-relation-labels" not in found
+def test_train_label_missing_in_test_is_not_reported(nlp):
+    result = findings(nlp, train=[ADA, MET], dev=[ADA, MET], test=[ADA])
+    assert "undeveloped-relation-labels" not in result
 
 
 @pytest.mark.parametrize("train", [[RAIN], [sentence("Ada left", [(0, 1, "PER")])]])
@@ -94,29 +96,29 @@ def test_train_without_relations_is_an_error(nlp, train):
     assert "J502" in finding.message
 
 
-def test_labels_of_the_config_that_lack_one_of_train_are_an_error(nlp):
+def test_train_label_missing_in_the_config_is_an_error(nlp):
     settings = Settings(entity_labels=("PER", "LOC"), relation_labels=("met",))
-    found = findings(nlp, settings, train=[ADA])
-    assert found["refused-relation-labels"].level == "error"
-    assert "left" in found["refused-relation-labels"].message
-    assert "refused-entity-labels" not in found
+    result = findings(nlp, settings, train=[ADA])
+    assert result["refused-relation-labels"].level == "error"
+    assert "left" in result["refused-relation-labels"].message
+    assert "refused-entity-labels" not in result
 
 
-def test_labels_of_the_config_are_known_to_dev(nlp):
+def test_dev_labels_in_the_config_are_known(nlp):
     settings = Settings(entity_labels=("PER", "LOC"), relation_labels=("left", "met"))
-    found = findings(nlp, settings, train=[ADA], dev=[MET])
-    assert "unseen-relation-labels" not in found
-    assert "met (0)" in found["few-relation-examples"].message
+    result = findings(nlp, settings, train=[ADA], dev=[MET])
+    assert "unseen-relation-labels" not in result
+    assert "met (0)" in result["few-relation-examples"].message
 
 
 @pytest.mark.parametrize("setting", ["symmetric", "label_thresholds"])
-def test_setting_that_names_no_label_of_the_data_is_an_error(nlp, setting):
+def test_setting_with_unknown_label_is_an_error(nlp, setting):
     settings = Settings(**{setting: ("left", "spouse")})
     finding = findings(nlp, settings, train=[ADA])[
         f"unknown-{setting.replace('_', '-')}"
     ]
     assert finding.level == "error"
-    assert "relation label: spouse." in finding.message
+    assert "relation labels: spouse." in finding.message
     assert "Labels: left." in finding.message
 
 
@@ -129,20 +131,20 @@ def test_setting_that_names_no_label_of_the_data_is_an_error(nlp, setting):
         (50, None, None),
     ],
 )
-def test_label_with_few_examples_is_told_by_how_few(nlp, count, key, level):
-    found = findings(nlp, train=plenty(count))
-    told = [name for name in found if name.endswith("-relation-examples")]
-    assert told == ([key] if key else [])
+def test_label_with_few_examples_is_reported_with_its_count(nlp, count, key, level):
+    result = findings(nlp, train=good_corpus(count))
+    reported = [name for name in result if name.endswith("-relation-examples")]
+    assert reported == ([key] if key else [])
     if key:
-        assert found[key].level == level
-        assert f"left ({count})" in found[key].message
+        assert result[key].level == level
+        assert f"left ({count})" in result[key].message
 
 
-# what cannot be learnt ----------------------------------------------------------------
+# annotation that cannot be learned ----------------------------------------------------
 
 
 def split_doc(nlp):
-    """Ada and Oslo in two sentences, related."""
+    """Two sentences with a relation between Ada and Oslo."""
     words = "Ada sang . Oslo slept ."
     entities = [(0, 1, "PER"), (3, 4, "LOC")]
     example = make_example(nlp, sentence(words, entities, [(0, 1, "left")]))
@@ -151,35 +153,35 @@ def split_doc(nlp):
     return example
 
 
-def test_relation_across_sentences_is_a_warning_with_its_cost(nlp):
-    found = findings(nlp, train=[split_doc(nlp), ADA])
-    finding = found["relations-across-sentences"]
+def test_relation_across_sentences_is_a_warning_with_its_share(nlp):
+    result = findings(nlp, train=[split_doc(nlp), ADA])
+    finding = result["relations-across-sentences"]
     assert finding.level == "warning"
     assert "train 1 of 2 (50.00%)" in finding.message
     assert finding.examples == ("train[0] 'Ada' and 'Oslo'",)
-    assert "nothing-to-learn" not in found
+    assert "nothing-to-learn" not in result
 
 
-def test_train_of_which_nothing_can_be_learnt_is_an_error(nlp):
-    found = findings(nlp, train=[split_doc(nlp), split_doc(nlp)])
-    assert found["nothing-to-learn"].level == "error"
+def test_train_without_learnable_relations_is_an_error(nlp):
+    result = findings(nlp, train=[split_doc(nlp), split_doc(nlp)])
+    assert result["nothing-to-learn"].level == "error"
 
 
-def test_relation_of_an_entity_with_itself_is_a_warning(nlp):
+def test_relation_between_an_entity_and_itself_is_a_warning(nlp):
     itself = sentence("Ada sang", [(0, 1, "PER")], [(0, 0, "likes")])
     assert findings(nlp, train=[ADA, itself])["self-relations"].level == "warning"
 
 
-def test_doc_nobody_annotated_is_a_warning_with_its_count(nlp):
-    blank = Doc(nlp.vocab, words=["Rain", "fell"])
-    examples = [Example(Doc(nlp.vocab, words=["Rain", "fell"]), blank)] * 2
+def test_unannotated_doc_is_a_warning_with_its_count(nlp):
+    unannotated = Doc(nlp.vocab, words=["Rain", "fell"])
+    examples = [Example(Doc(nlp.vocab, words=["Rain", "fell"]), unannotated)] * 2
     finding = findings(nlp, train=[ADA], dev=[ADA, ADA, *examples])["unannotated-docs"]
     assert finding.level == "warning"
     assert "dev 2 of 4 (50.00%)" in finding.message
     assert "train" not in finding.message
 
 
-def test_doc_annotated_with_entities_alone_is_advice(nlp):
+def test_doc_with_only_entity_annotation_is_advice(nlp):
     doc = Doc(nlp.vocab, words=["Ada", "sang"], ents=["B-PER", "O"])
     example = Example(Doc(nlp.vocab, words=["Ada", "sang"]), doc)
     assert findings(nlp, train=[ADA, example])["entities-only-docs"].level == "advice"
@@ -188,7 +190,7 @@ def test_doc_annotated_with_entities_alone_is_advice(nlp):
 @pytest.mark.parametrize(
     ("split", "level", "stops"), [("train", "error", True), ("dev", "warning", False)]
 )
-def test_argument_without_a_label_is_an_error_in_train_alone(nlp, split, level, stops):
+def test_argument_without_a_label_is_an_error_only_in_train(nlp, split, level, stops):
     doc = Doc(nlp.vocab, words=["Ada", "left", "Oslo"])
     doc._.relations = [(doc[0:1], doc[2:3], "left")]
     example = Example(Doc(nlp.vocab, words=["Ada", "left", "Oslo"]), doc)
@@ -207,7 +209,7 @@ def test_overlaps_are_advice(nlp):
 
 
 @pytest.mark.parametrize(("narrow", "level"), [(99, "advice"), (98, "warning")])
-def test_wide_entities_are_a_warning_above_one_in_a_hundred(nlp, narrow, level):
+def test_wide_entities_are_a_warning_above_one_percent(nlp, narrow, level):
     train = numbered("Ada sang", narrow, [(0, 1, "PER")], [])
     wide = sentence("Ada of Oslo sang", [(0, 3, "PER")])
     settings = Settings(max_span_width=2)
@@ -217,8 +219,8 @@ def test_wide_entities_are_a_warning_above_one_in_a_hundred(nlp, narrow, level):
     assert finding.examples == (f"train[{narrow}] 'Ada of Oslo'",)
 
 
-def test_wide_arguments_are_a_warning_too(nlp):
-    """A hundredth of the entities may be half of the relations."""
+def test_wide_arguments_are_a_warning(nlp):
+    """One percent of the entities can be in half of the relations."""
     train = numbered("Ada sang", 200, [(0, 1, "PER")], [])
     relations = [(0, 1, "left")]
     wide = sentence("Ada of Oslo left Lima", [(0, 3, "PER"), (4, 5, "LOC")], relations)
@@ -232,9 +234,9 @@ def test_wide_arguments_are_a_warning_too(nlp):
 
 
 def test_long_sentences_are_a_warning(nlp):
-    found = findings(nlp, train=[ADA], dev=[sentence("rain " * 351)])
-    assert found["long-sentences"].level == "warning"
-    assert "train 4, dev 351" in found["long-sentences"].message
+    result = findings(nlp, train=[ADA], dev=[sentence("rain " * 351)])
+    assert result["long-sentences"].level == "warning"
+    assert "train 4, dev 351" in result["long-sentences"].message
     assert "long-sentences" not in findings(nlp, train=[sentence("rain " * 350)])
 
 
@@ -244,40 +246,40 @@ def test_train_without_a_sentence_without_relation_is_advice(nlp):
     assert key not in findings(nlp, train=[ADA, RAIN])
 
 
-def test_pairs_nearly_all_related_are_advice(nlp):
+def test_mostly_related_pairs_are_advice(nlp):
     types = [(0, 1, "PER"), (2, 3, "LOC")]
     related = numbered("Ada left Oslo", 55, types, [(0, 1, "left")])
     unrelated = numbered("Ada saw Oslo", 7, types, [])
-    found = findings(nlp, train=[*related, *unrelated[:6]])
-    assert found["few-unrelated-pairs"].level == "advice"
-    assert "55 of 61" in found["few-unrelated-pairs"].message
-    found = findings(nlp, train=[*related, *unrelated])
-    assert "few-unrelated-pairs" not in found
+    result = findings(nlp, train=[*related, *unrelated[:6]])
+    assert result["few-unrelated-pairs"].level == "advice"
+    assert "55 of 61" in result["few-unrelated-pairs"].message
+    result = findings(nlp, train=[*related, *unrelated])
+    assert "few-unrelated-pairs" not in result
 
 
 def test_leak_is_a_warning_with_its_share(nlp):
-    found = findings(nlp, train=[ADA, MET], dev=[MIA], test=[ADA, RAIN])
-    assert found["leak"].level == "warning"
+    result = findings(nlp, train=[ADA, MET], dev=[MIA], test=[ADA, RAIN])
+    assert result["leak"].level == "warning"
     for part in ("1 of 2 sentences of test (50.00%)", "train", "1 relations"):
-        assert part in found["leak"].message
-    assert found["leak"].examples == ("test[0], train[0]: 'Ada left Oslo .'",)
+        assert part in result["leak"].message
+    assert result["leak"].examples == ("test[0], train[0]: 'Ada left Oslo .'",)
 
 
-def test_splits_without_a_common_text_are_no_leak(nlp):
+def test_splits_without_a_common_text_have_no_leak(nlp):
     assert "leak" not in findings(nlp, train=[ADA], dev=[MIA], test=[RAIN])
 
 
 def test_repeated_sentence_is_advice(nlp):
-    found = findings(nlp, train=[ADA, MET, ADA, ADA])
-    assert found["repeats"].level == "advice"
-    assert found["repeats"].examples == ("train[0] 'Ada left Oslo .', 3 times",)
-    assert "inconsistent-repeats" not in found
+    result = findings(nlp, train=[ADA, MET, ADA, ADA])
+    assert result["repeats"].level == "advice"
+    assert result["repeats"].examples == ("train[0] 'Ada left Oslo .', 3 times",)
+    assert "inconsistent-repeats" not in result
 
 
-def test_repeated_sentence_annotated_otherwise_is_a_warning(nlp):
-    found = findings(nlp, train=[ADA, MET, ADA, {**ADA, "relations": []}])
-    assert found["inconsistent-repeats"].level == "warning"
-    assert found["inconsistent-repeats"].examples == (
+def test_repeated_sentence_with_other_annotation_is_a_warning(nlp):
+    result = findings(nlp, train=[ADA, MET, ADA, {**ADA, "relations": []}])
+    assert result["inconsistent-repeats"].level == "warning"
+    assert result["inconsistent-repeats"].examples == (
         "train[0], train[3]: 'Ada left Oslo .'",
     )
 
@@ -288,53 +290,55 @@ BOTH = [(0, 1, "met"), (1, 0, "met")]
 
 
 @pytest.mark.parametrize(
-    ("both", "single", "told"), [(3, 3, True), (3, 4, False), (2, 0, False)]
+    ("both", "single", "reported"), [(3, 3, True), (3, 4, False), (2, 0, False)]
 )
-def test_relation_annotated_both_ways_is_a_warning(nlp, both, single, told):
+def test_relation_annotated_in_both_directions_is_a_warning(
+    nlp, both, single, reported
+):
     train = [
         *numbered("Ada met Mia", both, PEOPLE, BOTH),
         *numbered("Ada saw Mia", single, PEOPLE, [(1, 0, "met")]),
     ]
-    found = findings(nlp, train=train)
-    assert ("annotated-both-ways" in found) == told
-    if told:
-        assert found["annotated-both-ways"].level == "warning"
-        assert "met (3 of 6 pairs)" in found["annotated-both-ways"].message
+    result = findings(nlp, train=train)
+    assert ("annotated-both-ways" in result) == reported
+    if reported:
+        assert result["annotated-both-ways"].level == "warning"
+        assert "met (3 of 6 pairs)" in result["annotated-both-ways"].message
 
 
-def test_relation_in_the_order_of_the_text_may_be_symmetric(nlp):
+def test_relation_in_text_order_is_a_symmetric_candidate(nlp):
     ordered = numbered("Ada met Mia", 17, PEOPLE, [(0, 1, "met")])
     reverse = numbered("Ada saw Mia", 4, PEOPLE, [(1, 0, "met")])
-    found = findings(nlp, train=[*ordered, *reverse[:3]])  # 85%
-    assert found["symmetric-candidates"].level == "advice"
-    assert "met (100% one type, 85% in order)" in (
-        found["symmetric-candidates"].message
+    result = findings(nlp, train=[*ordered, *reverse[:3]])  # 85%
+    assert result["symmetric-candidates"].level == "advice"
+    assert "met (100% same label, 85% in order)" in (
+        result["symmetric-candidates"].message
     )
-    found = findings(nlp, train=[*ordered, *reverse])
-    assert "symmetric-candidates" not in found
+    result = findings(nlp, train=[*ordered, *reverse])
+    assert "symmetric-candidates" not in result
 
 
-def test_relation_between_two_types_is_no_candidate(nlp):
-    assert "symmetric-candidates" not in findings(nlp, train=plenty(20))
+def test_relation_between_two_labels_is_not_a_symmetric_candidate(nlp):
+    assert "symmetric-candidates" not in findings(nlp, train=good_corpus(20))
 
 
-def test_symmetric_relation_is_no_candidate(nlp):
+def test_symmetric_relation_is_not_a_symmetric_candidate(nlp):
     train = numbered("Ada met Mia", 20, PEOPLE, [(0, 1, "met")])
-    found = findings(nlp, Settings(symmetric=("met",)), train=train)
-    assert not [key for key in found if "symmetric" in key or "both" in key]
+    result = findings(nlp, Settings(symmetric=("met",)), train=train)
+    assert not [key for key in result if "symmetric" in key or "both" in key]
 
 
-def test_symmetric_relation_annotated_both_ways_is_a_warning(nlp):
+def test_symmetric_relation_annotated_in_both_directions_is_a_warning(nlp):
     both = sentence("Ada met Mia", PEOPLE, BOTH)
-    found = findings(nlp, Settings(symmetric=("met",)), train=[both, MET])
-    assert found["symmetric-both-ways"].level == "warning"
-    assert "1 of its 2 pairs" in found["symmetric-both-ways"].message
-    assert "annotated-both-ways" not in found
+    result = findings(nlp, Settings(symmetric=("met",)), train=[both, MET])
+    assert result["symmetric-both-ways"].level == "warning"
+    assert "1 of its 2 pairs" in result["symmetric-both-ways"].message
+    assert "annotated-both-ways" not in result
 
 
-def test_symmetric_relation_between_two_types_is_a_warning(nlp):
+def test_symmetric_relation_between_two_labels_is_a_warning(nlp):
     settings = Settings(symmetric=("left",))
-    found = findings(nlp, settings, train=[ADA])
-    assert found["symmetric-between-types"].level == "warning"
+    result = findings(nlp, settings, train=[ADA])
+    assert result["symmetric-between-types"].level == "warning"
     same = sentence("Ada left Mia", PEOPLE, [(0, 1, "left")])
     assert "symmetric-between-types" not in findings(nlp, settings, train=[ADA, same])

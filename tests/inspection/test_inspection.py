@@ -35,7 +35,7 @@ def inspect(examples, settings=SETTINGS, **kwargs):
 
 
 def one(nlp, words, entities=(), relations=(), *, starts=(0,)):
-    """An Example of some words; sentences start at some of them."""
+    """An Example from words, with the indices of sentence starts."""
     sentence = {"words": words, "entities": entities, "relations": relations}
     example = make_example(nlp, sentence)
     for doc in (example.predicted, example.reference):
@@ -47,7 +47,7 @@ def one(nlp, words, entities=(), relations=(), *, starts=(0,)):
 # size ---------------------------------------------------------------------------------
 
 
-def test_size_of_the_story_is_that_counted_by_hand(examples):
+def test_size_of_the_story_equals_manual_counts(examples):
     size = inspect(examples).size
     assert (size.docs, size.sentences, size.relation_sentences) == (5, 5, 5)
     assert (size.tokens, size.longest) == (9 + 11 + 7 + 12 + 8, 12)
@@ -55,16 +55,16 @@ def test_size_of_the_story_is_that_counted_by_hand(examples):
     assert (size.unannotated, size.entities_only, size.other_text) == (0, 0, 0)
 
 
-def test_densities_of_the_story_are_those_counted_by_hand(examples):
-    found = inspect(examples)
-    compared = compare_with(found, found)
+def test_densities_of_the_story_equal_manual_counts(examples):
+    result = inspect(examples)
+    compared = compare_with(result, result)
     assert compared["tokens_per_sentence"] == pytest.approx(47 / 5)
     assert compared["entities_per_sentence"] == pytest.approx(14 / 5)
     assert compared["relations_per_sentence"] == pytest.approx(8 / 5)
     assert compared["pairs_per_sentence"] == pytest.approx(30 / 5)
 
 
-def test_sentences_of_a_doc_are_counted_one_by_one(nlp):
+def test_all_sentences_of_a_doc_are_counted(nlp):
     words = ["Ada", "sang", ".", "Rain", "fell", "all", "week", "."]
     size = inspect([one(nlp, words, [(0, 1, "PER")], starts=(0, 3))]).size
     assert (size.docs, size.sentences, size.with_entity) == (1, 2, 1)
@@ -79,21 +79,21 @@ def test_doc_without_boundaries_is_one_sentence(nlp):
     assert (size.sentences, size.longest) == (1, 6)
 
 
-def test_doc_nobody_annotated_counts_as_a_doc_and_no_more(nlp, examples):
-    blank = Doc(nlp.vocab, words=["Rain", "fell"])
+def test_unannotated_doc_only_counts_as_a_doc(nlp, examples):
+    unannotated = Doc(nlp.vocab, words=["Rain", "fell"])
     predicted = Doc(nlp.vocab, words=["Rain", "fell"])
-    size = inspect([*examples, Example(predicted, blank)]).size
+    size = inspect([*examples, Example(predicted, unannotated)]).size
     assert (size.docs, size.unannotated) == (6, 1)
     assert (size.sentences, size.tokens) == (5, 47)
 
 
-def test_doc_annotated_with_entities_only_counts_in_no_figure_of_relations(nlp):
+def test_doc_with_only_entity_annotation_is_not_in_relation_figures(nlp):
     reference = Doc(nlp.vocab, words=["Ada", "sang"], ents=["B-PER", "O"])
     predicted = Doc(nlp.vocab, words=["Ada", "sang"])
-    found = inspect([Example(predicted, reference)])
-    assert (found.size.entities_only, found.size.sentences) == (1, 1)
-    assert (found.size.relation_sentences, found.pairs.total) == (0, 0)
-    assert found.entities.labels == {"PER": 1}
+    result = inspect([Example(predicted, reference)])
+    assert (result.size.entities_only, result.size.sentences) == (1, 1)
+    assert (result.size.relation_sentences, result.pairs.total) == (0, 0)
+    assert result.entities.labels == {"PER": 1}
 
 
 def test_empty_doc_has_no_sentence(nlp):
@@ -104,16 +104,16 @@ def test_empty_doc_has_no_sentence(nlp):
     assert (size.docs, size.sentences, size.longest) == (1, 0, 0)
 
 
-def test_nothing_can_be_inspected():
-    found = inspect([])
-    assert found.size.docs == 0
-    assert compare_with(found, found)["best_relation_recall"] == 1.0
+def test_empty_split_can_be_inspected():
+    result = inspect([])
+    assert result.size.docs == 0
+    assert compare_with(result, result)["best_relation_recall"] == 1.0
 
 
 # entities -----------------------------------------------------------------------------
 
 
-def test_entities_of_the_story_are_those_counted_by_hand(examples):
+def test_entities_of_the_story_equal_manual_counts(examples):
     entities = inspect(examples).entities
     assert entities.total == 14
     assert entities.labels == {"PER": 4, "ORG": 3, "LOC": 7}
@@ -121,11 +121,11 @@ def test_entities_of_the_story_are_those_counted_by_hand(examples):
     assert entities.reachable == 14
 
 
-def test_wide_entities_cost_recall_of_entities_and_relations(examples):
-    found = inspect(examples, Settings(max_span_width=1))
-    # all people but one company; seven of eight relations have one of them
-    assert (found.entities.too_wide, found.relations.too_wide) == (5, 7)
-    compared = compare_with(found, found)
+def test_wide_entities_lower_recall_of_entities_and_relations(examples):
+    result = inspect(examples, Settings(max_span_width=1))
+    # all persons except one company; seven of eight relations have one of them
+    assert (result.entities.too_wide, result.relations.too_wide) == (5, 7)
+    compared = compare_with(result, result)
     assert compared["width_entity_recall"] == pytest.approx(9 / 14)
     assert compared["width_relation_recall"] == pytest.approx(1 / 8)
     assert compared["best_entity_recall"] == pytest.approx(9 / 14)
@@ -136,7 +136,7 @@ def test_entity_as_wide_as_the_limit_is_not_too_wide(examples):
     assert inspect(examples, Settings(max_span_width=2)).entities.too_wide == 0
 
 
-def test_entity_across_sentences_is_out_of_reach_with_its_relations(nlp):
+def test_entity_across_sentences_and_its_relations_are_not_reachable(nlp):
     example = one(
         nlp,
         ["Ada", "left", "New", "York", "."],
@@ -144,12 +144,12 @@ def test_entity_across_sentences_is_out_of_reach_with_its_relations(nlp):
         [(0, 1, "left")],
         starts=(0, 3),
     )
-    found = inspect([example])
-    assert (found.entities.across, found.entities.reachable) == (1, 1)
-    assert (found.relations.lost_argument, found.relations.reachable) == (1, 0)
+    result = inspect([example])
+    assert (result.entities.across, result.entities.reachable) == (1, 1)
+    assert (result.relations.lost_argument, result.relations.reachable) == (1, 0)
 
 
-def test_second_label_of_a_span_is_out_of_reach(nlp):
+def test_second_label_of_a_span_is_not_reachable(nlp):
     example = one(nlp, ["Lima", "sang"], [(0, 1, "ORG"), (0, 1, "LOC")])
     entities = inspect([example]).entities
     assert (entities.total, entities.second_labels, entities.reachable) == (2, 1, 1)
@@ -159,32 +159,32 @@ def test_second_label_of_a_span_is_out_of_reach(nlp):
     "text",
     [" Ada", "Ada ", "Ada,", "Feb. 2 ,", "Ada:", ", Ada", "( Ada", "Ada )", "Ada [x"],
 )
-def test_text_with_signs_that_belong_to_its_neighbours_is_ragged(text):
+def test_text_with_surrounding_punctuation_is_ragged(text):
     assert is_ragged(text)
 
 
 @pytest.mark.parametrize("text", ["Ada", "Inc.", "Yahoo!", "BP (London)", "'s", "$1"])
-def test_text_with_signs_of_its_own_is_not_ragged(text):
+def test_text_with_its_own_punctuation_is_not_ragged(text):
     assert not is_ragged(text)
 
 
 def test_ragged_entities_are_counted_and_quoted(nlp):
-    found = inspect([one(nlp, ["Ada", ",", "sang"], [(0, 2, "PER")])], name="dev")
-    assert found.entities.ragged == 1
-    assert found.examples["ragged-entities"] == ["dev[0] 'Ada ,'"]
+    result = inspect([one(nlp, ["Ada", ",", "sang"], [(0, 2, "PER")])], name="dev")
+    assert result.entities.ragged == 1
+    assert result.quotes["ragged-entities"] == ["dev[0] 'Ada ,'"]
 
 
-def test_no_more_than_three_examples_are_kept(nlp):
-    found = inspect([one(nlp, ["Ada", ","], [(0, 2, "PER")]) for _ in range(5)])
-    assert found.entities.ragged == 5
-    assert len(found.examples["ragged-entities"]) == 3
+def test_at_most_three_examples_are_kept(nlp):
+    result = inspect([one(nlp, ["Ada", ","], [(0, 2, "PER")]) for _ in range(5)])
+    assert result.entities.ragged == 5
+    assert len(result.quotes["ragged-entities"]) == 3
 
 
-def test_examples_say_where_the_converter_found_them(nlp):
+def test_examples_have_the_location_from_the_converter(nlp):
     record = Record("Ada ,", (EntityRecord(0, 5, "PER"),), meta={"line": 7})
     reference = build_doc(record, nlp)
-    found = inspect([Example(nlp.make_doc("Ada ,"), reference)])
-    assert found.examples["ragged-entities"] == ["train[0] (line 7) 'Ada ,'"]
+    result = inspect([Example(nlp.make_doc("Ada ,"), reference)])
+    assert result.quotes["ragged-entities"] == ["train[0] (line 7) 'Ada ,'"]
 
 
 # overlaps -----------------------------------------------------------------------------
@@ -200,28 +200,28 @@ def test_examples_say_where_the_converter_found_them(nlp):
         pytest.param([(0, 2, "A"), (1, 3, "B")], 0, 1, 0, 1, id="crossing"),
         pytest.param([(0, 2, "A"), (0, 2, "B")], 0, 0, 1, 1, id="same span"),
         pytest.param(
-            [(0, 4, "A"), (0, 1, "B"), (2, 3, "C")], 2, 0, 0, 2, id="two in one"
+            [(0, 4, "A"), (0, 1, "B"), (2, 3, "C")], 2, 0, 0, 2, id="two inside one"
         ),
         pytest.param([(0, 4, "A"), (0, 2, "B"), (0, 1, "C")], 3, 0, 0, 2, id="chain"),
     ],
 )
-def test_overlaps_are_told_apart(
+def test_kinds_of_overlaps_are_counted_separately(
     nlp, entities, nested, crossing, same_span, not_in_ents
 ):
-    found = inspect([one(nlp, ["a", "b", "c", "d"], entities)]).overlaps
-    assert (found.nested, found.crossing, found.same_span) == (
+    result = inspect([one(nlp, ["a", "b", "c", "d"], entities)]).overlaps
+    assert (result.nested, result.crossing, result.same_span) == (
         nested,
         crossing,
         same_span,
     )
-    assert found.not_in_ents == not_in_ents
-    assert found.sentences == (found.pairs > 0)
+    assert result.not_in_ents == not_in_ents
+    assert result.sentences == (result.pairs > 0)
 
 
-def test_overlap_of_the_story_is_that_of_the_hotel(examples):
-    found = inspect(examples).overlaps
-    assert (found.pairs, found.nested, found.sentences) == (1, 1, 1)
-    assert (found.not_in_ents, found.related) == (1, 0)
+def test_story_has_one_overlap(examples):
+    result = inspect(examples).overlaps
+    assert (result.pairs, result.nested, result.sentences) == (1, 1, 1)
+    assert (result.not_in_ents, result.related) == (1, 0)
 
 
 def test_relation_between_overlapping_entities_is_counted(nlp):
@@ -233,7 +233,7 @@ def test_relation_between_overlapping_entities_is_counted(nlp):
 # relations ----------------------------------------------------------------------------
 
 
-def test_relations_of_the_story_are_those_counted_by_hand(examples):
+def test_relations_of_the_story_equal_manual_counts(examples):
     relations = inspect(examples).relations
     assert (relations.total, relations.reachable) == (8, 8)
     assert relations.labels == {
@@ -250,24 +250,24 @@ def test_relations_of_the_story_are_those_counted_by_hand(examples):
     }
 
 
-def test_relation_across_sentences_is_out_of_reach(nlp):
+def test_relation_across_sentences_is_not_reachable(nlp):
     words = ["Ada", "sang", ".", "Oslo", "slept", "."]
     entities = [(0, 1, "PER"), (3, 4, "LOC")]
     example = one(nlp, words, entities, [(0, 1, "lives_in")], starts=(0, 3))
-    found = inspect([example])
-    assert (found.relations.across, found.relations.reachable) == (1, 0)
-    assert found.size.with_relation == 0
-    quotes = found.examples["relations-across-sentences"]
+    result = inspect([example])
+    assert (result.relations.across, result.relations.reachable) == (1, 0)
+    assert result.size.with_relation == 0
+    quotes = result.quotes["relations-across-sentences"]
     assert quotes == ["train[0] 'Ada' and 'Oslo'"]
 
 
-def test_relation_of_an_entity_with_itself_is_out_of_reach(nlp):
+def test_relation_between_an_entity_and_itself_is_not_reachable(nlp):
     example = one(nlp, ["Ada", "sang"], [(0, 1, "PER")], [(0, 0, "knows")])
     relations = inspect([example]).relations
     assert (relations.itself, relations.reachable) == (1, 0)
 
 
-def test_relation_between_two_labels_of_a_span_is_one_with_itself(nlp):
+def test_relation_between_two_labels_of_a_span_is_with_itself(nlp):
     entities = [(0, 1, "ORG"), (0, 1, "LOC")]
     example = one(nlp, ["Lima", "sang"], entities, [(0, 1, "based_in")])
     assert inspect([example]).relations.itself == 1
@@ -280,26 +280,26 @@ def test_pair_with_two_labels_is_counted_once(nlp):
     assert inspect([one(nlp, words, entities, relations)]).relations.several_labels == 1
 
 
-def test_relation_the_source_has_twice_counts_once_and_is_told(nlp):
+def test_duplicate_relation_in_the_source_counts_once_and_is_reported(nlp):
     sentence = {**ADA, "relations": ADA["relations"] * 3}
     relations = inspect([make_example(nlp, sentence)]).relations
     assert (relations.total, relations.repeated) == (1, 2)
 
 
-def test_relation_the_doc_has_twice_counts_once_and_is_told(nlp):
+def test_duplicate_relation_in_the_doc_counts_once_and_is_reported(nlp):
     example = make_example(nlp, ADA)
     example.reference._.relations = list(example.reference._.relations) * 2
     relations = inspect([example]).relations
     assert (relations.total, relations.repeated) == (1, 1)
 
 
-def test_symmetric_relation_of_both_directions_counts_once(nlp):
+def test_symmetric_relation_in_both_directions_counts_once(nlp):
     words = ["Ada", "met", "Mia"]
     entities = [(0, 1, "PER"), (2, 3, "PER")]
     example = one(nlp, words, entities, [(0, 1, "met"), (1, 0, "met")])
-    found = inspect([example], Settings(symmetric=("met",)))
-    assert found.relations.total == 1
-    assert sum(found.pairs.related.values()) == 1
+    result = inspect([example], Settings(symmetric=("met",)))
+    assert result.relations.total == 1
+    assert sum(result.pairs.related.values()) == 1
 
 
 def test_directions_are_those_of_the_annotation(nlp):
@@ -308,25 +308,25 @@ def test_directions_are_those_of_the_annotation(nlp):
     relations = [(0, 1, "met"), (1, 0, "met"), (2, 0, "met")]
     example = one(nlp, words, entities, relations)
     for symmetric in ((), ("met",)):
-        found = inspect([example], Settings(symmetric=symmetric))
-        row = found.relations.directions["met"]
+        result = inspect([example], Settings(symmetric=symmetric))
+        row = result.relations.directions["met"]
         assert (row.pairs, row.both) == (2, 1)
         assert (row.left_to_right, row.same_type) == (1, 2)
 
 
-def test_argument_without_a_label_is_told(nlp):
+def test_argument_without_a_label_is_reported(nlp):
     doc = Doc(nlp.vocab, words=["Ada", "left", "Oslo"])
     doc._.relations = [(doc[0:1], doc[2:3], "left")]
     predicted = Doc(nlp.vocab, words=["Ada", "left", "Oslo"])
-    found = inspect([Example(predicted, doc)])
-    assert found.entities.unlabelled == 2
-    assert found.examples["no-label"] == ["train[0] 'Ada'", "train[0] 'Oslo'"]
+    result = inspect([Example(predicted, doc)])
+    assert result.entities.unlabelled == 2
+    assert result.quotes["no-label"] == ["train[0] 'Ada'", "train[0] 'Oslo'"]
 
 
 # pairs --------------------------------------------------------------------------------
 
 
-def test_pairs_of_the_story_are_those_counted_by_hand(examples):
+def test_pairs_of_the_story_equal_manual_counts(examples):
     pairs = inspect(examples).pairs
     # 4 * 3, 3 * 2, none, 3 * 2, 3 * 2
     assert (pairs.total, pairs.most) == (30, 12)
@@ -334,16 +334,16 @@ def test_pairs_of_the_story_are_those_counted_by_hand(examples):
     assert sum(pairs.related.values()) == 8
 
 
-def test_compatible_pairs_are_those_of_types_that_a_relation_joins(examples):
-    found = inspect(examples)
-    compared = compare_with(found, found)
+def test_compatible_pairs_have_the_labels_of_a_relation(examples):
+    result = inspect(examples)
+    compared = compare_with(result, result)
     # 1 + 2 + 2 in the first sentence, 3 in the second, 2 + 2 in the fourth, 2
     assert (compared["compatible_pairs"], compared["related_pairs"]) == (14, 8)
 
 
-def test_compatible_pairs_go_by_the_relations_of_the_training_data(nlp, examples):
+def test_compatible_pairs_depend_on_the_relations_of_train(nlp, examples):
     train = inspect([make_example(nlp, ADA)])
-    compared = compare_with(inspect(examples), train)  # PER -> LOC alone
+    compared = compare_with(inspect(examples), train)  # only PER -> LOC
     assert (compared["compatible_pairs"], compared["related_pairs"]) == (5, 3)
 
 
@@ -353,7 +353,7 @@ def test_pairs_never_cross_sentences(nlp):
     assert inspect([example]).pairs.total == 0
 
 
-def test_two_labels_of_a_span_are_no_pair(nlp):
+def test_two_labels_of_a_span_are_not_a_pair(nlp):
     pairs = inspect([one(nlp, ["Lima"], [(0, 1, "ORG"), (0, 1, "LOC")])]).pairs
     assert (pairs.total, pairs.types) == (0, {})
 
@@ -361,7 +361,7 @@ def test_two_labels_of_a_span_are_no_pair(nlp):
 @pytest.mark.parametrize(
     ("negative_pairs", "sampled"), [(9, 1), (10, 0), (0, 4), (None, 0)]
 )
-def test_sentences_with_more_unrelated_pairs_than_are_learnt_from(
+def test_sentences_with_more_unrelated_pairs_than_negative_pairs_are_counted(
     examples, negative_pairs, sampled
 ):
     # unrelated: 12 - 2, 6 - 2, 0, 6 - 3, 6 - 1
@@ -369,16 +369,16 @@ def test_sentences_with_more_unrelated_pairs_than_are_learnt_from(
     assert inspect(examples, settings).pairs.sampled == sampled
 
 
-def test_sentence_with_more_entities_than_are_paired_is_crowded(examples):
-    assert inspect(examples, Settings(max_entities=3)).pairs.crowded == 1
-    assert inspect(examples, Settings(max_entities=4)).pairs.crowded == 0
+def test_sentence_with_more_entities_than_are_paired_is_counted(examples):
+    assert inspect(examples, Settings(max_entities=3)).pairs.too_many_entities == 1
+    assert inspect(examples, Settings(max_entities=4)).pairs.too_many_entities == 0
 
 
 # tokens of the reader -----------------------------------------------------------------
 
 
 def misaligned(nlp):
-    """Two relations, one of them with an entity that ends inside a predicted token."""
+    """Two relations, one with an entity that ends inside a predicted token."""
     words = ["Ada", "sings", "for", "Mi", "a", "and", "Ola"]
     spaces = [True, True, True, False, True, True, False]
     doc = Doc(nlp.vocab, words=words, spaces=spaces)
@@ -388,14 +388,14 @@ def misaligned(nlp):
     return Example(nlp.make_doc(doc.text), doc)
 
 
-def test_entity_that_fits_no_predicted_tokens_is_misaligned(nlp):
-    found = inspect([misaligned(nlp)])
-    assert (found.entities.misaligned, found.entities.reachable) == (1, 2)
-    assert (found.relations.lost_argument, found.relations.reachable) == (1, 1)
-    assert found.examples["misaligned-entities"] == ["train[0] 'Mi'"]
+def test_entity_that_does_not_align_with_predicted_tokens_is_misaligned(nlp):
+    result = inspect([misaligned(nlp)])
+    assert (result.entities.misaligned, result.entities.reachable) == (1, 2)
+    assert (result.relations.lost_argument, result.relations.reachable) == (1, 1)
+    assert result.quotes["misaligned-entities"] == ["train[0] 'Mi'"]
 
 
-def test_widths_are_those_of_the_predicted_tokens(nlp):
+def test_widths_are_in_predicted_tokens(nlp):
     words = ["New", "York", "sang"]
     ents = ["B-LOC", "I-LOC", "O"]
     reference = Doc(nlp.vocab, words=words, spaces=[True, True, False], ents=ents)
@@ -403,23 +403,23 @@ def test_widths_are_those_of_the_predicted_tokens(nlp):
     assert inspect([Example(predicted, reference)]).entities.widths == {1: 1}
 
 
-def test_sentences_are_those_of_the_predicted_doc(nlp):
+def test_sentences_are_from_the_predicted_doc(nlp):
     example = make_example(nlp, ADA)
     for token in example.predicted:
         token.is_sent_start = token.i in (0, 2)
-    found = inspect([example])
-    assert (found.size.sentences, found.relations.across) == (2, 1)
+    result = inspect([example])
+    assert (result.size.sentences, result.relations.across) == (2, 1)
 
 
-def test_doc_of_another_text_is_measured_on_the_tokens_of_its_annotation(nlp):
+def test_doc_with_another_text_uses_the_tokens_of_the_reference(nlp):
     example = make_example(nlp, ADA)
     predicted = Doc(nlp.vocab, words=["Something", "else"])
-    found = inspect([Example(predicted, example.reference)])
-    assert (found.size.other_text, found.size.tokens) == (1, 4)
-    assert found.relations.reachable == 1
+    result = inspect([Example(predicted, example.reference)])
+    assert (result.size.other_text, result.size.tokens) == (1, 4)
+    assert result.relations.reachable == 1
 
 
-def test_losses_are_those_of_the_training(nlp, examples):
+def test_lost_annotation_equals_that_in_training(nlp, examples):
     tricky = [
         *examples,
         misaligned(nlp),
@@ -439,17 +439,17 @@ def test_losses_are_those_of_the_training(nlp, examples):
         ),
         Example(Doc(nlp.vocab, words=["x"]), Doc(nlp.vocab, words=["x"])),
     ]
-    found = inspect(tricky)
-    labels = Labels(tuple(found.entities.labels), tuple(found.relations.labels))
+    result = inspect(tricky)
+    labels = Labels(tuple(result.entities.labels), tuple(result.relations.labels))
     docs = [example.predicted for example in tricky]
     has_units = np.ones(sum(map(len, docs)), dtype=bool)
     windows = sentence_windows(docs)
     gold = align_gold(tricky, windows, has_units, labels, "relations")
-    entities, relations = found.entities, found.relations
+    entities, relations = result.entities, result.relations
     assert gold.skipped.entities == entities.misaligned + entities.across == 2
     assert gold.skipped.relations == relations.total - relations.learnable == 5
     assert gold.skipped.two_labels == entities.second_labels == 1
-    assert gold.skipped.unannotated == found.size.unannotated == 1
+    assert gold.skipped.unannotated == result.size.unannotated == 1
     assert len(gold.spans) == entities.reachable
     assert len(gold.relations) == relations.learnable
 
@@ -457,51 +457,51 @@ def test_losses_are_those_of_the_training(nlp, examples):
 # texts --------------------------------------------------------------------------------
 
 
-def test_text_repeats_whatever_its_case_and_white_space(nlp):
+def test_repeated_texts_ignore_case_and_whitespace(nlp):
     texts = ["Ada  left Oslo", "ada left\nOslo", "Ada left Bergen"]
     docs = [nlp.make_doc(text) for text in texts]
     for doc in docs:
         doc.ents = []
-    found = inspect([Example(nlp.make_doc(doc.text), doc) for doc in docs])
-    assert (len(found.repeats.texts), found.repeats.repeated) == (2, 1)
+    result = inspect([Example(nlp.make_doc(doc.text), doc) for doc in docs])
+    assert (len(result.repeats.texts), result.repeats.repeated) == (2, 1)
 
 
 def annotated(nlp, text, label="PER"):
-    """The first word of a text is an entity."""
+    """An Example with the first word as an entity."""
     record = Record(text, (EntityRecord(0, text.index(" "), label),))
     return Example(nlp.make_doc(text), build_doc(record, nlp))
 
 
-def test_repeated_text_annotated_alike_is_consistent(nlp):
-    found = inspect([annotated(nlp, "Ada left"), annotated(nlp, "Ada   left")])
-    assert (found.repeats.repeated, found.repeats.inconsistent) == (1, 0)
+def test_repeated_text_with_equal_annotation_is_consistent(nlp):
+    result = inspect([annotated(nlp, "Ada left"), annotated(nlp, "Ada   left")])
+    assert (result.repeats.repeated, result.repeats.inconsistent) == (1, 0)
 
 
-def test_repeated_text_annotated_otherwise_is_inconsistent(nlp):
-    found = inspect([annotated(nlp, "Ada left"), annotated(nlp, "Ada left", "ORG")])
-    assert (found.repeats.repeated, found.repeats.inconsistent) == (1, 1)
+def test_repeated_text_with_other_annotation_is_inconsistent(nlp):
+    result = inspect([annotated(nlp, "Ada left"), annotated(nlp, "Ada left", "ORG")])
+    assert (result.repeats.repeated, result.repeats.inconsistent) == (1, 1)
 
 
-def test_repeated_sentence_is_consistent_wherever_in_its_doc_it_stands(nlp):
+def test_repeated_sentence_is_consistent_at_any_offset(nlp):
     entities = [(0, 1, "PER"), (2, 3, "PER")]
     example = one(nlp, ["Ada", "left", "Ada", "left"], entities, starts=(0, 2))
-    found = inspect([example])
-    assert (found.repeats.repeated, found.repeats.inconsistent) == (1, 0)
+    result = inspect([example])
+    assert (result.repeats.repeated, result.repeats.inconsistent) == (1, 0)
 
 
-def test_relation_makes_an_annotation_another_one(nlp):
-    found = inspect(
+def test_other_relation_makes_a_repeated_text_inconsistent(nlp):
+    result = inspect(
         [make_example(nlp, ADA), make_example(nlp, {**ADA, "relations": []})]
     )
-    assert found.repeats.inconsistent == 1
+    assert result.repeats.inconsistent == 1
 
 
 def leaks_of(**splits):
-    found = {name: inspect(split, name=name) for name, split in splits.items()}
-    return find_leaks({name: split.repeats for name, split in found.items()})
+    result = {name: inspect(split, name=name) for name, split in splits.items()}
+    return find_leaks({name: split.repeats for name, split in result.items()})
 
 
-def test_sentences_of_test_that_stand_in_train_are_a_leak(nlp, examples):
+def test_test_sentences_that_occur_in_train_are_a_leak(nlp, examples):
     ada = make_example(nlp, ADA)
     (leak,) = leaks_of(train=examples, test=[examples[3], examples[2], ada])
     assert (leak.split, leak.source) == ("test", "train")
@@ -510,7 +510,7 @@ def test_sentences_of_test_that_stand_in_train_are_a_leak(nlp, examples):
     assert leak.examples[0].startswith("test[0], train[3]: 'Mia Roe and Ola Lie")
 
 
-def test_each_split_is_compared_with_those_before_it(examples):
+def test_each_split_is_compared_with_earlier_splits(examples):
     leaks = leaks_of(train=examples[:2], dev=examples[2:3], test=examples[1:3])
     assert [(leak.split, leak.source, leak.sentences) for leak in leaks] == [
         ("dev", "train", 0),
@@ -519,7 +519,7 @@ def test_each_split_is_compared_with_those_before_it(examples):
     ]
 
 
-def test_leak_tells_texts_that_are_annotated_otherwise(nlp):
+def test_leak_counts_texts_with_different_annotation(nlp):
     (leak,) = leaks_of(
         train=[annotated(nlp, "Ada left")], dev=[annotated(nlp, "ada left", "ORG")]
     )
@@ -529,18 +529,18 @@ def test_leak_tells_texts_that_are_annotated_otherwise(nlp):
 # samples ------------------------------------------------------------------------------
 
 
-def test_samples_show_as_many_labels_as_they_can(examples):
+def test_samples_show_as_many_labels_as_possible(examples):
     samples = choose_samples(inspect(examples).samples)
-    # two labels and an overlap, then lives_in with spouse: all that there is
+    # two labels and an overlap, then lives_in with spouse: these are all labels
     assert [sample.name for sample in samples] == ["train[0]", "train[3]", "train[1]"]
 
 
-def test_samples_do_not_depend_on_chance(examples):
+def test_samples_are_deterministic(examples):
     first, second = (choose_samples(inspect(examples).samples) for _ in range(2))
     assert first == second
 
 
-def test_single_kind_of_sentence_gives_three_samples_too(nlp):
+def test_three_samples_are_selected_from_equal_sentences(nlp):
     samples = inspect([make_example(nlp, ADA) for _ in range(5)]).samples
     assert [s.name for s in choose_samples(samples)] == [
         "train[0]",
@@ -549,7 +549,7 @@ def test_single_kind_of_sentence_gives_three_samples_too(nlp):
     ]
 
 
-def test_sentences_without_entities_are_no_samples(nlp):
+def test_sentences_without_entities_are_not_samples(nlp):
     assert choose_samples(inspect([one(nlp, ["Rain", "fell"])]).samples) == []
 
 
@@ -566,7 +566,7 @@ def test_sample_is_one_sentence_of_its_doc(nlp):
     assert render_sample(sample.record) == "[Ada|PER 1] left [Oslo|LOC 2]\n> 1 left 2"
 
 
-def test_sample_that_brackets_cannot_say_is_listed(nlp):
+def test_sample_that_markup_does_not_support_is_listed(nlp):
     entities = [(0, 2, "A"), (1, 3, "B")]
     example = one(nlp, ["a", "b", "c"], entities, [(0, 1, "crosses")])
     (sample,) = choose_samples(inspect([example]).samples)
@@ -578,12 +578,12 @@ def test_sample_that_brackets_cannot_say_is_listed(nlp):
     ]
 
 
-def test_line_breaks_of_a_sample_become_blanks(nlp):
+def test_line_breaks_of_a_sample_become_spaces(nlp):
     (sample,) = choose_samples(inspect([annotated(nlp, "Ada \n left")]).samples)
     assert render_sample(sample.record) == "[Ada|PER]   left"
 
 
-# public corpora: figures of an independent count --------------------------------------
+# public corpora: figures of independent counts ----------------------------------------
 
 
 def read_public(nlp, dataset, split):
@@ -598,19 +598,19 @@ def read_public(nlp, dataset, split):
 
 
 @pytest.mark.data
-def test_scierc_has_the_overlaps_counted_elsewhere(nlp):
+def test_scierc_has_the_expected_overlaps(nlp):
     rows = {}
     for split in ("train", "dev", "test"):
-        found = inspect(read_public(nlp, "scierc", split))
-        overlaps = found.overlaps
+        result = inspect(read_public(nlp, "scierc", split))
+        overlaps = result.overlaps
         assert overlaps.pairs == overlaps.nested
         assert overlaps.related == 0
-        rows[split] = (overlaps.pairs, overlaps.sentences, found.relations.repeated)
+        rows[split] = (overlaps.pairs, overlaps.sentences, result.relations.repeated)
     assert rows == {"train": (61, 51, 4), "dev": (7, 7, 0), "test": (20, 17, 0)}
 
 
 @pytest.mark.data
-def test_scierc_has_the_wide_entities_counted_elsewhere(nlp):
+def test_scierc_has_the_expected_wide_entities(nlp):
     wide: Counter[int] = Counter()
     for split in ("train", "dev", "test"):
         widths = inspect(read_public(nlp, "scierc", split)).entities.widths
@@ -623,16 +623,16 @@ def test_scierc_has_the_wide_entities_counted_elsewhere(nlp):
 @pytest.mark.parametrize(
     ("limit", "entities", "relations"), [(8, 99.35, 98.97), (10, 99.82, 99.59)]
 )
-def test_width_limit_caps_the_recall_of_scierc(nlp, limit, entities, relations):
+def test_width_limit_reduces_the_recall_of_scierc(nlp, limit, entities, relations):
     settings = Settings(max_span_width=limit)
-    found = inspect(read_public(nlp, "scierc", "test"), settings)
-    compared = compare_with(found, found)
+    result = inspect(read_public(nlp, "scierc", "test"), settings)
+    compared = compare_with(result, result)
     assert round(100 * compared["width_entity_recall"], 2) == entities
     assert round(100 * compared["width_relation_recall"], 2) == relations
 
 
 @pytest.mark.data
-def test_conll04_has_the_leaks_counted_elsewhere(nlp):
+def test_conll04_has_the_expected_leaks(nlp):
     splits = {}
     exact = {}
     for name in ("train_dev", "test"):
@@ -640,17 +640,17 @@ def test_conll04_has_the_leaks_counted_elsewhere(nlp):
         splits[name] = inspect(examples, name=name).repeats
         exact[name] = [example.reference.text for example in examples]
     (leak,) = find_leaks(splits)
-    # 19 to the letter; two more but for their case
+    # 19 equal texts; two more differ in case
     known = set(exact["train_dev"])
     assert sum(text in known for text in exact["test"]) == 19
     assert (leak.sentences, leak.total) == (21, 288)
 
 
 @pytest.mark.data
-def test_conll04_has_no_overlaps_and_one_pair_related_both_ways(nlp):
-    found = inspect(read_public(nlp, "conll04", "train"))
-    assert found.overlaps.pairs == 0
-    both = {label: row.both for label, row in found.relations.directions.items()}
+def test_conll04_has_no_overlaps_and_one_pair_related_in_both_directions(nlp):
+    result = inspect(read_public(nlp, "conll04", "train"))
+    assert result.overlaps.pairs == 0
+    both = {label: row.both for label, row in result.relations.directions.items()}
     assert both == {
         "OrgBased_In": 0,
         "Work_For": 0,

@@ -23,7 +23,7 @@ LIMITS = Limits(
 )
 COOK = "[Ada Quint|Peop 1] cooks for [Hotel Lima|Org 2].\n> 1 Work_For 2\n"
 FERRY = "[Nils Dahl|Peop] met nobody from [Fjordline|Org], which lost its last ferry.\n"
-# the mark shows the format
+# the markup shows the format
 RAIN = "[Rain|Org] fell all week.\n"
 LEAVES = "[Bo Roe|Peop 1] quit [Lima Line|Org 2].\n> 1 Work_For 2\n"
 
@@ -39,7 +39,7 @@ def validate(folder, nlp, limits=LIMITS, **splits):
     return validate_corpus(make_dataset(folder, **splits), nlp, limits)
 
 
-def test_masking_puts_labels_in_the_place_of_entities():
+def test_masking_replaces_entities_with_labels():
     record = Record(
         "Ada Quint met Mia.", (EntityRecord(0, 9, "Peop"), EntityRecord(14, 17, "Peop"))
     )
@@ -47,12 +47,12 @@ def test_masking_puts_labels_in_the_place_of_entities():
 
 
 @pytest.mark.parametrize("inner", [(0, 5, "Loc"), (6, 10, "Loc"), (2, 4, "Loc")])
-def test_masking_takes_the_outermost_of_nested_entities(inner):
+def test_masking_replaces_the_outermost_of_nested_entities(inner):
     entities = (EntityRecord(*inner), EntityRecord(0, 10, "Org"))
     assert mask_entities(Record("Hotel Lima sang", entities)) == "<org> sang"
 
 
-def test_masking_leaves_a_text_without_entities_but_for_its_case():
+def test_masking_only_lowercases_a_text_without_entities():
     assert mask_entities(Record("Rain FELL")) == "rain fell"
 
 
@@ -60,7 +60,7 @@ def test_good_corpus_has_no_problems(tmp_path, nlp):
     assert validate(tmp_path, nlp).problems == []
 
 
-def test_figures_are_those_counted_by_hand(tmp_path, nlp):
+def test_figures_equal_manual_counts(tmp_path, nlp):
     figures = validate(tmp_path, nlp).figures
     assert figures.pop("commonest 3 words")
     assert figures == {
@@ -105,12 +105,12 @@ def test_sentences_that_use_an_entity_in_several_relations_are_counted(
     assert figures["with an entity in several relations"] == share
 
 
-def test_commonest_words_are_named(tmp_path, nlp):
+def test_most_common_words_are_reported(tmp_path, nlp):
     report = validate(tmp_path, nlp, test="He cooks for Hotel [guests|Org].\n")
     assert report.figures["commonest 3 words"] == "cooks for hotel"
 
 
-def test_words_said_twice_in_one_sentence_count_once(tmp_path, nlp):
+def test_repeated_words_in_one_sentence_count_once(tmp_path, nlp):
     report = validate(tmp_path, nlp, test="[La|Org] la la la la.\n")
     assert report.figures["share with these 3 words"] == 0.333
 
@@ -142,19 +142,19 @@ def test_long_sentence_has_more_tokens_than_the_limit(
         pytest.param(
             {"train": COOK + "> 2 Work_For 1\n"},
             {},
-            "train.txt, line 1: Work_For joins Peop and Org, not Org and Peop",
+            "line 1: Work_For must be between Peop and Org, not Org and Peop",
             id="argument types",
         ),
         pytest.param(
             {"train": COOK + "> 1 Work_For 2\n"},
             {},
-            "train.txt, line 1: Work_For stands twice",
-            id="relation twice",
+            "train.txt, line 1: Work_For is a duplicate",
+            id="duplicate relation",
         ),
         pytest.param(
             {"test": "# a comment\nR[ain|Org] fell all week.\n"},
             {},
-            "test.txt, line 2: Org 'ain' at 1..4 fits no tokens",
+            "test.txt, line 2: Org 'ain' at 1..4 does not align with tokens",
             id="misaligned",
         ),
         pytest.param(
@@ -172,7 +172,7 @@ def test_long_sentence_has_more_tokens_than_the_limit(
         pytest.param(
             {"test": "[Bo Quint|Peop] slept all week.\n"},
             {},
-            "the person 'quint' stands in",
+            "the person 'quint' occurs in",
             id="person in two splits",
         ),
         pytest.param(
@@ -200,13 +200,13 @@ def test_long_sentence_has_more_tokens_than_the_limit(
             {"test": "He cooks for Hotel [guests|Org].\n"},
             {},
             "share with these 3 words: 0.667, at most 0.35",
-            id="words too common",
+            id="common words",
         ),
         pytest.param(
             {"test": "[Bo Roe|Peop] cooks for [Lima Line|Org].\n"},
             {},
             "distinct with entities as labels: 0.667, at least 1",
-            id="pattern twice",
+            id="duplicate pattern",
         ),
         pytest.param(
             {},
@@ -216,22 +216,20 @@ def test_long_sentence_has_more_tokens_than_the_limit(
         ),
     ],
 )
-def test_check_finds_what_breaks_it_and_nothing_else(
-    tmp_path, nlp, splits, limits, problem
-):
-    (found,) = validate(tmp_path, nlp, replace(LIMITS, **limits), **splits).problems
-    assert problem in found
-    assert str(tmp_path) in found
+def test_check_reports_only_its_problem(tmp_path, nlp, splits, limits, problem):
+    (result,) = validate(tmp_path, nlp, replace(LIMITS, **limits), **splits).problems
+    assert problem in result
+    assert str(tmp_path) in result
 
 
-def test_both_places_of_a_shared_person_are_named(tmp_path, nlp):
+def test_both_locations_of_a_shared_person_are_reported(tmp_path, nlp):
     markup = "[Dr. Quint, Jr.|Peop] slept all week.\n"
-    (found,) = validate(tmp_path, nlp, test=markup).problems
-    assert f"{tmp_path / 'test.txt'}, line 1" in found
-    assert f"{tmp_path / 'train.txt'}, line 1" in found
+    (result,) = validate(tmp_path, nlp, test=markup).problems
+    assert f"{tmp_path / 'test.txt'}, line 1" in result
+    assert f"{tmp_path / 'train.txt'}, line 1" in result
 
 
-def test_person_may_stand_twice_in_one_split(tmp_path, nlp):
+def test_person_can_occur_twice_in_one_split(tmp_path, nlp):
     train = COOK + "\n[Ada Quint|Peop] sings for [Hotel Lima|Org].\n"
     limits = replace(LIMITS, min_long=0.2, max_ngram_share=0.5)
     assert validate(tmp_path, nlp, limits, train=train).problems == []
@@ -242,26 +240,26 @@ def test_each_copy_of_a_sentence_is_a_problem(tmp_path, nlp):
     loud = "[RAIN|Org] FELL ALL WEEK.\n"
     report = validate(tmp_path, nlp, limits, train=f"{COOK}\n{loud}")
     assert report.problems == [
-        f"{tmp_path / 'train.txt'}, line 4: the sentence stands more than once",
-        f"{tmp_path / 'test.txt'}, line 1: the sentence stands more than once",
+        f"{tmp_path / 'train.txt'}, line 4: the sentence occurs more than once",
+        f"{tmp_path / 'test.txt'}, line 1: the sentence occurs more than once",
     ]
 
 
 @pytest.mark.parametrize("name", ["min_long", "max_ngram_share"])
-def test_share_that_just_meets_its_limit_is_no_problem(tmp_path, nlp, name):
-    # one sentence of three is long, and no three words stand in two
+def test_share_equal_to_its_limit_is_accepted(tmp_path, nlp, name):
+    # one of three sentences is long, and no three words occur in two sentences
     assert validate(tmp_path, nlp, replace(LIMITS, **{name: 1 / 3})).problems == []
 
 
-def test_share_that_just_misses_its_limit_is_a_problem(tmp_path, nlp):
-    # a third is less than this
-    (found,) = validate(tmp_path, nlp, replace(LIMITS, min_long=0.3334)).problems
-    assert "above 10 tokens" in found
+def test_share_just_below_its_limit_is_a_problem(tmp_path, nlp):
+    # greater than one third
+    (result,) = validate(tmp_path, nlp, replace(LIMITS, min_long=0.3334)).problems
+    assert "above 10 tokens" in result
 
 
-def test_person_of_blanks_is_a_problem_and_no_crash(tmp_path, nlp):
-    (found,) = validate(tmp_path, nlp, test="Rain[ |Peop]fell all week.\n").problems
-    assert "test.txt, line 1" in found
+def test_whitespace_person_is_reported_as_a_problem(tmp_path, nlp):
+    (result,) = validate(tmp_path, nlp, test="Rain[ |Peop]fell all week.\n").problems
+    assert "test.txt, line 1" in result
 
 
 @pytest.mark.parametrize(
@@ -273,26 +271,26 @@ def test_person_of_blanks_is_a_problem_and_no_crash(tmp_path, nlp):
     ],
     ids=["no format", "empty", "broken"],
 )
-def test_split_that_cannot_be_read_is_refused(tmp_path, nlp, markup, code):
+def test_unreadable_split_raises(tmp_path, nlp, markup, code):
     with pytest.raises(ValueError, match=rf"{code}.*dev\.txt"):
         validate(tmp_path, nlp, dev=markup)
 
 
 @pytest.mark.parametrize("split", ["train", "dev", "test"])
-def test_missing_split_is_refused(tmp_path, nlp, split):
+def test_missing_split_raises(tmp_path, nlp, split):
     dataset = make_dataset(tmp_path)
     (tmp_path / f"{split}.txt").unlink()
     with pytest.raises(ValueError, match=rf"J601.*{split}\."):
         validate_corpus(dataset, nlp, LIMITS)
 
 
-def test_folder_without_any_split_is_refused(tmp_path, nlp):
+def test_folder_without_splits_raises(tmp_path, nlp):
     joins = {"Work_For": ["Peop", "Org"]}
     with pytest.raises(ValueError, match=r"J601.*train\."):
         validate_corpus(Dataset(tmp_path, relations=joins), nlp, LIMITS)
 
 
-def test_dataset_whose_relations_say_not_what_they_join_is_refused(tmp_path, nlp):
+def test_dataset_without_argument_labels_raises(tmp_path, nlp):
     dataset = replace(make_dataset(tmp_path), relations=["Work_For"])
     with pytest.raises(ValueError, match=r"J633.*dataset\.json.*'relations'"):
         validate_corpus(dataset, nlp, LIMITS)
@@ -300,7 +298,7 @@ def test_dataset_whose_relations_say_not_what_they_join_is_refused(tmp_path, nlp
 
 @pytest.fixture(scope="module")
 def shipped():
-    """The report of each corpus we ship."""
+    """The report of each shipped corpus."""
     reports = {}
     for name in ("newswire", "ddi_zh"):
         dataset = read_dataset(ROOT / "assets" / name / "dataset.json")

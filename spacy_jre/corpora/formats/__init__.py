@@ -1,4 +1,4 @@
-"""The formats of annotated text: one reader, or reader and writer, per file."""
+"""Annotation formats. Each module has a reader, and some have a writer."""
 
 from .registry import FORMATS, Format, find_format, guess_format
 

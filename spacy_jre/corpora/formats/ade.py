@@ -1,10 +1,11 @@
-"""The ADE corpus V2 as it was published (Gurulingappa et al. 2012).
+"""The ADE corpus V2 in its published format (Gurulingappa et al. 2012).
 
-``DRUG-AE.rel`` and ``DRUG-DOSE.rel`` have a relation a line, between bars: PubMed id,
-sentence, first argument, its start and end, drug, its start and end. Offsets count from
-the start of an abstract that the file does not hold: a sentence is shifted by one
-number, and exactly one fits all its offsets. ``ADE-NEG.txt`` has ``id NEG sentence``
-a line; the drugs in it are not annotated.
+``DRUG-AE.rel`` and ``DRUG-DOSE.rel`` have one relation per line. The columns are
+separated by ``|``: PubMed id, sentence, first argument, its start and end, drug, its
+start and end. Offsets are relative to an abstract that the file does not contain. The
+offsets of a sentence are all shifted by the start of the sentence, which the reader
+infers from the texts of the arguments. ``ADE-NEG.txt`` has one ``id NEG sentence`` per
+line. Its drugs are not annotated.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ from itertools import groupby
 from pathlib import Path
 
 from ...annotations import EntityRecord, LeftOut, Record, RelationRecord
-from ..sources import OnSkip, Place, each_record, read_lines, refuse, shorten
+from ..sources import Location, OnSkip, each_record, read_lines, refuse, short_repr
+from .surface import find_all
 
 COLUMNS = ("PubMed id", "sentence", "argument", "start", "end", "drug", "start", "end")
 
@@ -24,12 +26,12 @@ def read_ade(
 ) -> Iterator[Record]:
     """
     path (Path): ``DRUG-AE.rel``.
-    skip (Callable): Told of every line that is left out.
-    label (str): Of the first argument and of the relation, as SpERT names them.
-    YIELDS (Record): One per sentence of an abstract, entities by place; ``document``
-        is the PubMed id.
-    RAISES (ValueError): J601, J602 for the file. By `refuse`: J604, J605 with line and
-        column.
+    skip (Callable): Called for each skipped line.
+    label (str): Label of the first argument and of the relation, as in SpERT.
+    YIELDS (Record): One per sentence of an abstract, with the entities sorted by
+        offset. ``document`` is the PubMed id.
+    RAISES (ValueError): J601, J602 for the file. With `refuse`: J604, J605 with line
+        and column.
     """
     lines = each_record(read_lines(path, skip), _read_line, skip)
     groups = groupby(lines, key=lambda line: (line.document, line.sentence))
@@ -38,27 +40,27 @@ def read_ade(
 
 
 def read_ade_dose(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:
-    """``DRUG-DOSE.rel``: see ``read_ade``."""
+    """Read ``DRUG-DOSE.rel``. See ``read_ade``."""
     return read_ade(path, skip=skip, label="Dose")
 
 
 def read_ade_negatives(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:
-    """``ADE-NEG.txt``: sentences without an adverse effect, without entities.
+    """Read ``ADE-NEG.txt``: sentences without an adverse effect, without entities.
 
     RAISES (ValueError): See ``read_ade``.
     """
     return each_record(read_lines(path, skip), _read_negative, skip)
 
 
-def _read_negative(item: tuple[Place, str]) -> Record:
-    place, line = item
+def _read_negative(item: tuple[Location, str]) -> Record:
+    location, line = item
     document, _, rest = line.partition(" ")
     mark, _, sentence = rest.partition(" ")
     if mark != "NEG":
-        raise place.wrong("mark", f"is {shorten(mark)}, not NEG")
+        raise location.error("mark", f"is {short_repr(mark)}, not NEG")
     if not document.isdecimal():
-        raise place.wrong("PubMed id", f"is {shorten(document)}, no number")
-    return Record(text=sentence, document=document, source=str(place))
+        raise location.error("PubMed id", f"is {short_repr(document)}, not a number")
+    return Record(text=sentence, document=document, source=str(location))
 
 
 @dataclass(frozen=True)
@@ -69,37 +71,37 @@ class _Argument:
 
 @dataclass(frozen=True)
 class _Line:
-    place: Place
+    location: Location
     document: str
     sentence: str
     arguments: tuple[_Argument, _Argument]
 
 
-def _read_line(item: tuple[Place, str]) -> _Line:
-    place, line = item
+def _read_line(item: tuple[Location, str]) -> _Line:
+    location, line = item
     columns = line.split("|")
     if len(columns) != len(COLUMNS):
-        raise place.wrong("columns", f"are {len(columns)}, not {len(COLUMNS)}")
+        raise location.error("columns", f"are {len(columns)}, not {len(COLUMNS)}")
     if not columns[0].isdecimal():
-        raise place.wrong("PubMed id", f"is {shorten(columns[0])}, no number")
+        raise location.error("PubMed id", f"is {short_repr(columns[0])}, not a number")
     arguments = []
     for first in (2, 5):
         text = columns[first]
-        here = place.at(COLUMNS[first])
+        here = location.at(COLUMNS[first])
         start = here.number("start", columns[first + 1])
         end = here.number("end", columns[first + 2])
-        # two lines of the corpus have blanks around the text, and count them
+        # in two lines of the corpus, the offsets include spaces around the text
         form = text.strip()
         if not form or form not in columns[1]:
-            problem = f"{shorten(text)} does not stand in the sentence"
-            raise place.wrong(COLUMNS[first], problem)
+            problem = f"{short_repr(text)} does not occur in the sentence"
+            raise location.error(COLUMNS[first], problem)
         if end - start not in (len(text), len(form)):
-            problem = f"is {end}: {shorten(text)} from {start} on does not end there"
-            raise here.wrong("end", problem)
-        counted = end - start == len(text)
-        before = len(text) - len(text.lstrip()) if counted else 0
-        arguments.append(_Argument(form, start + before))
-    return _Line(place, columns[0], columns[1], (arguments[0], arguments[1]))
+            problem = f"is {end}: {short_repr(text)} from {start} ends elsewhere"
+            raise here.error("end", problem)
+        includes_spaces = end - start == len(text)
+        leading = len(text) - len(text.lstrip()) if includes_spaces else 0
+        arguments.append(_Argument(form, start + leading))
+    return _Line(location, columns[0], columns[1], (arguments[0], arguments[1]))
 
 
 def _read_sentence(label: str, skip: OnSkip, lines: list[_Line]) -> Record | None:
@@ -108,23 +110,23 @@ def _read_sentence(label: str, skip: OnSkip, lines: list[_Line]) -> Record | Non
     if len(shifts) != 1:
         for line in lines:
             problem = (
-                f"fits the sentence with {len(shifts)} shifts, expected one: the "
-                f"offsets of its {len(lines)} line(s) do not agree with the texts"
+                f"matches the sentence with {len(shifts)} shifts, expected one: the "
+                f"offsets of its {len(lines)} line(s) do not match the texts"
             )
-            reason = str(line.place.wrong("start", problem))
+            reason = str(line.location.error("start", problem))
             skip(LeftOut("record", reason, broken=True))
         return None
     shift = shifts.pop()
-    places: dict[tuple[int, int, str], None] = {}
+    spans: dict[tuple[int, int, str], None] = {}
     pairs = []
     for line in lines:
         keys = [
             (argument.start - shift, argument.start - shift + len(argument.text), kind)
             for argument, kind in zip(line.arguments, (label, "Drug"), strict=True)
         ]
-        places.update(dict.fromkeys(keys))
+        spans.update(dict.fromkeys(keys))
         pairs.append(keys)
-    order = {key: index for index, key in enumerate(sorted(places))}
+    order = {key: index for index, key in enumerate(sorted(spans))}
     return Record(
         text=first.sentence,
         entities=tuple(EntityRecord(*key) for key in order),
@@ -132,22 +134,14 @@ def _read_sentence(label: str, skip: OnSkip, lines: list[_Line]) -> Record | Non
             RelationRecord(order[head], order[tail], label) for head, tail in pairs
         ),
         document=first.document,
-        source=str(first.place),
+        source=str(first.location),
     )
 
 
 def _find_shifts(lines: list[_Line]) -> set[int]:
-    """Where the sentence can start in its abstract."""
+    """Possible offsets of the sentence in its abstract."""
     arguments = {argument for line in lines for argument in line.arguments}
     sentence = lines[0].sentence
     return set.intersection(
-        *({a.start - at for at in find_all(sentence, a.text)} for a in arguments)
+        *({a.start - i for i in find_all(sentence, a.text)} for a in arguments)
     )
-
-
-def find_all(text: str, form: str) -> Iterator[int]:
-    """Where a form stands in a text, also where it overlaps itself."""
-    at = text.find(form)
-    while at >= 0:
-        yield at
-        at = text.find(form, at + 1)

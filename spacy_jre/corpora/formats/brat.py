@@ -1,4 +1,4 @@
-"""The standoff of brat: a text, and beside it a file with an annotation a line.
+"""The standoff format of brat: a text file, and a file with one annotation per line.
 
 ::
 
@@ -7,9 +7,9 @@
     R1	Causes Arg1:T1 Arg2:T2
     A1	Speculation R1
 
-Offsets are characters, end exclusive. ``T`` is an entity (T2 in two pieces), ``R`` a
-relation. No record has a place for ``E`` (event), ``*`` (equivalence), ``A``, ``M``
-(attribute), ``N`` (normalization) and ``#`` (note): ``meta["brat"]`` keeps them.
+Offsets are characters, end exclusive. ``T`` is an entity (T2 has two pieces), ``R`` a
+relation. Records do not support ``E`` (event), ``*`` (equivalence), ``A``, ``M``
+(attribute), ``N`` (normalization) and ``#`` (note). ``meta["brat"]`` keeps these lines.
 Source: https://brat.nlplab.org/standoff.html
 """
 
@@ -21,26 +21,26 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count, islice, pairwise
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from ...annotations import EntityRecord, LeftOut, Record, RelationRecord
 from ...errors import Errors, JREError
 from ..sources import (
+    Discontinuous,
     OnSkip,
     each_record,
     readable_name,
     refuse,
-    shorten,
+    short_repr,
     stays_inside,
     walk_files,
 )
 
-Discontinuous = Literal["skip", "cover"]
 Pieces = list[list[int]]
 
-# .a1 and .a2 are the given and the asked part of a shared task
+# .a1 and .a2 are the given and the requested annotations of a shared task
 _SUFFIXES = (".ann", ".a1", ".a2", ".txt")
-# int() refuses numbers of thousands of digits
+# int() raises an error for numbers with thousands of digits
 _PIECE = "[0-9]{1,12} [0-9]{1,12}"
 _ENTITY = re.compile(rf"T[0-9]\S*\t(\S+) ({_PIECE}(?:;{_PIECE})*) *\t(.*)", re.DOTALL)
 _RELATION = re.compile(r"R[0-9]\S*\t(\S+)((?: +[^\s:]+:\S+){2,})\s*")
@@ -49,7 +49,7 @@ _LINES = {"T": ("entity", _ENTITY), "R": ("relation", _RELATION)}
 _BROKEN = "is broken"
 _UNSAFE = re.compile(r'[\x00-\x1f<>:"\\|?*]|(?<![^/])\.\.?(?![^/])')
 
-# bytes; file systems take 255 and 4096, the suffix and a number included
+# bytes; file systems support 255 and 4096, including the suffix and a number
 _LONGEST_PART, _LONGEST_NAME = 200, 1000
 
 
@@ -57,20 +57,24 @@ def read_brat(
     path: Path, *, skip: OnSkip = refuse, discontinuous: Discontinuous = "skip"
 ) -> Iterator[Record]:
     """
-    path (Path): A folder, searched to its bottom, or the ``.ann`` of one document (or
-        the ``.a1`` or ``.a2`` of a shared task), with a ``.txt`` of the same name.
-    skip (Callable): Told of every document that is left out. Annotations that are left
-        out of one are in ``left_out``; by `refuse`, a broken one is an error, too.
-    discontinuous (str): An entity in pieces is left out ("skip"), or becomes the span
-        from its first to its last character ("cover"). Pieces with only white space
-        between them are one entity: brat itself cuts where a line ends.
-    YIELDS (Record): One per document. ``meta`` has, if any, the lines without a place
-        in a record ("brat"), and ids and pieces `write_brat` would not choose itself.
-    RAISES (ValueError): J601, J602, J608. By `refuse`: J601 without a text, J606, and
-        J617 for a symbolic link that leaves the folder.
+    path (Path): A folder, including subfolders, or the ``.ann`` file of a document (or
+        the ``.a1`` or ``.a2`` file of a shared task). The ``.txt`` file needs the same
+        name.
+    skip (Callable): Called for each skipped document. Annotations that are left out of
+        a document are in ``left_out``; with `refuse`, a broken one raises an error.
+    discontinuous (str): How to read a discontinuous entity: "skip" leaves it out,
+        "cover" reads the span from its first to its last character. If there is only
+        whitespace between the pieces, the entity is read as one span, because brat
+        splits entities at line breaks.
+    YIELDS (Record): One per document. ``meta`` has the lines that records do not
+        support ("brat"), and ids and pieces that differ from those that `write_brat`
+        would create.
+    RAISES (ValueError): J601, J602, J608 for the path and the settings. With `refuse`:
+        J601 for a missing text, J606, J617 for a symbolic link to a target outside the
+        folder.
 
-    CRLF becomes LF only where the offsets ask for it; a byte order mark stays only
-    where they do.
+    CRLF is converted to LF, and a byte order mark is removed, unless the offsets count
+    them.
     """
     if discontinuous not in ("skip", "cover"):
         setting = {"name": "discontinuous", "value": discontinuous}
@@ -83,8 +87,8 @@ def read_brat(
         root, files = path, walk_files(path, skip)
     else:
         root = path.parent
-        beside = [path.with_suffix(suffix) for suffix in _SUFFIXES]
-        files = [f for f in beside if f == path or stays_inside(f, root, skip)]
+        siblings = [path.with_suffix(suffix) for suffix in _SUFFIXES]
+        files = [f for f in siblings if f == path or stays_inside(f, root, skip)]
     documents: dict[Path, set[str]] = {}
     for file in files:
         if file.suffix in _SUFFIXES and file.is_file():
@@ -101,36 +105,36 @@ def _read_document(
 ) -> Record | None:
     stem, suffixes = item
     text_path = Path(f"{stem}.txt")
-    # brat, too, takes the joined file where there is one
+    # like brat, prefer the joined file
     parts = sorted({".ann"} & suffixes or suffixes - {".txt"})
     if not parts:
-        skip(LeftOut("record", f"{text_path} was never annotated: no .ann beside it"))
+        skip(LeftOut("record", f"{text_path} is not annotated: there is no .ann file"))
         return None
-    if ".txt" not in suffixes:  # not there, or a link that is not followed
+    if ".txt" not in suffixes:  # missing, or a link that is not followed
         raise JREError(Errors.J601.format(path=text_path))
     text = _decode(text_path)
     lines = [line for part in parts for line in _read_lines(Path(f"{stem}{part}"))]
-    draft = _Draft(_choose_reading(text, lines), cover)
-    # a relation may stand before what it names
+    draft = _Draft(_normalize_text(text, lines), cover)
+    # a relation can precede its arguments
     for line in sorted(lines, key=lambda line: {"T": 0, "R": 2}.get(line.text[0], 1)):
         draft.add(line)
     document = readable_name(stem.relative_to(root))
     record = replace(draft.to_record(), document=document, source=f"{stem}{parts[0]}")
     if skip is refuse:
-        # a broken line costs no document, but whoever is strict wants to know
+        # a broken line does not skip the document, but is an error by default
         for left_out in record.left_out:
             refuse(left_out)
     return record
 
 
 def _decode(path: Path) -> str:
-    """RAISES (ValueError): J606 where it is not UTF-8."""
+    """RAISES (ValueError): J606 if the file is not UTF-8."""
     data = path.read_bytes()
     try:
         return data.decode("utf8")
     except UnicodeDecodeError as error:
         line = _Line(path, data.count(b"\n", 0, error.start) + 1, "")
-        raise JREError(line.wrong(f"not UTF-8: {error}")) from error
+        raise JREError(line.message(f"not UTF-8: {error}")) from error
 
 
 class _Line(NamedTuple):
@@ -142,35 +146,41 @@ class _Line(NamedTuple):
     def name(self) -> str:
         return self.text.split(maxsplit=1)[0]
 
-    def wrong(self, problem: str) -> str:
+    def message(self, problem: str) -> str:
         return Errors.J606.format(path=self.path, line=self.number, problem=problem)
 
 
 def _read_lines(path: Path) -> Iterator[_Line]:
-    # no splitlines: an entity's text may hold what Python, but not brat, calls a line
+    # not splitlines(): it also splits at characters that are no line breaks in brat
     for number, text in enumerate(_decode(path).removeprefix("\ufeff").split("\n"), 1):
         if text.strip():
             yield _Line(path, number, text.rstrip("\r"))
 
 
-def _choose_reading(text: str, lines: list[_Line]) -> str:
-    """The text as most entities count it; as it is, where readings are equal."""
+def _normalize_text(text: str, lines: list[_Line]) -> str:
+    """Remove the byte order mark and convert CRLF to LF if this matches the offsets of
+    more entities. Without entities, only the byte order mark is removed."""
     matches = [match for line in lines if (match := _ENTITY.fullmatch(line.text))]
-    # what is written of several pieces differs from tool to tool
+    # the text of discontinuous entities differs between tools
     spans = [
         (start, end, match[3].split())
         for match in matches
         for start, end in _parse_pieces(match[2])
         if ";" not in match[2]
     ]
-    bare = text.removeprefix("\ufeff")
+    without_bom = text.removeprefix("\ufeff")
     if not matches:
-        return bare
-    readings = (text, bare, text.replace("\r\n", "\n"), bare.replace("\r\n", "\n"))
+        return without_bom
+    variants = (
+        text,
+        without_bom,
+        text.replace("\r\n", "\n"),
+        without_bom.replace("\r\n", "\n"),
+    )
     return max(
-        readings,
-        key=lambda reading: sum(
-            reading[start:end].split() == words for start, end, words in spans
+        variants,
+        key=lambda variant: sum(
+            variant[start:end].split() == words for start, end, words in spans
         ),
     )
 
@@ -179,16 +189,16 @@ def _parse_pieces(offsets: str) -> Pieces:
     return [[int(n) for n in piece.split(" ")] for piece in offsets.split(";")]
 
 
-def _cut_at_lines(text: str, start: int, end: int) -> Pieces:
-    """The pieces brat makes of an entity over several lines."""
-    found = re.finditer("[^\r\n]+", text[start:end])
-    pieces = [[start + match.start(), start + match.end()] for match in found]
+def _split_at_line_breaks(text: str, start: int, end: int) -> Pieces:
+    """The pieces that brat creates for an entity with line breaks."""
+    matches = re.finditer("[^\r\n]+", text[start:end])
+    pieces = [[start + match.start(), start + match.end()] for match in matches]
     whole = pieces and (pieces[0][0], pieces[-1][1]) == (start, end)
     return pieces if whole else [[start, end]]
 
 
-def _choose_ids(letter: str, length: int, kept: Sequence[str]) -> list[str]:
-    """Ids that no kept line has."""
+def _create_ids(letter: str, length: int, kept: Sequence[str]) -> list[str]:
+    """Create ids that no kept line uses."""
     taken = {line.split(maxsplit=1)[0] for line in kept}
     names = (f"{letter}{number}" for number in count(1))
     return list(islice((name for name in names if name not in taken), length))
@@ -196,11 +206,18 @@ def _choose_ids(letter: str, length: int, kept: Sequence[str]) -> list[str]:
 
 @dataclass
 class _Draft:
-    """A document on its way to a record: takes line after line, hence not frozen.
+    """A document that is being read. Lines are added one by one.
 
-    lost (dict[str, str]): Ids that are no entity of the record, and why.
+    text (str): The text of the document.
+    cover (bool): Whether to read discontinuous entities as the span that covers them.
+    entities (dict[str, EntityRecord]): Id -> entity.
+    pieces (dict[str, Pieces]): Id -> pieces, if `write_brat` would create others.
+    relations (dict[str, tuple[str, str, str]]): Id -> ids of head and tail, and label.
+    lost (dict[str, str]): Id -> reason why it is not in the record.
     kept (list[str]): The lines for ``meta["brat"]``.
-    The two `_add` methods return what is wrong with a line, or None.
+    left_out (list[LeftOut]): The annotations that are left out.
+
+    The two `_add` methods return the problem with a line, or None.
     """
 
     text: str
@@ -213,24 +230,24 @@ class _Draft:
     left_out: list[LeftOut] = field(default_factory=list)
 
     def add(self, line: _Line) -> None:
-        found = re.match("[TR](?=[0-9])", line.text)
-        kind, pattern = _LINES[found[0]] if found else ("line", _OTHER)
+        letter = re.match("[TR](?=[0-9])", line.text)
+        kind, pattern = _LINES[letter[0]] if letter else ("line", _OTHER)
         known = (self.entities, self.relations, self.lost)
         problem = None
         if (match := pattern.fullmatch(line.text)) is None:
-            problem = f"{shorten(line.text)} is no {kind} of brat's standoff"
-        elif found and any(line.name in names for names in known):
-            problem = f"{line.name} is there twice"
+            problem = f"{short_repr(line.text)} is not a valid {kind} of brat's format"
+        elif letter and any(line.name in names for names in known):
+            problem = f"{line.name} is a duplicate id"
         elif kind == "entity":
             problem = self._add_entity(line, *match.groups())
         elif kind == "relation":
             problem = self._add_relation(line, *match.groups())
         else:
             other = {"E": "event", "*": "equivalence"}.get(line.text[0])
-            self._keep(line, other, "has no place in a record")
+            self._keep(line, other, "is not supported by records")
         if problem:
             self.lost.setdefault(line.name, _BROKEN)
-            self.left_out.append(LeftOut(kind, line.wrong(problem), broken=True))
+            self.left_out.append(LeftOut(kind, line.message(problem), broken=True))
 
     def _keep(self, line: _Line, kind: str | None, why: str) -> None:
         self.kept.append(line.text)
@@ -239,21 +256,26 @@ class _Draft:
             reason = f"{line.path}, line {line.number}: {kind} {line.name} {why}"
             self.left_out.append(LeftOut(kind, reason))
 
-    def _add_entity(self, line: _Line, label: str, at: str, form: str) -> str | None:
-        pieces, length = _parse_pieces(at), len(self.text)
+    def _add_entity(
+        self, line: _Line, label: str, offsets: str, form: str
+    ) -> str | None:
+        pieces, length = _parse_pieces(offsets), len(self.text)
         for start, end in pieces:
             if not start < end <= length:
-                return f"{start}..{end} is no span of a text of {length} characters"
+                return f"{start}..{end} is not a span of a text of {length} characters"
         start, end = min(s for s, _ in pieces), max(e for _, e in pieces)
-        here = self.text[start:end]
-        if len(pieces) == 1 and here.split() != form.split():
-            return f"{start}..{end} is {shorten(here)} in the text, not {shorten(form)}"
+        covered = self.text[start:end]
+        if len(pieces) == 1 and covered.split() != form.split():
+            return (
+                f"{start}..{end} is {short_repr(covered)} in the text, not "
+                f"{short_repr(form)}"
+            )
         gaps = [self.text[one[1] : two[0]] for one, two in pairwise(sorted(pieces))]
         if not self.cover and "".join(gaps).strip():
-            parts = " + ".join(shorten(self.text[s:e]) for s, e in pieces)
+            parts = " + ".join(short_repr(self.text[s:e]) for s, e in pieces)
             self._keep(line, "entity", f"is discontinuous: {parts}")
             return None
-        if pieces != _cut_at_lines(self.text, start, end):
+        if pieces != _split_at_line_breaks(self.text, start, end):
             self.pieces[line.name] = pieces
         self.entities[line.name] = EntityRecord(start, end, label)
         return None
@@ -265,7 +287,7 @@ class _Draft:
         names = [name for _, name in arguments]
         for name in names:
             if name not in self.entities and name not in self.lost:
-                return f"{line.name} names {name}, which is not there"
+                return f"{line.name} refers to {name}, which does not exist"
         lost = {n: self.lost[n] for n in names if n not in self.entities}
         reasons = [f"{name} {why}" for name, why in lost.items()]
         if len(names) > 2:
@@ -273,7 +295,7 @@ class _Draft:
         if reasons:
             self._keep(line, "relation", f"is lost: {', '.join(reasons)}")
             if _BROKEN in lost.values():
-                # written again, the line would name what is not there
+                # the line would refer to an id that is not written
                 self.kept.pop()
         else:
             self.relations[line.name] = (names[0], names[1], label)
@@ -281,14 +303,14 @@ class _Draft:
 
     def to_record(self) -> Record:
         ids = {"T": list(self.entities), "R": list(self.relations)}
-        ids = {k: v for k, v in ids.items() if v != _choose_ids(k, len(v), self.kept)}
+        ids = {k: v for k, v in ids.items() if v != _create_ids(k, len(v), self.kept)}
         meta = {"brat": self.kept, "brat_ids": ids, "brat_pieces": self.pieces}
-        position = {name: index for index, name in enumerate(self.entities)}
+        index_of = {name: index for index, name in enumerate(self.entities)}
         return Record(
             text=self.text,
             entities=tuple(self.entities.values()),
             relations=tuple(
-                RelationRecord(position[head], position[tail], label)
+                RelationRecord(index_of[head], index_of[tail], label)
                 for head, tail, label in self.relations.values()
             ),
             left_out=tuple(self.left_out),
@@ -297,15 +319,18 @@ class _Draft:
 
 
 def write_brat(records: Iterable[Record], folder: Path) -> None:
-    """Write a text and its annotations per record.
+    """Write a text file and an annotation file per record.
 
-    The files are named after the record's document, or numbered where it has none or
-    shares it. Words, sentences, names of roles, and meta that is not from `read_brat`
-    have no place in brat and are not written.
+    The files are named after the document of the record. They are numbered if there is
+    no document, or if several records have the same one. Words, sentences, role names,
+    and meta that is not from `read_brat` are not written, because brat does not support
+    them.
 
-    RAISES (ValueError): J616 for a label with blanks, or for ids, pieces or lines in
-        meta that are not those of the record; nothing is written then. J616, too, where
-        a symbolic link in the folder leads out of it.
+    records (Iterable[Record]): The records.
+    folder (Path): The folder to write to.
+    RAISES (ValueError): J616 for a label with whitespace, or for ids, pieces or lines
+        in meta that do not match the record. In these cases, nothing is written. J616
+        for a symbolic link in the folder to a target outside it.
     """
     records = list(records)
     files = [_to_lines(record) for record in records]
@@ -313,12 +338,12 @@ def write_brat(records: Iterable[Record], folder: Path) -> None:
         annotations = "".join(f"{line}\n" for line in lines)
         for suffix, text in ((".ann", annotations), (".txt", record.text)):
             path = folder / f"{name}{suffix}"
-            # the folder may be full of somebody else's links
+            # the folder can contain links that were not created here
             inside = Path(os.path.realpath(path)).is_relative_to(
                 os.path.realpath(folder)
             )
             if not inside:
-                raise _unwritable(record, f"{path} leads out of {folder}")
+                raise _unwritable(record, f"{path} is outside {folder}")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(text.encode("utf8"))
 
@@ -330,21 +355,21 @@ def _unwritable(record: Record, problem: str) -> JREError:
 def _to_lines(record: Record) -> list[str]:
     meta, names = _checked_meta(record), {}
     for letter, items in (("T", record.entities), ("R", record.relations)):
-        chosen = _choose_ids(letter, len(items), meta.get("brat", []))
-        names[letter] = meta.get("brat_ids", {}).get(letter, chosen)
-        blank = [item.label for item in items if not re.fullmatch(r"\S+", item.label)]
-        problem = f"the label {blank[0]!r} has blanks" if blank else None
+        created = _create_ids(letter, len(items), meta.get("brat", []))
+        names[letter] = meta.get("brat_ids", {}).get(letter, created)
+        invalid = [i.label for i in items if not re.fullmatch(r"\S+", i.label)]
+        problem = f"the label {invalid[0]!r} has whitespace" if invalid else None
         if len(names[letter]) != len(items):
-            problem = f"the brat_ids of its meta are not those of {len(items)} {letter}"
+            problem = f"the brat_ids of its meta do not match its {len(items)} {letter}"
         if problem:
             raise _unwritable(record, problem)
     lines = []
     for name, entity in zip(names["T"], record.entities, strict=True):
-        cut = _cut_at_lines(record.text, entity.start, entity.end)
-        pieces = meta.get("brat_pieces", {}).get(name, cut)
+        split = _split_at_line_breaks(record.text, entity.start, entity.end)
+        pieces = meta.get("brat_pieces", {}).get(name, split)
         offsets = ";".join(f"{start} {end}" for start, end in pieces)
         form = " ".join(record.text[start:end] for start, end in pieces)
-        form = re.sub("[\r\n]", " ", form)  # as brat does
+        form = re.sub("[\r\n]", " ", form)  # like brat
         lines.append(f"{name}\t{entity.label} {offsets}\t{form}")
     for name, relation in zip(names["R"], record.relations, strict=True):
         head, tail = names["T"][relation.head], names["T"][relation.tail]
@@ -353,9 +378,9 @@ def _to_lines(record: Record) -> list[str]:
 
 
 def _checked_meta(record: Record) -> Mapping[str, Any]:
-    """The meta of a record, which may be from a file that `read_brat` never saw.
+    """Check the meta of a record, which can have another origin than `read_brat`.
 
-    RAISES (ValueError): J616 where it is not what `read_brat` puts there.
+    RAISES (ValueError): J616 if it does not have the form that `read_brat` creates.
     """
     kept = record.meta.get("brat", [])
     ids = record.meta.get("brat_ids", {})
@@ -363,19 +388,19 @@ def _checked_meta(record: Record) -> Mapping[str, Any]:
     length = len(record.text)
     problem = ""
     if not isinstance(kept, list) or not all(map(_is_kept, kept)):
-        problem = "brat of its meta is no list of lines"
+        problem = "brat of its meta is not a list of lines"
     elif not isinstance(ids, dict) or not all(
         isinstance(names, list) and all(map(_is_id, names)) for names in ids.values()
     ):
-        problem = "brat_ids of its meta has no lists of ids"
+        problem = "brat_ids of its meta is not a dict of lists of ids"
     elif not isinstance(pieces, dict) or not all(
         isinstance(piece, list)
         and len(piece) == 2
-        and all(isinstance(at, int) and 0 <= at <= length for at in piece)
-        for found in pieces.values()
-        for piece in (found if isinstance(found, list) else [None])
+        and all(isinstance(i, int) and 0 <= i <= length for i in piece)
+        for value in pieces.values()
+        for piece in (value if isinstance(value, list) else [None])
     ):
-        problem = "brat_pieces of its meta has no lists of start and end"
+        problem = "brat_pieces of its meta is not a dict of lists of start and end"
     if problem:
         raise _unwritable(record, problem)
     return record.meta
@@ -390,8 +415,8 @@ def _is_id(name: object) -> bool:
 
 
 def _file_name(document: str) -> str:
-    """A relative name that file systems take; empty where none can be made."""
-    # a folder a.txt would stand where the text of a document a is written
+    """A relative name that file systems support. Empty if there is none."""
+    # a folder a.txt would conflict with the text file of a document a
     name = re.sub(r"\.(ann|txt)(?=/)", r"_\1", _UNSAFE.sub("_", document), flags=re.I)
     parts = [part.encode()[:_LONGEST_PART] for part in name.split("/") if part]
     joined = b"/".join(parts)
@@ -400,7 +425,7 @@ def _file_name(document: str) -> str:
 
 def _file_names(records: Sequence[Record]) -> list[str]:
     wanted = [_file_name(record.document or "") for record in records]
-    # some file systems do not tell A from a
+    # some file systems are case-insensitive
     shared = Counter(name.casefold() for name in wanted)
     width = len(str(len(records)))
     names: dict[str, str] = {}

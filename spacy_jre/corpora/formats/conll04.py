@@ -1,9 +1,9 @@
-"""CoNLL04 as it was published (Roth and Yih 2004): ``conll04.corp``.
+"""CoNLL04 in its published format (Roth and Yih 2004): ``conll04.corp``.
 
-A sentence is a block of lines with nine columns, of which the first is its number, the
-second the entity label, the third the row and the sixth the token; then a blank line;
-then lines ``row, row, relation``; then a blank line. A multi-word entity is one row,
-its words joined by ``/``.
+A sentence is a block of lines with nine columns. The first column is the number of the
+sentence, the second the entity label, the third the row, the sixth the token. After an
+empty line, there are lines ``row, row, relation``, and another empty line. A multi-word
+entity is one row, with its words joined by ``/``.
 """
 
 from collections.abc import Iterator
@@ -13,31 +13,31 @@ from pathlib import Path
 from ...annotations import EntityRecord, Record, RelationRecord
 from ...annotations.records import word_offsets
 from ...errors import Errors, JREError
-from ..sources import OnSkip, Place, each_record, read_text, refuse, shorten
+from ..sources import Location, OnSkip, each_record, read_text, refuse, short_repr
 
 COLUMNS = 9
-# the signs that the format writes as words
+# characters that the format replaces with names
 WORDS = {"COMMA": ",", "-LRB-": "(", "-RRB-": ")"}
 
 
 @dataclass
 class _Block:
-    """The lines of one sentence, each with its place."""
+    """The lines of a sentence with their locations."""
 
-    place: Place
-    tokens: list[tuple[Place, list[str]]] = field(default_factory=list)
-    relations: list[tuple[Place, list[str]]] = field(default_factory=list)
+    location: Location
+    tokens: list[tuple[Location, list[str]]] = field(default_factory=list)
+    relations: list[tuple[Location, list[str]]] = field(default_factory=list)
 
 
 def read_conll04(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:
     """
     path (Path): The file.
-    skip (Callable): Told of every sentence that is left out.
-    YIELDS (Record): One per sentence, with or without relations; the tokens are those
-        of SpERT's JSON. ``meta["orig_id"]`` is its number, by which the index files of
-        Gupta et al. (2016) choose. Part-of-speech tags are not kept.
-    RAISES (ValueError): J601, J602, J604 for the file. By `refuse`: J605 with line and
-        column.
+    skip (Callable): Called for each skipped sentence.
+    YIELDS (Record): One per sentence, with or without relations. The tokens are the
+        same as in SpERT's JSON. ``meta["orig_id"]`` is the number of the sentence, as
+        in the index files of Gupta et al. (2016). Part-of-speech tags are not kept.
+    RAISES (ValueError): J601, J602, J604 for the file. With `refuse`: J605 with line
+        and column.
     """
     return each_record(_blocks(path), _read_block, skip)
 
@@ -46,7 +46,7 @@ def _blocks(path: Path) -> Iterator[_Block]:
     block: _Block | None = None
     in_tokens = False
     for number, line in enumerate(read_text(path).split("\n"), 1):
-        place = Place(path, f"line {number}")
+        location = Location(path, f"line {number}")
         columns = line.rstrip("\r").split("\t")
         if not line.strip():
             in_tokens = False
@@ -54,11 +54,11 @@ def _blocks(path: Path) -> Iterator[_Block]:
             if not in_tokens or block is None:
                 if block is not None:
                     yield block
-                block = _Block(place)
+                block = _Block(location)
                 in_tokens = True
-            block.tokens.append((place, columns))
+            block.tokens.append((location, columns))
         else:
-            block.relations.append((place, columns))
+            block.relations.append((location, columns))
     if block is None:
         raise JREError(Errors.J602.format(path=path))
     yield block
@@ -68,33 +68,37 @@ def _read_block(block: _Block) -> Record:
     words: list[str] = []
     spans: list[tuple[int, int, str]] = []
     entity_of_row: dict[str, int] = {}
-    for place, columns in block.tokens:
+    for location, columns in block.tokens:
         if len(columns) != COLUMNS:
-            raise place.wrong("columns", f"are {len(columns)}, not {COLUMNS}")
+            raise location.error("columns", f"are {len(columns)}, not {COLUMNS}")
         if columns[0] != block.tokens[0][1][0]:
             problem = f"is {columns[0]!r} within sentence {block.tokens[0][1][0]!r}"
-            raise place.wrong("sentence", problem)
+            raise location.error("sentence", problem)
         label, row, token = columns[1], columns[2], columns[5]
         first = len(words)
-        # only entities are joined: "and/or" is one token
+        # only the words of entities are joined: "and/or" is one token
         parts = [token] if label == "O" else [part for part in token.split("/") if part]
         if not token:
-            raise place.wrong("token", "is empty")
-        parts = parts or [token]  # a lone slash
+            raise location.error("token", "is empty")
+        parts = parts or [token]  # only slashes
         words += [WORDS.get(part, part) for part in parts]
         if label != "O":
             entity_of_row[row] = len(spans)
             spans.append((first, len(words) - 1, label))
     relations = []
-    for place, columns in block.relations:
+    for location, columns in block.relations:
         if len(columns) != 3:
-            raise place.wrong("relation", f"is {shorten(columns)}, not row, row, label")
+            raise location.error(
+                "relation", f"is {short_repr(columns)}, not row, row, label"
+            )
         for row in columns[:2]:
             if row not in entity_of_row:
-                raise place.wrong("relation", f"names row {row!r}, which is no entity")
+                raise location.error(
+                    "relation", f"refers to row {row!r}, which is not an entity"
+                )
         head, tail = (entity_of_row[row] for row in columns[:2])
         relations.append(RelationRecord(head, tail, columns[2]))
-    number = block.place.number("sentence", block.tokens[0][1][0])
+    number = block.location.number("sentence", block.tokens[0][1][0])
     offsets = word_offsets(tuple(words))
     return Record(
         text=" ".join(words),
@@ -104,6 +108,6 @@ def _read_block(block: _Block) -> Record:
         ),
         relations=tuple(relations),
         words=tuple(words),
-        source=f"{block.place}, sentence {number}",
+        source=f"{block.location}, sentence {number}",
         meta={"orig_id": number},
     )

@@ -1,4 +1,4 @@
-"""spaCy's .spacy files as a format among others."""
+"""The .spacy format of spaCy (DocBin)."""
 
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -20,9 +20,9 @@ from ..sources import OnSkip, each_record, refuse
 def read_docbin_records(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:
     """
     path (Path): A .spacy file.
-    skip (Callable): Told of every Doc that is left out.
-    YIELDS (Record): One per Doc; with words, where the Doc was built from words.
-    RAISES (ValueError): J601, J602, J609, J620 for the file. By `refuse`: J621 for a
+    skip (Callable): Called for each skipped Doc.
+    YIELDS (Record): One per Doc. It has words if the Doc was built from words.
+    RAISES (ValueError): J601, J602, J609, J620 for the file. With `refuse`: J621 for a
         Doc that cannot be read.
     """
     if not path.is_file():
@@ -38,10 +38,10 @@ def _read(docbin: CheckedDocBin, vocab: Vocab, number: int) -> Record:
 
 
 class RelationDocBin(DocBin):
-    """A DocBin with user data that is quick to fill.
+    """A DocBin with user data that is fast to fill.
 
-    srsly looks through all installed packages for each packer it makes; here one packer
-    serves all Docs.
+    Uses one packer for all Docs, because srsly searches all installed packages for each
+    new packer.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,9 @@ class RelationDocBin(DocBin):
 def write_docbin(records: Iterable[Record], path: Path, nlp: Language) -> None:
     """Write a .spacy file with relations.
 
-    nlp (Language): Gives the tokenizer for records without words.
+    records (Iterable[Record]): The records.
+    path (Path): The file.
+    nlp (Language): The pipeline with the tokenizer for records without words.
     """
     register_extension()
     docs = RelationDocBin()

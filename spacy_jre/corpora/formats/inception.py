@@ -1,13 +1,14 @@
 """Exports of INCEpTION and WebAnno: UIMA CAS as XMI or JSON.
 
-A document's ``.zip`` or ``.xmi`` with its TypeSystem.xml, a UIMA CAS JSON, the zip of a
-whole project, or a folder of these. Of a project each annotator's version of a document
-is read, or the curated one alone where there is one.
+Supported are the ``.zip`` or ``.xmi`` of a document with its TypeSystem.xml, a UIMA CAS
+JSON, the zip of a project, and a folder of these. For a project, each annotator's
+version of a document is read, or only the curated version if there is one.
 
-Named entities and the spans of custom layers are entities. Relation layers go from
-their Governor, which INCEpTION draws as the source, to their Dependent. The label is
-the feature ``value`` or ``label``, or the only feature that is a string; in a layer
-without any it is the name of the layer. Chains and the links of slots are left out.
+Named entities and the spans of custom layers become entities. The head of a relation is
+the Governor, which INCEpTION draws as the source, and the tail is the Dependent. The
+label is the feature ``value`` or ``label``, or the only string feature. If the layer
+has no string feature, the label is the name of the layer. Chains and slot links are
+left out.
 """
 
 import json
@@ -25,8 +26,8 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 from ...annotations import EntityRecord, LeftOut, Record, RelationRecord
 from ...errors import Errors, JREError
 from ..sources import (
+    Location,
     OnSkip,
-    Place,
     each_record,
     readable_name,
     refuse,
@@ -42,44 +43,44 @@ if TYPE_CHECKING:
 _NAMED_ENTITY = "de.tudarmstadt.ukp.dkpro.core.api.ner.type.NamedEntity"
 _SENTENCE = "de.tudarmstadt.ukp.dkpro.core.api.segmentation.type.Sentence"
 _META_DATA = "de.tudarmstadt.ukp.dkpro.core.api.metadata.type.DocumentMetaData"
-# tokens, lemmas, dependencies, the layout of PDF and HTML ...: no layers of a user
+# tokens, lemmas, dependencies, PDF and HTML layout ...: not user-defined layers
 _BUILT_IN = ("uima.", "de.tudarmstadt.ukp.", "org.dkpro.core.")
 
-# folders of a project's export with a folder per document
+# folders of a project export that have one folder per document
 _VERSIONS = ("annotation", "curation")
 
-# bytes of a member of a zip, and of all members together, those of zips in the zip too
+# bytes of a member of a zip, and of all members including those of nested zips
 MAX_MEMBER = 1 << 27
 MAX_ARCHIVE = 1 << 31
 
 Files = dict[PurePosixPath, Callable[[], bytes]]
-Found = tuple[Place, Any]  # an annotation and where it is
+Annotation = tuple[Location, Any]
 
 
 @dataclass(frozen=True)
 class _Document:
-    place: Place
+    location: Location
     name: str
     read: Callable[[], bytes]
-    read_types: Callable[[], bytes]  # not for a JSON, which holds them itself
+    read_types: Callable[[], bytes]  # not for JSON, which includes the types
 
 
 @dataclass
 class _Budget:
-    """How many bytes the zips of one source may still unpack to."""
+    """Number of bytes that the zips of a source can still unpack to."""
 
-    left: int
+    remaining: int
 
 
 def read_inception(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:
     """
     path (Path): A file or folder, see above.
-    skip (Callable): Told of every document that is left out.
-    YIELDS (Record): One per document, or per annotator of a document.
-    RAISES (ValueError): J615 without dkpro-cassis; J601, J602, J612 for the file. By
-        `refuse`: J612 for a document that is no CAS or has no type system, J107 for an
-        entity, J617 for a symbolic link that leaves the folder, J618 for a zip or a
-        member of one that is too large, J619, J623.
+    skip (Callable): Called for each skipped document.
+    YIELDS (Record): One per document, or one per annotator of a document.
+    RAISES (ValueError): J615 without dkpro-cassis; J601, J602, J612 for the file. With
+        `refuse`: J612 for a document that is not a CAS or has no type system, J107 for
+        an entity, J617 for a symbolic link to a target outside the folder, J618 for a
+        zip or a member that is too large, J619, J623.
     """
     try:
         import cassis  # noqa: F401
@@ -119,20 +120,20 @@ def _find_documents(path: Path, skip: OnSkip) -> Iterator[_Document]:
 def _open_zip(
     path: object, read: Callable[[], bytes], budget: _Budget, skip: OnSkip
 ) -> Files:
-    """The members of a zip. Nothing is written: their names are only names.
+    """Get the members of a zip. Nothing is extracted to disk.
 
-    RAISES (ValueError): J612 for what is no zip, J618 where it is too large.
+    RAISES (ValueError): J612 for a file that is not a zip, J618 if it is too large.
     """
     try:
         archive = ZipFile(BytesIO(read()))
         members = [info for info in archive.infolist() if not info.is_dir()]
-    except Exception as error:  # zipfile breaks in many ways
+    except Exception as error:  # zipfile raises various errors
         raise _unreadable(path, error) from error
     size = sum(info.file_size for info in members)
-    if size > budget.left:
-        problem = f"it unpacks to {size} bytes, of {budget.left} that are left for it"
+    if size > budget.remaining:
+        problem = f"it unpacks to {size} bytes, more than the limit {budget.remaining}"
         raise JREError(Errors.J618.format(path=path, problem=problem))
-    budget.left -= size
+    budget.remaining -= size
     files: Files = {}
     for info in members:
         name = PurePosixPath(info.filename)
@@ -141,8 +142,8 @@ def _open_zip(
             size = info.file_size
             problem = f"the member has {size} bytes, more than {MAX_MEMBER}"
         elif info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
-            # zipfile cannot unpack the other methods piece by piece
-            problem = f"the member has the compression method {info.compress_type}"
+            # zipfile cannot unpack the other methods in chunks
+            problem = f"the compression method {info.compress_type} is not supported"
         elif name in files:
             problem = "the archive has two members of this name"
         if problem:
@@ -154,7 +155,7 @@ def _open_zip(
 
 
 def _read_member(archive: ZipFile, info: ZipInfo) -> bytes:
-    # asked for all, zipfile unpacks what is there, however much the header says
+    # read() without a size can unpack more data than the header states
     with archive.open(info) as file:
         return file.read(info.file_size + 1)
 
@@ -172,96 +173,96 @@ def _in_files(
     zips: tuple[str, ...] = (),
     title: str = "",
 ) -> Iterator[_Document]:
-    """The documents among the files of a folder or zip, and of the zips in it."""
+    """Find the documents in the files of a folder or zip, including nested zips."""
     types = {
         name.parent: read
         for name, read in files.items()
         if name.name.lower() == "typesystem.xml"
     }
-    # of a project's export; its other folders hold the documents as they came
+    # for the export of a project. Its other folders have the imported documents
     versions = [name.parts for name in files if len(name.parts) == 3]
     is_project = any(top == "annotation" for top, _, _ in versions)
     curated = {title for top, title, _ in versions if top == "curation"}
     for name, read in sorted(files.items()):
-        place = Place(path, ", ".join([*zips, str(name)]))
-        if name.name.startswith("."):  # a system's own
+        location = Location(path, ", ".join([*zips, str(name)]))
+        if name.name.startswith("."):  # system files
             continue
         if is_project:
             if name.parts not in versions or name.parts[0] not in _VERSIONS:
                 continue
             title = name.parts[1]
-            if name.stem == "INITIAL_CAS":  # as it was before anyone annotated it
+            if name.stem == "INITIAL_CAS":  # the document without annotation
                 continue
             if name.parts[0] == "annotation" and title in curated:
-                skip(LeftOut("record", f"{place}: the curated version is read"))
+                skip(LeftOut("record", f"{location}: the curated version is read"))
                 continue
-        # a folder of projects, each with a zip per document, and no deeper
+        # at most two levels: the zips of projects, and the zips of their documents
         if name.suffix.lower() == ".zip" and len(zips) < 2:
             try:
-                members = _open_zip(place, read, budget, skip)
+                members = _open_zip(location, read, budget, skip)
             except ValueError as error:
                 skip(LeftOut("record", str(error), broken=True))
                 continue
             inner = (*zips, str(name))
             yield from _in_files(path, members, skip, budget, inner, title)
         elif name.suffix.lower() in (".xmi", ".json"):
-            of_folders = (types[folder] for folder in name.parents if folder in types)
-            read_types = next(of_folders, _no_types)
-            yield _Document(place, title or name.stem, read, read_types)
+            candidates = (types[folder] for folder in name.parents if folder in types)
+            read_types = next(candidates, _no_types)
+            yield _Document(location, title or name.stem, read, read_types)
 
 
 def _no_types() -> bytes:
     raise FileNotFoundError(
-        "there is no TypeSystem.xml beside it; keep the files of an export together"
+        "its TypeSystem.xml is missing. Keep the files of an export together"
     )
 
 
 def _load(document: _Document) -> "Cas":
-    """RAISES (ValueError): J612 for what cassis cannot read, J619 for a DOCTYPE, J623
-    for the name of a feature."""
+    """RAISES (ValueError): J612 for a document that cassis cannot read, J619 for a
+    DOCTYPE, J623 for an invalid name of a feature."""
     import cassis
 
-    place = document.place
+    location = document.location
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # such as a feature defined twice
-            # cassis goes on with an offset outside of the text as it is
+            # by default, cassis keeps offsets outside the text
             warnings.filterwarnings("error", message="Not mapping external offset")
             data = document.read()
-            if place.where.lower().endswith(".json"):
+            if location.where.lower().endswith(".json"):
                 for name, features in json.loads(data)["%TYPES"].items():
-                    own = (key for key in features if not key.startswith("%"))
-                    _refuse_names(place, name, own)
+                    names = (key for key in features if not key.startswith("%"))
+                    _check_names(location, name, names)
                 return cassis.load_cas_from_json(BytesIO(data))
-            refuse_doctype(data, place)
-            of_types = document.read_types()
-            refuse_doctype(of_types, f"{place}, TypeSystem.xml")
-            types = _load_types(of_types)
-            for found in types.get_types():
-                names = (feature.name for feature in found.all_features)
-                _refuse_names(place, found.name, names)
+            refuse_doctype(data, location)
+            type_system = document.read_types()
+            refuse_doctype(type_system, f"{location}, TypeSystem.xml")
+            types = _load_types(type_system)
+            for layer in types.get_types():
+                names = (feature.name for feature in layer.all_features)
+                _check_names(location, layer.name, names)
             return cassis.load_cas_from_xmi(BytesIO(data), typesystem=types)
     except JREError:
         raise
-    except Exception as error:  # of lxml, and any of its own, such as KeyError
-        raise _unreadable(place, error) from error
+    except Exception as error:  # lxml and cassis raise various errors
+        raise _unreadable(location, error) from error
 
 
-def _refuse_names(place: Place, name: str, features: Iterable[str]) -> None:
-    """Check the names of a type's features.
+def _check_names(location: Location, name: str, features: Iterable[str]) -> None:
+    """Check the names of the features of a type.
 
-    cassis makes a class of the type, and attrs the source code of its methods out of
-    the names, which Python then runs.
+    cassis creates a class for the type with attrs, which generates and runs source code
+    that contains the names.
 
-    RAISES (ValueError): J623 for what is no name.
+    RAISES (ValueError): J623 for an invalid name.
     """
     for feature in features:
         valid = feature.isidentifier() and not iskeyword(feature)
         if not valid or feature.startswith("__"):
-            raise JREError(Errors.J623.format(path=place, type=name, name=feature))
+            raise JREError(Errors.J623.format(path=location, type=name, name=feature))
 
 
-@lru_cache(maxsize=2)  # every document of a project brings the same one
+@lru_cache(maxsize=2)  # the documents of a project share a type system
 def _load_types(data: bytes) -> "TypeSystem":
     import cassis
 
@@ -269,18 +270,18 @@ def _load_types(data: bytes) -> "TypeSystem":
 
 
 def _read_document(document: _Document) -> Record:
-    cas, place = _load(document), document.place
-    text = place.check("sofaString", cas.sofa_string, str)
+    cas, location = _load(document), document.location
+    text = location.check("sofaString", cas.sofa_string, str)
     name = document.name
     sentences: list[tuple[int, int]] = []
     spans, relations = [], []
     left_out: list[LeftOut] = []
-    # as in the file: INCEpTION numbers annotations in their order
+    # in file order: INCEpTION numbers the annotations consecutively
     for annotation in sorted(
-        cas.select("uima.tcas.Annotation"), key=lambda found: found.xmiID
+        cas.select("uima.tcas.Annotation"), key=lambda annotation: annotation.xmiID
     ):
         layer = annotation.type
-        here = place.at(f"{layer.short_name} {annotation.xmiID}")
+        here = location.at(f"{layer.short_name} {annotation.xmiID}")
         for field in ("begin", "end"):
             here.check(field, getattr(annotation, field), int)
         if layer.name == _SENTENCE:
@@ -292,33 +293,33 @@ def _read_document(document: _Document) -> Record:
         elif layer.get_feature("Governor") and layer.get_feature("Dependent"):
             relations.append((here, annotation))
         elif layer.get_feature("next"):
-            left_out.append(LeftOut("chain", f"{here}: a link of a chain"))
+            left_out.append(LeftOut("chain", f"{here}: a chain link"))
         else:
             spans.append((here, annotation))
     entities, numbers = _read_spans(spans, left_out)
-    found = tuple(_read_relations(relations, numbers, left_out))
+    relation_records = tuple(_read_relations(relations, numbers, left_out))
     return Record(
         text=text,
         entities=tuple(entities),
-        relations=found,
+        relations=relation_records,
         sentences=tuple(sorted(sentences)) if len(sentences) > 1 else None,
         document=str(name),
         left_out=tuple(left_out),
-        source=str(place),
+        source=str(location),
     )
 
 
 def _read_spans(
-    spans: list[Found], left_out: list[LeftOut]
+    spans: list[Annotation], left_out: list[LeftOut]
 ) -> tuple[list[EntityRecord], dict[Any, int]]:
-    """The entities, and their numbers by the numbers of the annotations."""
+    """Read the entities. Also returns a dict: id of the annotation -> entity index."""
     entities: list[EntityRecord] = []
     numbers: dict[Any, int] = {}
     for here, span in spans:
         for feature in span.type.all_features:
             links = getattr(getattr(span, feature.name), "elements", None)
             if isinstance(links, list) and links:
-                reason = f"{here}: {len(links)} link(s) of {feature.name}"
+                reason = f"{here}: {len(links)} link(s) in {feature.name}"
                 left_out.append(LeftOut("slot", reason))
         label = _label(span)
         if label is None:
@@ -332,7 +333,7 @@ def _read_spans(
 
 
 def _read_relations(
-    relations: list[Found], numbers: dict[Any, int], left_out: list[LeftOut]
+    relations: list[Annotation], numbers: dict[Any, int], left_out: list[LeftOut]
 ) -> Iterator[RelationRecord]:
     for here, relation in relations:
         head, tail = (
@@ -343,7 +344,9 @@ def _read_relations(
         if label is None:
             left_out.append(LeftOut("relation", f"{here}: the relation has no label"))
         elif head is None or tail is None:
-            reason = f"{here}: the relation {label!r} joins a span that is no entity"
+            reason = (
+                f"{here}: the relation {label!r} has an argument that is not an entity"
+            )
             left_out.append(LeftOut("relation", reason))
         else:
             yield RelationRecord(head, tail, label)

@@ -7,9 +7,9 @@
     1   Quint   I-Peop  ['Work_For']    [4]
     ...
 
-Tab-separated: row, token, BIO tag, relation labels, and as many rows they lead to. A
-relation stands at the last token of its head and names the last token of its tail;
-``N`` is no relation.
+The tab-separated columns are row, token, BIO tag, relation labels and their target
+rows. A relation is annotated at the last token of its head, and its target is the last
+token of its tail. ``N`` means no relation.
 """
 
 import ast
@@ -21,27 +21,27 @@ from typing import Any
 from ...annotations import EntityRecord, LeftOut, Record, RelationRecord
 from ...annotations.records import word_offsets
 from ...errors import Errors, JREError
-from ..sources import OnSkip, Place, each_record, read_text, refuse, shorten
+from ..sources import Location, OnSkip, each_record, read_text, refuse, short_repr
 
 NO_RELATION = "N"
 
 
 @dataclass
 class _Block:
-    place: Place
+    location: Location
     name: str
-    rows: list[tuple[Place, list[str]]] = field(default_factory=list)
+    rows: list[tuple[Location, list[str]]] = field(default_factory=list)
 
 
 def read_multihead(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:
     """
     path (Path): The file.
-    skip (Callable): Told of every sentence that is left out.
-    YIELDS (Record): One per ``#doc``; ``meta["orig_id"]`` is its number. A tag I- that
-        continues nothing begins an entity (so it is in CoNLL04, where relations lead
-        to such entities), and is named.
-    RAISES (ValueError): J601, J602, J604 for the file. By `refuse`: J605 with line and
-        column.
+    skip (Callable): Called for each skipped sentence.
+    YIELDS (Record): One per ``#doc``. ``meta["orig_id"]`` is its number. An I- tag
+        without a preceding tag of the same entity starts an entity and is reported in
+        ``left_out``. CoNLL04 has relations to such entities.
+    RAISES (ValueError): J601, J602, J604 for the file. With `refuse`: J605 with line
+        and column.
     """
     return each_record(_blocks(path), _read_block, skip)
 
@@ -51,15 +51,15 @@ def _blocks(path: Path) -> Iterator[_Block]:
     for number, line in enumerate(read_text(path).split("\n"), 1):
         if not line.strip():
             continue
-        place, line = Place(path, f"line {number}"), line.rstrip("\r")
+        location, line = Location(path, f"line {number}"), line.rstrip("\r")
         if line.startswith("#doc"):
             if block is not None:
                 yield block
-            block = _Block(place, line[4:].strip())
+            block = _Block(location, line[4:].strip())
             continue
         if block is None:
-            block = _Block(place, "")
-        block.rows.append((place, line.split("\t")))
+            block = _Block(location, "")
+        block.rows.append((location, line.split("\t")))
     if block is None:
         raise JREError(Errors.J602.format(path=path))
     yield block
@@ -68,37 +68,43 @@ def _blocks(path: Path) -> Iterator[_Block]:
 def _read_block(block: _Block) -> Record:
     words = []
     spans: list[tuple[int, int, str]] = []
-    links: list[tuple[Place, int, str, int]] = []
+    links: list[tuple[Location, int, str, int]] = []
     left_out = []
-    for number, (place, columns) in enumerate(block.rows):
+    for number, (location, columns) in enumerate(block.rows):
         if len(columns) != 5:
-            raise place.wrong("columns", f"are {len(columns)}, not 5")
+            raise location.error("columns", f"are {len(columns)}, not 5")
         row, word, tag = columns[:3]
         if row != str(number):
-            raise place.wrong("row", f"is {row!r}, expected {number}")
+            raise location.error("row", f"is {row!r}, expected {number}")
         if not word:
-            raise place.wrong("token", "is empty")
+            raise location.error("token", "is empty")
         words.append(word)
-        if not _add_tag(place, spans, number, tag):
-            reason = f"{place}: {tag} of {word!r} continues nothing; read as B-"
+        if not _add_tag(location, spans, number, tag):
+            reason = (
+                f"{location}: {tag} of {word!r} does not continue an entity; read as B-"
+            )
             left_out.append(LeftOut("tag", reason))
-        labels = _literal(place, "relations", columns[3], str)
-        heads = _literal(place, "heads", columns[4], int)
+        labels = _literal(location, "relations", columns[3], str)
+        heads = _literal(location, "heads", columns[4], int)
         if len(labels) != len(heads):
-            raise place.wrong("heads", f"are {len(heads)} for {len(labels)} relations")
+            raise location.error(
+                "heads", f"are {len(heads)} for {len(labels)} relations"
+            )
         links += [
-            (place, number, label, head)
+            (location, number, label, head)
             for label, head in zip(labels, heads, strict=True)
             if label != NO_RELATION
         ]
-    ending = {last: index for index, (_, last, _) in enumerate(spans)}
+    entity_of_last = {last: index for index, (_, last, _) in enumerate(spans)}
     relations = []
-    for place, row_number, label, head in links:
-        if row_number in ending and head in ending:
-            relations.append(RelationRecord(ending[row_number], ending[head], label))
+    for location, row_number, label, head in links:
+        if row_number in entity_of_last and head in entity_of_last:
+            relations.append(
+                RelationRecord(entity_of_last[row_number], entity_of_last[head], label)
+            )
         else:
-            reason = f"{place}: {label} to row {head} joins a token that ends no entity"
-            left_out.append(LeftOut("relation", reason))
+            problem = f"{label} to row {head} has an argument that is not an entity"
+            left_out.append(LeftOut("relation", f"{location}: {problem}"))
     offsets = word_offsets(tuple(words))
     return Record(
         text=" ".join(words),
@@ -109,23 +115,23 @@ def _read_block(block: _Block) -> Record:
         relations=tuple(relations),
         words=tuple(words),
         left_out=tuple(left_out),
-        source=f"{block.place}, #doc {block.name}",
+        source=f"{block.location}, #doc {block.name}",
         meta={"orig_id": int(block.name) if block.name.isdecimal() else block.name},
     )
 
 
 def _add_tag(
-    place: Place, spans: list[tuple[int, int, str]], number: int, tag: str
+    location: Location, spans: list[tuple[int, int, str]], number: int, tag: str
 ) -> bool:
-    """Begin an entity (first, last, label), or make the last one longer.
+    """Start an entity (first, last, label), or extend the last one.
 
-    RETURNS (bool): False for an I- that continues nothing.
+    RETURNS (bool): False for an I- tag that does not continue an entity.
     """
     if tag == "O":
         return True
     kind, _, label = tag.partition("-")
     if kind not in ("B", "I") or not label:
-        raise place.wrong("tag", f"is {tag!r}, no O, B-label or I-label")
+        raise location.error("tag", f"is {tag!r}, expected O, B-label or I-label")
     if kind == "I" and spans and spans[-1][1:] == (number - 1, label):
         spans[-1] = (spans[-1][0], number, label)
         return True
@@ -133,13 +139,13 @@ def _add_tag(
     return kind == "B"
 
 
-def _literal(place: Place, name: str, text: str, kind: type) -> list[Any]:
-    """A list as Python writes it."""
+def _literal(location: Location, name: str, text: str, kind: type) -> list[Any]:
+    """Parse a Python list literal."""
     try:
         values = ast.literal_eval(text)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
-        problem = f"is {shorten(text)}, no list: {error}"
-        raise place.wrong(name, problem) from error
-    for value in place.check(name, values, list):
-        place.check(name, value, kind)
+        problem = f"is {short_repr(text)}, not a list: {error}"
+        raise location.error(name, problem) from error
+    for value in location.check(name, values, list):
+        location.check(name, value, kind)
     return list(values)

@@ -1,11 +1,12 @@
-"""Offsets of other units than characters."""
+"""Convert offsets of other units to character offsets."""
 
 
 def from_utf16(text: str) -> dict[int, int]:
-    """Characters by offsets in UTF-16 units, as JavaScript and Java count them.
+    """Map offsets in UTF-16 code units (used by JavaScript and Java) to characters.
 
-    RETURNS (dict[int, int]): The offset in Python's characters for each one in units,
-        the end of the text too. An offset within a character is missing.
+    text (str): The text.
+    RETURNS (dict[int, int]): Offset in code units -> character offset, including the
+        end of the text. Offsets inside a character are missing.
     """
     characters = {}
     unit = 0

@@ -1,4 +1,4 @@
-"""The formats by name, and which one a file is in."""
+"""All formats by name, and a function that guesses the format of a file."""
 
 import json
 import re
@@ -26,18 +26,18 @@ from .spert_json import read_spert_json
 from .spo import read_spo
 from .triples import read_triples
 
-# so much of a file is looked at
+# bytes and JSON values of a file that are read to guess its format
 HEAD = 1 << 16
 VALUES = 50
 
 
 @dataclass(frozen=True)
 class Sample:
-    """The beginning of a file, or what a folder holds.
+    """The first part of a file, or the file suffixes in a folder.
 
-    values (tuple): The first JSON values, where it is JSON.
-    lines (tuple[str, ...]): The first lines that are not blank, where it is text.
-    suffixes (frozenset[str]): Those of the files in a folder, else the file's own.
+    values (tuple): The first values, if the file is JSON.
+    lines (tuple[str, ...]): The first non-empty lines, if the file is text.
+    suffixes (frozenset[str]): The suffix of the file, or of all files in the folder.
     """
 
     values: tuple[Any, ...] = ()
@@ -45,15 +45,19 @@ class Sample:
     suffixes: frozenset[str] = frozenset()
 
     def objects(self, *keys: str) -> list[dict[str, Any]]:
-        """The values that are objects with all of some keys."""
+        """RETURNS (list[dict]): The values that are objects with all given keys."""
         return [v for v in self.values if isinstance(v, dict) and v.keys() >= {*keys}]
 
 
 @dataclass(frozen=True)
 class Format:
-    """A format: its reader, and how its files are known.
+    """An annotation format.
 
-    options (tuple[str, ...]): Settings that the reader takes beside path and skip.
+    name (str): Name of the format.
+    about (str): Short description.
+    read (Callable): The reader.
+    fits (Callable): Whether a sample of a file is in this format.
+    options (tuple[str, ...]): Settings of the reader other than `path` and `skip`.
     """
 
     name: str
@@ -132,7 +136,7 @@ def _is_conll04(sample: Sample) -> bool:
 
 
 def _ade_arguments(sample: Sample) -> list[str]:
-    """The first arguments, where the lines look like those of a .rel file."""
+    """The first arguments, if most lines have the form of a .rel file."""
     rows = [line.split("|") for line in sample.lines]
     rows = [row for row in rows if len(row) == 8 and row[0].isdecimal()]
     return [row[2] for row in rows] if 2 * len(rows) > len(sample.lines) else []
@@ -140,7 +144,7 @@ def _ade_arguments(sample: Sample) -> list[str]:
 
 def _is_dose(sample: Sample) -> bool:
     arguments = _ade_arguments(sample)
-    # every second dose has a number in it, one adverse effect in two hundred has
+    # half of the doses contain a digit, but only 1 of 200 adverse effects
     return 5 * sum(bool(re.search(r"\d", a)) for a in arguments) > len(arguments)
 
 
@@ -225,26 +229,28 @@ def find_format(name: str) -> Format:
 
 
 def guess_format(path: Path) -> Format:
-    """Tell the format of a file or folder by what is in it.
+    """Guess the format of a file or folder from its content.
 
-    RAISES (ValueError): J601 without one, J610 if it looks like none, J611 if it looks
-        like several.
+    path (Path): The file or folder.
+    RETURNS (Format): The format.
+    RAISES (ValueError): J601 if the path does not exist, J610 if no format fits, J611
+        if several formats fit.
     """
     sample = take_sample(path)
-    found = [format for format in FORMATS.values() if format.fits(sample)]
-    if not found:
+    formats = [format for format in FORMATS.values() if format.fits(sample)]
+    if not formats:
         known = ", ".join(f"{f.name} ({f.about})" for f in FORMATS.values())
         raise JREError(Errors.J610.format(path=path, known=known))
-    if len(found) > 1:
-        candidates = ", ".join(format.name for format in found)
+    if len(formats) > 1:
+        candidates = ", ".join(format.name for format in formats)
         raise JREError(Errors.J611.format(path=path, candidates=candidates))
-    return found[0]
+    return formats[0]
 
 
 def take_sample(path: Path) -> Sample:
-    """RAISES (ValueError): J601 where there is neither file nor folder."""
+    """RAISES (ValueError): J601 if the path does not exist."""
     if path.is_dir():
-        # the reader names the links that are not followed
+        # the reader reports the links that are not followed
         files = walk_files(path, skip=lambda left_out: None)
         return Sample(suffixes=frozenset(p.suffix for p in files[:10_000]))
     if not path.is_file():
@@ -252,17 +258,17 @@ def take_sample(path: Path) -> Sample:
     suffixes = frozenset({path.suffix})
     with path.open("rb") as file:
         head = file.read(HEAD)
-        if b"\0" in head:  # no text: the name must do
+        if b"\0" in head:  # binary: only the suffix is used
             return Sample(suffixes=suffixes)
         text = head.decode("utf-8-sig", errors="replace")
         lines = tuple(line for line in text.splitlines() if line.strip())
-        sign = text.lstrip()[:1]
+        first_character = text.lstrip()[:1]
         values: list[Any] = []
-        if sign == "{":
+        if first_character == "{":
             file.seek(0)
             lines_read = (file.readline(MAX_LINE + 1) for _ in range(VALUES))
             values = _parse_lines(lines_read)
-        if sign == "[" or (sign == "{" and not values):
+        if first_character == "[" or (first_character == "{" and not values):
             file.seek(0)
             values = _parse_values(text) or _parse_values(
                 file.read(MAX_LINE).decode("utf-8-sig", errors="replace")
@@ -276,19 +282,19 @@ def _parse_lines(lines: Iterator[bytes]) -> list[Any]:
         try:
             values.append(json.loads(line))
         except (ValueError, RecursionError):
-            continue  # the reader will say what is wrong with it
+            continue  # the reader reports the error
     return values
 
 
 def _parse_values(text: str) -> list[Any]:
-    """The first elements of a list, or the one object, as far as they can be read."""
+    """Parse the first elements of a list, or an object, up to the first error."""
     decode = json.JSONDecoder().raw_decode
-    blank = re.compile(r"[\s,]*")
+    separator = re.compile(r"[\s,]*")
     position = text.index("[") + 1 if text.lstrip().startswith("[") else 0
     values: list[Any] = []
     while len(values) < VALUES:
         try:
-            value, position = decode(text, blank.match(text, position).end())  # type: ignore[union-attr]
+            value, position = decode(text, separator.match(text, position).end())  # type: ignore[union-attr]
         except (ValueError, RecursionError):
             break
         values.append(value)

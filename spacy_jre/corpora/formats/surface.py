@@ -1,30 +1,29 @@
-"""Find the mentions of triples that only say surface forms.
+"""Find the mentions of triples of surface forms.
 
-Some formats name the arguments of a relation by their text alone. A form can occur more
-than once, so a rule decides:
+Some formats define the arguments of a relation by their surface form only. If a form
+occurs more than once, its mentions are chosen as follows:
 
-1. A text ``title@sentence`` (CH-DDI, CMeIE): the form that is the title is taken there,
-   every other form behind the ``@`` where it occurs there.
-2. An occurrence that begins or ends inside a word of letters counts only if there is no
-   other; of the rest, one inside a longer form of the same text ("insulin" in "insulin
-   glargine"), likewise.
-3. Of what is left: the two occurrences nearest to each other, which do not overlap, the
-   first of equals (``nearest``); the first of each form (``first``); or every one
-   (``all``).
+1. If the text is ``title@sentence`` (CH-DDI, CMeIE), a form that equals the title is
+   found in the title. Other forms are found after the ``@`` if they occur there.
+2. Occurrences that start or end inside a word are ignored if there are others. Of the
+   rest, occurrences inside a longer form of the same text ("insulin" in "insulin
+   glargine") are ignored if there are others.
+3. Of the remaining occurrences, the setting `repeats` selects the closest pair that
+   does not overlap (``nearest``; the first of equally close pairs), the first
+   occurrence of each form (``first``), or all occurrences (``all``).
 
-A triple of a form with itself joins a mention with itself.
+If both arguments have the same form, the relation is between a mention and itself.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Literal, get_args
 
 from ...annotations import EntityRecord, LeftOut, RelationRecord
 from ...errors import Errors, JREError
-from ..sources import Place
-from .ade import find_all
+from ..sources import Location
 
 Repeats = Literal["nearest", "first", "all"]
 Range = tuple[int, int]
@@ -51,7 +50,7 @@ class Triple:
 
 @dataclass(frozen=True)
 class Mentions:
-    """What the forms became: entities by place, relations in the triples' order."""
+    """Entities sorted by offset, and relations in the order of the triples."""
 
     entities: tuple[EntityRecord, ...]
     relations: tuple[RelationRecord, ...]
@@ -59,57 +58,63 @@ class Mentions:
 
 
 def check_repeats(value: str) -> None:
-    """RAISES (ValueError): J202 for a rule that is none."""
+    """RAISES (ValueError): J202 for an unknown rule."""
     if value not in get_args(Repeats):
         allowed = ", ".join(get_args(Repeats))
         raise JREError(Errors.J202.format(name="repeats", allowed=allowed, value=value))
 
 
 def find_mentions(
-    place: Place,
+    location: Location,
     text: str,
     triples: Sequence[Triple],
     others: Iterable[Form] = (),
     repeats: Repeats = "nearest",
 ) -> Mentions:
-    """Give each triple its place in the text, by the rule of this module.
+    """Find the mentions of triples in a text. See above for the rules.
 
-    triples (Sequence[Triple]): What is said of the text.
-    others (Iterable[Form]): Entities that stand in no triple.
-    RETURNS (Mentions): What the text does not hold is left out, and named.
+    location (Location): Location of the text, for messages.
+    text (str): The text.
+    triples (Sequence[Triple]): The relations of the text.
+    others (Iterable[Form]): Entities that are in no triple.
+    repeats (str): Rule for the mentions of a repeated form.
+    RETURNS (Mentions): The entities and relations. Forms that do not occur in the text
+        are reported in ``left_out``.
     """
     others = list(others)
     forms = {f.text for t in triples for f in (t.head, t.tail)}
     forms.update(form.text for form in others)
-    where = {form: _occurrences(text, form, forms) for form in forms if form}
+    spans_of = {form: _occurrences(text, form, forms) for form in forms if form}
     entities: dict[tuple[int, int, str], None] = {}
-    joined: dict[tuple[tuple[int, int, str], str, tuple[int, int, str]], None] = {}
+    relations: dict[tuple[tuple[int, int, str], str, tuple[int, int, str]], None] = {}
     left_out = []
     for triple in triples:
-        missing = [f.text for f in (triple.head, triple.tail) if not where.get(f.text)]
+        forms_of = (triple.head.text, triple.tail.text)
+        missing = [form for form in forms_of if not spans_of.get(form)]
         if missing:
-            reason = f"{place}: {triple.label}: {missing[0]!r} is not in the text"
+            reason = f"{location}: {triple.label}: {missing[0]!r} is not in the text"
             left_out.append(LeftOut("relation", reason))
             continue
-        pairs = _choose(where[triple.head.text], where[triple.tail.text], repeats)
+        head_spans, tail_spans = (spans_of[form] for form in forms_of)
+        pairs = _choose(head_spans, tail_spans, repeats)
         for head, tail in pairs:
             keys = (*head, triple.head.label), (*tail, triple.tail.label)
             entities.update(dict.fromkeys(keys))
-            joined[keys[0], triple.label, keys[1]] = None
+            relations[keys[0], triple.label, keys[1]] = None
     for form in others:
-        found = where.get(form.text, [])
-        if not found:
-            reason = f"{place}: {form.label} {form.text!r} is not in the text"
+        spans = spans_of.get(form.text, [])
+        if not spans:
+            reason = f"{location}: {form.label} {form.text!r} is not in the text"
             left_out.append(LeftOut("entity", reason))
         if repeats != "all":
-            known = any((*range_, form.label) in entities for range_ in found)
-            found = [] if known else found[:1]
-        for start, end in found:
+            known = any((*span, form.label) in entities for span in spans)
+            spans = [] if known else spans[:1]
+        for start, end in spans:
             entities[start, end, form.label] = None
     order = {key: index for index, key in enumerate(sorted(entities))}
     return Mentions(
         tuple(EntityRecord(*key) for key in order),
-        tuple(RelationRecord(order[h], order[t], label) for h, label, t in joined),
+        tuple(RelationRecord(order[h], order[t], label) for h, label, t in relations),
         tuple(left_out),
     )
 
@@ -117,8 +122,8 @@ def find_mentions(
 def _choose(
     heads: list[Range], tails: list[Range], repeats: Repeats
 ) -> list[tuple[Range, Range]]:
-    if heads == tails:  # one form
-        return [(place, place) for place in (heads if repeats == "all" else heads[:1])]
+    if heads == tails:  # the same form
+        return [(span, span) for span in (heads if repeats == "all" else heads[:1])]
     if repeats == "all":
         return list(product(heads, tails))
     if repeats == "first":
@@ -129,52 +134,60 @@ def _choose(
 def _distance(pair: tuple[Range, Range]) -> tuple[bool, int]:
     (start, end), (other_start, other_end) = pair
     gap = max(other_start - end, start - other_end)
-    return gap < 0, abs(gap)  # what overlaps comes last
+    return gap < 0, abs(gap)  # overlapping pairs come last
 
 
 def find_title(text: str) -> str | None:
-    """RETURNS (str | None): What a text ``title@sentence`` has before the sign."""
+    """RETURNS (str | None): The title of a text ``title@sentence``."""
     match = _TITLE.match(text)
     return match[1] if match else None
 
 
 def _occurrences(text: str, form: str, forms: Iterable[str]) -> list[Range]:
-    """The places of a form that the first two rules leave."""
-    found = _find(text, form)
+    """The spans of a form after applying the first two rules."""
+    spans = _find(text, form)
     title = find_title(text)
     if title is not None:
         if form == title:
-            return found[:1]
-        found = [place for place in found if place[0] > len(title)] or found
-    found = [place for place in found if not _cuts_word(text, *place)] or found
+            return spans[:1]
+        spans = [span for span in spans if span[0] > len(title)] or spans
+    spans = [span for span in spans if not _cuts_word(text, *span)] or spans
     longer = [other for other in forms if len(other) > len(form)]
-    covers = [place for other in longer for place in _find(text, other)]
+    covers = [span for other in longer for span in _find(text, other)]
     free = [
         (start, end)
-        for start, end in found
+        for start, end in spans
         if not any(a <= start and end <= b for a, b in covers)
     ]
-    return free or found
+    return free or spans
 
 
 def _find(text: str, form: str) -> list[Range]:
-    """The places of a form; in other letters, large or small, if there is none."""
-    found = [(at, at + len(form)) for at in find_all(text, form)]
-    if not found and len(text.lower()) == len(text):
-        small = form.lower()
-        found = [(at, at + len(small)) for at in find_all(text.lower(), small)]
-    return found
+    """The spans of a form. If there are none, the search is case-insensitive."""
+    spans = [(start, start + len(form)) for start in find_all(text, form)]
+    if not spans and len(text.lower()) == len(text):
+        lower = form.lower()
+        spans = [(start, start + len(lower)) for start in find_all(text.lower(), lower)]
+    return spans
+
+
+def find_all(text: str, form: str) -> Iterator[int]:
+    """The offsets of all occurrences of a form, overlapping ones included."""
+    start = text.find(form)
+    while start >= 0:
+        yield start
+        start = text.find(form, start + 1)
 
 
 def _cuts_word(text: str, start: int, end: int) -> bool:
-    """Tell whether a place begins or ends inside a word written with letters that
-    belong together, as Latin and Cyrillic ones do and Chinese ones do not."""
+    """Whether a span starts or ends inside a word. Only applies to scripts that
+    separate words by spaces, such as Latin and Cyrillic, not Chinese."""
     return any(
-        0 < at < len(text) and _is_letter(text[at - 1]) and _is_letter(text[at])
-        for at in (start, end)
+        0 < i < len(text) and _is_letter(text[i - 1]) and _is_letter(text[i])
+        for i in (start, end)
     )
 
 
-def _is_letter(sign: str) -> bool:
-    # scripts without blanks between words begin with the Thai letters
-    return sign.isalnum() and ord(sign) < 0x0E00
+def _is_letter(character: str) -> bool:
+    # scripts without spaces between words start at the Thai code block
+    return character.isalnum() and ord(character) < 0x0E00

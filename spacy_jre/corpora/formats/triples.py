@@ -1,11 +1,11 @@
-"""The ``triple_list`` JSON of NYT and WebNLG (as CasRel and PRGC use it).
+"""The ``triple_list`` JSON format of NYT and WebNLG, as used by CasRel and PRGC.
 
 ::
 
     [{"text": ..., "triple_list": [[head, relation, tail], ...]}, ...]
 
-The arguments are surface forms without a type; ``surface.py`` says which mention a form
-means.
+The arguments are surface forms without entity types. See ``surface.py`` for how
+mentions are chosen.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ...annotations import Record
-from ..sources import OnSkip, Place, each_record, read_json, refuse, shorten
+from ..sources import Location, OnSkip, each_record, read_json, refuse, short_repr
 from .surface import Form, Repeats, Triple, check_repeats, find_mentions
 
 
@@ -26,35 +26,37 @@ def read_triples(
     label: str = "Entity",
 ) -> Iterator[Record]:
     """
-    path (Path): The file; a list, or a text a line.
-    skip (Callable): Told of every text that is left out.
-    repeats (str): Which mentions of a repeated form count: see ``surface.py``.
-    label (str): Of all entities: the format knows no types.
-    YIELDS (Record): One per text, entities by place.
-    RAISES (ValueError): J202 for `repeats`; J601, J602 for the file. By `refuse`: J604,
-        J605 with line and field.
+    path (Path): The file, with a list or one text per line.
+    skip (Callable): Called for each skipped text.
+    repeats (str): Rule for the mentions of a repeated form. See ``surface.py``.
+    label (str): Label of all entities, because the format has no entity types.
+    YIELDS (Record): One per text, with the entities sorted by offset.
+    RAISES (ValueError): J202 for `repeats`; J601, J602 for the file. With `refuse`:
+        J604, J605 with line and field.
     """
     check_repeats(repeats)
     parse = partial(_read_text, repeats, label)
     return each_record(read_json(path, skip), parse, skip)
 
 
-def _read_text(repeats: Repeats, label: str, item: tuple[Place, Any]) -> Record:
-    place, value = item
-    text = place.get(value, "text", str)
+def _read_text(repeats: Repeats, label: str, item: tuple[Location, Any]) -> Record:
+    location, value = item
+    text = location.get(value, "text", str)
     triples = []
-    for index, triple in enumerate(place.get(value, "triple_list", list)):
-        here = place.at(f"triple {index}")
+    for index, triple in enumerate(location.get(value, "triple_list", list)):
+        here = location.at(f"triple {index}")
         if len(here.check("triple_list", triple, list)) != 3:
-            raise here.wrong("triple_list", f"is {shorten(triple)}, no [head, r, tail]")
+            raise here.error(
+                "triple_list", f"is {short_repr(triple)}, not [head, relation, tail]"
+            )
         head, relation, tail = (here.check("triple_list", x, str) for x in triple)
         triples.append(Triple(Form(head, label), relation, Form(tail, label)))
-    found = find_mentions(place, text, triples, repeats=repeats)
+    mentions = find_mentions(location, text, triples, repeats=repeats)
     return Record(
         text=text,
-        entities=found.entities,
-        relations=found.relations,
-        left_out=found.left_out,
-        source=str(place),
-        meta=place.rest(value, "text", "triple_list"),
+        entities=mentions.entities,
+        relations=mentions.relations,
+        left_out=mentions.left_out,
+        source=str(location),
+        meta=location.rest(value, "text", "triple_list"),
     )

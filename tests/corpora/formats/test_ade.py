@@ -6,7 +6,6 @@ import pytest
 
 from spacy_jre.annotations import EntityRecord, Record, RelationRecord
 from spacy_jre.corpora.formats.ade import (
-    find_all,
     read_ade,
     read_ade_dose,
     read_ade_negatives,
@@ -16,7 +15,7 @@ from spacy_jre.corpora.formats.spert_json import read_spert_json
 from ...conftest import SHARED
 from ..story import DRUG, EFFECT, FOLDER, STORY, assert_is_the_story
 
-# begins at 100 of its abstract
+# starts at offset 100 of its abstract
 HIVES = "After clavoxil came hives, and clavoxil was stopped."
 
 
@@ -25,10 +24,10 @@ def path(tmp_path):
     return tmp_path / "story.rel"
 
 
-def line(effect, drug, *, document="9000", sentence=HIVES, shift=100, at=None):
-    """A line of the file; the first place of each form counts unless it is given."""
+def line(effect, drug, *, document="9000", sentence=HIVES, shift=100, starts=None):
+    """A line of the file. By default, the first occurrence of each form is used."""
     columns = [document, sentence]
-    for form, start in zip((effect, drug), at or (None, None), strict=True):
+    for form, start in zip((effect, drug), starts or (None, None), strict=True):
         start = sentence.index(form) if start is None else start
         columns += [form, str(start + shift), str(start + shift + len(form))]
     return "|".join(columns)
@@ -44,7 +43,7 @@ def read(path, *lines):
 
 
 def skipped(path, *lines):
-    """The records of a file, and what it leaves out."""
+    """The records of a file, and what is left out."""
     left_out = []
     return list(read_ade(write(path, *lines), skip=left_out.append)), left_out
 
@@ -57,7 +56,7 @@ def test_story_is_read():
     assert_is_the_story(read_ade(FOLDER / "ade.rel"))
 
 
-def test_sentence_is_read_as_written(path):
+def test_sentence_is_read(path):
     assert read(path, line("hives", "clavoxil")) == [
         Record(
             text=HIVES,
@@ -84,18 +83,18 @@ def test_drug_of_two_lines_is_one_entity(path):
     )
 
 
-def test_entities_come_by_place(path):
+def test_entities_are_sorted_by_offset(path):
     (record,) = read(path, line("stopped", "clavoxil"), line("After", "clavoxil"))
     assert [start for _, start, _ in marked(record)] == [0, 6, 44]
 
 
-def test_offsets_choose_among_equal_forms(path):
-    (record,) = read(path, line("hives", "clavoxil", at=(None, 31)))
+def test_offsets_distinguish_equal_forms(path):
+    (record,) = read(path, line("hives", "clavoxil", starts=(None, 31)))
     assert marked(record) == [("hives", 20, EFFECT), ("clavoxil", 31, DRUG)]
 
 
 @pytest.mark.parametrize("shift", [0, 7, 12_345])
-def test_shift_is_found_for_each_sentence(path, shift):
+def test_shift_is_inferred_for_each_sentence(path, shift):
     text = "Nausea after mirtolol."
     other = line("Nausea", "mirtolol", sentence=text, shift=shift)
     first, second = read(path, line("hives", "clavoxil"), other)
@@ -103,7 +102,7 @@ def test_shift_is_found_for_each_sentence(path, shift):
     assert [start for _, start, _ in marked(second)] == [0, 13]
 
 
-def test_sentences_of_an_abstract_have_shifts_of_their_own(path):
+def test_sentences_of_an_abstract_have_separate_shifts(path):
     sentence = "Later clavoxil again brought hives."
     lines = (
         line("hives", "clavoxil", shift=0),
@@ -119,7 +118,7 @@ def test_same_sentence_of_another_abstract_is_another_record(path):
     assert [r.document for r in read(path, *lines)] == ["10", "20"]
 
 
-def test_same_sentence_in_two_places_is_two_records(path):
+def test_same_sentence_with_other_offsets_is_another_record(path):
     hives, stopped = line("hives", "clavoxil"), line("stopped", "clavoxil")
     other = line("fever", "Lima", sentence="Lima brings fever.")
     first, _, third = read(path, hives, other, stopped)
@@ -138,19 +137,21 @@ def test_relation_of_an_entity_inside_the_other_is_read(path):
     ("padded", "start"),
     [(" clavoxil", 5), ("clavoxil ", 6), (" clavoxil ", 5), ("  clavoxil", 4)],
 )
-def test_blanks_around_a_text_are_counted_and_no_entity(path, padded, start):
+def test_counted_spaces_around_an_argument_are_not_part_of_the_entity(
+    path, padded, start
+):
     offsets = f"{start + 100}|{start + len(padded) + 100}"
     text = f"9000|{HIVES}|hives|120|125|{padded}|{offsets}"
     (record,) = read(path, text)
     assert marked(record) == [("clavoxil", 6, DRUG), ("hives", 20, EFFECT)]
 
 
-def test_blanks_around_a_text_may_also_not_be_counted(path):
+def test_spaces_around_an_argument_can_be_uncounted(path):
     (record,) = read(path, f"9000|{HIVES}|hives|120|125| clavoxil |106|114")
     assert marked(record) == [("clavoxil", 6, DRUG), ("hives", 20, EFFECT)]
 
 
-def test_every_line_of_a_sentence_that_fits_no_shift_is_skipped(path):
+def test_all_lines_of_a_sentence_without_a_shift_are_skipped(path):
     good = line("fever", "Lima", sentence="Lima brings fever.")
     lines = line("hives", "clavoxil"), line("stopped", "clavoxil", shift=101), good
     records, left_out = skipped(path, *lines)
@@ -158,36 +159,36 @@ def test_every_line_of_a_sentence_that_fits_no_shift_is_skipped(path):
     for number, entry in enumerate(left_out, 1):
         assert (entry.kind, entry.broken) == ("record", True)
         assert entry.reason.startswith(
-            f"[J605] {path}, line {number}: field 'start' fits the sentence with 0 "
+            f"[J605] {path}, line {number}: field 'start' matches the sentence with 0 "
         )
     assert len(left_out) == 2
 
 
-def test_every_line_of_a_sentence_that_fits_several_shifts_is_skipped(path):
+def test_all_lines_of_a_sentence_with_several_shifts_are_skipped(path):
     sentence = "hives, clavoxil; hives, clavoxil"
     records, [left_out] = skipped(path, line("hives", "clavoxil", sentence=sentence))
     assert not records
     assert left_out.broken
-    assert "field 'start' fits the sentence with 2 shifts" in left_out.reason
+    assert "field 'start' matches the sentence with 2 shifts" in left_out.reason
 
 
-def test_one_unambiguous_line_settles_the_shift_of_all(path):
+def test_one_unambiguous_line_determines_the_shift_of_all_lines(path):
     sentence = "hives, clavoxil; hives, clavoxil (fever)"
     (record,) = read(
         path,
-        line("hives", "clavoxil", sentence=sentence, at=(17, 24)),
-        line("fever", "clavoxil", sentence=sentence, at=(34, 24)),
+        line("hives", "clavoxil", sentence=sentence, starts=(17, 24)),
+        line("fever", "clavoxil", sentence=sentence, starts=(34, 24)),
     )
     assert [start for _, start, _ in marked(record)] == [17, 24, 34]
 
 
-def test_shift_may_come_from_a_form_that_overlaps_itself(path):
+def test_shift_is_inferred_from_overlapping_occurrences(path):
     sentence = "papapa and clavoxil"
-    (record,) = read(path, line("papa", "clavoxil", sentence=sentence, at=(2, 11)))
+    (record,) = read(path, line("papa", "clavoxil", sentence=sentence, starts=(2, 11)))
     assert marked(record)[0] == ("papa", 2, EFFECT)
 
 
-def test_doses_have_a_label_of_their_own(path):
+def test_doses_have_another_label(path):
     sentence = "She took 5 mg of clavoxil."
     (record,) = read_ade_dose(write(path, line("5 mg", "clavoxil", sentence=sentence)))
     assert marked(record) == [("5 mg", 9, "Dose"), ("clavoxil", 17, DRUG)]
@@ -197,24 +198,24 @@ def test_doses_have_a_label_of_their_own(path):
 @pytest.mark.parametrize(
     ("changes", "where", "field"),
     [
-        pytest.param({0: "PMC1"}, "line 2", "PubMed id", id="id no number"),
-        pytest.param({0: ""}, "line 2", "PubMed id", id="no id"),
+        pytest.param({0: "PMC1"}, "line 2", "PubMed id", id="id not a number"),
+        pytest.param({0: ""}, "line 2", "PubMed id", id="missing id"),
         pytest.param({2: "fever"}, "line 2", "argument", id="not in the sentence"),
-        pytest.param({2: " "}, "line 2", "argument", id="blank argument"),
-        pytest.param({3: "x"}, "line 2, argument", "start", id="start no number"),
+        pytest.param({2: " "}, "line 2", "argument", id="empty argument"),
+        pytest.param({3: "x"}, "line 2, argument", "start", id="start not a number"),
         pytest.param({3: "-1"}, "line 2, argument", "start", id="negative start"),
-        pytest.param({4: "²"}, "line 2, argument", "end", id="end no number"),
+        pytest.param({4: "²"}, "line 2, argument", "end", id="end not a number"),
         pytest.param({4: "124"}, "line 2, argument", "end", id="end too early"),
         pytest.param({4: "119"}, "line 2, argument", "end", id="end before start"),
-        pytest.param({5: "Clavoxil"}, "line 2", "drug", id="other letters"),
+        pytest.param({5: "Clavoxil"}, "line 2", "drug", id="another case"),
         pytest.param({6: "9" * 5000}, "line 2, drug", "start", id="huge start"),
-        pytest.param({6: ""}, "line 2, drug", "start", id="no start"),
+        pytest.param({6: ""}, "line 2, drug", "start", id="missing start"),
         pytest.param({7: "115"}, "line 2, drug", "end", id="end too late"),
-        pytest.param({7: "114|x"}, "line 2", "columns", id="a column more"),
+        pytest.param({7: "114|x"}, "line 2", "columns", id="additional column"),
         pytest.param({1: HIVES[:-1] + "|"}, "line 2", "columns", id="bar in the text"),
     ],
 )
-def test_broken_line_is_named_with_file_and_column(path, changes, where, field):
+def test_broken_line_is_reported_with_file_and_column(path, changes, where, field):
     columns = line("hives", "clavoxil").split("|")
     for index, value in changes.items():
         columns[index] = value
@@ -236,7 +237,7 @@ def test_line_that_is_not_utf8_is_skipped(path):
 
 
 @pytest.mark.parametrize("reader", [read_ade, read_ade_dose, read_ade_negatives])
-def test_missing_and_empty_file_are_refused(path, reader):
+def test_missing_and_empty_file_raise(path, reader):
     with pytest.raises(ValueError, match=r"J601.*story\.rel"):
         list(reader(path))
     with pytest.raises(ValueError, match=r"J602.*story\.rel"):
@@ -246,7 +247,7 @@ def test_missing_and_empty_file_are_refused(path, reader):
 # sentences without an adverse effect
 
 
-def test_negatives_are_the_story_without_annotation(path):
+def test_negatives_have_no_annotation(path):
     write(path, *(f"900{n} NEG {record.text}" for n, record in enumerate(STORY)))
     records = list(read_ade_negatives(path))
     assert [r.text for r in records] == [r.text for r in STORY]
@@ -264,7 +265,7 @@ def test_negatives_are_the_story_without_annotation(path):
         (" NEG We slept.", "PubMed id"),
     ],
 )
-def test_broken_negative_is_named_with_file_and_field(path, text, field):
+def test_broken_negative_is_reported_with_file_and_field(path, text, field):
     left_out = []
     write(path, "1 NEG One", text, "3 NEG Three")
     records = list(read_ade_negatives(path, skip=left_out.append))
@@ -272,23 +273,6 @@ def test_broken_negative_is_named_with_file_and_field(path, text, field):
     (entry,) = left_out
     assert entry.broken
     assert entry.reason.startswith(f"[J605] {path}, line 2: field '{field}' ")
-
-
-# finding
-
-
-@pytest.mark.parametrize(
-    ("text", "form", "places"),
-    [
-        ("papapapa", "papa", [0, 2, 4]),
-        ("aaa", "a", [0, 1, 2]),
-        ("abc", "c", [2]),
-        ("abc", "d", []),
-        ("", "a", []),
-    ],
-)
-def test_all_places_are_found_overlapping_ones_too(text, form, places):
-    assert list(find_all(text, form)) == places
 
 
 # the public corpus
@@ -307,7 +291,7 @@ def spert():
 
 
 def overlapping(record):
-    """Positions of overlapping entities, in pairs."""
+    """Index pairs of overlapping entities."""
     return [
         (i, j)
         for (i, a), (j, b) in combinations(enumerate(record.entities), 2)
@@ -342,19 +326,19 @@ def test_overlapping_pairs_of_the_corpus_are_drugs_inside_related_effects():
 
 
 def surface(record):
-    """What a sentence says, whatever its tokens are."""
+    """The content of a sentence, independent of its tokens."""
 
-    def bare(start, end):
+    def without_spaces(start, end):
         return "".join(record.text[start:end].split())
 
-    forms = [(bare(e.start, e.end), e.label) for e in record.entities]
+    forms = [(without_spaces(e.start, e.end), e.label) for e in record.entities]
     relations = [(forms[r.head], forms[r.tail]) for r in record.relations]
-    text = bare(0, len(record.text))
+    text = without_spaces(0, len(record.text))
     return text, tuple(sorted(forms)), tuple(sorted(relations))
 
 
 @pytest.mark.data
-def test_corpus_agrees_with_the_json_of_spert():
+def test_corpus_equals_the_json_of_spert():
     ours, theirs = Counter(map(surface, corpus())), Counter(map(surface, spert()))
     assert ours == theirs
 
@@ -391,7 +375,7 @@ def test_full_file_has_the_published_counts():
 
 
 @pytest.mark.data
-def test_test_folds_divide_the_full_file():
+def test_test_folds_partition_the_full_file():
     full = {record.meta["orig_id"]: record for record in spert()}
     folds = [fold(number) for number in range(10)]
     assert sum(map(len, folds)) == len(full) == 4272

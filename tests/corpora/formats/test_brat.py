@@ -24,7 +24,7 @@ APART = "T4\tORG 10 19;31 35\tFjordline firm"
 
 @pytest.fixture
 def write(tmp_path):
-    """Writes a document and gives the path of its .ann."""
+    """A function that writes a document and returns the path of its .ann file."""
 
     def write_document(*lines, text=TEXT, name="story", suffix=".ann"):
         path = tmp_path / f"{name}{suffix}"
@@ -41,7 +41,7 @@ def read(path, **settings):
 
 
 def read_lenient(path, **settings):
-    """The records, what is left out of them, and what `skip` is told."""
+    """The records, their left out annotation, and the skipped records."""
     skipped = []
     records = read(path, skip=skipped.append, **settings)
     return records, [left for r in records for left in r.left_out], skipped
@@ -61,14 +61,14 @@ def test_story_is_read():
     story.assert_is_the_story(read_brat(story.FOLDER / "brat"))
 
 
-def test_story_is_written_as_in_its_files(tmp_path):
+def test_written_story_equals_its_files(tmp_path):
     folder = story.FOLDER / "brat"
     write_brat(read_brat(folder), tmp_path)
     written = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert written == {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_document_is_read_as_written(write):
+def test_document_is_read(write):
     path = write(NILS, FJORDLINE, "R1\towns Arg1:T1 Arg2:T2")
     (record,) = read(path)
     assert record == Record(
@@ -83,24 +83,24 @@ def test_document_is_read_as_written(write):
 # files
 
 
-def test_folders_below_are_read_in_order(write, tmp_path):
+def test_subfolders_are_read_in_order(write, tmp_path):
     for name in ("b", "a/2", "a/1", "c"):
         write(name=name)
     assert [r.document for r in read(tmp_path)] == ["a/1", "a/2", "b", "c"]
 
 
-def test_dot_in_a_name_belongs_to_the_document(tmp_path):
+def test_document_name_can_contain_a_dot(tmp_path):
     (tmp_path / "PMID.1.ann").write_text(NILS, encoding="utf8")
     (tmp_path / "PMID.1.txt").write_text(TEXT, encoding="utf8")
     assert [r.document for r in read(tmp_path)] == ["PMID.1"]
 
 
-def test_single_file_is_read_without_its_neighbours(write):
+def test_single_file_is_read_without_other_files(write):
     write(name="other")
     assert [r.document for r in read(write())] == ["story"]
 
 
-def test_both_parts_of_a_shared_task_make_one_document(write, tmp_path):
+def test_a1_and_a2_files_are_one_document(write, tmp_path):
     write(NILS, FJORDLINE, suffix=".a1")
     write("T3\tSale 5 9\tsold", "R1\towns Arg1:T1 Arg2:T2", suffix=".a2")
     (record,) = read(tmp_path)
@@ -108,21 +108,21 @@ def test_both_parts_of_a_shared_task_make_one_document(write, tmp_path):
     assert record.relations == (RelationRecord(0, 1, "owns"),)
 
 
-def test_line_of_a_part_is_named_with_its_file(write, tmp_path):
+def test_broken_line_is_reported_with_its_a1_or_a2_file(write, tmp_path):
     write(NILS, suffix=".a1")
     write("T2\tSale 5 9\tbought", suffix=".a2")
     (left,) = left_out(tmp_path)
     assert f"{tmp_path / 'story.a2'}, line 1: " in left.reason
 
 
-def test_joined_file_goes_before_its_parts(write, tmp_path):
+def test_ann_file_takes_precedence_over_a1_and_a2(write, tmp_path):
     write(NILS, suffix=".a1")
     write(NILS, FJORDLINE)
     (record,) = read(tmp_path)
     assert len(record.entities) == 2
 
 
-def test_empty_annotations_are_a_record_without_entities(write):
+def test_empty_annotation_file_is_a_record_without_entities(write):
     (record,) = read(write())
     assert (record.text, record.entities, record.left_out) == (TEXT, (), ())
 
@@ -132,23 +132,23 @@ def test_empty_text_is_an_empty_record(write):
     assert record.text == ""
 
 
-def test_missing_path_is_named(tmp_path):
+def test_missing_path_raises(tmp_path):
     with pytest.raises(ValueError, match=r"J601.*nowhere"):
         read(tmp_path / "nowhere")
 
 
-def test_folder_without_annotations_is_refused(tmp_path):
+def test_folder_without_annotation_files_raises(tmp_path):
     (tmp_path / "a.txt").write_text("a", encoding="utf8")
     with pytest.raises(ValueError, match=r"J602"):
         read(tmp_path)
 
 
-def test_unknown_setting_is_refused(write):
+def test_unknown_setting_raises(write):
     with pytest.raises(ValueError, match=r"J608.*discontinuous"):
         read(write(), discontinuous="join")
 
 
-def test_missing_text_costs_its_document_only(write, tmp_path):
+def test_document_without_text_is_skipped(write, tmp_path):
     write(name="a").with_suffix(".txt").unlink()
     write(name="b")
     records, _, (skipped,) = read_lenient(tmp_path)
@@ -158,7 +158,7 @@ def test_missing_text_costs_its_document_only(write, tmp_path):
     assert str(tmp_path / "a.txt") in skipped.reason
 
 
-def test_missing_text_is_an_error_by_default(write):
+def test_missing_text_raises_by_default(write):
     path = write()
     path.with_suffix(".txt").unlink()
     with pytest.raises(ValueError, match=r"J601.*story\.txt"):
@@ -166,7 +166,7 @@ def test_missing_text_is_an_error_by_default(write):
 
 
 @pytest.mark.parametrize("suffix", [".txt", ".ann"])
-def test_file_that_is_not_utf8_is_named_with_its_line(write, tmp_path, suffix):
+def test_file_that_is_not_utf8_is_reported_with_its_line(write, tmp_path, suffix):
     write()
     (tmp_path / f"story{suffix}").write_bytes(b"#1\tNote\tx\nTroms\xf8")
     _, _, (skipped,) = read_lenient(tmp_path)
@@ -174,7 +174,7 @@ def test_file_that_is_not_utf8_is_named_with_its_line(write, tmp_path, suffix):
     assert f"[J606] {tmp_path}/story{suffix}, line 2: " in skipped.reason
 
 
-def test_text_never_annotated_is_reported_without_an_error(write, tmp_path):
+def test_unannotated_text_is_reported_without_an_error(write, tmp_path):
     write(name="b")
     (tmp_path / "a.txt").write_text("a", encoding="utf8")
     assert [record.document for record in read(tmp_path)] == ["b"]
@@ -183,24 +183,24 @@ def test_text_never_annotated_is_reported_without_an_error(write, tmp_path):
     assert "a.txt" in skipped.reason
 
 
-# how a text is counted
+# line endings and byte order marks
 
 LINES = "One.\r\nNils left.\r\n"
 
 
-def test_line_end_of_two_characters_counts_two(write):
+def test_crlf_counts_as_two_characters(write):
     (record,) = read(write("T1\tPER 6 10\tNils", text=LINES))
     assert (record.text, spans(record)) == (LINES, [("Nils", "PER")])
 
 
-def test_line_end_of_two_characters_counts_one_where_all_entities_say_so(write):
+def test_crlf_counts_as_one_character_if_all_offsets_do(write):
     lines = ("T1\tPER 5 9\tNils", "T2\tNum 0 3\tOne")
     (record,) = read(write(*lines, text=LINES))
     assert record.text == "One.\nNils left.\n"
     assert spans(record) == [("Nils", "PER"), ("One", "Num")]
 
 
-def test_text_is_left_as_it_is_where_entities_disagree_about_it(write):
+def test_text_is_unchanged_if_offsets_are_inconsistent(write):
     path = write("T1\tPER 5 9\tNils", "T2\tPER 6 10\tNils", text=LINES)
     (record,), (left,), _ = read_lenient(path)
     assert (record.text, spans(record)) == (LINES, [("Nils", "PER")])
@@ -208,33 +208,33 @@ def test_text_is_left_as_it_is_where_entities_disagree_about_it(write):
 
 
 @pytest.mark.parametrize(("line", "mark"), [(NILS, ""), ("T1\tP 1 5\tNils", "\ufeff")])
-def test_offsets_decide_whether_the_byte_order_mark_is_text(write, line, mark):
+def test_offsets_determine_whether_the_byte_order_mark_is_text(write, line, mark):
     (record,) = read(write(line, text=f"\ufeff{TEXT}"))
     assert record.text == mark + TEXT
     assert spans(record)[0][0] == "Nils"
 
 
-def test_text_that_fits_as_it_is_stays_as_it_is(write):
+def test_text_that_matches_the_offsets_is_unchanged(write):
     (record,) = read(write("T1\tX 1 2\ta", text="\ufeffaa"))
     assert record.text == "\ufeffaa"
 
 
-def test_byte_order_mark_and_line_ends_are_decided_together(write):
+def test_byte_order_mark_and_line_endings_are_determined_together(write):
     (record,) = read(write("T1\tPER 5 9\tNils", text=f"\ufeff{LINES}"))
     assert record.text == "One.\nNils left.\n"
 
 
-def test_byte_order_mark_goes_where_no_offset_counts_it(write):
+def test_byte_order_mark_is_removed_without_entities(write):
     (record,) = read(write(text=f"\ufeff{TEXT}"))
     assert record.text == TEXT
 
 
-def test_byte_order_mark_of_annotations_is_no_part_of_an_id(write):
+def test_byte_order_mark_of_annotations_is_not_part_of_an_id(write):
     (record,) = read(write(f"\ufeff{NILS}"))
     assert len(record.entities) == 1
 
 
-def test_annotations_may_have_other_line_ends_than_brat(write):
+def test_annotations_can_have_crlf_line_endings(write):
     lines = [NILS, "", FJORDLINE, "R1\towns Arg1:T1 Arg2:T2", "A1\tNegation R1"]
     (record,) = read(write(*(f"{line}\r" for line in lines)))
     assert (len(record.entities), len(record.relations)) == (2, 1)
@@ -244,12 +244,12 @@ def test_annotations_may_have_other_line_ends_than_brat(write):
 # entities
 
 
-def test_white_space_of_the_written_text_may_differ(write):
+def test_whitespace_of_the_entity_text_can_differ(write):
     (record,) = read(write("T1\tPER 0 7\tMia Roe ", text="Mia\nRoe"))
     assert spans(record) == [("Mia\nRoe", "PER")]
 
 
-def test_text_that_differs_is_left_out_with_both_texts(write):
+def test_entity_with_another_text_is_left_out_with_both_texts(write):
     (left,) = left_out(write(NILS, "T2\tORG 10 19\tFjordlines"))
     assert (left.kind, left.broken) == ("entity", True)
     assert "story.ann, line 2: " in left.reason
@@ -259,26 +259,26 @@ def test_text_that_differs_is_left_out_with_both_texts(write):
 
 BROKEN_ENTITIES = {
     "no text": "T2\tORG 10 19",
-    "blanks for tabs": "T2 ORG 10 19 Fjordline",
+    "spaces instead of tabs": "T2 ORG 10 19 Fjordline",
     "no label": "T2\t10 19\tFjordline",
     "two labels": "T2\tORG X 10 19\tFjordline",
     "one offset": "T2\tORG 10\tFjordline",
     "three offsets": "T2\tORG 10 19 20\tFjordline",
-    "open piece": "T2\tORG 10 19;\tFjordline",
-    "no number": "T2\tORG ten 19\tFjordline",
+    "incomplete piece": "T2\tORG 10 19;\tFjordline",
+    "not a number": "T2\tORG ten 19\tFjordline",
     "other digits": "T2\tORG １０ 19\tFjordline",
     "negative": "T2\tORG -1 4\tNils",
     "huge": f"T2\tORG 1 {'9' * 5000}\tNils",
     "empty": "T2\tORG 10 10\t",
     "backwards": "T2\tORG 19 10\tFjordline",
-    "behind the text": "T2\tORG 40 480\tMia Roe.",
-    "piece behind the text": "T2\tORG 40 47;50 60\tMia Roe",
+    "after the text": "T2\tORG 40 480\tMia Roe.",
+    "piece after the text": "T2\tORG 40 47;50 60\tMia Roe",
     "same id": "T1\tORG 10 19\tFjordline",
 }
 
 
 @pytest.mark.parametrize("line", BROKEN_ENTITIES.values(), ids=BROKEN_ENTITIES)
-def test_broken_entity_costs_no_other_line(write, line):
+def test_broken_entity_does_not_affect_other_lines(write, line):
     (record,), (left,), _ = read_lenient(write(NILS, line, MIA))
     assert spans(record) == [("Nils", "PER"), ("Mia Roe", "PER")]
     assert (left.kind, left.broken) == ("entity", True)
@@ -287,12 +287,12 @@ def test_broken_entity_costs_no_other_line(write, line):
 
 
 @pytest.mark.parametrize("line", ["T2\tORG 10 19\tother", "T2 ORG 10 19 Fjordline"])
-def test_broken_line_is_an_error_by_default(write, line):
+def test_broken_line_raises_by_default(write, line):
     with pytest.raises(ValueError, match=r"J606.*story\.ann, line 2: "):
         read(write(NILS, line))
 
 
-def test_relation_of_a_broken_entity_is_lost_with_it(write):
+def test_relation_of_a_broken_entity_is_left_out(write):
     path = write(NILS, "T2\tORG 10 19\tother", "R1\towns Arg1:T1 Arg2:T2")
     _, left = left_out(path)
     assert (left.kind, left.broken) == ("relation", False)
@@ -301,7 +301,7 @@ def test_relation_of_a_broken_entity_is_lost_with_it(write):
     assert "T2" in left.reason
 
 
-def test_entity_in_pieces_is_left_out_with_its_pieces(write):
+def test_discontinuous_entity_is_left_out_with_its_pieces(write):
     path = write(NILS, APART)
     (record,), (left,), _ = read_lenient(path)
     assert spans(record) == [("Nils", "PER")]
@@ -310,14 +310,14 @@ def test_entity_in_pieces_is_left_out_with_its_pieces(write):
     assert "'Fjordline' + 'firm'" in left.reason
 
 
-def test_relation_of_an_entity_in_pieces_is_left_out(write):
+def test_relation_of_a_discontinuous_entity_is_left_out(write):
     _, left = left_out(write(NILS, APART, "R1\towns Arg1:T1 Arg2:T4"))
     assert (left.kind, left.broken) == ("relation", False)
     assert "story.ann, line 3: " in left.reason
     assert "T4" in left.reason
 
 
-def test_entity_in_pieces_can_become_the_span_that_covers_them(write):
+def test_discontinuous_entity_can_be_covered(write):
     path = write(NILS, APART, "R1\towns Arg1:T1 Arg2:T4")
     (record,) = read(path, discontinuous="cover")
     assert spans(record)[1] == ("Fjordline, the ferry firm", "ORG")
@@ -326,19 +326,19 @@ def test_entity_in_pieces_can_become_the_span_that_covers_them(write):
     assert record.meta["brat_pieces"] == {"T4": [[10, 19], [31, 35]]}
 
 
-def test_text_of_an_entity_in_pieces_is_not_compared(write):
+def test_text_of_a_discontinuous_entity_is_not_compared(write):
     path = write("T1\tORG 10 19;31 35\tFjordlinefirm")
     assert len(read(path, discontinuous="cover")[0].entities) == 1
 
 
-def test_pieces_may_stand_in_any_order(write):
+def test_pieces_can_have_any_order(write):
     path = write("T1\tORG 31 35;10 19\tfirm Fjordline")
     (record,) = read(path, discontinuous="cover")
     assert spans(record) == [("Fjordline, the ferry firm", "ORG")]
     assert [left.kind for left in left_out(path)] == ["entity"]
 
 
-def test_entity_cut_by_brat_at_a_line_end_is_whole(write):
+def test_entity_split_at_a_line_break_is_one_entity(write):
     (record,) = read(write("T1\tPER 0 3;4 7\tMia Roe", text="Mia\nRoe left."))
     assert spans(record) == [("Mia\nRoe", "PER")]
     assert (record.left_out, record.meta) == ((), {})
@@ -347,17 +347,17 @@ def test_entity_cut_by_brat_at_a_line_end_is_whole(write):
 # relations
 
 
-def test_roles_may_have_any_name(write):
+def test_roles_can_have_any_name(write):
     (record,) = read(write(NILS, FJORDLINE, "R1\towns Thing:T2 Owner:T1"))
     assert record.relations == (RelationRecord(1, 0, "owns"),)
 
 
-def test_first_argument_is_the_head_wherever_it_stands(write):
+def test_arg1_is_the_head_in_any_order(write):
     (record,) = read(write(NILS, FJORDLINE, "R1\towns Arg2:T2 Arg1:T1"))
     assert record.relations == (RelationRecord(0, 1, "owns"),)
 
 
-def test_relation_may_stand_before_its_entities(write):
+def test_relation_can_precede_its_entities(write):
     (record,) = read(write("R1\towns Arg1:T1 Arg2:T2\t", FJORDLINE, NILS))
     assert record.relations == (RelationRecord(1, 0, "owns"),)
 
@@ -380,15 +380,15 @@ BROKEN_RELATIONS = {
     "one argument": "R2\towns Arg1:T1",
     "no argument": "R2\towns",
     "no role": "R2\towns T1 T2",
-    "blanks for tabs": "R2 owns Arg1:T1 Arg2:T2",
+    "spaces instead of tabs": "R2 owns Arg1:T1 Arg2:T2",
     "no label": "R2\tArg1:T1 Arg2:T2",
-    "more behind": "R2\towns Arg1:T1 Arg2:T2\tsurely",
+    "more columns": "R2\towns Arg1:T1 Arg2:T2\tsurely",
     "same id": "R1\tlikes Arg1:T1 Arg2:T2",
 }
 
 
 @pytest.mark.parametrize("line", BROKEN_RELATIONS.values(), ids=BROKEN_RELATIONS)
-def test_broken_relation_costs_no_other_line(write, line):
+def test_broken_relation_does_not_affect_other_lines(write, line):
     path = write(NILS, FJORDLINE, "R1\towns Arg1:T1 Arg2:T2", line)
     (record,), (left,), _ = read_lenient(path)
     assert record.relations == (RelationRecord(0, 1, "owns"),)
@@ -397,14 +397,14 @@ def test_broken_relation_costs_no_other_line(write, line):
     assert "story.ann, line 4: " in left.reason
 
 
-# everything else
+# other lines
 
 EVENT, EQUIVALENCE = "E1\tSale:T4 Seller:T1 Goods:T2", "*\tEquiv T1 T3"
 SILENT = ["A1\tNegation E1", "M1\tSpeculation E1", "N1\tReference T1 Wiki:9\tNils"]
 NOTE = "#1\tAnnotatorNotes T1\twho is\tthis?"
 
 
-def test_other_lines_are_kept_as_they_are(write):
+def test_other_lines_are_kept_unchanged(write):
     lines = [EVENT, *SILENT, EQUIVALENCE, NOTE]
     path = write(NILS, FJORDLINE, MIA, "T4\tSale 5 9\tsold", *lines)
     (record,) = read(path)
@@ -414,27 +414,27 @@ def test_other_lines_are_kept_as_they_are(write):
 
 def test_events_and_equivalences_are_reported(write):
     left = left_out(write(NILS, EVENT, EQUIVALENCE))
-    found = [(item.kind, item.broken, item.reason.rpartition(":")[0]) for item in left]
+    result = [(item.kind, item.broken, item.reason.rpartition(":")[0]) for item in left]
     path = left[0].reason.partition(",")[0]
-    assert found == [
+    assert result == [
         ("event", False, f"{path}, line 2"),
         ("equivalence", False, f"{path}, line 3"),
     ]
 
 
-def test_attributes_normalizations_and_notes_are_no_loss(write):
+def test_attributes_normalizations_and_notes_are_not_reported(write):
     assert left_out(write(NILS, *SILENT, NOTE)) == []
 
 
 @pytest.mark.parametrize("line", ["Nils", "X1\tPER 0 4", "\tT1", "E1 Sale:T1", "T\tx"])
-def test_line_of_no_kind_is_broken(write, line):
+def test_line_of_unknown_kind_is_broken(write, line):
     (left,) = left_out(write(NILS, line))
     assert (left.kind, left.broken) == ("line", True)
     assert "[J606]" in left.reason
     assert "story.ann, line 2: " in left.reason
 
 
-def test_blank_lines_are_nothing(write):
+def test_blank_lines_are_ignored(write):
     assert left_out(write("", NILS, " ")) == []
 
 
@@ -454,7 +454,7 @@ def entity(start, end, label="PER"):
     return EntityRecord(start, end, label)
 
 
-def test_document_is_written_back_to_the_byte(write, tmp_path):
+def test_document_round_trips_byte_for_byte(write, tmp_path):
     lines = [NILS, FJORDLINE, MIA, "R1\towns Arg1:T1 Arg2:T2", EVENT, *SILENT, NOTE]
     path = write(*lines)
     write_brat(read(path), tmp_path / "again")
@@ -462,7 +462,7 @@ def test_document_is_written_back_to_the_byte(write, tmp_path):
 
 
 @pytest.mark.parametrize("discontinuous", ["skip", "cover"])
-def test_ids_survive_with_what_refers_to_them(write, tmp_path, discontinuous):
+def test_ids_and_references_round_trip(write, tmp_path, discontinuous):
     lines = [
         "T7\tPER 0 4\tNils",
         APART,
@@ -476,25 +476,25 @@ def test_ids_survive_with_what_refers_to_them(write, tmp_path, discontinuous):
     assert sorted(files["story.ann"].splitlines()) == sorted(lines)
 
 
-def test_what_is_broken_is_not_written(write, tmp_path):
+def test_broken_lines_are_not_written(write, tmp_path):
     broken = ("T2\tORG 10 19\tother", "R1\towns Arg1:T1 Arg2:T2", "what?")
     records, _, _ = read_lenient(write(NILS, *broken))
     assert written(tmp_path / "again", *records) == {"story.ann": f"{NILS}\n"}
 
 
-def test_new_ids_are_none_of_the_kept_lines(tmp_path):
+def test_new_ids_differ_from_ids_of_kept_lines(tmp_path):
     meta = {"brat": ["T1\tORG 0 1;2 3\ta b"]}
     record = Record("a b", (entity(0, 1), entity(2, 3)), meta=meta)
     (text,) = written(tmp_path, record).values()
     assert [line.split("\t")[0] for line in text.splitlines()] == ["T2", "T3", "T1"]
 
 
-def test_entity_over_lines_is_cut_as_brat_cuts_it(tmp_path):
+def test_entity_with_line_break_is_split_like_in_brat(tmp_path):
     (text,) = written(tmp_path, Record("Mia\r\nRoe", (entity(0, 8),))).values()
     assert text == "T1\tPER 0 3;5 8\tMia Roe\n"
 
 
-def test_line_end_in_a_written_text_becomes_a_blank(tmp_path):
+def test_line_break_in_entity_text_is_written_as_a_space(tmp_path):
     (text,) = written(tmp_path, Record("\nRoe", (entity(0, 4),))).values()
     assert text == "T1\tPER 0 4\t Roe\n"
 
@@ -504,17 +504,17 @@ def test_records_without_a_document_are_numbered(tmp_path):
     assert names == [f"{number:02}.ann" for number in range(1, 11)]
 
 
-def test_records_of_one_document_have_files_of_their_own(tmp_path):
+def test_records_of_one_document_get_separate_files(tmp_path):
     names = list(written(tmp_path, *[Record("a", document="d")] * 2))
     assert names == ["d-1.ann", "d-2.ann"]
 
 
-def test_documents_that_differ_in_case_have_files_of_their_own(tmp_path):
+def test_documents_that_differ_in_case_get_separate_files(tmp_path):
     names = written(tmp_path, Record("a", document="d"), Record("a", document="D"))
     assert len({name.casefold() for name in names}) == 2
 
 
-def test_number_that_is_a_document_already_is_no_name(tmp_path):
+def test_numbered_name_does_not_conflict_with_a_document(tmp_path):
     names = written(tmp_path, Record("a"), Record("b", document="1"))
     assert len(names) == 2
 
@@ -522,7 +522,7 @@ def test_number_that_is_a_document_already_is_no_name(tmp_path):
 @pytest.mark.parametrize(
     "document", ["../up", "/etc/x", "a/../../b", "..", "a\\b", "C:x", "a\nb", "/"]
 )
-def test_no_document_is_written_outside_the_folder(tmp_path, document):
+def test_documents_are_only_written_inside_the_folder(tmp_path, document):
     folder = tmp_path / "folder" / "below"
     write_brat([Record("a", document=document)], folder)
     (path,) = tmp_path.rglob("*.ann")
@@ -538,18 +538,18 @@ def test_no_document_is_written_outside_the_folder(tmp_path, document):
     ],
     ids=["entity", "relation", "ids"],
 )
-def test_what_brat_cannot_hold_is_refused_before_anything_is_written(tmp_path, record):
+def test_unsupported_record_raises_before_writing(tmp_path, record):
     with pytest.raises(ValueError, match="J616"):
         write_brat([Record("b"), replace(record, source="here")], tmp_path / "folder")
     assert not (tmp_path / "folder").exists()
 
 
-# any record, any byte
+# any record, any bytes
 
-# everything that somebody takes for a line end, a blank or two characters
-SIGNS = ["a", "b", " ", "\n", "\r\n", "\r", "\t", "\x1c", "\x85", "\u2028", "\xa0"]
-SIGNS += ["😀", "药", "e\u0301", "\ufeff", "\u200d", ";", "\\", "\x00"]
-TEXTS = st.lists(st.sampled_from(SIGNS), max_size=20).map("".join)
+# characters that some tools treat as line endings, whitespace or two characters
+CHARACTERS = ["a", "b", " ", "\n", "\r\n", "\r", "\t", "\x1c", "\x85", "\u2028", "\xa0"]
+CHARACTERS += ["😀", "药", "e\u0301", "\ufeff", "\u200d", ";", "\\", "\x00"]
+TEXTS = st.lists(st.sampled_from(CHARACTERS), max_size=20).map("".join)
 LABELS = st.sampled_from(["PER", "地名", "a:b;1", "Arg1:T1"])
 
 
@@ -560,7 +560,7 @@ def any_record(draw):
     spans = draw(st.lists(ends.filter(lambda e: e[0] < e[1]), max_size=5))
     entities = tuple(entity(s, e, draw(LABELS)) for s, e in spans)
     if not entities:
-        text = text.lstrip("\ufeff")  # no offset tells that the mark is text
+        text = text.lstrip("\ufeff")  # no offset shows that the byte order mark is text
     relations = ()
     if entities:
         numbers = st.integers(0, len(entities) - 1)
@@ -576,7 +576,7 @@ KEPT = [EQUIVALENCE, *SILENT, NOTE, "#2\tAnnotatorNotes T9\t😀\r\x85 "]
 
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.lists(any_record(), min_size=1, max_size=3), st.sampled_from(["d", "é/f 1"]))
-def test_any_record_reads_back_equal(tmp_path_factory, records, name):
+def test_any_record_round_trips(tmp_path_factory, records, name):
     folder = tmp_path_factory.mktemp("brat")
     records = [replace(r, document=f"{name}.{i}") for i, r in enumerate(records)]
     write_brat(records, folder)
@@ -586,13 +586,13 @@ def test_any_record_reads_back_equal(tmp_path_factory, records, name):
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(any_record())
-def test_reading_and_writing_twice_changes_nothing(tmp_path_factory, record):
+def test_second_round_trip_changes_nothing(tmp_path_factory, record):
     folder = tmp_path_factory.mktemp("brat")
     record = replace(record, document="d")
     assert written(folder / "1", record) == written(folder / "2", *read(folder / "1"))
 
 
-def test_broken_bytes_are_left_out_or_named(tmp_path):
+def test_corrupted_bytes_are_left_out_or_reported(tmp_path):
     rng = random.Random(0)
     lines = [NILS, FJORDLINE, MIA, APART, "R1\towns Arg1:T1 Arg2:T2", EVENT, NOTE]
     files = {
@@ -604,9 +604,9 @@ def test_broken_bytes_are_left_out_or_named(tmp_path):
         broken = {name: bytearray(data) for name, data in files.items()}
         data = broken[rng.choice(["x.ann", "x.ann", "x.txt"])]
         for _ in range(rng.randint(1, 3)):
-            place = rng.randrange(len(data))
+            position = rng.randrange(len(data))
             new = rng.choice([b"", b"\t", b"\n", b"0", b":", rng.randbytes(1)])
-            data[place : place + rng.randint(0, 2)] = new
+            data[position : position + rng.randint(0, 2)] = new
         for name, content in broken.items():
             (tmp_path / name).write_bytes(content)
         records, left, skipped = read_lenient(tmp_path)
@@ -638,12 +638,12 @@ def test_samples_have_the_published_counts(folder, counts):
     kinds = Counter(item.kind for item in left)
     assert skipped == []
     assert set(kinds) <= {"event", "equivalence"}
-    found = (len(records), entities, relations, kinds["event"], kinds["equivalence"])
-    assert found == counts
+    result = (len(records), entities, relations, kinds["event"], kinds["equivalence"])
+    assert result == counts
 
 
-def test_one_wrong_line_does_not_change_how_line_ends_are_counted(tmp_path):
-    # two entities count CRLF as one sign, the third is wrong either way
+def test_one_wrong_line_does_not_change_line_ending_handling(tmp_path):
+    # two entities count CRLF as one character, the third is wrong in both cases
     (tmp_path / "a.txt").write_bytes(b"Rain.\r\nAda met Ola.\r\n")
     lines = ("T1\tPER 6 9\tAda", "T2\tPER 14 17\tOla", "T3\tPER 0 3\tEva")
     (tmp_path / "a.ann").write_text("\n".join(lines), encoding="utf8")

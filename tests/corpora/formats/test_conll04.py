@@ -21,7 +21,7 @@ def path(tmp_path):
 
 
 def block(number, rows, *relations):
-    """A sentence of the file."""
+    """A sentence in the file."""
     tokens = [
         f"{number}\t{label}\t{row}\tO\tNN\t{token}\tO\tO\tO"
         for row, (label, token) in enumerate(rows)
@@ -44,7 +44,7 @@ def read_rows(path, *rows):
 
 
 def skipped(path, *blocks):
-    """The records of a file, and what it leaves out."""
+    """The records of a file, and what is left out."""
     left_out = []
     return list(read_conll04(write(path, *blocks), skip=left_out.append)), left_out
 
@@ -53,7 +53,7 @@ def test_story_is_read():
     assert_is_the_story(read_conll04(FOLDER / "story.corp"))
 
 
-def test_sentence_is_read_as_written(path):
+def test_sentence_is_read(path):
     (record,) = read(path, block(17, LIMA, "0\t2\tLeave"))
     assert record == Record(
         text="Ada Quint left Lima .",
@@ -87,7 +87,7 @@ def test_source_is_line_and_number(path):
         ([("O", "COMMA/COMMA")], ("COMMA/COMMA",)),
     ],
 )
-def test_slashes_join_the_words_of_entities_only(path, rows, words):
+def test_slashes_only_separate_words_in_entities(path, rows, words):
     assert read_rows(path, *rows).words == words
 
 
@@ -97,7 +97,7 @@ def test_entity_has_all_words_of_its_row(path):
     assert record.entities == (EntityRecord(3, 14, "Loc"), EntityRecord(15, 16, "Loc"))
 
 
-def test_relations_name_rows_and_not_words(path):
+def test_relations_refer_to_rows(path):
     rows = [("Peop", "Ada/Quint"), ("Org", "A/B/C"), ("O", "of"), ("Loc", "Lima")]
     (record,) = read(path, block(1, rows, "3\t0\tr", "1\t3\ts", "0\t0\tt"))
     assert record.relations == (
@@ -107,30 +107,30 @@ def test_relations_name_rows_and_not_words(path):
     )
 
 
-def test_sentences_without_relations_are_parted_by_blank_lines(path):
+def test_sentences_without_relations_are_separated_by_blank_lines(path):
     blocks = block(1, LIMA), block(2, LIMA), block(3, LIMA, "0\t2\tr"), block(4, LIMA)
     records = read(path, *blocks)
     assert [r.meta["orig_id"] for r in records] == [1, 2, 3, 4]
     assert [len(r.relations) for r in records] == [0, 0, 1, 0]
 
 
-def test_numbers_may_have_gaps_and_any_order(path):
+def test_numbers_can_have_gaps_and_any_order(path):
     records = read(path, block(5925, LIMA), block(0, LIMA), block(41, LIMA))
     assert [r.meta["orig_id"] for r in records] == [5925, 0, 41]
 
 
 @pytest.mark.parametrize("relations", [(), ("0\t2\tLeave",)])
-def test_last_sentence_needs_no_line_end(path, relations):
+def test_last_sentence_needs_no_final_newline(path, relations):
     text = block(1, LIMA, *relations)
     assert read(path, text.rstrip("\n")) == read(path, text)
 
 
-def test_carriage_returns_are_no_text(path):
+def test_carriage_returns_are_ignored(path):
     text = block(1, LIMA, "0\t2\tr") + block(2, LIMA)
     assert read(path, text.replace("\n", "\r\n")) == read(path, text)
 
 
-def test_byte_order_mark_is_no_text(path):
+def test_byte_order_mark_is_ignored(path):
     assert read(path, "\ufeff", block(1, LIMA)) == read(path, block(1, LIMA))
 
 
@@ -141,22 +141,28 @@ def row(number, label="O", row="1", token="b"):
 @pytest.mark.parametrize(
     ("broken", "line", "field"),
     [
-        pytest.param("2\tO\t0\tO\tNN\ta\tO\tO\n", 7, "columns", id="a column short"),
-        pytest.param(row(2)[:-1] + "\tO\n", 7, "columns", id="a column more"),
+        pytest.param("2\tO\t0\tO\tNN\ta\tO\tO\n", 7, "columns", id="missing column"),
+        pytest.param(row(2)[:-1] + "\tO\n", 7, "columns", id="additional column"),
         pytest.param(row(2) + row(3), 8, "sentence", id="two numbers"),
-        pytest.param(row("two"), 7, "sentence", id="no number"),
+        pytest.param(row("two"), 7, "sentence", id="not a number"),
         pytest.param(row(""), 7, "sentence", id="empty number"),
         pytest.param(row("9" * 5000), 7, "sentence", id="huge number"),
         pytest.param(row(2, token=""), 7, "token", id="empty token"),
         pytest.param(row(2, "Loc", token=""), 7, "token", id="empty entity"),
-        pytest.param(row(2, "Loc") + "\n1\t1\n", 9, "relation", id="no label"),
-        pytest.param(row(2, "Loc") + "\n1 1 r\n", 9, "relation", id="blanks, no tabs"),
-        pytest.param(row(2, "Loc") + "\n1\t0\tr\n", 9, "relation", id="no such row"),
-        pytest.param(row(2, "O") + "\n1\t1\tr\n", 9, "relation", id="row of no entity"),
-        pytest.param(row(2, "Loc") + "\nx\t1\tr\n", 9, "relation", id="row no number"),
+        pytest.param(row(2, "Loc") + "\n1\t1\n", 9, "relation", id="missing label"),
+        pytest.param(
+            row(2, "Loc") + "\n1 1 r\n", 9, "relation", id="spaces instead of tabs"
+        ),
+        pytest.param(row(2, "Loc") + "\n1\t0\tr\n", 9, "relation", id="unknown row"),
+        pytest.param(
+            row(2, "O") + "\n1\t1\tr\n", 9, "relation", id="row without entity"
+        ),
+        pytest.param(
+            row(2, "Loc") + "\nx\t1\tr\n", 9, "relation", id="row not a number"
+        ),
     ],
 )
-def test_broken_line_is_named_with_file_and_column(path, broken, line, field):
+def test_broken_line_is_reported_with_file_and_column(path, broken, line, field):
     blocks = block(1, LIMA), broken, "\n\n", block(4, LIMA)
     records, [left_out] = skipped(path, *blocks)
     assert [r.meta["orig_id"] for r in records] == [1, 4]
@@ -173,23 +179,23 @@ def test_broken_line_is_named_with_file_and_column(path, broken, line, field):
         pytest.param([("Loc", "Lima")], ["0\t0\t"], id="relation"),
     ],
 )
-def test_empty_label_is_refused(path, rows, relations):
+def test_empty_label_raises(path, rows, relations):
     with pytest.raises(ValueError, match=r"J109.*line 1"):
         read(path, block(1, rows, *relations))
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", " \r\n"])
-def test_file_without_a_sentence_is_refused(path, text):
+def test_file_without_sentences_raises(path, text):
     with pytest.raises(ValueError, match=r"J602.*story\.corp"):
         read(path, text)
 
 
-def test_missing_file_is_named(path):
+def test_missing_file_raises(path):
     with pytest.raises(ValueError, match=r"J601.*story\.corp"):
         list(read_conll04(path))
 
 
-def test_file_that_is_not_utf8_is_refused_with_its_line(path):
+def test_file_that_is_not_utf8_raises_with_its_line(path):
     path.write_bytes(block(1, [("O", "a"), ("Loc", "Tromsø")]).encode("latin1"))
     with pytest.raises(ValueError, match=r"J604.*story\.corp, line 2"):
         list(read_conll04(path))
@@ -206,7 +212,7 @@ def corpus():
 
 
 def ids_of(split):
-    """The numbers of an index file: ``490:    Judith C. Toth   says ...``."""
+    """The numbers in an index file: ``490:    Judith C. Toth   says ...``."""
     path = CORPUS / "corp" / f"{split}_indx_sentence.txt"
     lines = path.read_text(encoding="utf8", errors="replace").split("\n")
     return {line.split(":")[0].strip() for line in lines if line.strip()}
@@ -230,7 +236,7 @@ def test_corpus_has_numbers_with_gaps():
 
 @pytest.mark.data
 @pytest.mark.parametrize(("split", "count"), [("training", 1153), ("testing", 288)])
-def test_index_files_choose_their_sentences(split, count):
+def test_index_files_select_their_sentences(split, count):
     chosen = choose_by_id(corpus(), ids_of(split), "index")
     assert len(chosen) == count
     assert all(record.relations for record in chosen)
@@ -240,7 +246,7 @@ def test_index_files_choose_their_sentences(split, count):
 @pytest.mark.parametrize(
     ("split", "files"), [("training", ["train", "dev"]), ("testing", ["test"])]
 )
-def test_corpus_is_the_json_of_spert(tmp_path, split, files):
+def test_corpus_equals_the_json_of_spert(tmp_path, split, files):
     written = tmp_path / "ours.json"
     write_spert_json(choose_by_id(corpus(), ids_of(split), "index"), written)
     ours = json.loads(written.read_bytes())

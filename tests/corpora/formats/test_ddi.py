@@ -44,14 +44,14 @@ def test_sentence_is_read_with_inclusive_ends(write):
     assert (record.document, record.meta) == ("d1", {"orig_id": "d1.s0"})
 
 
-def test_entity_of_pieces_and_its_relation_are_named(write):
+def test_discontinuous_entity_and_its_relation_are_reported(write):
     (record,) = read(write(SENTENCE))
     assert [left.kind for left in record.left_out] == ["entity", "relation"]
-    assert "'iron salts' has pieces: 28-31;41-45" in record.left_out[0].reason
+    assert "'iron salts' has gaps: 28-31;41-45" in record.left_out[0].reason
     assert "pair d1.s0.p1" in record.left_out[1].reason
 
 
-def test_entity_of_pieces_can_be_covered(write):
+def test_discontinuous_entity_can_be_covered(write):
     (record,) = read(write(SENTENCE), discontinuous="cover")
     entity = record.entities[2]
     assert record.text[entity.start : entity.end] == "iron or zinc salts"
@@ -59,20 +59,20 @@ def test_entity_of_pieces_can_be_covered(write):
     assert record.left_out == ()
 
 
-def test_positive_pair_without_a_type_is_named(write):
+def test_positive_pair_without_a_type_is_reported(write):
     (record,) = read(write(SENTENCE.replace(' type="mechanism"', "")))
     assert record.relations == ()
     assert "pair d1.s0.p0: has no type" in record.left_out[-2].reason
 
 
-def test_folder_is_searched_at_any_depth(write, tmp_path):
+def test_folder_is_read_at_any_depth(write, tmp_path):
     (tmp_path / "Train").mkdir()
     write(SENTENCE, name="Train/a.xml")
     write(SENTENCE, SENTENCE, name="b.xml")
     assert len(read(tmp_path)) == 3
 
 
-def test_folder_and_file_are_guessed(write, tmp_path):
+def test_format_of_folder_and_file_is_guessed(write, tmp_path):
     path = write(SENTENCE)
     assert guess_format(path).name == guess_format(tmp_path).name == "ddi"
 
@@ -88,7 +88,7 @@ def test_folder_and_file_are_guessed(write, tmp_path):
         ('ddi="true" type="mechanism"', 'type="mechanism"', "ddi"),
     ],
 )
-def test_wrong_field_is_named_with_file_and_sentence(write, old, new, field):
+def test_invalid_field_is_reported_with_file_and_sentence(write, old, new, field):
     assert old in SENTENCE
     path = write(SENTENCE.replace(old, new, 1))
     with pytest.raises(ValueError, match=r"\[J605\]") as error:
@@ -97,13 +97,13 @@ def test_wrong_field_is_named_with_file_and_sentence(write, old, new, field):
     assert f"field '{field}'" in str(error.value)
 
 
-def test_offset_outside_the_text_is_refused(write):
+def test_offset_outside_the_text_raises(write):
     path = write(SENTENCE.replace('"0-7"', '"0-99"'))
     with pytest.raises(ValueError, match=r"\[J107\].*d1\.s0"):
         read(path)
 
 
-def test_broken_sentence_is_skipped_and_reading_goes_on(write):
+def test_broken_sentence_is_skipped(write):
     skipped = []
     broken = SENTENCE.replace('"0-7"', '"7"')
     records = read(write(broken, SENTENCE), skip=skipped.append)
@@ -111,19 +111,19 @@ def test_broken_sentence_is_skipped_and_reading_goes_on(write):
     assert skipped[0].broken
 
 
-def test_file_that_is_no_xml_is_named_with_its_line(write):
+def test_invalid_xml_is_reported_with_its_line(write):
     path = write(SENTENCE, "\n<oops>")
     with pytest.raises(ValueError, match=r"\[J604\].*d1\.xml, line 10"):
         read(path)
 
 
 @pytest.mark.parametrize("name", ["gone.xml", "."])
-def test_nothing_to_read_is_refused(tmp_path, name):
+def test_path_without_files_raises(tmp_path, name):
     with pytest.raises(ValueError, match=r"\[J60[12]\]"):
         read(tmp_path / name)
 
 
-def test_changed_bytes_give_records_or_errors_with_the_place(write):
+def test_corrupted_bytes_give_records_or_errors_with_location(write):
     path = write(SENTENCE)
     whole, draw = path.read_bytes(), random.Random(0)
     for _ in range(300):

@@ -42,7 +42,7 @@ def test_source_is_file_and_number(path):
     assert second.source == f"{path}, Doc 1"
 
 
-def test_relations_reach_other_readers_of_the_file(path):
+def test_written_relations_can_be_read_by_spacy(path):
     write_docbin(STORY, path, NLP)
     docs = list(DocBin().from_disk(path).get_docs(NLP.vocab))
     assert [r.as_triple() for r in docs[0]._.relations] == [
@@ -56,14 +56,14 @@ def test_extension_is_registered_for_writing(path):
     assert Doc.has_extension("relations")
 
 
-def test_record_without_text_is_read_back(path):
+def test_record_without_text_round_trips(path):
     assert roundtrip(path, Record("", words=()), Record("")) == [
         Record("", words=()),
         Record(""),
     ]
 
 
-def test_file_annotated_by_hand_is_read(path):
+def test_manually_annotated_file_is_read(path):
     doc = NLP.make_doc("Ada left  Oslo.")
     doc.ents = [doc.char_span(0, 3, "PER"), doc.char_span(10, 14, "LOC")]
     doc._.relations = [(doc.ents[0], doc.ents[1], "leave")]
@@ -77,7 +77,7 @@ def test_file_annotated_by_hand_is_read(path):
     ]
 
 
-def test_file_of_plain_entities_is_read(path):
+def test_file_with_only_entities_is_read(path):
     doc = NLP.make_doc("Ada left")
     doc.ents = [doc.char_span(0, 3, "PER")]
     DocBin(docs=[doc]).to_disk(path)
@@ -96,24 +96,24 @@ def test_doc_with_an_argument_without_label_is_skipped(path):
     assert entry.reason.startswith(f"[J109] {path}, Doc 0: ")
 
 
-def test_missing_file_is_named(path):
+def test_missing_file_raises(path):
     with pytest.raises(ValueError, match=r"J601.*story\.spacy"):
         read(path)
 
 
-def test_other_file_is_refused(path):
+def test_file_that_is_not_a_docbin_raises(path):
     path.write_bytes(b"no docs")
     with pytest.raises(ValueError, match=r"J609.*story\.spacy"):
         read(path)
 
 
-def test_file_without_a_doc_is_refused(path):
+def test_file_without_docs_raises(path):
     DocBin().to_disk(path)
     with pytest.raises(ValueError, match=r"J602.*story\.spacy"):
         read(path)
 
 
-# whatever is written is read back
+# any record
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 WORDS = TEXTS.filter(bool)
@@ -131,7 +131,7 @@ JSON = st.recursive(
 
 @st.composite
 def annotations(draw, offsets):
-    """Entities and relations at some words; some of them twice."""
+    """Entities and relations of words, with duplicates."""
     numbers = st.integers(0, len(offsets) - 1)
     spans = st.tuples(numbers, numbers, LABELS).map(
         lambda s: (min(s[:2]), max(s[:2]), s[2])
@@ -189,14 +189,14 @@ RECORDS = records_with_words() | records_without_words()
 
 @settings(max_examples=50, deadline=None, derandomize=True)
 @given(st.lists(RECORDS, min_size=1, max_size=3))
-def test_any_record_reads_back_equal(tmp_path_factory, records):
+def test_any_record_round_trips(tmp_path_factory, records):
     path = tmp_path_factory.mktemp("docbin") / "any.spacy"
     assert roundtrip(path, *records) == records
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)
 @given(st.lists(RECORDS, min_size=1, max_size=2))
-def test_any_record_reads_back_equal_from_bytes(tmp_path_factory, records):
+def test_any_record_round_trips_through_bytes(tmp_path_factory, records):
     register_extension()
     path = tmp_path_factory.mktemp("docbin") / "any.spacy"
     docs = [

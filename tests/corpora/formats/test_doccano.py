@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from spacy_jre.annotations import EntityRecord, Record, RelationRecord
 from spacy_jre.corpora.formats.doccano import read_doccano
 
-from ..mutations import ABSENT, changed, put_odd_value
+from ..mutations import ABSENT, changed, put_unexpected_value
 from ..story import FOLDER, assert_is_the_story
 
 TEXT = {
@@ -43,7 +43,7 @@ def test_story_is_read():
     assert_is_the_story(read_doccano(FOLDER / "doccano.jsonl"))
 
 
-def test_text_is_read_as_written(path):
+def test_text_is_read(path):
     assert read(path, TEXT) == [
         Record(
             text="Ada Quint cooks in Oslo.",
@@ -54,14 +54,14 @@ def test_text_is_read_as_written(path):
     ]
 
 
-def test_record_names_its_line(path):
+def test_source_is_the_line(path):
     assert [r.source for r in read(path, TEXT, TEXT)] == [
         f"{path}, line 1",
         f"{path}, line 2",
     ]
 
 
-def test_list_of_texts_is_read_too(path):
+def test_list_of_texts_is_read(path):
     path.write_text(json.dumps([TEXT, TEXT]), encoding="utf8")
     assert len(list(read_doccano(path))) == 2
 
@@ -74,23 +74,23 @@ def test_offsets_are_characters_not_utf16_units(path):
 
 
 @pytest.mark.parametrize("field", ["label", "labels"])
-def test_export_of_sequence_labelling_is_refused_with_the_mend(path, field):
+def test_sequence_labeling_export_raises_with_the_fix(path, field):
     with pytest.raises(ValueError, match=r"J612.*line 1: .*JSONL\(relation\)"):
         read(path, {"id": 3, "text": "Oslo", field: [[0, 4, "LOC"]]})
 
 
-def test_export_of_sequence_labelling_under_data_is_refused_too(path):
+def test_sequence_labeling_export_under_data_raises(path):
     with pytest.raises(ValueError, match="J612"):
         read(path, {"data": "Oslo", "label": [[0, 4, "LOC"]]})
 
 
-def test_key_named_label_beside_entities_is_meta(path):
+def test_key_label_is_meta_if_there_are_entities(path):
     (record,) = read(path, {**TEXT, "label": "news"})
     assert record.meta["label"] == "news"
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "where", "field"),
+    ("keys", "value", "where", "field"),
     [
         (["text"], ABSENT, "line 1", "text"),
         (["text"], 5, "line 1", "text"),
@@ -108,27 +108,27 @@ def test_key_named_label_beside_entities_is_meta(path):
         (["relations", 0, "type"], None, "line 1, relation 0", "type"),
     ],
 )
-def test_broken_field_is_named_with_file_and_line(path, place, value, where, field):
+def test_broken_field_is_reported_with_file_and_line(path, keys, value, where, field):
     with pytest.raises(ValueError, match="J605") as error:
-        read(path, changed(TEXT, place, value))
+        read(path, changed(TEXT, keys, value))
     assert f"{path}, {where}: field '{field}'" in str(error.value)
 
 
-def test_offsets_outside_of_the_text_are_refused(path):
+def test_offsets_outside_the_text_raise(path):
     with pytest.raises(ValueError, match=r"J107.*line 1: entity 1"):
         read(path, changed(TEXT, ["entities", 1, "end_offset"], 25))
 
 
-def test_empty_label_is_refused(path):
+def test_empty_label_raises(path):
     with pytest.raises(ValueError, match=r"J109.*line 1: entity 0"):
         read(path, changed(TEXT, ["entities", 0, "label"], ""))
 
 
-def test_broken_text_does_not_stop_the_reader(path):
-    told = []
+def test_broken_text_is_skipped(path):
+    skipped = []
     texts = put(path, TEXT, changed(TEXT, ["relations", 0, "to_id"], 1), TEXT)
-    assert len(list(read_doccano(texts, skip=told.append))) == 2
-    assert [left.broken for left in told] == [True]
+    assert len(list(read_doccano(texts, skip=skipped.append))) == 2
+    assert [left.broken for left in skipped] == [True]
 
 
 # any file
@@ -136,11 +136,11 @@ def test_broken_text_does_not_stop_the_reader(path):
 ODD = [None, True, -1, 3, 21, 1.5, 10**30, "", "x", "\ud800", [], {}, [[]], {"id": 3}]
 
 
-def assert_every_record_is_told(path, count):
-    told = []
-    records = list(read_doccano(path, skip=told.append))
-    assert len(records) + len(told) == count
-    for left in told:
+def assert_every_record_is_read_or_reported(path, count):
+    skipped = []
+    records = list(read_doccano(path, skip=skipped.append))
+    assert len(records) + len(skipped) == count
+    for left in skipped:
         assert left.broken
         assert left.reason.startswith("[J")
         assert f"{path}, line " in left.reason
@@ -148,23 +148,23 @@ def assert_every_record_is_told(path, count):
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.integers(0, 10**9))
-def test_text_with_an_odd_value_is_a_record_or_a_coded_error(tmp_path_factory, seed):
+def test_unexpected_value_gives_a_record_or_a_coded_error(tmp_path_factory, seed):
     rng = random.Random(seed)
     texts = copy.deepcopy([TEXT, TEXT])
-    put_odd_value(rng, texts, ODD)
+    put_unexpected_value(rng, texts, ODD)
     path = put(tmp_path_factory.mktemp("doccano") / "all.jsonl", *texts)
-    assert_every_record_is_told(path, 2)
+    assert_every_record_is_read_or_reported(path, 2)
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.integers(0, 10**9))
-def test_file_with_changed_bytes_gives_records_or_coded_errors(tmp_path_factory, seed):
+def test_corrupted_bytes_give_records_or_coded_errors(tmp_path_factory, seed):
     rng = random.Random(seed)
     data = bytearray((FOLDER / "doccano.jsonl").read_bytes())
-    # a first byte [ would make it another kind of file
+    # if the first byte were [, the file would be a list
     for _ in range(5):
         data[rng.randrange(1, len(data))] = rng.randrange(256)
     path = tmp_path_factory.mktemp("doccano") / "all.jsonl"
     path.write_bytes(data)
     count = len([line for line in data.split(b"\n") if line.strip()])
-    assert_every_record_is_told(path, count)
+    assert_every_record_is_read_or_reported(path, count)

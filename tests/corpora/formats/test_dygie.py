@@ -37,7 +37,7 @@ def read_one(path, **changes):
 
 
 def skipped(path, *documents):
-    """The records of a file, and what it leaves out."""
+    """The records of a file, and what is left out."""
     left_out = []
     records = list(read_dygie(write(path, *documents), skip=left_out.append))
     return records, left_out
@@ -47,7 +47,7 @@ def test_story_is_read():
     assert_is_the_story(read_dygie(FOLDER / "dygie.jsonl"))
 
 
-def test_document_is_read_as_written(path):
+def test_document_is_read(path):
     assert read_one(path) == Record(
         text="Ada Quint cooks . She likes Lima .",
         entities=(
@@ -63,7 +63,7 @@ def test_document_is_read_as_written(path):
     )
 
 
-def test_offsets_count_from_the_document_and_include_the_end(path):
+def test_offsets_are_relative_to_the_document_and_end_inclusive(path):
     *_, second = split_sentences(read_one(path))
     assert second.text == "She likes Lima ."
     assert [second.text[e.start : e.end] for e in second.entities] == ["She", "Lima"]
@@ -74,7 +74,7 @@ def test_source_is_the_line(path):
     assert (first.source, second.source) == (f"{path}, line 1", f"{path}, line 2")
 
 
-def test_document_of_one_sentence_has_no_sentences(path):
+def test_document_of_one_sentence_has_no_sentence_offsets(path):
     record = read_one(
         path, sentences=[["Ada", "cooks"]], ner=[[[0, 0, "PER"]]], relations=[[]]
     )
@@ -82,7 +82,7 @@ def test_document_of_one_sentence_has_no_sentences(path):
     assert record.words == ("Ada", "cooks")
 
 
-def test_empty_sentences_are_none(path):
+def test_empty_sentences_are_dropped(path):
     record = read_one(
         path,
         sentences=[[], ["Ada", "cooks"], [], ["Lima"], []],
@@ -103,7 +103,7 @@ def test_relation_across_sentences_is_read(path):
     assert record.relations == (RelationRecord(0, 2, "likes"),)
 
 
-def test_relation_belongs_to_the_first_entity_of_its_span(path):
+def test_relation_gets_the_first_entity_of_its_span(path):
     record = read_one(
         path,
         ner=[[], [[4, 4, "PER"], [6, 6, "ORG"], [6, 6, "LOC"]]],
@@ -114,7 +114,7 @@ def test_relation_belongs_to_the_first_entity_of_its_span(path):
 
 
 @pytest.mark.parametrize("row", [[4, 5, 6, 6, "likes"], [4, 4, 3, 3, "likes"]])
-def test_relation_to_a_span_that_is_no_entity_is_left_out_and_named(path, row):
+def test_relation_to_a_span_without_entity_is_reported(path, row):
     record = read_one(path, relations=[[], [row]])
     assert record.relations == ()
     (left_out,) = record.left_out
@@ -122,7 +122,7 @@ def test_relation_to_a_span_that_is_no_entity_is_left_out_and_named(path, row):
     assert left_out.reason.startswith(f"{path}, line 1, sentence 1, relations 0: [4,")
 
 
-def test_events_are_left_out_and_named(path):
+def test_events_are_reported(path):
     events = [[], [[[5, "Like"], [4, 4, "Agent"]], [[6, "Be"]]]]
     record = read_one(path, events=events)
     (left_out,) = record.left_out
@@ -132,11 +132,11 @@ def test_events_are_left_out_and_named(path):
 
 
 @pytest.mark.parametrize("events", [None, [], [[], []]])
-def test_no_events_are_no_loss(path, events):
+def test_empty_events_are_not_reported(path, events):
     assert read_one(path, events=events).left_out == ()
 
 
-def test_scores_behind_a_label_are_accepted(path):
+def test_scores_after_a_label_are_ignored(path):
     predicted = read_one(
         path,
         ner=[[[0, 1, "PER", 7.5, 0.9]], [[4, 4, "PER", 1], [6, 6, "LOC", None]]],
@@ -148,11 +148,11 @@ def test_scores_behind_a_label_are_accepted(path):
 @pytest.mark.parametrize(
     ("key", "document"), [("D1", "D1"), (0, "0"), (None, None), ("", "")]
 )
-def test_key_names_the_document(path, key, document):
+def test_doc_key_is_the_document(path, key, document):
     assert read_one(path, doc_key=key).document == document
 
 
-def test_document_without_annotation_is_skipped_as_no_fault(path):
+def test_unannotated_document_is_skipped_without_an_error(path):
     plain = {"doc_key": "D0", "sentences": [["Ada", "cooks"]]}
     records, [left_out] = skipped(path, plain, DOCUMENT)
     assert [r.document for r in records] == ["D1"]
@@ -206,7 +206,7 @@ def test_document_without_annotation_is_skipped_as_no_fault(path):
         ({"clusters": [2**70]}, "line 2", "clusters"),
     ],
 )
-def test_broken_field_is_named_with_file_and_line(path, changes, where, field):
+def test_broken_field_is_reported_with_file_and_line(path, changes, where, field):
     records, [left_out] = skipped(path, DOCUMENT, {**DOCUMENT, **changes}, DOCUMENT)
     assert len(records) == 2
     assert left_out.broken
@@ -216,14 +216,14 @@ def test_broken_field_is_named_with_file_and_line(path, changes, where, field):
 
 
 @pytest.mark.parametrize("field", ["sentences", "ner", "relations"])
-def test_missing_field_is_named(path, field):
+def test_missing_field_is_reported(path, field):
     document = {key: value for key, value in DOCUMENT.items() if key != field}
     with pytest.raises(ValueError, match=rf"J605.*line 1: field '{field}' is missing"):
         list(read_dygie(write(path, document)))
 
 
 @pytest.mark.parametrize("changes", [{"ner": [[[0, 1, ""]], []]}])
-def test_empty_label_is_refused(path, changes):
+def test_empty_label_raises(path, changes):
     with pytest.raises(ValueError, match=r"J109.*line 1"):
         read_one(path, **changes)
 
@@ -282,7 +282,7 @@ def test_scierc_is_the_same_in_both_formats(split):
 
 
 def token_annotation(record):
-    """Spans in tokens: brackets are written in two ways. Relations in small letters."""
+    """Spans in tokens, because brackets differ, and lowercase relation labels."""
     count = record.text.count
     entities = [
         (count(" ", 0, e.start), count(" ", 0, e.end) + 1, e.label)
@@ -296,14 +296,14 @@ def token_annotation(record):
 
 @pytest.mark.data
 def test_scierc_has_four_duplicate_relations_in_train():
-    found = {
+    result = {
         split: sum(
             len(record.relations) - len(set(record.relations))
             for record in documents_of("dygie", split)
         )
         for split in ("train", "dev", "test")
     }
-    assert found == {"train": 4, "dev": 0, "test": 0}
+    assert result == {"train": 4, "dev": 0, "test": 0}
 
 
 @pytest.mark.data
@@ -317,7 +317,7 @@ def test_scierc_has_88_overlapping_pairs_all_nested():
     ]
     assert len(pairs) == 88
     for a, b in pairs:
-        # one of them has both borders
+        # one of them has the same start and end
         borders = min(a.start, b.start), max(a.end, b.end)
         assert borders in ((a.start, a.end), (b.start, b.end))
 

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from spacy_jre.annotations import EntityRecord, Record, RelationRecord
 from spacy_jre.corpora.formats.inception import read_inception
 
-from ..mutations import put_odd_value
+from ..mutations import put_unexpected_value
 from ..story import FOLDER, assert_is_the_story
 
 pytest.importorskip("cassis", reason="needs dkpro-cassis: the extra inception")
 
 DKPRO = "de.tudarmstadt.ukp.dkpro.core.api."
 STRING, SPAN = "uima.cas.String", "uima.tcas.Annotation"
-# the layers of the tests by their prefix in the XMI: name and features
+# tag in the XMI -> package and features of the layer
 TYPES = {
     "ner:NamedEntity": (DKPRO + "ner.type", {"value": STRING, "identifier": STRING}),
     "seg:Sentence": (DKPRO + "segmentation.type", {}),
@@ -45,35 +45,37 @@ LIVES = ("custom:Relation", 19, 23, {"Governor": 1, "Dependent": 2, "label": "in
 
 
 def types():
-    found = ['<typeSystemDescription xmlns="http://uima.apache.org/resourceSpecifier">']
-    found.append("<types>")
+    result = [
+        '<typeSystemDescription xmlns="http://uima.apache.org/resourceSpecifier">'
+    ]
+    result.append("<types>")
     for tag, (package, features) in TYPES.items():
         name = f"{package}.{tag.partition(':')[2]}"
-        found.append(f"<typeDescription><name>{name}</name>")
-        found.append(f"<supertypeName>{SPAN}</supertypeName><features>")
+        result.append(f"<typeDescription><name>{name}</name>")
+        result.append(f"<supertypeName>{SPAN}</supertypeName><features>")
         for feature, kind in features.items():
-            found.append(f"<featureDescription><name>{feature}</name>")
-            found.append(f"<rangeTypeName>{kind}</rangeTypeName></featureDescription>")
-        found.append("</features></typeDescription>")
-    return "".join([*found, "</types></typeSystemDescription>"])
+            result.append(f"<featureDescription><name>{feature}</name>")
+            result.append(f"<rangeTypeName>{kind}</rangeTypeName></featureDescription>")
+        result.append("</features></typeDescription>")
+    return "".join([*result, "</types></typeSystemDescription>"])
 
 
 def xmi(*annotations, text=TEXT):
-    """A CAS as XMI; the annotations are numbered from 1."""
+    """A CAS as XMI. The annotations are numbered from 1."""
     spaces = {tag.partition(":")[0]: package for tag, (package, _) in TYPES.items()}
-    found = ['<xmi:XMI xmlns:xmi="http://www.omg.org/XMI" xmi:version="2.0"']
-    found.append(' xmlns:cas="http:///uima/cas.ecore"')
+    result = ['<xmi:XMI xmlns:xmi="http://www.omg.org/XMI" xmi:version="2.0"']
+    result.append(' xmlns:cas="http:///uima/cas.ecore"')
     for prefix, package in spaces.items():
-        found.append(f' xmlns:{prefix}="http:///{package.replace(".", "/")}.ecore"')
-    found.append('><cas:NULL xmi:id="0"/>')
+        result.append(f' xmlns:{prefix}="http:///{package.replace(".", "/")}.ecore"')
+    result.append('><cas:NULL xmi:id="0"/>')
     for number, (tag, start, end, features) in enumerate(annotations, 1):
         others = "".join(f' {key}="{value}"' for key, value in features.items())
-        place = f'begin="{start}" end="{end}"'
-        found.append(f'<{tag} xmi:id="{number}" sofa="900" {place}{others}/>')
-    found.append('<cas:Sofa xmi:id="900" sofaNum="1" sofaID="_InitialView"')
-    found.append(f' mimeType="text" sofaString="{text}"/><cas:View sofa="900"')
+        offsets = f'begin="{start}" end="{end}"'
+        result.append(f'<{tag} xmi:id="{number}" sofa="900" {offsets}{others}/>')
+    result.append('<cas:Sofa xmi:id="900" sofaNum="1" sofaID="_InitialView"')
+    result.append(f' mimeType="text" sofaString="{text}"/><cas:View sofa="900"')
     members = " ".join(str(number + 1) for number in range(len(annotations)))
-    return "".join([*found, f' members="{members}"/></xmi:XMI>'])
+    return "".join([*result, f' members="{members}"/></xmi:XMI>'])
 
 
 @pytest.fixture
@@ -93,9 +95,9 @@ def read(folder, *annotations, text=TEXT):
     return record
 
 
-def read_told(path):
-    told = []
-    return list(read_inception(path, skip=told.append)), told
+def read_and_skip(path):
+    skipped = []
+    return list(read_inception(path, skip=skipped.append)), skipped
 
 
 def pairs(record):
@@ -117,7 +119,7 @@ def test_story_is_read():
     assert_is_the_story(read_inception(FOLDER / "inception"))
 
 
-def test_document_is_read_as_annotated(folder):
+def test_annotated_document_is_read(folder):
     assert read(folder, ADA, OSLO, LIVES) == Record(
         text=TEXT,
         entities=(EntityRecord(0, 9, "PER"), EntityRecord(19, 23, "LOC")),
@@ -126,7 +128,7 @@ def test_document_is_read_as_annotated(folder):
     )
 
 
-def test_record_names_folder_and_file(folder):
+def test_source_is_folder_and_file(folder):
     assert read(folder).source == f"{folder}, doc.xmi"
 
 
@@ -135,7 +137,7 @@ def test_relation_goes_from_governor_to_dependent(folder):
     assert pairs(read(folder, ADA, OSLO, lives)) == [(1, 0, "has")]
 
 
-def test_entities_are_in_the_order_of_the_file(folder):
+def test_entities_are_in_file_order(folder):
     record = read(folder, OSLO, ADA)
     assert [entity.label for entity in record.entities] == ["LOC", "PER"]
 
@@ -166,7 +168,7 @@ def test_same_span_twice_is_two_entities(folder):
         ("custom:Drug", {"name": "aspirin", "label": "DRUG"}, "DRUG"),
     ],
 )
-def test_label_is_the_feature_that_can_be_one(folder, layer, features, label):
+def test_label_is_the_string_feature(folder, layer, features, label):
     record = read(folder, (layer, 0, 3, features))
     assert record.entities == (EntityRecord(0, 3, label),)
 
@@ -185,8 +187,8 @@ def test_span_without_label_is_left_out(folder, layer, features):
     record = read(folder, (layer, 0, 3, features))
     assert record.entities == ()
     assert kinds(record) == [("entity", False)]
-    place = f"{folder}, doc.xmi, {layer.partition(':')[2]} 1"
-    assert record.left_out[0].reason == f"{place}: the span has no label"
+    location = f"{folder}, doc.xmi, {layer.partition(':')[2]} 1"
+    assert record.left_out[0].reason == f"{location}: the span has no label"
 
 
 def test_span_without_text_is_left_out(folder):
@@ -208,14 +210,16 @@ def test_relation_without_label_is_left_out(folder):
         ("seg:Token", 19, 23, {}),
     ],
 )
-def test_relation_to_a_span_that_is_no_entity_is_left_out(folder, oslo):
+def test_relation_to_a_span_without_entity_is_left_out(folder, oslo):
     record = read(folder, ADA, oslo, LIVES)
     assert record.relations == ()
     assert kinds(record)[-1] == ("relation", False)
-    assert "the relation 'in' joins a span that is no entity" in str(record.left_out)
+    assert "the relation 'in' has an argument that is not an entity" in str(
+        record.left_out
+    )
 
 
-def test_relation_without_an_end_is_left_out(folder):
+def test_relation_without_an_argument_is_left_out(folder):
     record = read(folder, ADA, ("custom:Relation", 0, 9, {"Governor": 1, "label": "x"}))
     assert (record.relations, kinds(record)) == ((), [("relation", False)])
 
@@ -223,7 +227,7 @@ def test_relation_without_an_end_is_left_out(folder):
 # other layers
 
 
-def test_layers_of_words_are_no_annotation(folder):
+def test_built_in_layers_are_ignored(folder):
     words = [
         ("seg:Token", 0, 3, {"form": "Ada"}),
         ("seg:Token", 4, 9, {}),
@@ -239,15 +243,15 @@ def test_layers_of_words_are_no_annotation(folder):
     assert record.words is None
 
 
-def test_link_of_a_chain_is_left_out(folder):
+def test_chain_link_is_left_out(folder):
     record = read(folder, ("custom:Link", 0, 3, {"referenceType": "name"}))
     assert (record.entities, kinds(record)) == ((), [("chain", False)])
 
 
-def test_links_of_a_slot_are_left_out(folder):
+def test_slot_links_are_left_out(folder):
     record = read(folder, ADA, OSLO, ("custom:Slot", 10, 15, {"links": "1 2"}))
     (left,) = [left for left in record.left_out if left.kind == "slot"]
-    assert left.reason == f"{folder}, doc.xmi, Slot 3: 2 link(s) of links"
+    assert left.reason == f"{folder}, doc.xmi, Slot 3: 2 link(s) in links"
 
 
 def test_sentences_are_read_in_order(folder):
@@ -255,19 +259,19 @@ def test_sentences_are_read_in_order(folder):
     assert read(folder, *sentences, text="One. Two.").sentences == ((0, 4), (5, 9))
 
 
-def test_single_sentence_is_the_record(folder):
+def test_single_sentence_has_no_sentence_offsets(folder):
     assert read(folder, ("seg:Sentence", 0, 24, {})).sentences is None
 
 
-def test_document_has_the_title_it_has_in_the_tool(folder):
+def test_document_is_the_title_in_the_metadata(folder):
     title = ("meta:DocumentMetaData", 0, 24, {"documentTitle": "a.txt"})
     assert read(folder, title).document == "a.txt"
 
 
-# what can be read
+# sources
 
 
-def test_single_file_is_read_with_the_types_beside_it(folder):
+def test_single_file_is_read_with_its_type_system(folder):
     put(folder, ADA, name="a.xmi")
     put(folder, OSLO, name="b.xmi")
     (record,) = read_inception(folder / "b.xmi")
@@ -281,21 +285,21 @@ def test_zip_of_a_document_is_read(tmp_path):
     assert (record.document, record.source) == ("a", f"{path}, a.xmi")
 
 
-def test_types_of_an_outer_folder_count(folder):
+def test_type_system_of_a_parent_folder_is_used(folder):
     (folder / "inner").mkdir()
     put(folder / "inner", ADA)
     (record,) = read_inception(folder)
     assert len(record.entities) == 1
 
 
-def test_files_of_a_system_are_no_documents(folder):
+def test_system_files_are_ignored(folder):
     put(folder, ADA)
     (folder / "._doc.xmi").write_bytes(b"\x00\x05")
     assert len(list(read_inception(folder))) == 1
 
 
 def as_json(*annotations):
-    """The CAS in JSON that the XMI is in XML."""
+    """The same CAS as `xmi`, in JSON."""
     kinds = {}
     for tag, (package, features) in TYPES.items():
         name = f"{package}.{tag.partition(':')[2]}"
@@ -303,21 +307,27 @@ def as_json(*annotations):
             feature: {"%NAME": feature, "%RANGE": kind}
             for feature, kind in features.items()
         }
-    found = [
+    result = [
         {"%ID": 900, "%TYPE": "uima.cas.Sofa", "sofaNum": 1, "mimeType": "text"}
         | {"sofaID": "_InitialView", "sofaString": TEXT}
     ]
     for number, (tag, start, end, features) in enumerate(annotations, 1):
         name = f"{TYPES[tag][0]}.{tag.partition(':')[2]}"
-        place = {"%ID": number, "%TYPE": name, "@sofa": 900, "begin": start, "end": end}
+        fields = {
+            "%ID": number,
+            "%TYPE": name,
+            "@sofa": 900,
+            "begin": start,
+            "end": end,
+        }
         refer = {k: f"@{k}" if k in ("Governor", "Dependent") else k for k in features}
-        found.append(place | {refer[key]: value for key, value in features.items()})
+        result.append(fields | {refer[key]: value for key, value in features.items()})
     members = list(range(1, len(annotations) + 1))
     views = {"_InitialView": {"%SOFA": 900, "%MEMBERS": members}}
-    return {"%TYPES": kinds, "%FEATURE_STRUCTURES": found, "%VIEWS": views}
+    return {"%TYPES": kinds, "%FEATURE_STRUCTURES": result, "%VIEWS": views}
 
 
-def test_json_says_what_the_xmi_says(folder):
+def test_json_and_xmi_give_equal_records(folder):
     path = folder.parent / "doc.json"
     path.write_text(json.dumps(as_json(ADA, OSLO, LIVES)), encoding="utf8")
     assert list(read_inception(path)) == [read(folder, ADA, OSLO, LIVES)]
@@ -332,10 +342,10 @@ def project(tmp_path, *versions):
     return write_zip(tmp_path / "project.zip", **members, **others)
 
 
-def test_project_gives_the_version_of_each_annotator(tmp_path):
+def test_project_has_a_record_per_annotator(tmp_path):
     path = project(tmp_path, "annotation/b.txt/ada.zip", "annotation/b.txt/nils.zip")
-    found = list(read_inception(path))
-    assert [(r.document, r.source) for r in found] == [
+    result = list(read_inception(path))
+    assert [(r.document, r.source) for r in result] == [
         ("b.txt", f"{path}, annotation/b.txt/ada.zip, u.xmi"),
         ("b.txt", f"{path}, annotation/b.txt/nils.zip, u.xmi"),
     ]
@@ -355,21 +365,21 @@ def test_document_before_annotation_is_not_read(tmp_path):
     assert len(list(read_inception(path))) == 1
 
 
-def test_curated_version_is_read_alone(tmp_path):
+def test_only_the_curated_version_is_read(tmp_path):
     curated = "curation/b.txt/CURATION_USER.zip"
     path = project(
         tmp_path, "annotation/b.txt/ada.zip", curated, "annotation/c.txt/ada.zip"
     )
-    found, told = read_told(path)
-    assert [r.document for r in found] == ["c.txt", "b.txt"]
-    assert [(left.kind, left.broken) for left in told] == [("record", False)]
-    assert "annotation/b.txt/ada.zip: the curated version is read" in told[0].reason
+    result, skipped = read_and_skip(path)
+    assert [r.document for r in result] == ["c.txt", "b.txt"]
+    assert [(left.kind, left.broken) for left in skipped] == [("record", False)]
+    assert "annotation/b.txt/ada.zip: the curated version is read" in skipped[0].reason
 
 
-# what cannot be read
+# errors
 
 
-def test_missing_library_is_named_with_its_extra(folder, monkeypatch):
+def test_missing_library_raises_with_its_extra(folder, monkeypatch):
     real = builtins.__import__
 
     def without_cassis(name, *others, **more):
@@ -382,22 +392,22 @@ def test_missing_library_is_named_with_its_extra(folder, monkeypatch):
         read_inception(folder)
 
 
-def test_missing_file_is_named(tmp_path):
+def test_missing_file_raises(tmp_path):
     with pytest.raises(ValueError, match=r"J601.*none\.zip"):
         list(read_inception(tmp_path / "none.zip"))
 
 
-def test_folder_without_documents_is_refused(folder):
+def test_folder_without_documents_raises(folder):
     with pytest.raises(ValueError, match=r"J602.*export"):
         list(read_inception(folder))
 
 
-def test_missing_types_are_named(tmp_path):
-    with pytest.raises(ValueError, match=r"J612.*doc\.xmi.*no TypeSystem\.xml"):
+def test_missing_type_system_raises(tmp_path):
+    with pytest.raises(ValueError, match=r"J612.*doc\.xmi.*TypeSystem\.xml is missing"):
         list(read_inception(put(tmp_path, ADA)))
 
 
-def test_zip_that_is_none_is_refused(tmp_path):
+def test_invalid_zip_raises(tmp_path):
     path = tmp_path / "a.zip"
     path.write_bytes(b"PK but no more")
     with pytest.raises(ValueError, match=r"J612.*a\.zip.*BadZipFile"):
@@ -407,24 +417,24 @@ def test_zip_that_is_none_is_refused(tmp_path):
 def test_broken_zip_in_a_folder_is_skipped(folder):
     put(folder, ADA)
     (folder / "a.zip").write_bytes(b"PK but no more")
-    found, told = read_told(folder)
-    assert len(found) == 1
-    assert told[0].reason.startswith(f"[J612] {folder}, a.zip: ")
+    result, skipped = read_and_skip(folder)
+    assert len(result) == 1
+    assert skipped[0].reason.startswith(f"[J612] {folder}, a.zip: ")
 
 
 @pytest.mark.parametrize("name", ["doc.xmi", "TypeSystem.xml"])
 @pytest.mark.parametrize("content", [b"", b"<a>", b"<a/>", b"\xff\xfe\x00"])
-def test_broken_xml_is_named_with_its_document(folder, name, content):
+def test_broken_xml_raises_with_its_document(folder, name, content):
     put(folder, ADA)
     (folder / name).write_bytes(content)
-    found, told = read_told(folder)
-    assert found == []
-    assert [left.broken for left in told] == [True]
-    assert told[0].reason.startswith(("[J612] ", "[J605] "))
-    assert f"{folder}, doc.xmi" in told[0].reason
+    result, skipped = read_and_skip(folder)
+    assert result == []
+    assert [left.broken for left in skipped] == [True]
+    assert skipped[0].reason.startswith(("[J612] ", "[J605] "))
+    assert f"{folder}, doc.xmi" in skipped[0].reason
 
 
-def test_cas_without_text_is_refused(folder):
+def test_cas_without_text_raises(folder):
     put(folder)
     path = folder / "doc.xmi"
     path.write_text(path.read_text().replace(f'sofaString="{TEXT}"', 'sofaURI="a"'))
@@ -432,24 +442,24 @@ def test_cas_without_text_is_refused(folder):
         list(read_inception(folder))
 
 
-def test_offset_outside_of_the_text_is_refused(folder):
+def test_offset_outside_the_text_raises(folder):
     with pytest.raises(ValueError, match=r"J612.*doc\.xmi.*offset \[25\]"):
         read(folder, ("ner:NamedEntity", 19, 25, {"value": "LOC"}))
 
 
-def test_broken_document_does_not_stop_the_reader(folder):
+def test_broken_document_is_skipped(folder):
     for name in ("a.xmi", "c.xmi"):
         put(folder, ADA, name=name)
     (folder / "b.xmi").write_text("<", encoding="utf8")
-    found, told = read_told(folder)
-    assert [r.document for r in found] == ["a", "c"]
-    assert len(told) == 1
+    result, skipped = read_and_skip(folder)
+    assert [r.document for r in result] == ["a", "c"]
+    assert len(skipped) == 1
 
 
-def assert_every_document_is_told(path, count):
-    found, told = read_told(path)
-    assert len(found) + len(told) == count
-    for left in told:
+def assert_every_document_is_read_or_reported(path, count):
+    result, skipped = read_and_skip(path)
+    assert len(result) + len(skipped) == count
+    for left in skipped:
         assert left.broken
         assert left.reason.startswith("[J")
         assert f"{path}, " in left.reason
@@ -457,7 +467,7 @@ def assert_every_document_is_told(path, count):
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.integers(0, 10**9), st.sampled_from(["story1.xmi", "TypeSystem.xml"]))
-def test_changed_bytes_give_records_or_coded_errors(tmp_path_factory, seed, name):
+def test_corrupted_bytes_give_records_or_coded_errors(tmp_path_factory, seed, name):
     rng = random.Random(seed)
     folder = tmp_path_factory.mktemp("inception")
     for member in ("story0.xmi", "story1.xmi", "TypeSystem.xml"):
@@ -466,7 +476,7 @@ def test_changed_bytes_give_records_or_coded_errors(tmp_path_factory, seed, name
             for _ in range(rng.randrange(1, 4)):
                 data[rng.randrange(len(data))] = rng.choice(b'0159 "<>=azA\x00\xff')
         (folder / member).write_bytes(data)
-    assert_every_document_is_told(folder, 2)
+    assert_every_document_is_read_or_reported(folder, 2)
 
 
 ODD = [None, True, -1, 3, 900, 1.5, 10**30, "", "x", "\ud800", [], {}, [1], "%ID"]
@@ -474,31 +484,33 @@ ODD = [None, True, -1, 3, 900, 1.5, 10**30, "", "x", "\ud800", [], {}, [1], "%ID
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.integers(0, 10**9))
-def test_odd_value_in_json_gives_a_record_or_a_coded_error(tmp_path_factory, seed):
+def test_unexpected_value_in_json_gives_a_record_or_a_coded_error(
+    tmp_path_factory, seed
+):
     rng = random.Random(seed)
     cas = as_json(ADA, OSLO, LIVES, ("seg:Sentence", 0, 24, {}))
-    put_odd_value(rng, [cas], ODD)
+    put_unexpected_value(rng, [cas], ODD)
     path = tmp_path_factory.mktemp("inception") / "doc.json"
     path.write_text(json.dumps(cas), encoding="utf8")
-    assert_every_document_is_told(path, 1)
+    assert_every_document_is_read_or_reported(path, 1)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.integers(0, 10**9))
-def test_zip_with_changed_bytes_gives_records_or_coded_errors(tmp_path_factory, seed):
+def test_corrupted_zip_gives_records_or_coded_errors(tmp_path_factory, seed):
     rng = random.Random(seed)
     path = tmp_path_factory.mktemp("inception") / "a.zip"
     members = (FOLDER / "inception").iterdir()
     write_zip(path, **{member.name: member.read_bytes() for member in members})
     data = bytearray(path.read_bytes())
-    # most of what a zip says of itself stands at its end
+    # most metadata of a zip is at its end
     data[rng.randrange(len(data) * 3 // 4, len(data))] = rng.randrange(256)
     path.write_bytes(data)
-    told = []
+    skipped = []
     error = None
     try:
-        list(read_inception(path, skip=told.append))
+        list(read_inception(path, skip=skipped.append))
     except ValueError as raised:
         error = str(raised)
     assert error is None or error.startswith(("[J612]", "[J602]"))
-    assert all(left.reason.startswith("[J") for left in told)
+    assert all(left.reason.startswith("[J") for left in skipped)

@@ -34,12 +34,12 @@ def read_one(path, markup):
 
 
 def marked(record):
-    """The entities of a record as pairs of text and label."""
+    """The text and label of each entity."""
     return [(record.text[e.start : e.end], e.label) for e in record.entities]
 
 
 def named(record):
-    """The relations of a record, with the entities in the place of their numbers."""
+    """The relations of a record, with the entities instead of their indices."""
     return [
         (record.entities[r.head], r.label, record.entities[r.tail])
         for r in record.relations
@@ -49,7 +49,7 @@ def named(record):
 # reading
 
 
-def test_example_of_the_module_is_read_as_it_says(path):
+def test_example_of_the_module_is_read(path):
     assert read_one(path, EXAMPLE) == Record(
         text="Ada Quint, a cook at Hotel Lima, left in May.",
         entities=(
@@ -67,7 +67,7 @@ def test_example_of_the_module_is_read_as_it_says(path):
     )
 
 
-def test_example_here_is_the_one_of_the_module():
+def test_example_is_in_the_module_docstring():
     lines = [line.strip() for line in inline.__doc__.splitlines()]
     assert all(line in lines for line in EXAMPLE.splitlines())
 
@@ -84,21 +84,21 @@ def test_example_here_is_the_one_of_the_module():
         ("[Tromsø|Ort] 北[京|地名]", [("Tromsø", "Ort"), ("京", "地名")]),
     ],
 )
-def test_entities_come_by_place_and_outer_ones_first(path, markup, entities):
+def test_entities_are_sorted_by_offset_and_outer_first(path, markup, entities):
     assert marked(read_one(path, markup)) == entities
 
 
-def test_of_two_entities_in_one_place_the_outer_comes_first(path):
+def test_outer_of_two_entities_with_equal_offsets_comes_first(path):
     record = read_one(path, "[[Lima|Loc]|Org] sang")
     assert marked(record) == [("Lima", "Org"), ("Lima", "Loc")]
 
 
-def test_numbers_need_no_order(path):
+def test_numbers_can_have_any_order(path):
     record = read_one(path, "[a|X 7] and [b|Y 3]\n> 3 near 7\n")
     assert record.relations == (RelationRecord(1, 0, "near"),)
 
 
-def test_numbers_belong_to_their_sentence(path):
+def test_numbers_are_local_to_their_sentence(path):
     first, second = read(
         write(path, "[a|X 1] [b|X 2]\n> 1 r 2\n\n[c|X 2] [d|X 1]\n> 1 s 2\n")
     )
@@ -106,12 +106,12 @@ def test_numbers_belong_to_their_sentence(path):
     assert named(second) == [(EntityRecord(2, 3, "X"), "s", EntityRecord(0, 1, "X"))]
 
 
-def test_relation_may_join_an_entity_to_itself(path):
+def test_relation_can_be_between_an_entity_and_itself(path):
     record = read_one(path, "[a|X 1]\n> 1 same 1\n")
     assert record.relations == (RelationRecord(0, 0, "same"),)
 
 
-def test_blanks_between_the_parts_of_a_relation_are_free(path):
+def test_relation_can_have_any_number_of_spaces(path):
     record = read_one(path, "[a|X 1] [b|X 2]\n>1   r  2  \n")
     assert record.relations == (RelationRecord(0, 1, "r"),)
 
@@ -130,34 +130,34 @@ def test_blanks_between_the_parts_of_a_relation_are_free(path):
         (r"\\[b|X]", "\\b"),
     ],
 )
-def test_backslash_makes_the_next_sign_plain(path, markup, text):
+def test_backslash_escapes_the_next_character(path, markup, text):
     assert read_one(path, markup).text == text
 
 
-def test_escapes_inside_an_entity_count_as_one_sign(path):
+def test_escape_inside_an_entity_counts_as_one_character(path):
     record = read_one(path, r"[a\]\|\[|X] b")
     assert record.entities == (EntityRecord(0, 4, "X"),)
     assert record.text == "a]|[ b"
 
 
-def test_comments_are_skipped_wherever_they_stand(path):
+def test_comments_are_ignored_on_any_line(path):
     record = read_one(path, "# one\n[a|X 1]\n# two\n> 1 r 1\n# three\n")
     assert (record.text, len(record.relations)) == ("a", 1)
 
 
-def test_carriage_returns_at_line_ends_are_no_text(path):
+def test_carriage_returns_at_line_endings_are_ignored(path):
     assert read_one(path, EXAMPLE.replace("\n", "\r\n")) == read_one(path, EXAMPLE)
 
 
-def test_final_newline_may_be_missing(path):
+def test_final_newline_is_optional(path):
     assert read_one(path, EXAMPLE.rstrip("\n")) == read_one(path, EXAMPLE)
 
 
-def test_byte_order_mark_of_an_editor_is_no_text(path):
+def test_byte_order_mark_is_ignored(path):
     assert read_one(path, "\ufeff" + EXAMPLE) == read_one(path, EXAMPLE)
 
 
-def test_several_blank_lines_part_sentences_like_one(path):
+def test_several_blank_lines_separate_sentences(path):
     records = read(write(path, "\n\nOne\n\n \n\nTwo\n\n"))
     assert [(r.text, r.meta["line"]) for r in records] == [("One", 3), ("Two", 7)]
 
@@ -166,16 +166,16 @@ def test_unusual_line_separators_are_text(path):
     assert read_one(path, "a\u2028b\x0bc\x85d").text == "a\u2028b\x0bc\x85d"
 
 
-# what is refused
+# errors
 
 
-def test_missing_file_is_named(path):
+def test_missing_file_raises(path):
     with pytest.raises(ValueError, match=r"J601.*story\.txt"):
         read(path)
 
 
 @pytest.mark.parametrize("markup", ["", "\n\n", "# a comment\n", "  \n"])
-def test_file_without_a_sentence_is_refused(path, markup):
+def test_file_without_sentences_raises(path, markup):
     with pytest.raises(ValueError, match=r"J602.*story\.txt"):
         read(write(path, markup))
 
@@ -183,49 +183,51 @@ def test_file_without_a_sentence_is_refused(path, markup):
 @pytest.mark.parametrize(
     ("markup", "line"),
     [
-        pytest.param("[Ada sang", 3, id="never closed"),
-        pytest.param("[Ada [Q|X] sang", 3, id="outer never closed"),
+        pytest.param("[Ada sang", 3, id="not closed"),
+        pytest.param("[Ada [Q|X] sang", 3, id="outer not closed"),
         pytest.param("Ada|Peop] sang", 3, id="closed without opening"),
         pytest.param("Ada] sang", 3, id="plain bracket"),
         pytest.param("[Ada] sang", 3, id="tag without label"),
         pytest.param("[Ada|] sang", 3, id="tag with an empty label"),
-        pytest.param("[Ada|Pe op] sang", 3, id="label with a blank"),
+        pytest.param("[Ada|Pe op] sang", 3, id="label with a space"),
         pytest.param("[Ada|Peop 1 2] sang", 3, id="two numbers"),
         pytest.param("Ada | Quint", 3, id="plain bar"),
         pytest.param("[Ada | Quint|Peop]", 3, id="plain bar in an entity"),
         pytest.param("[|Peop] sang", 3, id="empty entity"),
         pytest.param("[[|Loc]|Peop] sang", 3, id="empty nested entity"),
-        pytest.param("[Ada|X 1] [Mia|X 1]", 3, id="number twice"),
+        pytest.param("[Ada|X 1] [Mia|X 1]", 3, id="duplicate number"),
         pytest.param("[Ada|X 1]\n> 1 r 2", 4, id="tail without entity"),
-        pytest.param("[Ada|X]\n> 1 r 1", 4, id="no numbers at all"),
+        pytest.param("[Ada|X]\n> 1 r 1", 4, id="no numbers"),
         pytest.param("[Ada|X 1]\n> 2 r 1", 4, id="head without entity"),
-        pytest.param("[Ada|X 1]\n> 1 r 1\n> 1 r", 5, id="relation cut short"),
+        pytest.param("[Ada|X 1]\n> 1 r 1\n> 1 r", 5, id="incomplete relation"),
         pytest.param("[Ada|X 1]\n> 1 r s 1", 4, id="relation with two labels"),
         pytest.param("[Ada|X 1]\n> Ada r 1", 4, id="relation without numbers"),
         pytest.param("Ada\nsang", 4, id="two lines of text"),
         pytest.param("> 1 r 2", 3, id="relation before any sentence"),
-        pytest.param("# none\n> 1 r 2\nAda", 4, id="relation above its sentence"),
+        pytest.param(
+            "# none\n> 1 r 2\nAda", 4, id="relation directly before its sentence"
+        ),
     ],
 )
-def test_broken_markup_is_named_with_file_and_line(path, markup, line):
+def test_invalid_markup_raises_with_file_and_line(path, markup, line):
     write(path, f"[Ola|Peop] slept\n\n{markup}\n")
     with pytest.raises(ValueError, match="J606") as error:
         read(path)
     assert f"{path}, line {line}: " in str(error.value)
 
 
-def test_message_about_a_missing_number_lists_those_there(path):
+def test_message_for_a_missing_number_lists_known_numbers(path):
     write(path, "[a|X 10] [b|X 9]\n> 1 r 9\n")
-    with pytest.raises(ValueError, match=r"number 1\. Numbers here: 9, 10"):
+    with pytest.raises(ValueError, match=r"number 1\. Known numbers: 9, 10"):
         read(path)
 
 
-def test_message_about_a_broken_mark_has_column_and_mend(path):
+def test_message_for_invalid_markup_has_column_and_fix(path):
     with pytest.raises(ValueError, match=r"column 5 \('Ada \| Quint'\).*a backslash"):
         read(write(path, "Ada | Quint\n"))
 
 
-def test_bytes_that_are_not_utf8_are_named_with_their_line(path):
+def test_bytes_that_are_not_utf8_raise_with_their_line(path):
     path.write_bytes("One\n\nTromsø\n".encode("latin1"))
     with pytest.raises(ValueError, match=r"J606.*story\.txt, line 3: is not UTF-8"):
         read(path)
@@ -234,7 +236,7 @@ def test_bytes_that_are_not_utf8_are_named_with_their_line(path):
 # writing
 
 
-def test_example_is_written_with_numbers_in_order_of_place():
+def test_written_numbers_are_sorted_by_offset():
     record = Record(
         text="Ada Quint, a cook at Hotel Lima, left in May.",
         entities=(
@@ -251,9 +253,12 @@ def test_example_is_written_with_numbers_in_order_of_place():
     )
 
 
-@pytest.mark.parametrize("sign", ["#", ">"])
-def test_first_sign_is_escaped_only_where_it_would_mislead(sign):
-    assert write_inline(Record(f"{sign} a {sign}")) == f"\\{sign} a {sign}"
+@pytest.mark.parametrize("character", ["#", ">"])
+def test_first_character_is_escaped_only_at_the_start_of_the_text(character):
+    assert (
+        write_inline(Record(f"{character} a {character}"))
+        == f"\\{character} a {character}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -265,13 +270,13 @@ def test_first_sign_is_escaped_only_where_it_would_mislead(sign):
         [(0, 6), (1, 3), (4, 8)],
     ],
 )
-def test_crossing_entities_are_refused(spans):
+def test_crossing_entities_raise(spans):
     record = Record("Ada Quint", tuple(EntityRecord(*s, "X") for s in spans))
     with pytest.raises(ValueError, match=r"J606.*crosses"):
         write_inline(record)
 
 
-def test_order_of_two_entities_in_one_place_survives(path):
+def test_order_of_entities_with_equal_offsets_round_trips(path):
     record = Record("Lima", (EntityRecord(0, 4, "Loc"), EntityRecord(0, 4, "Org")))
     assert read_one(path, write_inline(record)).entities == record.entities
 
@@ -291,7 +296,7 @@ def crosses(a, b):
 
 @st.composite
 def records(draw):
-    """A text with nested or disjoint entities, in any order, and relations."""
+    """Texts with nested or disjoint entities in any order, and relations."""
     text = draw(TEXTS)
     ends = st.tuples(st.integers(0, len(text) - 1), st.integers(1, len(text)))
     entities = []
@@ -312,11 +317,11 @@ def records(draw):
 
 @settings(max_examples=50, deadline=None, derandomize=True)
 @given(st.lists(records(), min_size=1, max_size=3))
-def test_any_record_written_reads_back_the_same(tmp_path_factory, written):
+def test_any_written_record_round_trips(tmp_path_factory, written):
     path = tmp_path_factory.mktemp("inline") / "any.txt"
-    found = read(write(path, "\n\n".join(write_inline(r) for r in written)))
-    assert [r.text for r in found] == [r.text for r in written]
-    for after, before in zip(found, written, strict=True):
+    result = read(write(path, "\n\n".join(write_inline(r) for r in written)))
+    assert [r.text for r in result] == [r.text for r in written]
+    for after, before in zip(result, written, strict=True):
         assert len(after.entities) == len(before.entities)
         assert set(after.entities) == set(before.entities)
         assert named(after) == named(before)
@@ -324,18 +329,20 @@ def test_any_record_written_reads_back_the_same(tmp_path_factory, written):
 
 @settings(max_examples=50, deadline=None, derandomize=True)
 @given(records())
-def test_entities_read_are_sorted_by_place(tmp_path_factory, written):
+def test_read_entities_are_sorted_by_offset(tmp_path_factory, written):
     path = tmp_path_factory.mktemp("inline") / "any.txt"
-    places = [(e.start, -e.end) for e in read_one(path, write_inline(written)).entities]
-    assert places == sorted(places)
+    offsets = [
+        (e.start, -e.end) for e in read_one(path, write_inline(written)).entities
+    ]
+    assert offsets == sorted(offsets)
 
 
 @pytest.mark.parametrize("label", ["A 1", "A|B", "[A", "A\\", "A\nB"])
-def test_label_the_markup_cannot_say_is_refused(label):
+def test_unsupported_label_raises(label):
     with pytest.raises(ValueError, match=r"J606.*label"):
         write_inline(Record("Ada", (EntityRecord(0, 3, label),)))
 
 
-def test_line_break_in_the_text_is_refused():
+def test_line_break_in_the_text_raises():
     with pytest.raises(ValueError, match=r"J606.*line break"):
         write_inline(Record("Ada\nQuint"))

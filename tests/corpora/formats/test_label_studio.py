@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from spacy_jre.annotations import EntityRecord, Record, RelationRecord
 from spacy_jre.corpora.formats.label_studio import read_label_studio
 
-from ..mutations import put_odd_value
+from ..mutations import put_unexpected_value
 from ..story import FOLDER, assert_is_the_story
 
 TEXT = "Ada Quint cooks in Oslo."
@@ -24,8 +24,8 @@ def region(key, start, end, *labels, text=None):
 
 
 def relation(head, tail, *labels, **others):
-    found = {"type": "relation", "from_id": head, "to_id": tail, "direction": "right"}
-    return {**found, "labels": list(labels), **others}
+    result = {"type": "relation", "from_id": head, "to_id": tail, "direction": "right"}
+    return {**result, "labels": list(labels), **others}
 
 
 ADA = region("a", 0, 9, "PER", text="Ada Quint")
@@ -73,7 +73,7 @@ def test_story_is_read():
     assert_is_the_story(read_label_studio(FOLDER / "label_studio.json"))
 
 
-def test_task_is_read_as_written(path):
+def test_task_is_read(path):
     assert read(path, task(ADA, OSLO, LIVES)) == [
         Record(
             text=TEXT,
@@ -84,24 +84,24 @@ def test_task_is_read_as_written(path):
     ]
 
 
-def test_record_names_its_line_and_task(path):
+def test_source_is_line_and_task(path):
     (_, second) = read(path, task(), task())
     assert second.source == f"{path}, line 1, record 1"
 
 
-def test_older_completions_are_read(path):
+def test_completions_of_older_versions_are_read(path):
     old = {"id": 5, "data": {"text": TEXT}, "completions": [annotation(ADA)]}
     assert read_one(path, old).entities == (EntityRecord(0, 9, "PER"),)
 
 
-def test_relation_may_stand_before_its_regions(path):
+def test_relation_can_precede_its_regions(path):
     assert pairs(read_one(path, task(LIVES, ADA, OSLO))) == [(0, 1, "lives_in")]
 
 
-def test_other_data_and_keys_go_to_the_meta(path):
-    found = task(ADA, predictions=[{"result": []}], project=2)
-    found["data"]["url"] = "http://a"
-    assert read_one(path, found).meta == {
+def test_other_data_and_keys_become_meta(path):
+    result = task(ADA, predictions=[{"result": []}], project=2)
+    result["data"]["url"] = "http://a"
+    assert read_one(path, result).meta == {
         "id": 5,
         "project": 2,
         "data": {"url": "http://a"},
@@ -111,15 +111,15 @@ def test_other_data_and_keys_go_to_the_meta(path):
 # the text
 
 
-def test_text_is_the_only_string_of_the_data(path):
-    found = task(ADA)
-    found["data"] = {"review": TEXT, "stars": 3}
-    record = read_one(path, found)
+def test_text_is_the_only_string_in_data(path):
+    result = task(ADA)
+    result["data"] = {"review": TEXT, "stars": 3}
+    record = read_one(path, result)
     assert (record.text, record.meta["data"]) == (TEXT, {"stars": 3})
 
 
 @pytest.mark.parametrize("data", [{}, {"a": "x", "b": "y"}, {"text": 3}])
-def test_data_without_one_text_is_refused_with_its_keys(path, data):
+def test_data_with_ambiguous_text_raises_with_its_keys(path, data):
     with pytest.raises(ValueError, match="J605") as error:
         read(path, {**task(ADA), "data": data})
     assert f"{path}, line 1, record 0: field 'data'" in str(error.value)
@@ -127,35 +127,36 @@ def test_data_without_one_text_is_refused_with_its_keys(path, data):
 
 
 @pytest.mark.parametrize(
-    "found",
+    "result",
     [
         {"id": 5, "text": TEXT, "label": [{"start": 0, "end": 9, "labels": ["PER"]}]},
         {"id": 5, "text": TEXT, "annotator": 1, "annotation_id": 7},
     ],
 )
-def test_json_min_is_refused_with_the_mend(path, found):
+def test_json_min_raises_with_the_fix(path, result):
     with pytest.raises(ValueError, match=r"J612.*JSON-MIN.*Export the project as JSON"):
-        read(path, found)
+        read(path, result)
 
 
-# which annotation
+# several annotations
 
 
 def several(*annotations):
     return {"data": {"text": TEXT}, "annotations": list(annotations)}
 
 
-def test_first_annotation_is_read_and_the_others_are_counted(path):
+def test_first_annotation_is_read_and_others_are_counted(path):
     record = read_one(path, several(annotation(ADA), annotation(OSLO), annotation()))
     assert record.entities == (EntityRecord(0, 9, "PER"),)
     (left,) = record.left_out
     assert (left.kind, left.broken) == ("annotation", False)
     assert (
-        left.reason == f"{path}, line 1, record 0: 2 further annotation(s) of the task"
+        left.reason
+        == f"{path}, line 1, record 0: 2 additional annotation(s) of the task"
     )
 
 
-def test_ground_truth_is_read_before_the_first(path):
+def test_ground_truth_takes_precedence_over_the_first_annotation(path):
     truth = annotation(OSLO, ground_truth=True)
     record = read_one(path, several(annotation(ADA), truth))
     assert record.entities == (EntityRecord(19, 23, "LOC"),)
@@ -169,11 +170,11 @@ def test_cancelled_annotation_is_not_read(path):
 
 
 @pytest.mark.parametrize("annotations", [[], [annotation(ADA) | {"was_cancelled": 1}]])
-def test_task_nobody_has_annotated_is_skipped(path, annotations):
-    told = []
+def test_unannotated_task_is_skipped(path, annotations):
+    skipped = []
     tasks = put(path, task(ADA), several(*annotations))
-    assert len(list(read_label_studio(tasks, skip=told.append))) == 1
-    (left,) = told
+    assert len(list(read_label_studio(tasks, skip=skipped.append))) == 1
+    (left,) = skipped
     assert (left.kind, left.broken) == ("record", False)
     assert f"{path}, line 1, record 1" in left.reason
 
@@ -181,7 +182,7 @@ def test_task_nobody_has_annotated_is_skipped(path, annotations):
 # regions
 
 
-def test_region_with_several_labels_is_an_entity_for_each(path):
+def test_region_with_several_labels_becomes_several_entities(path):
     record = read_one(path, task(region("a", 0, 9, "PER", "COOK"), OSLO, LIVES))
     assert record.entities == (
         EntityRecord(0, 9, "PER"),
@@ -198,13 +199,13 @@ def test_region_of_another_type_is_left_out(path, kind):
     assert repr(kind) in record.left_out[0].reason
 
 
-def test_relation_to_a_region_left_out_is_left_out_too(path):
+def test_relation_to_a_left_out_region_is_left_out(path):
     record = read_one(path, task({**ADA, "type": "hypertextlabels"}, OSLO, LIVES))
     assert record.relations == ()
     assert kinds(record) == [("region", False), ("relation", False)]
 
 
-def test_choice_about_a_region_does_not_take_its_place(path):
+def test_choice_for_a_region_does_not_replace_the_region(path):
     choice = {"id": "a", "type": "choices", "value": {"choices": ["sure"]}}
     for results in [(ADA, choice), (choice, ADA)]:
         record = read_one(path, task(*results, OSLO, LIVES))
@@ -221,40 +222,40 @@ def test_region_without_label_is_left_out(path, labels):
 # offsets
 
 
-def test_offsets_in_utf16_units_are_told_by_the_covered_text(path):
-    found = task(region("a", 3, 6, "PER", text="Ada"), text="😀 Ada")
-    assert read_one(path, found).entities == (EntityRecord(2, 5, "PER"),)
+def test_covered_text_shows_utf16_offsets(path):
+    result = task(region("a", 3, 6, "PER", text="Ada"), text="😀 Ada")
+    assert read_one(path, result).entities == (EntityRecord(2, 5, "PER"),)
 
 
-def test_offsets_in_characters_are_told_by_the_covered_text(path):
-    found = task(region("a", 2, 5, "PER", text="Ada"), text="😀 Ada")
-    assert read_one(path, found).entities == (EntityRecord(2, 5, "PER"),)
+def test_covered_text_shows_character_offsets(path):
+    result = task(region("a", 2, 5, "PER", text="Ada"), text="😀 Ada")
+    assert read_one(path, result).entities == (EntityRecord(2, 5, "PER"),)
 
 
 @pytest.mark.parametrize(
     ("ada", "expected"), [((6, 9), [(6, 9), (3, 5)]), ((7, 10), [(6, 9), (2, 4)])]
 )
-def test_all_regions_of_a_task_are_in_one_unit(path, ada, expected):
-    # by itself the second region covers "aa" in both units
+def test_all_regions_of_a_task_have_the_same_unit(path, ada, expected):
+    # the second region alone covers "aa" in both units
     results = [region("a", *ada, "X", text="Ada"), region("b", 3, 5, "X", text="aa")]
     record = read_one(path, task(*results, text="😀aaaa Ada"))
     assert [(e.start, e.end) for e in record.entities] == expected
 
 
-def test_region_without_text_is_in_the_unit_of_the_others(path):
+def test_region_without_text_has_the_unit_of_the_others(path):
     results = [region("a", 3, 6, "PER", text="Ada"), region("b", 0, 2, "SIGN")]
     record = read_one(path, task(*results, text="😀 Ada"))
     assert record.entities == (EntityRecord(2, 5, "PER"), EntityRecord(0, 1, "SIGN"))
 
 
 def test_offsets_without_any_text_are_characters(path):
-    found = task(region("a", 2, 5, "PER"), text="😀 Ada.")
-    assert read_one(path, found).entities == (EntityRecord(2, 5, "PER"),)
+    result = task(region("a", 2, 5, "PER"), text="😀 Ada.")
+    assert read_one(path, result).entities == (EntityRecord(2, 5, "PER"),)
 
 
-def test_offset_past_the_characters_tells_utf16_units(path):
-    found = task(region("a", 3, 6, "PER"), text="😀 Ada")
-    assert read_one(path, found).entities == (EntityRecord(2, 5, "PER"),)
+def test_offset_past_the_end_shows_utf16_offsets(path):
+    result = task(region("a", 3, 6, "PER"), text="😀 Ada")
+    assert read_one(path, result).entities == (EntityRecord(2, 5, "PER"),)
 
 
 def test_region_that_covers_another_text_is_left_out_as_broken(path):
@@ -265,10 +266,10 @@ def test_region_that_covers_another_text_is_left_out_as_broken(path):
     assert "'Ada Quint'" in record.left_out[0].reason
 
 
-@pytest.mark.parametrize("said", ["Ada Quint", "Ada\\nQuint", "Ada\nQuint "])
-def test_blanks_of_the_covered_text_do_not_count(path, said):
-    found = task(region("a", 0, 9, "PER", text=said), text="Ada\nQuint cooks")
-    assert len(read_one(path, found).entities) == 1
+@pytest.mark.parametrize("exported", ["Ada Quint", "Ada\\nQuint", "Ada\nQuint "])
+def test_whitespace_of_the_covered_text_is_ignored(path, exported):
+    result = task(region("a", 0, 9, "PER", text=exported), text="Ada\nQuint cooks")
+    assert len(read_one(path, result).entities) == 1
 
 
 # relations
@@ -283,7 +284,7 @@ def test_blanks_of_the_covered_text_do_not_count(path, said):
         (None, [(0, 1, "at")]),
     ],
 )
-def test_direction_tells_head_from_tail(path, direction, expected):
+def test_direction_determines_head_and_tail(path, direction, expected):
     at = relation("a", "b", "at", direction=direction)
     assert pairs(read_one(path, task(ADA, OSLO, at))) == expected
 
@@ -294,7 +295,7 @@ def test_relation_without_direction_goes_right(path):
     assert pairs(read_one(path, task(ADA, OSLO, at))) == [(0, 1, "at")]
 
 
-def test_relation_with_several_labels_is_a_relation_for_each(path):
+def test_relation_with_several_labels_becomes_several_relations(path):
     record = read_one(path, task(ADA, OSLO, relation("a", "b", "at", "in")))
     assert pairs(record) == [(0, 1, "at"), (0, 1, "in")]
 
@@ -306,14 +307,14 @@ def test_relation_without_label_is_left_out(path, labels):
     assert kinds(record) == [("relation", False)]
 
 
-def test_relation_without_labels_at_all_is_left_out(path):
+def test_relation_without_labels_field_is_left_out(path):
     at = relation("a", "b")
     del at["labels"]
     assert kinds(read_one(path, task(ADA, OSLO, at))) == [("relation", False)]
 
 
 @pytest.mark.parametrize(
-    ("found", "where", "field"),
+    ("result", "where", "field"),
     [
         ({"data": {"text": TEXT}}, "", "completions"),
         ({**task(), "data": "x"}, "", "data"),
@@ -336,22 +337,22 @@ def test_relation_without_labels_at_all_is_left_out(path):
         ),
     ],
 )
-def test_broken_field_is_named_with_file_and_place(path, found, where, field):
+def test_broken_field_is_reported_with_file_and_location(path, result, where, field):
     with pytest.raises(ValueError, match="J605") as error:
-        read(path, found)
+        read(path, result)
     assert f"{path}, line 1, record 0{where}: field '{field}'" in str(error.value)
 
 
-def test_offsets_outside_of_the_text_are_refused(path):
+def test_offsets_outside_the_text_raise(path):
     with pytest.raises(ValueError, match=r"J107.*line 1, record 0: entity 0"):
         read(path, task(region("a", 0, 25, "X")))
 
 
-def test_broken_task_does_not_stop_the_reader(path):
-    told = []
+def test_broken_task_is_skipped(path):
+    skipped = []
     tasks = put(path, task(ADA), task(ADA, LIVES), task(OSLO))
-    assert len(list(read_label_studio(tasks, skip=told.append))) == 2
-    assert [left.broken for left in told] == [True]
+    assert len(list(read_label_studio(tasks, skip=skipped.append))) == 2
+    assert [left.broken for left in skipped] == [True]
 
 
 # any file
@@ -360,43 +361,43 @@ ODD = [None, True, -1, 3, 1.5, 10**30, "", "a", "bi", "relation", "\ud800", [], 
 ODD += [[[]], [3], {"start": 3}, {"labels": [3]}, {"text": "😀"}]
 
 
-def assert_every_task_is_told(path, count):
-    told = []
-    records = list(read_label_studio(path, skip=told.append))
-    assert len(records) + len(told) == count
-    for left in told:
+def assert_every_task_is_read_or_reported(path, count):
+    skipped = []
+    records = list(read_label_studio(path, skip=skipped.append))
+    assert len(records) + len(skipped) == count
+    for left in skipped:
         assert left.reason.startswith("[J") or not left.broken
         assert f"{path}, line " in left.reason
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.integers(0, 10**9))
-def test_task_with_an_odd_value_is_a_record_or_a_coded_error(tmp_path_factory, seed):
+def test_unexpected_value_gives_a_record_or_a_coded_error(tmp_path_factory, seed):
     rng = random.Random(seed)
     tasks = copy.deepcopy([task(ADA, OSLO, LIVES), several(annotation(ADA))])
-    put_odd_value(rng, tasks, ODD)
+    put_unexpected_value(rng, tasks, ODD)
     path = put(tmp_path_factory.mktemp("label_studio") / "export.json", *tasks)
-    assert_every_task_is_told(path, 2)
+    assert_every_task_is_read_or_reported(path, 2)
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.integers(0, 10**9))
-def test_file_with_changed_bytes_gives_records_or_coded_errors(tmp_path_factory, seed):
+def test_corrupted_bytes_give_records_or_coded_errors(tmp_path_factory, seed):
     rng = random.Random(seed)
     tasks = json.loads((FOLDER / "label_studio.json").read_text("utf8"))
-    data = bytearray("\n".join(json.dumps(found) for found in tasks).encode())
-    # a first byte [ would make it another kind of file
+    data = bytearray("\n".join(json.dumps(result) for result in tasks).encode())
+    # if the first byte were [, the file would be a list
     for _ in range(5):
         data[rng.randrange(1, len(data))] = rng.randrange(256)
     path = tmp_path_factory.mktemp("label_studio") / "export.json"
     path.write_bytes(data)
     count = len([line for line in data.split(b"\n") if line.strip()])
-    assert_every_task_is_told(path, count)
+    assert_every_task_is_read_or_reported(path, count)
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.integers(0, 10**9))
-def test_list_with_changed_bytes_gives_records_or_a_coded_error(tmp_path_factory, seed):
+def test_corrupted_list_gives_records_or_a_coded_error(tmp_path_factory, seed):
     rng = random.Random(seed)
     data = bytearray((FOLDER / "label_studio.json").read_bytes())
     data[rng.randrange(len(data))] = rng.randrange(256)
@@ -404,7 +405,7 @@ def test_list_with_changed_bytes_gives_records_or_a_coded_error(tmp_path_factory
     path.write_bytes(data)
     error = None
     try:
-        assert_every_task_is_told(path, 4)
+        assert_every_task_is_read_or_reported(path, 4)
     except ValueError as raised:
         error = str(raised)
     assert error is None or error.startswith("[J60")

@@ -23,7 +23,7 @@ def path(tmp_path):
 
 
 def block(name, rows):
-    """A sentence of the file."""
+    """A sentence in the file."""
     lines = ["\t".join([str(number), *row]) for number, row in enumerate(rows)]
     return "\n".join([f"#doc {name}", *lines, ""])
 
@@ -44,7 +44,7 @@ def read_tags(path, *tags):
 
 
 def skipped(path, *blocks):
-    """The records of a file, and what it leaves out."""
+    """The records of a file, and what is left out."""
     left_out = []
     return list(read_multihead(write(path, *blocks), skip=left_out.append)), left_out
 
@@ -53,7 +53,7 @@ def test_story_is_read():
     assert_is_the_story(read_multihead(FOLDER / "multihead.txt"))
 
 
-def test_sentence_is_read_as_written(path):
+def test_sentence_is_read(path):
     (record,) = read(path, block(12, LIMA))
     assert record == Record(
         text="Ada Quint left Lima",
@@ -72,17 +72,17 @@ def test_source_is_line_and_name(path):
 @pytest.mark.parametrize(
     ("name", "number"), [("12", 12), ("0", 0), ("a b", "a b"), ("", "")]
 )
-def test_name_of_a_sentence_is_a_number_where_it_can_be(path, name, number):
+def test_numeric_name_of_a_sentence_becomes_a_number(path, name, number):
     (record,) = read(path, block(name, LIMA))
     assert record.meta == {"orig_id": number}
 
 
-def test_sentence_before_any_name_is_read(path):
+def test_sentence_without_a_name_is_read(path):
     first, second = read(path, block("", LIMA).removeprefix("#doc \n"), block(7, LIMA))
     assert (first.text, first.meta) == (second.text, {"orig_id": ""})
 
 
-def test_blank_lines_and_carriage_returns_are_no_text(path):
+def test_blank_lines_and_carriage_returns_are_ignored(path):
     text = block(1, LIMA) + block(2, LIMA)
     spread = "\ufeff" + text.replace("#doc", "\n\n#doc").replace("\n", "\r\n")
     assert read(path, spread) == read(path, text)
@@ -98,7 +98,7 @@ def test_blank_lines_and_carriage_returns_are_no_text(path):
         (["O", "O"], []),
     ],
 )
-def test_tags_are_entities(path, tags, entities):
+def test_tags_become_entities(path, tags, entities):
     record = read_tags(path, *tags)
     assert record.entities == tuple(EntityRecord(*entity) for entity in entities)
     assert not record.left_out
@@ -108,13 +108,11 @@ def test_tags_are_entities(path, tags, entities):
     ("tags", "entities"),
     [
         pytest.param(["O", "I-X"], [(3, 5, "X")], id="after O"),
-        pytest.param(["I-X", "I-X"], [(0, 5, "X")], id="at the start, and goes on"),
+        pytest.param(["I-X", "I-X"], [(0, 5, "X")], id="at the start, and continued"),
         pytest.param(["B-Y", "I-X"], [(0, 2, "Y"), (3, 5, "X")], id="other label"),
     ],
 )
-def test_inside_tag_that_continues_nothing_begins_an_entity_and_is_named(
-    path, tags, entities
-):
+def test_inside_tag_without_entity_starts_one_and_is_reported(path, tags, entities):
     record = read_tags(path, *tags)
     assert record.entities == tuple(EntityRecord(*entity) for entity in entities)
     (left_out,) = record.left_out
@@ -123,7 +121,7 @@ def test_inside_tag_that_continues_nothing_begins_an_entity_and_is_named(
     assert left_out.reason.startswith(f"{path}, line {number + 2}: I-X of 'w{number}' ")
 
 
-def test_token_may_have_several_relations(path):
+def test_token_can_have_several_relations(path):
     rows = [
         ("Ada", "B-Peop", "['Leave', 'N', 'Like']", "[2, 0, 1]"),
         ("Oslo", "B-Loc", "['Near', 'Near']", "[1, 2]"),
@@ -141,15 +139,15 @@ def test_token_may_have_several_relations(path):
 @pytest.mark.parametrize(
     ("row", "head"),
     [
-        pytest.param(0, 3, id="head from inside an entity"),
-        pytest.param(2, 3, id="head from no entity"),
+        pytest.param(0, 3, id="head inside an entity"),
+        pytest.param(2, 3, id="head outside entities"),
         pytest.param(1, 0, id="tail inside an entity"),
-        pytest.param(1, 2, id="tail in no entity"),
-        pytest.param(1, 4, id="tail behind the sentence"),
+        pytest.param(1, 2, id="tail outside entities"),
+        pytest.param(1, 4, id="tail after the sentence"),
         pytest.param(1, -1, id="tail before the sentence"),
     ],
 )
-def test_relation_to_a_token_that_ends_no_entity_is_left_out_and_named(path, row, head):
+def test_relation_to_a_token_without_entity_end_is_reported(path, row, head):
     rows = [(word, tag, "['N']", "[0]") for word, tag, *_ in LIMA]
     rows[row] = (*rows[row][:2], "['Leave']", f"[{head}]")
     (record,) = read(path, block(1, rows))
@@ -164,11 +162,11 @@ def test_relation_to_a_token_that_ends_no_entity_is_left_out_and_named(path, row
 @pytest.mark.parametrize(
     ("row", "field"),
     [
-        pytest.param("0\ta\tO\t['N']", "columns", id="a column short"),
-        pytest.param("0\ta\tO\t['N']\t[0]\tx", "columns", id="a column more"),
-        pytest.param("0 a O ['N'] [0]", "columns", id="blanks, no tabs"),
+        pytest.param("0\ta\tO\t['N']", "columns", id="missing column"),
+        pytest.param("0\ta\tO\t['N']\t[0]\tx", "columns", id="additional column"),
+        pytest.param("0 a O ['N'] [0]", "columns", id="spaces instead of tabs"),
         pytest.param("1\ta\tO\t['N']\t[0]", "row", id="rows from 1"),
-        pytest.param("x\ta\tO\t['N']\t[0]", "row", id="row no number"),
+        pytest.param("x\ta\tO\t['N']\t[0]", "row", id="row not a number"),
         pytest.param("0\t\tO\t['N']\t[0]", "token", id="empty token"),
         pytest.param("0\ta\tX\t['N']\t[0]", "tag", id="tag of another scheme"),
         pytest.param("0\ta\tB\t['N']\t[0]", "tag", id="tag without label"),
@@ -176,12 +174,12 @@ def test_relation_to_a_token_that_ends_no_entity_is_left_out_and_named(path, row
         pytest.param("0\ta\tE-X\t['N']\t[0]", "tag", id="tag of BIOES"),
         pytest.param("0\ta\t\t['N']\t[0]", "tag", id="empty tag"),
         pytest.param("0\ta\tO\t['N'\t[0]", "relations", id="list not closed"),
-        pytest.param("0\ta\tO\tN\t[0]", "relations", id="no list"),
+        pytest.param("0\ta\tO\tN\t[0]", "relations", id="not a list"),
         pytest.param("0\ta\tO\t'N'\t[0]", "relations", id="string"),
         pytest.param("0\ta\tO\t[0]\t[0]", "relations", id="numbers"),
         pytest.param("0\ta\tO\t{[]}\t[0]", "relations", id="impossible set"),
         pytest.param(f"0\ta\tO\t{'[' * 9000}\t[0]", "relations", id="nested"),
-        pytest.param("0\ta\tO\t['\\ud83d']\t[0]", "relations", id="no text"),
+        pytest.param("0\ta\tO\t['\\ud83d']\t[0]", "relations", id="not a string"),
         pytest.param("0\ta\tO\t['N']\t['0']", "heads", id="heads as strings"),
         pytest.param("0\ta\tO\t['N']\t[True]", "heads", id="heads as bools"),
         pytest.param("0\ta\tO\t['N']\t[0.0]", "heads", id="heads as floats"),
@@ -191,7 +189,7 @@ def test_relation_to_a_token_that_ends_no_entity_is_left_out_and_named(path, row
         pytest.param("0\ta\tO\t['N', 'r']\t[0]", "heads", id="fewer heads"),
     ],
 )
-def test_broken_row_is_named_with_file_and_column(path, row, field):
+def test_broken_row_is_reported_with_file_and_column(path, row, field):
     blocks = block(1, LIMA), f"#doc 2\n{row}\n", block(3, LIMA)
     records, [left_out] = skipped(path, *blocks)
     assert [r.meta["orig_id"] for r in records] == [1, 3]
@@ -201,12 +199,12 @@ def test_broken_row_is_named_with_file_and_column(path, row, field):
         list(read_multihead(path))
 
 
-def test_empty_relation_label_is_refused(path):
+def test_empty_relation_label_raises(path):
     with pytest.raises(ValueError, match=r"J109.*#doc 1"):
         read(path, block(1, [("Ada", "B-Peop", "['']", "[0]")]))
 
 
-def test_file_that_is_not_utf8_is_refused_and_no_sentence_cut_short(path):
+def test_file_that_is_not_utf8_raises_without_partial_sentences(path):
     path.write_bytes(
         (block(1, LIMA) + block(2, LIMA)).encode().replace(b"Lima", b"\xf8")
     )
@@ -215,12 +213,12 @@ def test_file_that_is_not_utf8_is_refused_and_no_sentence_cut_short(path):
 
 
 @pytest.mark.parametrize("text", ["", "\n \n"])
-def test_file_without_a_sentence_is_refused(path, text):
+def test_file_without_sentences_raises(path, text):
     with pytest.raises(ValueError, match=r"J602.*story\.txt"):
         read(path, text)
 
 
-def test_missing_file_is_named(path):
+def test_missing_file_raises(path):
     with pytest.raises(ValueError, match=r"J601.*story\.txt"):
         list(read_multihead(path))
 
@@ -245,20 +243,20 @@ def split_of(name):
 def test_split_has_the_published_counts(split, sentences, entities, orphans, relations):
     records = split_of(split)
     assert len(records) == sentences
-    # the published count is that of B- tags
-    found = sum(len(record.entities) for record in records)
-    assert (found - orphans, len(kinds(records))) == (entities, orphans)
+    # the published count is the number of B- tags
+    result = sum(len(record.entities) for record in records)
+    assert (result - orphans, len(kinds(records))) == (entities, orphans)
     assert sum(len(record.relations) for record in records) == relations
 
 
 def kinds(records):
-    found = [left_out.kind for record in records for left_out in record.left_out]
-    assert set(found) <= {"tag"}
-    return found
+    result = [left_out.kind for record in records for left_out in record.left_out]
+    assert set(result) <= {"tag"}
+    return result
 
 
 @pytest.mark.data
-def test_splits_have_the_sentences_of_spert_in_another_division():
+def test_splits_have_the_sentences_of_spert_in_another_split():
     ours = {s: {r.meta["orig_id"] for r in split_of(s)} for s in ("train", "dev")}
     theirs = {
         split: {

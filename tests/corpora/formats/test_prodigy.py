@@ -11,7 +11,7 @@ from spacy_jre.annotations import EntityRecord, Record, RelationRecord
 from spacy_jre.annotations.records import word_offsets
 from spacy_jre.corpora.formats.prodigy import read_prodigy, write_prodigy
 
-from ..mutations import ABSENT, changed, put_odd_value
+from ..mutations import ABSENT, changed, put_unexpected_value
 from ..story import FOLDER, assert_is_the_story
 
 TASK = {
@@ -61,7 +61,7 @@ def read(path, *tasks):
 
 
 def linked(head, child):
-    """The task, its relation by tokens alone."""
+    """The task, with a relation that only has tokens."""
     return {**TASK, "relations": [{"head": head, "child": child, "label": "at"}]}
 
 
@@ -69,7 +69,7 @@ def test_story_is_read():
     assert_is_the_story(read_prodigy(FOLDER / "prodigy.jsonl"))
 
 
-def test_task_is_read_as_written(path):
+def test_task_is_read(path):
     assert read(path, TASK) == [
         Record(
             text="Ada Quint cooks in Oslo.",
@@ -80,7 +80,7 @@ def test_task_is_read_as_written(path):
     ]
 
 
-def test_record_names_its_line(path):
+def test_source_is_the_line(path):
     assert [r.source for r in read(path, TASK, TASK)] == [
         f"{path}, line 1",
         f"{path}, line 2",
@@ -88,16 +88,16 @@ def test_record_names_its_line(path):
 
 
 @pytest.mark.parametrize("answer", ["reject", "ignore", None])
-def test_task_that_was_not_accepted_is_skipped_with_line_and_answer(path, answer):
-    told = []
+def test_task_that_is_not_accepted_is_skipped_with_line_and_answer(path, answer):
+    skipped = []
     tasks = put(path, TASK, {**TASK, "answer": answer}, TASK)
-    assert len(list(read_prodigy(tasks, skip=told.append))) == 2
-    (left,) = told
+    assert len(list(read_prodigy(tasks, skip=skipped.append))) == 2
+    (left,) = skipped
     assert (left.kind, left.broken) == ("record", False)
     assert left.reason == f"{path}, line 2: the answer is {answer!r}"
 
 
-def test_rejected_task_is_no_error_by_default(path):
+def test_rejected_task_does_not_raise_by_default(path):
     assert read(path, {**TASK, "answer": "reject"}) == []
 
 
@@ -123,34 +123,34 @@ def test_offsets_are_characters_not_utf16_units(path):
     assert record.entities == (EntityRecord(2, 5, "PER"),)
 
 
-def test_relation_without_spans_goes_to_the_entities_around_its_tokens(path):
+def test_relation_without_spans_gets_the_entities_around_its_tokens(path):
     (record,) = read(path, linked(0, 4))
     assert record.relations == (RelationRecord(0, 1, "at"),)
 
 
-def test_relation_by_token_goes_to_the_shortest_entity_around_it(path):
+def test_relation_by_token_gets_the_shortest_entity(path):
     task = linked(1, 4)
     task["spans"] = [*TASK["spans"], {"start": 4, "end": 9, "label": "NAME"}]
     (record,) = read(path, task)
     assert record.relations == (RelationRecord(2, 1, "at"),)
 
 
-def test_relation_from_a_token_outside_of_entities_is_left_out(path):
+def test_relation_of_a_token_outside_entities_is_left_out(path):
     (record,) = read(path, linked(2, 4))
     assert record.relations == ()
     (left,) = record.left_out
     assert (left.kind, left.broken) == ("relation", False)
     where = f"{path}, line 1, relation 0"
-    assert left.reason == f"{where}: head, token 2 'cooks', is no entity"
+    assert left.reason == f"{where}: head, token 2 'cooks', is not in an entity"
 
 
-def test_relation_from_a_token_that_is_not_there_is_refused(path):
+def test_relation_of_a_missing_token_raises(path):
     with pytest.raises(ValueError, match=r"J605.*line 1, relation 0: field 'head'"):
         read(path, linked(6, 4))
 
 
 @pytest.mark.parametrize("label", [None, ABSENT])
-def test_relation_from_a_span_without_label_is_left_out(path, label):
+def test_relation_of_a_span_without_label_is_left_out(path, label):
     task = changed(TASK, ["relations", 0, "head_span", "label"], label)
     (record,) = read(path, task)
     assert record.relations == ()
@@ -158,22 +158,22 @@ def test_relation_from_a_span_without_label_is_left_out(path, label):
     assert "relation 0: head_span has no label" in record.left_out[0].reason
 
 
-def test_relation_to_a_span_that_is_not_there_is_left_out_as_broken(path):
+def test_relation_to_a_missing_span_is_left_out_as_broken(path):
     (record,) = read(
         path, changed(TASK, ["relations", 0, "child_span", "label"], "ORG")
     )
     (left,) = record.left_out
     assert (left.kind, left.broken) == ("relation", True)
-    assert "child_span 19..23 is none of the spans" in left.reason
+    assert "child_span 19..23 is not one of the spans" in left.reason
 
 
-def test_relation_that_misses_both_ends_is_left_out_once(path):
+def test_relation_without_both_entities_is_left_out_once(path):
     (record,) = read(path, linked(2, 3))
     assert len(record.left_out) == 1
 
 
 @pytest.mark.parametrize("label", [None, ABSENT])
-def test_span_without_label_is_no_entity(path, label):
+def test_span_without_label_is_left_out(path, label):
     (record,) = read(
         path, {**changed(TASK, ["spans", 1, "label"], label), "relations": []}
     )
@@ -193,14 +193,14 @@ def test_span_without_label_is_no_entity(path, label):
         ("a.txt", None),
     ],
 )
-def test_document_is_the_one_of_the_meta(path, meta, document):
+def test_document_is_read_from_meta(path, meta, document):
     (record,) = read(path, {**TASK, "meta": meta})
     assert record.document == document
     assert record.meta == {"_input_hash": 7, "meta": meta}
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "where", "field"),
+    ("keys", "value", "where", "field"),
     [
         (["text"], ABSENT, "line 1", "text"),
         (["text"], None, "line 1", "text"),
@@ -219,68 +219,68 @@ def test_document_is_the_one_of_the_meta(path, meta, document):
         (["_jre"], {"words": True}, "line 1", "tokens"),
     ],
 )
-def test_broken_field_is_named_with_file_and_line(path, place, value, where, field):
+def test_broken_field_is_reported_with_file_and_line(path, keys, value, where, field):
     with pytest.raises(ValueError, match="J605") as error:
-        read(path, changed(TASK, place, value))
+        read(path, changed(TASK, keys, value))
     assert f"{path}, {where}: field '{field}'" in str(error.value)
 
 
-def test_offsets_outside_of_the_text_are_refused(path):
+def test_offsets_outside_the_text_raise(path):
     with pytest.raises(ValueError, match=r"J107.*line 1: entity 1"):
         read(path, changed(TASK, ["spans", 1, "end"], 25))
 
 
-def test_broken_task_does_not_stop_the_reader(path):
-    told = []
+def test_broken_task_is_skipped(path):
+    skipped = []
     tasks = put(path, TASK, changed(TASK, ["text"], ABSENT), TASK)
-    assert len(list(read_prodigy(tasks, skip=told.append))) == 2
-    assert [left.broken for left in told] == [True]
+    assert len(list(read_prodigy(tasks, skip=skipped.append))) == 2
+    assert [left.broken for left in skipped] == [True]
 
 
 # any file
 
 
-def odd_values():
+def unexpected_values():
     values = [None, True, -1, 3, 1.5, 10**30, "", "x", "\ud800", [], {}, [[]], [1, 2]]
     return [*values, {"start": 0, "end": 1}, {"label": "x"}]
 
 
-def with_an_odd_value(rng, tasks):
+def with_unexpected_value(rng, tasks):
     tasks = copy.deepcopy(tasks)
-    put_odd_value(rng, tasks, odd_values())
+    put_unexpected_value(rng, tasks, unexpected_values())
     return tasks
 
 
-def assert_every_record_is_told(path, count):
-    told = []
-    records = list(read_prodigy(path, skip=told.append))
-    assert len(records) + len(told) == count
-    for left in told:
+def assert_every_record_is_read_or_reported(path, count):
+    skipped = []
+    records = list(read_prodigy(path, skip=skipped.append))
+    assert len(records) + len(skipped) == count
+    for left in skipped:
         assert left.reason.startswith("[J") or not left.broken
         assert f"{path}, line " in left.reason
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.integers(0, 10**9))
-def test_task_with_an_odd_value_is_a_record_or_a_coded_error(tmp_path_factory, seed):
+def test_unexpected_value_gives_a_record_or_a_coded_error(tmp_path_factory, seed):
     path = tmp_path_factory.mktemp("prodigy") / "tasks.jsonl"
     own = {**TASK, "_jre": {"words": False, "sentences": [[0, 24]], "document": "a"}}
-    tasks = with_an_odd_value(random.Random(seed), [TASK, own, linked(0, 4)])
-    assert_every_record_is_told(put(path, *tasks), 3)
+    tasks = with_unexpected_value(random.Random(seed), [TASK, own, linked(0, 4)])
+    assert_every_record_is_read_or_reported(put(path, *tasks), 3)
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.integers(0, 10**9))
-def test_file_with_changed_bytes_gives_records_or_coded_errors(tmp_path_factory, seed):
+def test_corrupted_bytes_give_records_or_coded_errors(tmp_path_factory, seed):
     path = tmp_path_factory.mktemp("prodigy") / "tasks.jsonl"
     rng = random.Random(seed)
     data = bytearray((FOLDER / "prodigy.jsonl").read_bytes())
-    # a first byte [ would make it another kind of file
+    # if the first byte were [, the file would be a list
     for _ in range(5):
         data[rng.randrange(1, len(data))] = rng.randrange(256)
     path.write_bytes(data)
     count = len([line for line in data.split(b"\n") if line.strip()])
-    assert_every_record_is_told(path, count)
+    assert_every_record_is_read_or_reported(path, count)
 
 
 # writing
@@ -291,7 +291,7 @@ def written(path, *records, **settings):
     return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
-def test_written_task_is_one_of_rel_manual(path):
+def test_written_task_has_the_rel_manual_format(path):
     record = Record(
         text="Ada cooks, in Oslo.",
         entities=(EntityRecord(0, 3, "PER"), EntityRecord(14, 18, "LOC")),
@@ -325,7 +325,7 @@ def test_written_task_is_one_of_rel_manual(path):
     ]
 
 
-def test_written_relation_names_the_last_token_of_its_spans(path):
+def test_written_relation_refers_to_the_last_token_of_its_spans(path):
     record = Record(
         text="Ada Quint cooks",
         entities=(EntityRecord(0, 9, "PER"),),
@@ -335,34 +335,34 @@ def test_written_relation_names_the_last_token_of_its_spans(path):
     assert (task["relations"][0]["head"], task["relations"][0]["child"]) == (1, 1)
 
 
-def test_tokens_are_cut_where_entities_begin_and_end(path):
+def test_tokens_are_split_at_entity_boundaries(path):
     record = Record(text="Oslofjord ", entities=(EntityRecord(0, 4, "LOC"),))
     (task,) = written(path, record)
     assert [token["text"] for token in task["tokens"]] == ["Oslo", "fjord"]
 
 
-def by_blanks(text):
+def split_on_spaces(text):
     return [match.span() for match in re.finditer(r"\S+", text)]
 
 
-def test_tokens_are_those_of_the_given_tokenizer(path):
-    (task,) = written(path, Record(text="a-b c"), tokenize=by_blanks)
+def test_tokens_are_created_by_the_tokenizer(path):
+    (task,) = written(path, Record(text="a-b c"), tokenize=split_on_spaces)
     assert [token["text"] for token in task["tokens"]] == ["a-b", "c"]
 
 
-def test_tokens_are_the_words_of_a_record_that_has_some(path):
+def test_tokens_are_the_words_of_the_record(path):
     record = Record(text="a-b c .", words=("a-b", "c", "."))
     (task,) = written(path, record)
     assert [token["text"] for token in task["tokens"]] == ["a-b", "c", "."]
 
 
-def test_entity_within_a_word_is_refused(path):
+def test_entity_within_a_word_raises(path):
     words = Record(text="ab", words=("ab",), entities=(EntityRecord(0, 1, "X"),))
     with pytest.raises(ValueError, match="J614"):
         write_prodigy([words], path)
 
 
-def test_numbers_that_edits_made_wrong_are_not_believed(path):
+def test_outdated_indices_are_ignored(path):
     entities = (EntityRecord(0, 1, "X"), EntityRecord(0, 1, "X"))
     record = Record("ab", entities, (RelationRecord(1, 1, "is"),))
     (task,) = written(path, record)
@@ -370,14 +370,14 @@ def test_numbers_that_edits_made_wrong_are_not_believed(path):
     assert read(path, task)[0].relations == (RelationRecord(0, 0, "is"),)
 
 
-def test_own_words_that_edits_made_wrong_are_refused(path):
+def test_outdated_words_raise(path):
     (task,) = written(path, Record(text="a b", words=("a", "b")))
     task["tokens"][0]["text"] = "x"
     with pytest.raises(ValueError, match=r"J605.*line 1: field 'tokens'"):
         read(path, task)
 
 
-def test_tokens_spell_the_text_with_their_blanks(path):
+def test_tokens_and_spaces_restore_the_text(path):
     for task in written(
         path, *(Record(t) for t in [" a  b ", "\n c", "d \t", " ", ""])
     ):
@@ -412,7 +412,7 @@ def any_records(draw):
         offsets = st.tuples(st.sampled_from(starts), st.sampled_from(ends))
         spans = draw(st.lists(offsets.filter(lambda s: s[0] < s[1]), max_size=6))
         entities = [EntityRecord(start, end, draw(LABELS)) for start, end in spans]
-        # the same entity again, so that a relation's spans do not tell which is meant
+        # a duplicate entity, so that the spans of a relation are ambiguous
         entities += [e for e in entities if draw(st.booleans())]
     relations = []
     if entities:
@@ -434,7 +434,7 @@ def any_records(draw):
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.lists(any_records(), min_size=1, max_size=3))
-def test_any_record_reads_back_equal(tmp_path_factory, records):
+def test_any_record_round_trips(tmp_path_factory, records):
     path = tmp_path_factory.mktemp("prodigy") / "any.jsonl"
     write_prodigy(records, path)
     assert list(read_prodigy(path)) == records
@@ -442,7 +442,7 @@ def test_any_record_reads_back_equal(tmp_path_factory, records):
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(any_records())
-def test_written_spans_begin_and_end_with_their_tokens(tmp_path_factory, record):
+def test_written_spans_align_with_their_tokens(tmp_path_factory, record):
     (task,) = written(tmp_path_factory.mktemp("prodigy") / "any.jsonl", record)
     tokens = task["tokens"]
     for span in task["spans"]:

@@ -27,7 +27,7 @@ STORIES = {
 }
 
 
-def test_every_file_of_the_story_is_tried():
+def test_all_files_of_the_story_are_tested():
     assert set(STORIES) == {path.name for path in FOLDER.iterdir()}
 
 
@@ -36,13 +36,13 @@ def test_format_is_guessed_from_the_content(name, format, tmp_path):
     if (FOLDER / name).is_dir():
         assert guess_format(FOLDER / name).name == format
         return
-    # the ending must not matter
+    # the suffix must not matter
     path = shutil.copy(FOLDER / name, tmp_path / "export.data")
     assert guess_format(path).name == format
 
 
 @pytest.mark.parametrize(("name", "format"), STORIES.items())
-def test_guessed_reader_tells_the_story(name, format):
+def test_guessed_reader_reads_the_story(name, format):
     if format == "inception":
         pytest.importorskip("cassis", reason="needs the extra inception")
     labels = format != "triples"
@@ -65,7 +65,7 @@ def test_guessed_reader_tells_the_story(name, format):
         ("\ufeff#doc 1\n0\ta\tO\t['N']\t[0]\n", "multihead"),
     ],
 )
-def test_small_signs_are_enough(tmp_path, text, format):
+def test_minimal_samples_are_recognized(tmp_path, text, format):
     path = tmp_path / "export"
     path.write_text(text, encoding="utf8")
     assert guess_format(path).name == format
@@ -93,14 +93,14 @@ def test_file_after_a_long_first_record_is_guessed(tmp_path):
         "\0\1\2",
     ],
 )
-def test_file_that_is_no_corpus_is_refused_with_what_is_known(tmp_path, text):
+def test_unknown_format_raises_with_known_formats(tmp_path, text):
     path = tmp_path / "what.json"
     path.write_text(text, encoding="utf8")
     with pytest.raises(ValueError, match=r"\[J610\].*what\.json.*spert.*doccano"):
         guess_format(path)
 
 
-def test_file_that_could_be_two_things_is_refused_with_both(tmp_path):
+def test_ambiguous_format_raises_with_candidates(tmp_path):
     both = {"text": "a", "spo_list": [], "triple_list": []}
     path = tmp_path / "both.json"
     path.write_text(json.dumps([both]), encoding="utf8")
@@ -108,7 +108,7 @@ def test_file_that_could_be_two_things_is_refused_with_both(tmp_path):
         guess_format(path)
 
 
-def test_missing_file_is_named(tmp_path):
+def test_missing_file_raises(tmp_path):
     with pytest.raises(ValueError, match=r"\[J601\].*gone"):
         guess_format(tmp_path / "gone")
 
@@ -121,8 +121,8 @@ LINES = {
 
 
 @pytest.mark.parametrize(("name", "format"), LINES.items())
-def test_changed_bytes_give_records_or_errors_with_the_place(name, format, tmp_path):
-    # 1000 lines (or lists) with a byte or two changed
+def test_corrupted_bytes_give_records_or_errors_with_location(name, format, tmp_path):
+    # 1000 lines (or lists) with one or two changed bytes
     whole = (FOLDER / name).read_bytes()
     by_line = name.endswith((".jsonl", ".rel"))
     pieces = whole.splitlines(keepends=True) if by_line else [whole]
@@ -138,7 +138,7 @@ def test_changed_bytes_give_records_or_errors_with_the_place(name, format, tmp_p
         try:
             for record in FORMATS[format].read(path, skip=skipped.append):
                 assert isinstance(record, Record)
-        except ValueError as error:  # nothing after it can be read
+        except ValueError as error:  # the rest of the file cannot be read
             skipped.append(LeftOut("record", str(error), broken=True))
         for left_out in skipped:
             assert str(path) in left_out.reason
@@ -148,7 +148,7 @@ def test_changed_bytes_give_records_or_errors_with_the_place(name, format, tmp_p
     assert broken
 
 
-# the staged corpora
+# the public corpora
 
 STAGED = {
     "ade/raw/ADE-NEG.txt": "ade-neg",
@@ -180,12 +180,12 @@ STAGED = {
 
 @pytest.mark.data
 @pytest.mark.parametrize(("name", "format"), STAGED.items())
-def test_staged_file_is_guessed_right(name, format):
+def test_format_of_public_file_is_guessed(name, format):
     assert guess_format(SHARED / name).name == format
 
 
 @pytest.mark.data
-def test_every_other_staged_file_is_refused():
+def test_other_public_files_raise():
     corpora = {SHARED / name for name in STAGED}
     others = [
         path

@@ -9,7 +9,6 @@ from spacy_jre.annotations import EntityRecord, Record, RelationRecord
 from spacy_jre.annotations.records import word_offsets
 from spacy_jre.corpora.formats.spert_json import (
     read_spert_json,
-    token_spans,
     write_spert_json,
 )
 
@@ -51,7 +50,7 @@ def test_story_is_read():
     assert_is_the_story(read(FOLDER / "spert.json"))
 
 
-def test_first_sentence_is_read_as_written(path):
+def test_first_sentence_is_read(path):
     first, _ = read(write_json(path, SENTENCES))
     assert first == Record(
         text="Ada Quint cooks in Oslo .",
@@ -68,12 +67,12 @@ def test_sentences_keep_their_order(path):
     assert [r.text for r in records] == [" ".join(s["tokens"]) for s in SENTENCES]
 
 
-def test_meta_keeps_whatever_else_the_sentence_holds(path):
+def test_other_fields_of_a_sentence_become_meta(path):
     _, second = read(write_json(path, [SENTENCES[0], {**SENTENCES[1], "page": "A1"}]))
     assert second.meta == {"page": "A1"}
 
 
-def test_lines_of_sentences_are_read_too(path):
+def test_one_sentence_per_line_is_read(path):
     path.write_text("\n".join(map(json.dumps, SENTENCES)), encoding="utf8")
     first, second = read(path)
     assert [first, second] == read(write_json(path.with_name("list"), SENTENCES))
@@ -81,7 +80,7 @@ def test_lines_of_sentences_are_read_too(path):
 
 
 @pytest.mark.parametrize("document", ["D1", "", None])
-def test_document_is_no_meta(path, document):
+def test_document_is_not_in_meta(path, document):
     (record,) = read(write_json(path, [{**SENTENCES[0], "document": document}]))
     assert (record.document, record.meta) == (document, {"orig_id": 7})
 
@@ -92,37 +91,37 @@ def test_sentence_without_tokens_is_an_empty_record(path):
     assert (record.text, record.words, record.entities) == ("", (), ())
 
 
-def test_missing_file_is_named(path):
+def test_missing_file_raises(path):
     with pytest.raises(ValueError, match=r"J601.*story\.json"):
         read(path)
 
 
-def test_broken_json_is_named_with_its_line(path):
+def test_broken_json_raises_with_its_line(path):
     good = '{"tokens": [], "entities": [], "relations": []}'
     path.write_text(f'[\n{good},\n{{"tokens": oops}}\n]', encoding="utf8")
     with pytest.raises(ValueError, match=r"J604.*story\.json, line 3"):
         read(path)
 
 
-def test_file_that_is_not_utf8_is_refused(path):
+def test_file_that_is_not_utf8_raises(path):
     path.write_bytes('[{"tokens": ["Tromsø"]}]'.encode("latin1"))
     with pytest.raises(ValueError, match=r"J604.*story\.json, line 1"):
         read(path)
 
 
-def test_byte_that_is_not_utf8_is_named_with_its_line(path):
+def test_byte_that_is_not_utf8_raises_with_its_line(path):
     path.write_bytes('[\n{"tokens":\n["Tromsø"]}]'.encode("latin1"))
     with pytest.raises(ValueError, match=r"J604.*story\.json, line 3"):
         read(path)
 
 
-def test_empty_list_is_refused(path):
+def test_empty_list_raises(path):
     with pytest.raises(ValueError, match=r"J602.*story\.json"):
         read(write_json(path, []))
 
 
 @pytest.mark.parametrize("value", [{}, "text", 3, None])
-def test_file_of_another_value_is_refused(path, value):
+def test_file_with_another_value_raises(path, value):
     with pytest.raises(ValueError, match=r"J605.*story\.json, line 1: field 'tokens'"):
         read(write_json(path, value))
 
@@ -133,13 +132,13 @@ def test_sentence_must_be_an_object(path, value):
         read(write_json(path, [SENTENCES[0], value]))
 
 
-def broken(place, value):
-    """The sentences, with the value put (or a key dropped) in the second one."""
-    return changed(SENTENCES, (1, *place), value)
+def broken(offsets, value):
+    """The sentences, with another value (or a missing key) in the second one."""
+    return changed(SENTENCES, (1, *offsets), value)
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "where", "field"),
+    ("offsets", "value", "where", "field"),
     [
         (["tokens"], ABSENT, "line 1, record 1", "tokens"),
         (["tokens"], "Nils", "line 1, record 1", "tokens"),
@@ -172,15 +171,15 @@ def broken(place, value):
         (["orig_id"], 2**70, "line 1, record 1", "orig_id"),
     ],
 )
-def test_broken_field_is_named_with_file_and_sentence(path, place, value, where, field):
+def test_broken_field_raises_with_file_and_sentence(path, offsets, value, where, field):
     with pytest.raises(ValueError, match="J605") as error:
-        read(write_json(path, broken(place, value)))
+        read(write_json(path, broken(offsets, value)))
     assert f"{path}, {where}: field '{field}'" in str(error.value)
 
 
 @pytest.mark.parametrize("role", ["head", "tail"])
 @pytest.mark.parametrize("number", [2, -1])
-def test_relation_to_an_entity_that_is_not_there_is_refused(path, role, number):
+def test_relation_to_a_missing_entity_raises(path, role, number):
     with pytest.raises(ValueError, match="J108") as error:
         read(write_json(path, broken(["relations", 0, role], number)))
     assert f"{path}, line 1, record 1: relation 0" in str(error.value)
@@ -188,28 +187,28 @@ def test_relation_to_an_entity_that_is_not_there_is_refused(path, role, number):
 
 
 @pytest.mark.parametrize("kind", ["entities", "relations"])
-def test_empty_label_is_refused(path, kind):
+def test_empty_label_raises(path, kind):
     with pytest.raises(ValueError, match="J109") as error:
         read(write_json(path, broken([kind, 0, "type"], "")))
     assert f"{path}, line 1, record 1" in str(error.value)
 
 
-def test_sentences_before_a_broken_one_are_given(path):
+def test_sentences_before_a_broken_one_are_yielded(path):
     records = read_spert_json(write_json(path, broken(["tokens"], ABSENT)))
     assert next(records).meta == {"orig_id": 7}
     with pytest.raises(ValueError, match="J605"):
         next(records)
 
 
-# what the tests write: records by tokens
+# random tokenized records
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
 LABELS = st.sampled_from(["PER", "ORG", "地名", 'a "b"'])
 
 
 @st.composite
-def tokenised_sentences(draw):
-    """A sentence as its JSON object."""
+def tokenized_sentences(draw):
+    """JSON objects of sentences."""
     words = draw(st.lists(WORDS, min_size=1, max_size=8))
     ends = st.tuples(st.integers(0, len(words) - 1), st.integers(1, len(words)))
     spans = draw(st.lists(ends.filter(lambda e: e[0] < e[1]), max_size=5))
@@ -241,8 +240,8 @@ def record_of(sentence, source):
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)
-@given(st.lists(tokenised_sentences(), min_size=1, max_size=3), st.booleans())
-def test_any_record_reads_back_equal(tmp_path_factory, sentences, ascii_only):
+@given(st.lists(tokenized_sentences(), min_size=1, max_size=3), st.booleans())
+def test_any_record_round_trips(tmp_path_factory, sentences, ascii_only):
     path = tmp_path_factory.mktemp("spert") / "any.json"
     path.write_text(json.dumps(sentences, ensure_ascii=ascii_only), encoding="utf8")
     assert read(path) == [
@@ -254,20 +253,20 @@ def test_any_record_reads_back_equal(tmp_path_factory, sentences, ascii_only):
 # writing
 
 
-def test_file_is_written_as_it_was_read(path, tmp_path):
+def test_file_round_trips(path, tmp_path):
     sentences = [SENTENCES[0], {**SENTENCES[1], "document": "D1", "page": ["A", 1]}]
     copy = tmp_path / "copy.json"
     write_spert_json(read(write_json(path, sentences)), copy)
     assert json.loads(copy.read_bytes()) == sentences
 
 
-def test_letters_are_written_as_they_are(path):
+def test_non_ascii_characters_are_not_escaped(path):
     write_spert_json([Record("Tromsø 北", words=("Tromsø", "北"))], path)
     assert "Tromsø" in path.read_text(encoding="utf8")
 
 
 @pytest.mark.parametrize("key", ["tokens", "entities", "relations"])
-def test_field_of_another_format_takes_no_place_of_ours(path, key):
+def test_meta_does_not_overwrite_fields(path, key):
     record = Record("Ada", words=("Ada",), document="D1", meta={key: "x", "id": 3})
     write_spert_json([record], path)
     (sentence,) = json.loads(path.read_bytes())
@@ -295,45 +294,35 @@ def test_field_of_another_format_takes_no_place_of_ours(path, key):
         ),
     ],
 )
-def test_record_that_is_no_tokenised_sentence_is_refused(path, record):
+def test_record_that_is_not_a_tokenized_sentence_raises(path, record):
     with pytest.raises(ValueError, match=r"J613.*line 3.*spert"):
         write_spert_json([record], path)
 
 
-@pytest.mark.parametrize("place", [(0, 2), (1, 3), (3, 8), (0, 4), (4, 5)])
-def test_entity_that_does_not_end_with_a_word_is_refused(path, place):
-    entities = EntityRecord(0, 3, "PER"), EntityRecord(*place, "PER")
+@pytest.mark.parametrize("offsets", [(0, 2), (1, 3), (3, 8), (0, 4), (4, 5)])
+def test_entity_that_does_not_align_with_words_raises(path, offsets):
+    entities = EntityRecord(0, 3, "PER"), EntityRecord(*offsets, "PER")
     record = Record("Ada sang", entities, words=("Ada", "sang"), source="line 3")
     with pytest.raises(ValueError, match=r"J614.*line 3: entity 1"):
         write_spert_json([record], path)
 
 
-def test_nothing_is_written_where_one_record_is_refused(path):
+def test_nothing_is_written_if_one_record_raises(path):
     with pytest.raises(ValueError, match="J613"):
         write_spert_json([Record("Ada", words=("Ada",)), Record("Ada")], path)
     assert not path.exists()
 
 
-@pytest.mark.parametrize(
-    ("place", "span"), [((0, 3), (0, 1)), ((4, 8), (1, 2)), ((0, 8), (0, 2))]
-)
-def test_spans_are_tokens_end_exclusive(place, span):
-    record = Record("Ada sang", (EntityRecord(*place, "X"),), words=("Ada", "sang"))
-    assert token_spans(record) == [span]
-
-
 @settings(max_examples=50, deadline=None, derandomize=True)
 @given(
-    st.lists(tokenised_sentences(), min_size=1, max_size=3),
+    st.lists(tokenized_sentences(), min_size=1, max_size=3),
     st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=4),
     st.dictionaries(
         st.sampled_from(["orig_id", "page", "übrig"]),
         st.integers(0, 99) | st.lists(WORDS, max_size=2) | st.none(),
     ),
 )
-def test_any_record_written_reads_back_equal(
-    tmp_path_factory, sentences, document, meta
-):
+def test_any_written_record_round_trips(tmp_path_factory, sentences, document, meta):
     path = tmp_path_factory.mktemp("spert") / "any.json"
     written = [
         replace(record_of(sentence, "any"), document=document, meta=meta)

@@ -38,7 +38,7 @@ def read_spos(path, *changes, text=LINE["text"]):
 
 
 def skipped(path, *lines):
-    """The records of a file, and what it leaves out."""
+    """The records of a file, and what is left out."""
     left_out = []
     return list(read_spo(write(path, *lines), skip=left_out.append)), left_out
 
@@ -55,7 +55,7 @@ def test_story_is_read():
     assert_is_the_story(read_spo(FOLDER / "spo.jsonl"))
 
 
-def test_line_is_read_as_written(path):
+def test_line_is_read(path):
     assert read_one(path) == Record(
         text="clavoxil brought hives",
         entities=(EntityRecord(0, 8, "Drug"), EntityRecord(17, 22, "Effect")),
@@ -68,7 +68,7 @@ def test_source_is_the_line(path):
     assert second.source == f"{path}, line 2"
 
 
-def test_list_of_lines_is_read_too(path):
+def test_list_is_read(path):
     path.write_text(json.dumps([LINE, LINE]), encoding="utf8")
     assert len(list(read_spo(path))) == 2
 
@@ -82,11 +82,11 @@ def test_list_of_lines_is_read_too(path):
         {"object": {"@value": " hives "}, "subject": "clavoxil "},
     ],
 )
-def test_objects_may_be_strings_and_padded(path, changes):
+def test_objects_can_be_strings_with_spaces(path, changes):
     assert read_spos(path, changes) == read_one(path)
 
 
-def test_further_keys_of_an_object_are_relations_of_their_own(path):
+def test_other_keys_of_an_object_become_relations(path):
     record = read_spos(
         path,
         {
@@ -104,7 +104,7 @@ def test_further_keys_of_an_object_are_relations_of_their_own(path):
     ]
 
 
-def test_one_type_counts_for_all_keys(path):
+def test_single_type_applies_to_all_keys(path):
     record = read_spos(
         path,
         {"object": {"@value": "hives", "by": "brought"}, "object_type": "Any"},
@@ -116,8 +116,8 @@ def test_one_type_counts_for_all_keys(path):
 
 
 @pytest.mark.parametrize("empty", ["", "  "])
-def test_keys_with_empty_values_do_not_apply(path, empty):
-    # nor do they need a type
+def test_keys_with_empty_values_are_ignored(path, empty):
+    # they need no type
     changes = {"object": {"@value": "hives", "inWork": empty}}
     assert read_spos(path, changes) == read_one(path)
 
@@ -133,7 +133,7 @@ def test_line_without_relations_is_a_record(path):
     assert (record.entities, record.relations, record.left_out) == ((), (), ())
 
 
-def test_line_without_the_list_is_skipped_as_no_fault(path):
+def test_line_without_the_list_is_skipped_without_an_error(path):
     records, [left_out] = skipped(path, {"text": "Not annotated"}, LINE)
     assert len(records) == 1
     assert (left_out.kind, left_out.broken) == ("record", False)
@@ -141,13 +141,13 @@ def test_line_without_the_list_is_skipped_as_no_fault(path):
     assert len(list(read_spo(path))) == 1
 
 
-def test_entity_list_names_entities_without_a_relation(path):
+def test_entity_list_adds_entities_without_a_relation(path):
     record = read_one(path, entity_list=[{"entity": "brought", "type": "Verb"}])
     assert [e.label for e in record.entities] == ["Drug", "Verb", "Effect"]
     assert len(record.relations) == 1
 
 
-def test_entity_list_may_repeat_the_entities_of_relations(path):
+def test_entity_list_can_repeat_the_entities_of_relations(path):
     record = read_one(
         path,
         text="clavoxil, then clavoxil brought hives",
@@ -157,11 +157,11 @@ def test_entity_list_may_repeat_the_entities_of_relations(path):
 
 
 @pytest.mark.parametrize("value", [None, []])
-def test_entity_list_may_be_empty(path, value):
+def test_entity_list_can_be_empty(path, value):
     assert read_one(path, entity_list=value) == read_one(path)
 
 
-def test_title_of_the_text_names_the_document(path):
+def test_title_of_the_text_is_the_document(path):
     record = read_one(path, text="clavoxil@clavoxil brought hives")
     assert record.document == "clavoxil"
     assert [e.start for e in record.entities] == [0, 26]
@@ -171,23 +171,23 @@ def test_title_of_the_text_names_the_document(path):
     "text",
     ["clavoxil brought hives", "clavoxil brought hives @ noon", "@clavoxil hives"],
 )
-def test_text_without_a_title_is_of_no_document(path, text):
+def test_text_without_a_title_has_no_document(path, text):
     assert read_one(path, text=text).document is None
 
 
-def test_repeats_are_settled_by_the_rule_given(path):
+def test_setting_repeats_selects_mentions(path):
     text = "clavoxil, then clavoxil brought hives"
     assert read_one(path, text=text).entities[0].start == 15
     assert read_one(path, "first", text=text).entities[0].start == 0
     assert len(read_one(path, "all", text=text).relations) == 2
 
 
-def test_unknown_rule_is_refused_before_the_file_is_opened(path):
+def test_unknown_rule_raises_before_reading(path):
     with pytest.raises(ValueError, match=r"J202.*'last'"):
         read_spo(path, repeats="last")
 
 
-def test_form_that_the_text_lacks_is_left_out_and_named(path):
+def test_missing_form_is_reported(path):
     record = read_spos(path, {"subject": "mirtolol"}, {})
     assert len(record.relations) == 1
     (left_out,) = record.left_out
@@ -195,7 +195,7 @@ def test_form_that_the_text_lacks_is_left_out_and_named(path):
     assert left_out.reason.startswith(f"{path}, line 1: causes: 'mirtolol' ")
 
 
-def test_meta_keeps_what_else_the_line_holds(path):
+def test_other_fields_of_a_line_become_meta(path):
     record = read_one(path, entity_list=[], id=7, postag=[["x", "n"]])
     assert record.meta == {"id": 7, "postag": [["x", "n"]]}
 
@@ -216,8 +216,8 @@ def test_meta_keeps_what_else_the_line_holds(path):
         ("id", 2**70, "line 2", "id"),
     ],
 )
-def test_broken_field_of_a_line_is_named(path, key, value, where, field):
-    assert_named(path, changed(LINE, [key], value), where, field)
+def test_broken_field_of_a_line_is_reported(path, key, value, where, field):
+    assert_reported(path, changed(LINE, [key], value), where, field)
 
 
 @pytest.mark.parametrize(
@@ -242,12 +242,12 @@ def test_broken_field_of_a_line_is_named(path, key, value, where, field):
         ("object_type", {"@value": 3}, "@value"),
     ],
 )
-def test_broken_field_of_a_relation_is_named(path, key, value, field):
+def test_broken_field_of_a_relation_is_reported(path, key, value, field):
     broken = changed(SPO, [key], value)
-    assert_named(path, {**LINE, "spo_list": [broken]}, "line 2, spo 0", field)
+    assert_reported(path, {**LINE, "spo_list": [broken]}, "line 2, spo 0", field)
 
 
-def assert_named(path, broken, where, field):
+def assert_reported(path, broken, where, field):
     records, [left_out] = skipped(path, LINE, broken, LINE)
     assert len(records) == 2
     assert left_out.broken
@@ -257,6 +257,6 @@ def assert_named(path, broken, where, field):
 
 
 @pytest.mark.parametrize("key", ["predicate", "subject_type", "object_type"])
-def test_empty_label_is_refused(path, key):
+def test_empty_label_raises(path, key):
     with pytest.raises(ValueError, match=r"J109.*line 1"):
         read_spos(path, {"object": "hives", "object_type": "Effect", key: ""})

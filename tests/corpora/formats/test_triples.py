@@ -21,11 +21,11 @@ def read_one(path, *triples, text=TEXT["text"], **kwargs):
     return record
 
 
-def test_story_is_read_without_labels():
+def test_story_is_read_without_entity_labels():
     assert_is_the_story(read_triples(FOLDER / "triples.json"), labels=False)
 
 
-def test_text_is_read_as_written(path):
+def test_text_is_read(path):
     assert read_one(path, *TEXT["triple_list"]) == Record(
         text="Ada left Lima",
         entities=(EntityRecord(0, 3, "Entity"), EntityRecord(9, 13, "Entity")),
@@ -38,18 +38,18 @@ def test_source_is_line_and_number(path):
     assert second.source == f"{path}, line 1, record 1"
 
 
-def test_label_of_the_entities_may_be_given(path):
+def test_entity_label_can_be_set(path):
     record = read_one(path, *TEXT["triple_list"], label="Thing")
     assert [e.label for e in record.entities] == ["Thing", "Thing"]
 
 
-def test_form_related_to_itself_is_one_mention(path):
+def test_form_related_to_itself_has_one_mention(path):
     record = read_one(path, ["Ada", "same", "Ada"], text="Ada met Ada")
     assert record.entities == (EntityRecord(0, 3, "Entity"),)
     assert record.relations == (RelationRecord(0, 0, "same"),)
 
 
-def test_pair_may_have_several_relations(path):
+def test_pair_can_have_several_relations(path):
     rows = ["Ada", "leave", "Lima"], ["Ada", "love", "Lima"], ["Lima", "love", "Ada"]
     record = read_one(path, *rows)
     assert len(record.entities) == 2
@@ -69,7 +69,7 @@ def test_text_without_triples_is_a_record(path):
     ("repeats", "pairs"),
     [("nearest", [(8, 17)]), ("first", [(0, 17)]), ("all", [(0, 17), (8, 17)])],
 )
-def test_repeats_are_settled_by_the_rule_given(path, repeats, pairs):
+def test_setting_repeats_selects_mentions(path, repeats, pairs):
     text = "Ada and Ada left Lima"
     record = read_one(path, ["Ada", "leave", "Lima"], text=text, repeats=repeats)
     assert [
@@ -78,12 +78,12 @@ def test_repeats_are_settled_by_the_rule_given(path, repeats, pairs):
     ] == pairs
 
 
-def test_unknown_rule_is_refused_before_the_file_is_opened(path):
+def test_unknown_rule_raises_before_reading(path):
     with pytest.raises(ValueError, match=r"J202.*'last'"):
         read_triples(path, repeats="last")
 
 
-def test_form_that_the_text_lacks_is_left_out_and_named(path):
+def test_missing_form_is_reported(path):
     record = read_one(path, ["Mia", "leave", "Lima"], ["Ada", "leave", "Lima"])
     assert len(record.relations) == 1
     (left_out,) = record.left_out
@@ -91,7 +91,7 @@ def test_form_that_the_text_lacks_is_left_out_and_named(path):
     assert left_out.reason.startswith(f"{path}, line 1, record 0: leave: 'Mia' ")
 
 
-def test_meta_keeps_what_else_the_text_holds(path):
+def test_other_fields_of_a_text_become_meta(path):
     (record,) = read_triples(write_json(path, [{**TEXT, "id": "train_1"}]))
     assert record.meta == {"id": "train_1"}
 
@@ -111,7 +111,7 @@ def test_meta_keeps_what_else_the_text_holds(path):
         ("id", 2**70, "record 1", "id"),
     ],
 )
-def test_broken_field_is_named_with_file_and_record(path, key, value, where, field):
+def test_broken_field_is_reported_with_file_and_record(path, key, value, where, field):
     broken = changed(TEXT, [key], value)
     left_out = []
     write_json(path, [TEXT, broken, TEXT])
@@ -125,6 +125,6 @@ def test_broken_field_is_named_with_file_and_record(path, key, value, where, fie
 
 
 @pytest.mark.parametrize("kwargs", [{}, {"label": ""}])
-def test_empty_label_is_refused(path, kwargs):
+def test_empty_label_raises(path, kwargs):
     with pytest.raises(ValueError, match=r"J109.*line 1"):
         read_one(path, ["Ada", "leave" if kwargs else "", "Lima"], **kwargs)

@@ -142,23 +142,23 @@ def test_value_below_zero_fails(dataset, output, calls, option):
 
 def test_average_equals_values_computed_by_hand():
     low, high = dict.fromkeys(SCORES, 0.5), dict.fromkeys(SCORES, 0.8)
-    found = average([Run(0, 0, low, True), Run(1, 0, high, True)])
+    averages = average([Run(0, 0, low, True), Run(1, 0, high, True)])
     # mean 0.65; squares 2 * 0.15 ** 2 = 0.045 over n - 1 = 1
-    assert found.mean == pytest.approx(dict.fromkeys(SCORES, 0.65))
-    assert found.deviation == pytest.approx(dict.fromkeys(SCORES, 0.045**0.5))
+    assert averages.mean == pytest.approx(dict.fromkeys(SCORES, 0.65))
+    assert averages.deviation == pytest.approx(dict.fromkeys(SCORES, 0.045**0.5))
 
 
 def test_each_score_is_averaged_separately():
     one = {name: number / 10 for number, name in enumerate(SCORES)}
-    found = average([Run(0, 0, one, True), Run(0, 1, one, False)])
-    assert found.mean == pytest.approx(one)
-    assert found.deviation == pytest.approx(dict.fromkeys(SCORES, 0.0))
+    averages = average([Run(0, 0, one, True), Run(0, 1, one, False)])
+    assert averages.mean == pytest.approx(one)
+    assert averages.deviation == pytest.approx(dict.fromkeys(SCORES, 0.0))
 
 
 def test_single_run_has_no_deviation():
-    found = average([Run(0, 0, dict.fromkeys(SCORES, 0.5), True)])
-    assert found.mean == dict.fromkeys(SCORES, 0.5)
-    assert found.deviation == dict.fromkeys(SCORES)
+    averages = average([Run(0, 0, dict.fromkeys(SCORES, 0.5), True)])
+    assert averages.mean == dict.fromkeys(SCORES, 0.5)
+    assert averages.deviation == dict.fromkeys(SCORES)
 
 
 def test_scores_cover_entities_relations_and_strict_relations():

@@ -536,10 +536,10 @@ def chinese(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("chinese")
     source = folder / "ddi"
     source.mkdir()
-    shipped = ROOT / "assets" / "ddi_zh"
-    shutil.copy(shipped / "dataset.json", source)
+    included = ROOT / "assets" / "ddi_zh"
+    shutil.copy(included / "dataset.json", source)
     for split in ("train", "dev", "test"):
-        with (shipped / f"{split}.jsonl").open(encoding="utf8") as lines:
+        with (included / f"{split}.jsonl").open(encoding="utf8") as lines:
             few = "".join(itertools.islice(lines, 12))
         (source / f"{split}.jsonl").write_text(few, encoding="utf8")
     corpus = folder / "corpus"

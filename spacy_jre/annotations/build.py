@@ -18,7 +18,7 @@ from .relations import (
     write_annotations,
 )
 
-# fields of the record that the Doc cannot hold, for writing it back to its format
+# fields of the record that the Doc cannot store, for writing it back to its format
 RECORD_KEY = "jre:record"
 
 Alignment = Literal["strict", "contract", "expand"]
@@ -154,7 +154,7 @@ def _keep_record(doc: Doc, record: Record, n_entities: int, n_relations: int) ->
     if record.document is not None:
         kept["document"] = record.document
     if (n_entities, n_relations) != (len(record.entities), len(record.relations)):
-        # the Doc holds duplicates once; keep all rows of the file
+        # the Doc stores duplicates once; keep all rows of the file
         kept["entities"] = [[e.start, e.end, e.label] for e in record.entities]
         kept["relations"] = [[r.head, r.tail, r.label] for r in record.relations]
     if kept:

@@ -130,7 +130,7 @@ class Dataset:
         no_dev = known.get("files") and "dev" not in known["files"]
         if no_dev and not known.get("dev_share") and keep == "best":
             raise ValueError(
-                "must be 'last': there is no dev data to choose an epoch by"
+                "must be 'last': there is no dev data to select the best epoch"
             )
         return keep
 

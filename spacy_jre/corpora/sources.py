@@ -44,7 +44,7 @@ def refuse(left_out: LeftOut) -> None:
 
 @dataclass(frozen=True)
 class Location:
-    """A location in a file, with type checks whose errors name the location."""
+    """A location in a file, with type checks that raise errors with the location."""
 
     path: Path
     where: str

@@ -158,9 +158,9 @@ def check_zeros(splits: Splits, settings: Settings) -> Iterator[Finding]:
 
 
 def check_arguments(splits: Splits, settings: Settings) -> Iterator[Finding]:
-    counts = format_counts(splits, "entities.unlabelled")
+    counts = format_counts(splits, "entities.unlabeled")
     if counts:
-        stops = splits["train"].entities.unlabelled > 0
+        stops = splits["train"].entities.unlabeled > 0
         yield Finding(
             "error" if stops else "warning",
             "no-label",

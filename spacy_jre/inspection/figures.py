@@ -76,7 +76,7 @@ class EntityFigures:
     across (int): Entities across two sentences.
     second_labels (int): Entities with the tokens of another entity, but another label.
     reachable (int): Entities that a perfect component can predict.
-    unlabelled (int): Relation arguments without a label.
+    unlabeled (int): Relation arguments without a label.
     ragged (int): Entities that start or end with a character that is probably not part
         of them.
     """
@@ -89,7 +89,7 @@ class EntityFigures:
     across: int = 0
     second_labels: int = 0
     reachable: int = 0
-    unlabelled: int = 0
+    unlabeled: int = 0
     ragged: int = 0
 
     def add(self, passage: Passage, settings: Settings, quotes: Quotes) -> None:
@@ -98,7 +98,7 @@ class EntityFigures:
             self.total += 1
             self.labels[key[2]] += 1
             if not key[2]:
-                self.unlabelled += 1
+                self.unlabeled += 1
                 quotes.add("no-label", passage, key)
             if is_ragged(passage.text[key[0] : key[1]]):
                 self.ragged += 1

@@ -1,4 +1,4 @@
-"""What dataset.json may say, and what becomes of the files it names."""
+"""Reading dataset.json, and arranging the records of its files."""
 
 import re
 import shutil

@@ -9,7 +9,7 @@ from spacy_jre.corpora.shaping import with_sentences, with_words
 
 
 def sentence_texts(nlp, how, text, *entities, words=None):
-    """The texts of the sentences; None where there is one."""
+    """The texts of the sentences. None if there is only one sentence."""
     record = Record(text, tuple(EntityRecord(*e, "X") for e in entities), words=words)
     result = with_sentences(record, how, nlp)
     assert replace(result, sentences=None) == record

@@ -319,7 +319,7 @@ def test_argument_without_a_label_is_reported(nlp):
     doc._.relations = [(doc[0:1], doc[2:3], "left")]
     predicted = Doc(nlp.vocab, words=["Ada", "left", "Oslo"])
     result = inspect([Example(predicted, doc)])
-    assert result.entities.unlabelled == 2
+    assert result.entities.unlabeled == 2
     assert result.quotes["no-label"] == ["train[0] 'Ada'", "train[0] 'Oslo'"]
 
 

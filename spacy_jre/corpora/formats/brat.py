@@ -151,7 +151,7 @@ class _Line(NamedTuple):
 
 
 def _read_lines(path: Path) -> Iterator[_Line]:
-    # not splitlines(): it also splits at characters that are no line breaks in brat
+    # not splitlines(): it also splits at characters that are not line breaks in brat
     for number, text in enumerate(_decode(path).removeprefix("\ufeff").split("\n"), 1):
         if text.strip():
             yield _Line(path, number, text.rstrip("\r"))

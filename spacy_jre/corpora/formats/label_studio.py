@@ -166,7 +166,7 @@ def _matches_text(covered: str, value: dict[str, Any]) -> bool:
     expected = value.get("text")
     if not isinstance(expected, str):
         return True
-    # browsers can change the whitespace of a selection; "\\n" stands for a line break
+    # browsers can change the whitespace of a selection; line breaks are escaped
     return covered.split() == expected.replace("\\n", "\n").split()
 
 

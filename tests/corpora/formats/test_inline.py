@@ -281,12 +281,12 @@ def test_order_of_entities_with_equal_offsets_round_trips(path):
     assert read_one(path, write_inline(record)).entities == record.entities
 
 
-SIGNS = st.one_of(
+CHARACTERS = st.one_of(
     st.sampled_from("[]|\\#> ab1"),
     st.sampled_from("éß北ق🙂"),
     st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"),
 )
-TEXTS = st.text(SIGNS, min_size=1, max_size=30).filter(str.strip)
+TEXTS = st.text(CHARACTERS, min_size=1, max_size=30).filter(str.strip)
 LABELS = st.sampled_from(["Peop", "Loc", "a-b", "地名"])
 
 

@@ -214,9 +214,9 @@ def test_choice_for_a_region_does_not_replace_the_region(path):
 
 @pytest.mark.parametrize("labels", [[], None])
 def test_region_without_label_is_left_out(path, labels):
-    unlabelled = copy.deepcopy(ADA)
-    unlabelled["value"]["labels"] = labels
-    assert kinds(read_one(path, task(unlabelled))) == [("entity", False)]
+    unlabeled = copy.deepcopy(ADA)
+    unlabeled["value"]["labels"] = labels
+    assert kinds(read_one(path, task(unlabeled))) == [("entity", False)]
 
 
 # offsets

@@ -385,11 +385,11 @@ def test_tokens_and_spaces_restore_the_text(path):
         assert "".join(spelt) == task["text"]
 
 
-SIGNS = st.sampled_from([*"ab😀山 \n\t.,", "́", " ", "\u2028"])
+CHARACTERS = st.sampled_from([*"ab😀山 \n\t.,", "́", " ", "\u2028"])
 LABELS = st.sampled_from(["PER", "地名", 'a "b"'])
 META = st.dictionaries(
     st.sampled_from(["orig_id", "text", "spans", "answer", "_jre"]),
-    st.none() | st.integers(-5, 5) | st.text(SIGNS, max_size=2),
+    st.none() | st.integers(-5, 5) | st.text(CHARACTERS, max_size=2),
     max_size=3,
 ) | st.just({"meta": {"document": "a"}})
 
@@ -399,13 +399,13 @@ def any_records(draw):
     words = text = None
     if draw(st.booleans()):
         words = tuple(
-            draw(st.lists(st.text(SIGNS, min_size=1, max_size=4), max_size=6))
+            draw(st.lists(st.text(CHARACTERS, min_size=1, max_size=4), max_size=6))
         )
         text = " ".join(words)
         starts = [start for start, _ in word_offsets(words)]
         ends = [end for _, end in word_offsets(words)]
     else:
-        text = draw(st.text(SIGNS, max_size=20))
+        text = draw(st.text(CHARACTERS, max_size=20))
         starts, ends = range(len(text)), range(1, len(text) + 1)
     entities = []
     if text:

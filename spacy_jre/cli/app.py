@@ -33,7 +33,7 @@ Threads = Annotated[
 Seed = Annotated[int, typer.Option(help="Random seed, at least 0")]
 Fold = Annotated[int, typer.Option(help="Fold number, if the dataset has folds")]
 Checksums = Annotated[
-    Path | None, typer.Option(help="A project.yml. Its asset checksums must match")
+    Path | None, typer.Option(help="A project.yml with the checksums of the sources")
 ]
 MaxLoss = Annotated[
     float,
@@ -153,7 +153,7 @@ def convert_cli(
     sentences: Annotated[
         str,
         typer.Option(
-            help="Sentence boundaries, if the format has none: record (none), line "
+            help="Sentences, if the format has none: record (one sentence), line "
             "(line breaks) or rules (punctuation)"
         ),
     ] = "record",
@@ -175,7 +175,9 @@ def convert_cli(
     ] = "skip",
     ids: Annotated[
         Path | None,
-        typer.Option(help="File of record IDs to keep, one at the start of each line"),
+        typer.Option(
+            help="File with the IDs of records to keep, at the start of each line"
+        ),
     ] = None,
     split: Annotated[
         str,

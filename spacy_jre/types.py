@@ -1,12 +1,11 @@
-"""The values that the parts of the package hand on, each declared once.
+"""Types that are passed between the packages.
 
 ::
 
     Docs -> Encoded -> Candidates -> JointScores -> Predictions -> Docs
 
-Index arrays are numpy on the host, whatever device the vectors are on. Token
-numbers of ``Candidates`` and ``JointScores`` run over the windows of the batch, one
-after the other.
+Index arrays are numpy arrays on the host, also if the vectors are on a GPU. Token
+offsets of ``Candidates`` and ``JointScores`` count over all windows of the batch.
 """
 
 from collections.abc import Mapping
@@ -19,16 +18,17 @@ from thinc.types import Floats2d
 
 Self = TypeVar("Self")
 
-# rows of a part, padding included, per token that it may have
+# maximum number of rows of a part, including padding, per token of its limit
 PADDED_PER_TOKEN = 4
 
 
 @dataclass(frozen=True)
 class Windows:
-    """What the encoder sees at once, in Doc order.
+    """The token ranges that the encoder processes at once, in Doc order.
 
-    doc (ndarray): Number of the Doc in the batch. Shape: (W,).
-    start, end (ndarray): Tokens of that Doc, end exclusive. Shape of each: (W,).
+    doc (ndarray): Index of the Doc in the batch. Shape: (W,).
+    start, end (ndarray): Token offsets in that Doc, end exclusive. Shape of each:
+        (W,).
     """
 
     doc: np.ndarray
@@ -42,7 +42,7 @@ class Windows:
 
     @cached_property
     def first_token(self) -> np.ndarray:
-        """Number of each window's first token in the batch. Shape: (W,)."""
+        """Offset of the first token of each window in the batch. Shape: (W,)."""
         return np.cumsum(self.counts) - self.counts
 
     @cached_property
@@ -56,9 +56,9 @@ class Windows:
 
 
 class EncoderOutput(Protocol):
-    """A batch as the encoder of a model gives it to the network.
+    """The output of the encoder for a batch, which is the input of the network.
 
-    windows (Windows): Where it lies in the Docs.
+    windows (Windows): The windows of the Docs.
     """
 
     @property
@@ -66,13 +66,14 @@ class EncoderOutput(Protocol):
 
     @property
     def has_units(self) -> np.ndarray:
-        """Whether a token has units; white space has none. Shape: (T,), bool."""
+        """Whether a token has units. Whitespace has none. Shape: (T,), bool."""
         ...
 
     def split(self: Self, max_tokens: int) -> list[Self]:
-        """Divide between windows, so that the network's memory is bounded.
+        """Split into parts between windows, to limit the memory of the network.
 
-        max_tokens (int): Most tokens of a part, but for a single longer window.
+        max_tokens (int): Maximum number of tokens of a part. A longer window is a
+            part of its own.
         """
         ...
 
@@ -81,12 +82,12 @@ class EncoderOutput(Protocol):
 class Encoded:
     """The units of a batch of windows.
 
-    windows (Windows): Where they lie in the Docs.
+    windows (Windows): The windows of the Docs.
     units (Floats2d): Vectors of wordpieces or tokens, without special tokens.
         Shape: (U, D).
     sentence (Floats2d): [CLS], or the mean of the units. Shape: (W, D).
     unit_counts (ndarray): Units per window. Shape: (W,).
-    token_units (ndarray): Unit range of each token, in rising order; empty for a
+    token_units (ndarray): Unit range of each token, in ascending order. Empty for a
         token without units. Shape: (T, 2).
     """
 
@@ -102,17 +103,19 @@ class Encoded:
         return self.token_units[:, 1] > self.token_units[:, 0]
 
     def split(self, max_tokens: int) -> list["Encoded"]:
-        """Divide between windows, so that the network's memory is bounded.
+        """Split into parts between windows, to limit the memory of the network.
 
-        A long window does not share its part with many short ones, which attention
-        would pad to its length.
+        A part does not combine a long window with many short windows, which attention
+        would pad to the same length.
 
-        RETURNS (list[Encoded]): At least one; none with more than `max_tokens` tokens,
-            or four times as many rows when padded, but for a single longer window.
+        max_tokens (int): Maximum number of tokens of a part. Also limits its rows
+            after padding, to four times this number. A longer window is a part of
+            its own.
+        RETURNS (list[Encoded]): At least one part.
         """
         windows = self.windows
         max_padded = max_tokens * PADDED_PER_TOKEN
-        # a network pads tokens or units
+        # some networks pad tokens, others units
         lengths = np.maximum(windows.counts, self.unit_counts)
         padded = len(lengths) * lengths.max(initial=0)
         if windows.n_tokens <= max_tokens and padded <= max_padded:
@@ -148,7 +151,7 @@ class Encoded:
 
 @dataclass(frozen=True)
 class EncodedGradient:
-    """Gradients of ``Encoded``: units (U, D) and sentence (W, D)."""
+    """Gradients of ``Encoded``. Shapes: units (U, D), sentence (W, D)."""
 
     units: Floats2d
     sentence: Floats2d
@@ -159,9 +162,10 @@ class Candidates:
     """Spans and pairs to score.
 
     spans (ndarray): Token ranges, end exclusive. Shape: (S, 2).
-    pairs (ndarray | None): Positions of head and tail in spans, shape: (P, 2). None:
-        the spans are all spans sorted by width, and the network proposes pairs.
-    width_counts (tuple[int, ...]): Where pairs is None, spans of width 1, 2, ...
+    pairs (ndarray | None): Indices of head and tail in spans, shape: (P, 2). None:
+        the spans are all spans, sorted by width, and the network proposes pairs.
+    width_counts (tuple[int, ...]): If pairs is None, the number of spans of width 1,
+        2, ...
     """
 
     spans: np.ndarray
@@ -173,9 +177,9 @@ class Candidates:
 class Labels:
     """The labels of a component, in the order of its output columns.
 
-    entities, relations (tuple[str, ...]): "None" is not among them.
+    entities, relations (tuple[str, ...]): The labels, without "none".
     symmetric (frozenset[str]): Relation labels without a direction.
-    tags (tuple[str, ...]): Tags of tokens, where the network learns some.
+    tags (tuple[str, ...]): Tags of tokens, if the network predicts them.
     """
 
     entities: tuple[str, ...]
@@ -185,7 +189,7 @@ class Labels:
 
     @cached_property
     def entity_columns(self) -> Mapping[str, int]:
-        """Column of each entity label; "none" is column 0, so from 1."""
+        """Column of each entity label, from 1. Column 0 is "none"."""
         return {label: number for number, label in enumerate(self.entities, 1)}
 
     @cached_property
@@ -199,7 +203,8 @@ class LossValue:
     """The loss of a batch.
 
     value (float): The loss.
-    n_multi_label (int): Pairs with several gold relations of which one was learnt.
+    n_multi_label (int): Number of pairs with several gold relations, if the network
+        is trained on only one of them.
     """
 
     value: float
@@ -208,14 +213,14 @@ class LossValue:
 
 @dataclass(frozen=True)
 class JointScores:
-    """What the network says of the candidates.
+    """The scores of the candidates.
 
-    windows (Windows): Where the spans lie.
-    spans (ndarray): Shape: (S, 2).
+    windows (Windows): The windows of the spans.
+    spans (ndarray): Token ranges, end exclusive. Shape: (S, 2).
     entity_logits (Floats2d): Column 0 is "none". Shape: (S, E + 1).
-    pairs (ndarray): Positions of head and tail in spans. Shape: (P, 2).
+    pairs (ndarray): Indices of head and tail in spans. Shape: (P, 2).
     relation_scores (Floats2d): Probabilities of the labels. Shape: (P, R).
-    n_truncated (int): Windows that proposed more entities than were paired.
+    n_truncated (int): Number of windows with more entities than were paired.
     """
 
     windows: Windows
@@ -230,8 +235,8 @@ class JointScores:
 class Prediction:
     """The entities and relations of one Doc, as plain numbers.
 
-    entities (list): (start token, end token, label, score), sorted by position.
-    relations (list): (head, tail, label, score); head and tail are positions in
+    entities (list): (start token, end token, label, score), sorted by offset.
+    relations (list): (head, tail, label, score); head and tail are indices of
         entities.
     """
 

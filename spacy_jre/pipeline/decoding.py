@@ -1,4 +1,4 @@
-"""From scores to plain predictions."""
+"""Decode scores to predictions."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,30 +17,30 @@ def decode(
     label_thresholds: Mapping[str, float],
     symmetric: frozenset[str],
 ) -> list[Prediction]:
-    """Read entities and relations off the scores of a batch.
+    """Decode entities and relations from the scores of a batch.
 
-    A span gets its best label, "none" included. A pair gets every label whose
-    probability reaches the threshold. A symmetric relation is kept once, the
-    argument first in the text as the head, with the higher score of both orders.
-    Overlapping entities are kept.
+    A span gets its best label, or none if "none" is the best. A pair gets every label
+    with a probability of at least the threshold. A symmetric relation is kept once:
+    its head is the first argument in the text, its score the higher one of both
+    orders. Overlapping entities are kept.
 
-    scores (JointScores): Of the whole batch.
-    n_docs (int): Docs in the batch, those without tokens too.
-    entity_labels, relation_labels (Sequence[str]): Names of the columns, "none" not
-        among them.
-    threshold (float): For every relation label without one of its own.
-    label_thresholds (Mapping[str, float]): Per relation label.
+    scores (JointScores): Scores of the batch.
+    n_docs (int): Number of Docs in the batch, including Docs without tokens.
+    entity_labels, relation_labels (Sequence[str]): Labels of the columns, without
+        "none".
+    threshold (float): Threshold of the relation labels without their own threshold.
+    label_thresholds (Mapping[str, float]): Thresholds by relation label.
     symmetric (frozenset[str]): Relation labels without a direction.
     RETURNS (list[Prediction]): One per Doc.
     """
     windows = scores.windows
-    logits = _host(scores.entity_logits)
+    logits = _to_numpy(scores.entity_logits)
     probabilities = _softmax(logits)
     columns = logits.argmax(1)
     chosen = np.flatnonzero(columns)
     spans = scores.spans[chosen]
     window = windows.token_window[spans[:, 0]]
-    # from tokens of the batch to tokens of the Doc
+    # convert token offsets of the batch to token offsets of the Doc
     offset = windows.start - windows.first_token
     local = spans + offset[window][:, None]
     docs = windows.doc[window]
@@ -49,7 +49,8 @@ def decode(
     best = columns[chosen]
     values = probabilities[chosen, best]
     predictions = [Prediction([], []) for _ in range(n_docs)]
-    place = np.full(len(scores.spans), -1, dtype=np.int64)
+    # index of the entity of each span, -1 without entity
+    entity_of = np.full(len(scores.spans), -1, dtype=np.int64)
     for index, doc, (start, end), column, value in zip(
         chosen.tolist(),
         docs.tolist(),
@@ -59,31 +60,31 @@ def decode(
         strict=True,
     ):
         entities = predictions[doc].entities
-        place[index] = len(entities)
+        entity_of[index] = len(entities)
         entities.append((start, end, entity_labels[column - 1], value))
 
-    related = _host(scores.relation_scores)
+    related = _to_numpy(scores.relation_scores)
     limits = np.asarray(
         [label_thresholds.get(label, threshold) for label in relation_labels],
         dtype=related.dtype,
     )
-    # (a tie may be an entity to the network and none here: no pair without entities)
-    known = (place[scores.pairs] >= 0).all(axis=1)
-    rows, labels = np.nonzero((related >= limits) & known[:, None])
+    # with equal logits, the network can pair a span that is not an entity here
+    is_paired = (entity_of[scores.pairs] >= 0).all(axis=1)
+    rows, labels = np.nonzero((related >= limits) & is_paired[:, None])
     doc_of_span = np.zeros(len(scores.spans), dtype=np.int64)
     doc_of_span[chosen] = docs
     pairs = scores.pairs[rows]
     best_of: list[dict[tuple[int, int, str], float]] = [{} for _ in range(n_docs)]
     for doc, head, tail, column, value in zip(
         doc_of_span[pairs[:, 0]].tolist(),
-        place[pairs[:, 0]].tolist(),
-        place[pairs[:, 1]].tolist(),
+        entity_of[pairs[:, 0]].tolist(),
+        entity_of[pairs[:, 1]].tolist(),
         labels.tolist(),
         related[rows, labels].tolist(),
         strict=True,
     ):
         label = relation_labels[column]
-        if label in symmetric and head > tail:  # entities are sorted by place
+        if label in symmetric and head > tail:  # entities are in text order
             head, tail = tail, head
         key = (head, tail, label)
         kept = best_of[doc]
@@ -98,11 +99,12 @@ def decode(
 
 
 def without_overlaps(entities: Sequence[tuple[int, int, str, float]]) -> list[int]:
-    """The entities that ``doc.ents`` can hold: best score first, none overlapping.
+    """Choose entities for ``doc.ents``: the best scores, without overlaps.
 
-    spaCy's ``filter_spans`` prefers the longest instead.
+    spaCy's ``filter_spans`` prefers the longest span instead.
 
-    RETURNS (list[int]): Positions in the entities, in rising order.
+    entities (Sequence): See ``Prediction``.
+    RETURNS (list[int]): Indices of the entities, in ascending order.
     """
     kept: list[int] = []
     taken: set[int] = set()
@@ -117,7 +119,7 @@ def without_overlaps(entities: Sequence[tuple[int, int, str, float]]) -> list[in
     return sorted(kept)
 
 
-def _host(array: object) -> np.ndarray:
+def _to_numpy(array: object) -> np.ndarray:
     return array.get() if hasattr(array, "get") else np.asarray(array)
 
 

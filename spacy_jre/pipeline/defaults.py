@@ -2,7 +2,7 @@
 
 from typing import Any
 
-# spaCy's own small encoder, for CPUs and for languages without a transformer
+# spaCy's small encoder, for CPUs and for languages without a transformer
 TOK2VEC: dict[str, Any] = {
     "@architectures": "spacy.HashEmbedCNN.v2",
     "pretrained_vectors": None,

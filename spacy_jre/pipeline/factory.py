@@ -1,8 +1,7 @@
 """The factory of the component ``jre``.
 
-spaCy imports this module whenever it creates a pipeline, also one without ``jre``. So
-it imports the component, and with it the networks and transformers, only when a
-component is made.
+spaCy imports this module for every pipeline, even without ``jre``. So it imports the
+component, and with it the networks and transformers, only when a component is created.
 """
 
 from collections.abc import Callable
@@ -57,7 +56,7 @@ def make_joint_extractor(
     seed: int,
     scorer: Callable | None,
 ) -> "JointRelationExtractor":
-    """Make the component; see the class for the settings."""
+    """Create the component. See the class for the settings."""
     from .joint_extractor import JointRelationExtractor
 
     return JointRelationExtractor(

@@ -1,4 +1,4 @@
-"""What a process does when it forks, as ``nlp.pipe(n_process=2)`` does on Linux."""
+"""Settings of forked processes, as with ``nlp.pipe(n_process=2)`` on Linux."""
 
 import os
 from functools import cache
@@ -8,11 +8,11 @@ PARALLELISM = "TOKENIZERS_PARALLELISM"
 
 @cache
 def disable_tokenizers_parallelism_in_forks() -> None:
-    """Make the tokenizers of Hugging Face run without threads in forked processes.
+    """Turn off the threads of Hugging Face tokenizers in forked processes.
 
-    Threads do not survive a fork. The tokenizers library turns them off by itself, but
-    prints a warning in each process, unless the environment variable says so before the
-    fork. The parent process keeps its threads, and a value that the user set stays.
+    Threads do not survive a fork. The tokenizers library turns them off in the forked
+    process, but prints a warning if the environment variable is not set before the
+    fork. The parent process keeps its threads. A value set by the user is kept.
     """
     if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
         os.register_at_fork(before=_before_fork, after_in_parent=_after_fork)

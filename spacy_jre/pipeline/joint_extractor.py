@@ -1,4 +1,4 @@
-"""The component ``jre``: entities and the relations between them, in one model."""
+"""The component ``jre``: joint extraction of entities and relations."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -48,17 +48,18 @@ from .label_sets import (
 from .saved_settings import check_settings
 from .warn_once import OnceWarner
 
-# importing the component registers its factory, too
+# importing the component also registers its factory
 __all__ = ["JointRelationExtractor", "make_joint_extractor"]
 
 disable_tokenizers_parallelism_in_forks()
 
 
 class JointRelationExtractor(TrainablePipe):
-    """Set ``doc.ents``, ``doc.spans["jre"]`` and ``doc._.relations``.
+    """Predict entities and the relations between them.
 
-    Dropout rates are settings of the architecture: ``training.dropout`` reaches only
-    thinc layers, such as a Tok2Vec in the slot.
+    Sets ``doc.ents``, ``doc.spans["jre"]`` and ``doc._.relations``. Dropout rates are
+    settings of the architecture: ``training.dropout`` applies only to thinc layers,
+    such as a Tok2Vec.
     """
 
     def __init__(
@@ -80,25 +81,26 @@ class JointRelationExtractor(TrainablePipe):
     ):
         """
         vocab (Vocab): Shared vocab.
-        model (Model): A model of ``architectures.bridge.root_model``.
-        threshold (float): Minimum probability of a relation, 0 to 1. At 0 every pair
-            gets every label.
-        label_thresholds (dict[str, float]): The same for single relation labels.
-        max_span_width (int): Widest entity that is predicted, in tokens.
-        negative_spans, negative_pairs (int | None): Negatives per window in
-            learning; None takes all, as LAI-Net's paper does.
-        symmetric (Sequence[str]): Relation labels without a direction. Stored once,
-            the argument first in the text as the head.
-        overwrite_ents (bool): Whether ``doc.ents`` is replaced by the predicted
-            entities. If not, it is left alone.
+        model (Model): A model from ``architectures.bridge.root_model``.
+        threshold (float): Minimum probability of a relation, 0 to 1. With 0, every
+            pair gets every label.
+        label_thresholds (dict[str, float]): Minimum probabilities by relation label.
+            Labels that are not included use `threshold`.
+        max_span_width (int): Maximum width of a predicted entity, in tokens.
+        negative_spans, negative_pairs (int | None): Maximum number of negative spans
+            and pairs per window in training. None: all, as in the paper of LAI-Net.
+        symmetric (Sequence[str]): Relation labels without a direction. A symmetric
+            relation is stored once, with the first argument in the text as head.
+        overwrite_ents (bool): Whether to replace ``doc.ents`` with the predicted
+            entities.
         attr (str): Name of the relation extension.
-        seed (int): Random seed of the negative sampling.
+        seed (int): Random seed for the sampling of negatives.
         scorer (Callable): Scoring function.
-        RAISES (ValueError): J101 if the extension's name is taken, J506 for a setting
-            out of range, J508 for a model on an Apple GPU.
+        RAISES (ValueError): J101 if another extension has the name, J506 for a
+            setting out of range, J508 for a model on an Apple GPU.
         """
         if model.ops.name == "mps":
-            # neither its layers nor AdamW, which changes weights in place, work there
+            # the layers and AdamW, which updates weights in place, do not support MPS
             raise JREError(Errors.J508)
         self.vocab = vocab
         self.model = model
@@ -133,8 +135,8 @@ class JointRelationExtractor(TrainablePipe):
         self._warner = OnceWarner()
         self._logged_truncation = False
 
-    def _check(self, name: str, value: Any, good: bool, expected: str) -> None:
-        if not good:
+    def _check(self, name: str, value: Any, valid: bool, expected: str) -> None:
+        if not valid:
             raise JREError(
                 Errors.J506.format(
                     name=name, component=self.name, expected=expected, value=value
@@ -145,7 +147,7 @@ class JointRelationExtractor(TrainablePipe):
 
     @property
     def entity_labels(self) -> tuple[str, ...]:
-        """Entity labels in the order of the output columns, "none" not among them."""
+        """Entity labels in the order of the output columns, without "none"."""
         return tuple(self.cfg["entity_labels"])
 
     @property
@@ -160,9 +162,9 @@ class JointRelationExtractor(TrainablePipe):
 
     @property
     def label_data(self) -> dict[str, list[str]]:
-        """What ``spacy init labels`` writes and ``initialize(labels=...)`` takes.
+        """The labels that ``spacy init labels`` writes and ``initialize`` accepts.
 
-        "tags", the tags of tokens, are there where the network learns them.
+        Includes "tags", the tags of tokens, if the network predicts them.
         """
         labels = {
             "entities": list(self.entity_labels),
@@ -176,11 +178,9 @@ class JointRelationExtractor(TrainablePipe):
         """Add a label before initialization.
 
         label (str): The label.
-        kind (str): "entity" or "relation". It has no default, because a label alone
-            does not say which of them it is.
-        RETURNS (int): 1 if it was added, 0 if it was there.
-        RAISES (ValueError): J501 once the component is initialized, J506 for another
-            kind.
+        kind (str): "entity" or "relation".
+        RETURNS (int): 1 if the label was added, 0 if it existed already.
+        RAISES (ValueError): J501 after initialization, J506 for another kind.
         """
         self._check("kind", kind, kind in ("entity", "relation"), "entity or relation")
         labels = self.cfg[f"{kind}_labels"]
@@ -215,25 +215,25 @@ class JointRelationExtractor(TrainablePipe):
     ) -> None:
         """Collect the labels and build the network.
 
-        get_examples (Callable): Gives gold-standard Examples.
+        get_examples (Callable): Returns gold-standard Examples.
         nlp (Language): The pipeline.
-        labels (dict): ``label_data``; without it the labels are those of the
-            examples, in alphabetical order. Without "tags" the tags are those the
-            examples need.
-        RAISES (ValueError): J502 without labels, J503 for labels of another shape,
-            J504 for an example with a label it lacks, if the network learns tags,
-            J505 or J507 for settings that name an unknown label, J306 for an encoder
-            without width.
+        labels (dict): Labels as in ``label_data``. By default, the labels of the
+            examples in alphabetical order. Without "tags", the tags are collected
+            from the examples.
+        RAISES (ValueError): J502 without labels, J503 for labels with another
+            structure, J504 for an example with an unknown label (if the network
+            predicts tags), J505 or J507 for a setting with an unknown label, J306
+            for an encoder without width.
         """
         validate_get_examples(get_examples, f"{type(self).__name__}.initialize")
         count = 0
         if labels is None:
-            found = collect_labels(get_examples(), self.cfg["attr"])
-            count = found.n_examples
+            collected = collect_labels(get_examples(), self.cfg["attr"])
+            count = collected.n_examples
             for field in ("entity_labels", "relation_labels"):
-                # labels added by hand keep their position; those of the data follow
-                known = self.cfg[field]
-                known.extend(sorted(getattr(found, field) - set(known)))
+                # labels of add_label are first, labels of the data follow
+                names = self.cfg[field]
+                names.extend(sorted(getattr(collected, field) - set(names)))
         else:
             check_label_data(self.name, labels)
             self.cfg["entity_labels"] = list(labels["entities"])
@@ -271,18 +271,18 @@ class JointRelationExtractor(TrainablePipe):
         sgd: Optimizer | None = None,
         losses: dict[str, float] | None = None,
     ) -> dict[str, float]:
-        """Learn from a batch.
+        """Train on a batch.
 
-        The encoder always gets its gradient back, be it zero: the last listener of a
-        shared encoder passes on what all others have sent.
+        The encoder always gets a gradient, even if it is zero, because the last
+        listener of a shared encoder triggers the backward pass of all listeners.
 
         examples (Iterable[Example]): The batch.
-        drop (float): Dropout of thinc layers, if there are any.
-        sgd (Optimizer): None leaves the gradients where they are.
+        drop (float): Dropout rate of thinc layers.
+        sgd (Optimizer): The optimizer. None: keep the gradients without an update.
         losses (dict[str, float]): The loss is added under the component's name.
         RETURNS (dict[str, float]): The losses.
         RAISES (ValueError): J301 before initialization, J305 for a listener without
-            its upstream, J504 for an unknown label.
+            upstream component, J504 for an unknown label.
         """
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
@@ -295,33 +295,39 @@ class JointRelationExtractor(TrainablePipe):
         if waits_for_upstream(self.model):
             self._require_upstream(docs)
         set_dropout_rate(self.model, drop)
-        read, backprop_encoder = self.model.get_ref("encoder").begin_update(docs)
+        encoded, backprop_encoder = self.model.get_ref("encoder").begin_update(docs)
         with self._explained_labels():
             gold = align_gold(
-                examples, read.windows, read.has_units, self._labels, self.cfg["attr"]
+                examples,
+                encoded.windows,
+                encoded.has_units,
+                self._labels,
+                self.cfg["attr"],
             )
         candidates = sample_candidates(
             gold,
-            read.windows,
+            encoded.windows,
             self._rng,
             max_span_width=self.cfg["max_span_width"],
             negative_spans=self.cfg["negative_spans"],
             negative_pairs=self.cfg["negative_pairs"],
         )
-        targets, n_untagged = make_targets(gold, candidates, read.windows, self._labels)
+        targets, n_untagged = make_targets(
+            gold, candidates, encoded.windows, self._labels
+        )
         network = self.model.get_ref("network")
-        loss, backprop_network = network.begin_update((read, candidates, targets))
-        self._warner.warn_of_skipped(
+        loss, backprop_network = network.begin_update((encoded, candidates, targets))
+        self._warner.warn_about_skipped(
             gold.skipped, n_untagged=n_untagged, n_multi_label=loss.n_multi_label
         )
         backprop_encoder(backprop_network(1.0))
-        if sgd not in (None, False):  # spaCy passes either for "not now"
+        if sgd not in (None, False):  # spaCy passes either of them for no update
             self.finish_update(sgd)
         losses[self.name] += loss.value
         return losses
 
     def finish_update(self, sgd: Optimizer) -> None:
-        """Update the weights, clipping by the global norm where the optimizer can."""
+        """Update the weights. Clips by the global norm if the optimizer supports it."""
         network = network_of(self.model)
         network.count_update()
         if isinstance(sgd, AdamW):
@@ -344,8 +350,8 @@ class JointRelationExtractor(TrainablePipe):
     ) -> "JointRelationExtractor":
         """Load from bytes.
 
-        RAISES (ValueError): J520 for settings that are refused; J308, J309, J317, J321
-            and J322 for the model.
+        RAISES (ValueError): J520 for invalid settings, J308, J309, J317, J321 or J322
+            for an invalid model.
         """
         with self._checked_loading():
             super().from_bytes(bytes_data, exclude=exclude)
@@ -354,14 +360,14 @@ class JointRelationExtractor(TrainablePipe):
     def from_disk(
         self, path: str | Path, *, exclude: Iterable[str] = ()
     ) -> "JointRelationExtractor":
-        """Load from a folder. Raises as ``from_bytes`` does."""
+        """Load from a directory. See ``from_bytes`` for the errors."""
         with self._checked_loading():
             super().from_disk(path, exclude=exclude)
         return self
 
     @contextmanager
     def _checked_loading(self) -> Iterator[None]:
-        """Turn what spaCy raises for damaged data into J520, and check the rest."""
+        """Raise J520 for errors of spaCy in damaged data, and check the settings."""
         attr = self.cfg["attr"]
         try:
             yield
@@ -381,10 +387,10 @@ class JointRelationExtractor(TrainablePipe):
     def predict(self, docs: Iterable[Doc]) -> list[Prediction]:
         """Predict without changing the Docs.
 
-        docs (Iterable[Doc]): The Docs; those without tokens get an empty prediction.
+        docs (Iterable[Doc]): The Docs. A Doc without tokens gets an empty prediction.
         RETURNS (list[Prediction]): One per Doc, in order.
         RAISES (ValueError): J301 before initialization, J305 for a listener without
-            its upstream.
+            upstream component.
         """
         docs = list(docs)
         self._require_network()
@@ -393,7 +399,7 @@ class JointRelationExtractor(TrainablePipe):
         self._require_upstream(docs)
         scores = self.model.predict((docs, self.cfg["max_span_width"]))
         if scores.n_truncated and not self._logged_truncation:
-            # usual before the first few updates, and nothing to act on later
+            # common before the first updates, when the user can do nothing about it
             self._logged_truncation = True
             count = scores.n_truncated
             logger.warning(Warnings.J905.format(count=count, limit=MAX_PAIRED_ENTITIES))
@@ -410,10 +416,10 @@ class JointRelationExtractor(TrainablePipe):
     def set_annotations(
         self, docs: Iterable[Doc], scores: Sequence[Prediction]
     ) -> None:
-        """Write predictions on the Docs.
+        """Set predictions on the Docs.
 
         docs (Iterable[Doc]): The Docs.
-        scores (Sequence[Prediction]): What ``predict`` returned.
+        scores (Sequence[Prediction]): The result of ``predict``.
         """
         for doc, prediction in zip(docs, scores, strict=True):
             spans = [
@@ -437,8 +443,12 @@ class JointRelationExtractor(TrainablePipe):
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Process a stream in batches.
 
-        A batch that fails is repeated Doc by Doc, so that the error handler gets the
-        Doc that failed and the stream loses no other one.
+        If a batch fails, its Docs are processed one by one, so that only the failing
+        Docs are passed to the error handler and missing in the stream.
+
+        stream (Iterable[Doc]): The Docs.
+        batch_size (int): Number of Docs per batch.
+        YIELDS (Doc): The Docs, in order.
         """
         handle_error = self.get_error_handler()
         for batch in _batches(stream, batch_size):

@@ -1,4 +1,4 @@
-"""The labels of a component: from the data, from a file, and the tags they need."""
+"""The labels of a component, from data or from a file, and their token tags."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -14,16 +14,18 @@ from ..training.targets import UnknownLabel, align_gold, find_tags
 from ..types import Labels
 
 
-class FoundLabels(NamedTuple):
-    """The labels of some examples."""
+class CollectedLabels(NamedTuple):
+    """The labels of a sequence of Examples."""
 
     entity_labels: set[str]
     relation_labels: set[str]
     n_examples: int
 
 
-def collect_labels(examples: Iterable[Example], attr: str) -> FoundLabels:
-    """
+def collect_labels(examples: Iterable[Example], attr: str) -> CollectedLabels:
+    """Collect the labels of the gold entities and relations.
+
+    examples (Iterable[Example]): The Examples.
     attr (str): Name of the relation extension.
     """
     entities: set[str] = set()
@@ -34,14 +36,15 @@ def collect_labels(examples: Iterable[Example], attr: str) -> FoundLabels:
         entities.update(label for _, _, label in gold.entities)
         relations.update(label for _, _, label in gold.relations)
         count += 1
-    return FoundLabels(entities - {""}, relations - {""}, count)
+    return CollectedLabels(entities - {""}, relations - {""}, count)
 
 
 def check_label_data(name: str, labels: Any) -> None:
-    """
-    name (str): Of the component.
-    labels (Any): What ``initialize`` was given.
-    RAISES (JREError): J503 for another shape than that of ``label_data``.
+    """Check the structure of the labels that ``initialize`` gets.
+
+    name (str): Name of the component.
+    labels (Any): The labels.
+    RAISES (JREError): J503 if the structure is not that of ``label_data``.
     """
     if (
         not isinstance(labels, dict)
@@ -53,12 +56,15 @@ def check_label_data(name: str, labels: Any) -> None:
 
 
 def check_labels(name: str, labels: Labels, count: int) -> None:
-    """
-    count (int): How many examples they were collected from.
+    """Check that there are entity labels and relation labels.
+
+    name (str): Name of the component.
+    labels (Labels): The labels.
+    count (int): Number of Examples that they were collected from.
     RAISES (JREError): J502 without entity or relation labels.
     """
-    for kind, found in (("entity", labels.entities), ("relation", labels.relations)):
-        if not found:
+    for kind, names in (("entity", labels.entities), ("relation", labels.relations)):
+        if not names:
             raise JREError(Errors.J502.format(name=name, kind=kind, count=count))
 
 
@@ -68,13 +74,15 @@ def choose_tags(
     labels: Labels,
     attr: str,
 ) -> list[str]:
-    """The tags of tokens that a network learns.
+    """Choose the tag set of a network that predicts tags.
 
-    given (list[str] | None): Of a labels file.
+    get_examples (Callable): Returns the training Examples.
+    given (list[str] | None): The tags of a labels file.
     labels (Labels): Entity and relation labels.
-    RETURNS (list[str]): The tags given, with what plain BIO needs; without any,
-        those of the examples.
-    RAISES (UnknownLabel): For a label of the examples that is not in `labels`.
+    attr (str): Name of the relation extension.
+    RETURNS (list[str]): The given tags and the missing plain BIO tags, or the tags
+        of the Examples if none are given.
+    RAISES (UnknownLabel): For a label of the Examples that is not in `labels`.
     """
     if given is not None:
         return list(dict.fromkeys([*given, *plain_tags(labels.entities)]))
@@ -93,7 +101,7 @@ def choose_tags(
 def explain_unknown_label(
     error: UnknownLabel, name: str, label_data: dict[str, list[str]]
 ) -> JREError:
-    """RETURNS (JREError): J504, to be raised."""
+    """RETURNS (JREError): The error J504 for an unknown label."""
     kind, label = error.args
     return JREError(
         Errors.J504.format(

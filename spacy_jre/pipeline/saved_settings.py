@@ -1,4 +1,4 @@
-"""The settings and labels that a saved component holds, checked when it is loaded."""
+"""Check the settings and labels of a saved component when it is loaded."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -13,8 +13,7 @@ Label = Annotated[str, Field(min_length=1)]
 
 
 class SavedSettings(Fields):
-    """See ``JointRelationExtractor`` for the settings. The labels are in the order of
-    the output columns."""
+    """The saved settings. See ``JointRelationExtractor``."""
 
     threshold: Probability
     label_thresholds: dict[str, Probability]
@@ -32,33 +31,36 @@ class SavedSettings(Fields):
 def check_settings(
     name: str, settings: Mapping[str, Any], attr: str, counts: Mapping[str, int]
 ) -> None:
-    """
-    name (str): Of the component.
-    settings (Mapping): What the component loaded.
-    attr (str): Name of the relation extension, by the config.
-    counts (Mapping[str, int]): How many labels the heads of the network have; empty
-        where the network is not built.
-    RAISES (JREError): J520 with the field that is refused.
+    """Check the loaded settings.
+
+    name (str): Name of the component.
+    settings (Mapping): The loaded settings.
+    attr (str): Name of the relation extension in the config.
+    counts (Mapping[str, int]): Numbers of labels of the network. Empty before
+        initialization.
+    RAISES (JREError): J520 for an invalid field.
     """
 
-    def wrong(field: str, problem: str) -> JREError:
+    def make_error(field: str, problem: str) -> JREError:
         return JREError(Errors.J520.format(name=name, field=field, problem=problem))
 
     try:
         SavedSettings.model_validate(dict(settings))
     except ValidationError as error:
-        raise wrong(*first_problem(error)) from error
+        raise make_error(*first_problem(error)) from error
     if settings["attr"] != attr:
-        raise wrong("attr", f"is {settings['attr']!r}, but {attr!r} in the config")
+        raise make_error("attr", f"is {settings['attr']!r}, but {attr!r} in the config")
     labels = {
         "n_entity_labels": "entity_labels",
         "n_relation_labels": "relation_labels",
         "n_tags": "tags",
     }
-    for head, count in counts.items():
-        field = labels[head]
-        found = settings[field]
-        if len(found) != count:
-            raise wrong(field, f"has {len(found)} labels, but the network has {count}")
-        if len(set(found)) != len(found):
-            raise wrong(field, "has a label twice")
+    for dim, count in counts.items():
+        field = labels[dim]
+        names = settings[field]
+        if len(names) != count:
+            raise make_error(
+                field, f"has {len(names)} labels, but the network has {count}"
+            )
+        if len(set(names)) != len(names):
+            raise make_error(field, "has a label twice")

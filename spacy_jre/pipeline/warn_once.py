@@ -1,4 +1,4 @@
-"""Warnings about training data: each kind once, with the counts of its first batch."""
+"""Warnings about training data, each once, with the counts of its first batch."""
 
 import warnings
 
@@ -7,7 +7,7 @@ from ..training.targets import SkippedGold
 
 
 class OnceWarner:
-    """Remembers which warnings were given."""
+    """Shows each warning once."""
 
     def __init__(self) -> None:
         self._given: set[str] = set()
@@ -15,23 +15,24 @@ class OnceWarner:
     def warn(self, message: str, count: int, **counts: int) -> None:
         """
         message (str): One of ``Warnings``.
-        count (int): How often it applies; nothing happens at 0.
-        counts (int): Other numbers of the message.
+        count (int): Number of cases. No warning if it is 0.
+        counts (int): Other numbers in the message.
         """
         if count and message not in self._given:
             self._given.add(message)
             warnings.warn(message.format(count=count, **counts), stacklevel=4)
 
-    def warn_of_skipped(
+    def warn_about_skipped(
         self, skipped: SkippedGold, *, n_untagged: int, n_multi_label: int
     ) -> None:
         """
-        skipped (SkippedGold): Gold of a batch that cannot be learnt from.
-        n_untagged (int): Entities that no token tag can hold.
-        n_multi_label (int): Pairs with several relations of which one was learnt.
+        skipped (SkippedGold): Counts of gold annotation that is not used.
+        n_untagged (int): Number of entities that the token tags cannot represent.
+        n_multi_label (int): Number of pairs with several relations, if only one of
+            them is used.
         """
-        lost = {"entities": skipped.entities, "relations": skipped.relations}
-        self.warn(Warnings.J904, skipped.entities + skipped.relations, **lost)
+        counts = {"entities": skipped.entities, "relations": skipped.relations}
+        self.warn(Warnings.J904, skipped.entities + skipped.relations, **counts)
         self.warn(Warnings.J903, skipped.unannotated)
         self.warn(Warnings.J906, skipped.two_labels)
         self.warn(Warnings.J909, n_untagged)

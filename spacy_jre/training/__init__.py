@@ -1,1 +1,1 @@
-"""From Examples to what a network learns from."""
+"""Targets, sampling and the optimizer."""

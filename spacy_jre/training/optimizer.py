@@ -1,9 +1,9 @@
-"""AdamW for spaCy's training loop, as the published code ran it.
+"""AdamW for spaCy's training loop, as in the published code.
 
 Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (2019),
 algorithm 2. SpERT and SINET used it without bias correction, with eps 1e-6, weight
-decay on matrices only and clipping by the global norm; thinc's Adam has none of
-this. The arithmetic is torch's fused kernel, called tensor by tensor.
+decay on matrices only, and clipping by the global norm. thinc's Adam has none of
+these. The update is computed by torch's fused kernel, one tensor at a time.
 """
 
 import re
@@ -18,16 +18,16 @@ from torch.optim.adamw import adamw
 
 from ..errors import Errors, JREError
 
-# a step count at which every power of beta is zero in float32
+# with this step count, all powers of beta are zero in float32
 _NO_CORRECTION = 1e7
 
 
 class AdamW(Optimizer):
-    """A thinc optimizer, since spaCy's config schema accepts nothing else.
+    """A thinc optimizer, because spaCy's config schema requires one.
 
-    Weight decay applies to tensors of two or more dimensions: no biases, no
-    LayerNorm. The gradient is clipped by the norm over all parameters of a
-    component inside ``clipped``; outside it, tensor by tensor.
+    Weight decay applies to tensors of two or more dimensions, not to biases and
+    LayerNorm. Inside ``clipped``, the gradient is clipped by the norm over all
+    parameters of a component, otherwise by the norm of each tensor.
     """
 
     __slots__ = ["_clip_now", "bias_correction", "rates", "state"]
@@ -63,7 +63,7 @@ class AdamW(Optimizer):
                 raise JREError(
                     Errors.J402.format(pattern=pattern, error=error)
                 ) from error
-        # per key: first and second moment, step count, factor on the rate
+        # by key: first and second moment, step count, factor of the learning rate
         self.state: dict[Any, tuple[Any, Any, Any, float]] = {}
         self._clip_now = True
 
@@ -71,25 +71,25 @@ class AdamW(Optimizer):
     def clipped(
         self, model: Model, stages: Sequence[Sequence[torch.nn.Parameter]] = ()
     ) -> Iterator[None]:
-        """Scale the gradients of a model to the global norm, then update it inside.
+        """Clip the gradients of a model by the global norm. Update it in this context.
 
         Source: Pascanu et al., "On the difficulty of training recurrent neural
         networks" (2013), algorithm 1.
 
-        model (Model): Its thinc parameters and torch modules count together.
-        stages (Sequence): Parameters that have a norm of their own.
+        model (Model): The norm includes its thinc parameters and torch modules.
+        stages (Sequence): Groups of parameters that are clipped by their own norm.
         """
         if not self.grad_clip:
             yield
             return
-        apart = {id(parameter) for stage in stages for parameter in stage}
+        separate = {id(parameter) for stage in stages for parameter in stage}
         shared = [
             parameter
             for node in model.walk()
             for shim in node.shims
             if isinstance(getattr(shim, "_model", None), torch.nn.Module)
             for parameter in shim._model.parameters()
-            if id(parameter) not in apart
+            if id(parameter) not in separate
         ]
         gradients = [
             xp2torch(node.get_grad(name))
@@ -120,7 +120,7 @@ class AdamW(Optimizer):
         *,
         lr_scale: float = 1.0,
     ) -> tuple[FloatsXd, FloatsXd]:
-        """Update one tensor in place and zero its gradient."""
+        """Update one tensor in place and set its gradient to zero."""
         if gradient.size == 0:
             return weights, gradient
         parameter, slope = xp2torch(weights), xp2torch(gradient)
@@ -156,7 +156,7 @@ class AdamW(Optimizer):
                 maximize=False,
             )
             slope.zero_()
-        # both were changed in place: the arrays given share their memory
+        # both were updated in place: the tensors share memory with the arrays
         return weights, gradient
 
     def _factor(self, key: Any) -> float:
@@ -168,7 +168,7 @@ class AdamW(Optimizer):
 
 
 def gradients_of(parameters: Iterable[torch.nn.Parameter]) -> list[torch.Tensor]:
-    """RETURNS (list[Tensor]): The gradients of those that have one."""
+    """RETURNS (list[Tensor]): The gradients, without missing ones."""
     return [p.grad for p in parameters if p.grad is not None]
 
 
@@ -181,25 +181,27 @@ def create_adamw_v1(
     beta2: float = 0.999,
     eps: float = 1e-6,
     grad_clip: float = 1.0,
-    rates: dict[str, float] = {},  # noqa: B006  (spaCy's schema wants a dict)
+    rates: dict[str, float] = {},  # noqa: B006  (spaCy's schema requires a dict)
     use_averages: bool = False,
 ) -> Optimizer:
-    """spacy-jre.AdamW.v1: decoupled weight decay, fused, clipped by the global norm.
+    """spacy-jre.AdamW.v1: AdamW with clipping by the global norm.
 
-    learn_rate (float | schedule): The rate, or a schedule per step.
-    weight_decay (float): On tensors of two or more dimensions only.
-    bias_correction (bool): False as in the published SpERT and SINET, whose early
-        steps are thereby several times larger; True as in torch.
+    learn_rate (float | schedule): The learning rate, or a schedule with a rate per
+        step.
+    weight_decay (float): Weight decay of tensors of two or more dimensions.
+    bias_correction (bool): Whether to correct the bias of the moments, as torch
+        does. The published code of SpERT and SINET does not, so its first steps are
+        several times larger.
     beta1, beta2 (float): Decay rates of the running means of gradient and squared
         gradient.
     eps (float): Added to the denominator of the update.
-    grad_clip (float): Largest norm of the gradient over all parameters of the
-        component; 0 for no clipping.
-    rates (dict[str, float]): Regular expressions searched in parameter names, and
-        the factor on the rate; the first match counts. The transformer's names
-        start with "encoder.".
-    use_averages (bool): Refused when true: averages do not reach torch weights.
-    RAISES (ValueError): J401 or J402 for settings that cannot work.
+    grad_clip (float): Maximum norm of the gradient over all parameters of the
+        component. 0 for no clipping.
+    rates (dict[str, float]): Factors of the learning rate, by regular expression. The
+        first expression that matches in the name of a parameter is used. Names of
+        the transformer's parameters start with "encoder.".
+    use_averages (bool): Must be false: thinc does not average torch weights.
+    RAISES (ValueError): J401 or J402 for invalid settings.
     """
     if use_averages:
         raise JREError(Errors.J401)

@@ -1,7 +1,7 @@
-"""Choose which spans and pairs a network learns from.
+"""Sample the spans and pairs to train on.
 
-Source: SpERT, section 3.4 ("negative sampling"), with the published code's rules:
-negatives of a relation are pairs of gold entities.
+Source: SpERT, section 3.4 ("negative sampling"). As in the published code, negative
+pairs are pairs of gold entities.
 """
 
 import numpy as np
@@ -19,19 +19,20 @@ def sample_candidates(
     negative_spans: int | None,
     negative_pairs: int | None,
 ) -> Candidates:
-    """All gold spans and pairs, and some that are neither.
+    """Sample all gold spans and related pairs, and a number of negatives.
 
-    Per window: every gold span, also those wider than the limit, and up to
-    `negative_spans` others within it; every related ordered pair once, and up to
-    `negative_pairs` ordered pairs of distinct gold spans that are not related. Both
-    are drawn uniformly without replacement. Windows that nobody annotated give
-    nothing.
+    Spans of a window: all gold spans, also those wider than the limit, and up to
+    `negative_spans` other spans within the limit. Pairs of a window: each related
+    ordered pair once, and up to `negative_pairs` ordered pairs of distinct gold spans
+    that are not related. Negatives are drawn uniformly without replacement.
+    Unannotated windows are skipped.
 
     gold (GoldBatch): The gold of the batch.
     windows (Windows): The windows.
-    rng (Generator): Same generator state, same sample.
+    rng (Generator): The random number generator.
     max_span_width (int): Widest negative span, in tokens.
-    negative_spans, negative_pairs (int | None): Per window; None takes all.
+    negative_spans, negative_pairs (int | None): Maximum number per window. None:
+        all.
     RETURNS (Candidates): Spans and pairs.
     """
     spans: list[np.ndarray] = []
@@ -66,14 +67,14 @@ def sample_candidates(
 
 
 def _other_spans(first: int, count: int, max_width: int, own: np.ndarray) -> np.ndarray:
-    """Every span of a window up to a width that is not among its gold spans."""
+    """All spans of a window up to a width, except the gold spans."""
     grid, widths = np.meshgrid(
         np.arange(count), np.arange(1, min(max_width, count) + 1), indexing="ij"
     )
     starts, ends = grid.ravel(), (grid + widths).ravel()
     inside = ends <= count
     starts, ends = starts[inside] + first, ends[inside] + first
-    # one number per span, to compare with the gold ones at once
+    # encode each span as one number, to compare it with the gold spans
     scale = first + count + max_width + 1
     is_gold = np.isin(starts * scale + ends, own[:, 0] * scale + own[:, 1])
     return np.stack([starts[~is_gold], ends[~is_gold]], 1)

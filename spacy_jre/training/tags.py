@@ -1,46 +1,46 @@
-"""Extended BIO tags, from which STSN learns what its label rows say.
+"""Extended BIO tags, the training signal for the label rows of STSN.
 
-Source: STSN, section 4.1.2: entities are tagged one after the other, and a token of
-two of them gets both tags, such as ``B-AE/B-DRUG``. Data without overlaps need the
-plain BIO tags alone. The tag set is what the training data need, so that no output
-stands for a pair of types that never overlap.
+Source: STSN, section 4.1.2. Entities are tagged one after the other. A token of two
+entities gets both tags, such as ``B-AE/B-DRUG``. Data without overlapping entities
+needs plain BIO tags only. The tag set has the combined tags that occur in the training
+data, not those of all pairs of types.
 """
 
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 OUTSIDE = "O"
-Entity = tuple[int, int, str]  # tokens, end exclusive, and label
+Entity = tuple[int, int, str]  # start token, end token (exclusive), label
 
 
 @dataclass(frozen=True)
 class TokenTags:
-    """The tags of some entities.
+    """The tags of a list of entities.
 
-    tags (dict[int, str]): Of the tokens in entities; all others are "O".
-    left_out (int): Entities that no tag can hold.
+    tags (dict[int, str]): Tags of the tokens in entities. All other tokens are "O".
+    n_skipped (int): Number of entities that the tags cannot represent.
     """
 
     tags: dict[int, str]
-    left_out: int
+    n_skipped: int
 
 
 def tag_tokens(
     entities: Iterable[Entity], known: Container[str] | None = None
 ) -> TokenTags:
-    """Tag entities in the order of the text, the longer one first.
+    """Tag entities in the order of the text, longer entities first.
 
-    A token of two entities gets ``first/second``. An entity is left out as a whole
-    where a token of it carries two already.
+    A token of two entities gets ``first/second``. An entity is skipped if one of its
+    tokens has two tags already.
 
     entities (Iterable): Token ranges with labels.
-    known (Container[str] | None): The tag set; an entity is left out as a whole, too,
-        where a token of it needs another tag. None: any tag.
+    known (Container[str] | None): The tag set. An entity is also skipped if one of
+        its tokens needs a tag that is not in the set. None: any tag.
     RETURNS (TokenTags): The tags.
     """
     tags: dict[int, str] = {}
     full: set[int] = set()
-    left_out = 0
+    n_skipped = 0
     for start, end, label in sorted(entities, key=lambda e: (e[0], -e[1], e[2])):
         own = dict.fromkeys(range(start, end), f"I-{label}")
         own[start] = f"B-{label}"
@@ -49,13 +49,13 @@ def tag_tokens(
             own[token] = f"{tags[token]}/{own[token]}"
         fits = known is None or all(tag in known for tag in own.values())
         if not fits or not full.isdisjoint(shared):
-            left_out += 1
+            n_skipped += 1
             continue
         full |= shared
         tags.update(own)
-    return TokenTags(tags, left_out)
+    return TokenTags(tags, n_skipped)
 
 
 def plain_tags(labels: Sequence[str]) -> list[str]:
-    """RETURNS (list[str]): "O", then B and I of every entity label."""
+    """RETURNS (list[str]): "O", then the B and I tag of each entity label."""
     return [OUTSIDE, *(f"{part}-{label}" for label in labels for part in "BI")]

@@ -1,4 +1,4 @@
-"""Align the gold annotation with the predicted tokens, and make targets of it."""
+"""Align the gold annotation with the predicted tokens, and create targets."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,12 +18,13 @@ from .tags import OUTSIDE, Entity, plain_tags, tag_tokens
 
 @dataclass
 class SkippedGold:
-    """Gold annotation that cannot be learnt from, counted.
+    """Counts of gold annotation that is not used for training.
 
-    entities (int): Fit no predicted tokens, lie across windows, or have no units.
-    relations (int): An argument was skipped, or the arguments lie in two windows.
-    two_labels (int): Spans with two gold labels; the first in label order is learnt.
-    unannotated (int): Docs without any annotation.
+    entities (int): Entities that do not match predicted tokens, cross the boundary of
+        a window, or have no units.
+    relations (int): Relations with a skipped argument, or between two windows.
+    two_labels (int): Spans with two gold labels. The first in label order is used.
+    unannotated (int): Docs without annotation.
     """
 
     entities: int = 0
@@ -34,16 +35,16 @@ class SkippedGold:
 
 @dataclass(frozen=True)
 class GoldBatch:
-    """The gold of a batch, over its flat tokens.
+    """The gold annotation of a batch, with token offsets over the whole batch.
 
-    spans (ndarray): Token ranges, each once. Shape: (N, 2).
+    spans (ndarray): Distinct token ranges. Shape: (N, 2).
     labels (ndarray): Entity column of each span, from 1. Shape: (N,).
     windows (ndarray): Window of each span. Shape: (N,).
-    relations (ndarray): Head and tail as positions in spans, and the relation
-        column, from 0. Shape: (M, 3).
-    knows_entities, knows_relations (ndarray): Per window, whether it was annotated.
-        Shape of each: (W,), bool.
-    skipped (SkippedGold): What was left out.
+    relations (ndarray): Indices of head and tail in spans, and the relation column,
+        from 0. Shape: (M, 3).
+    knows_entities, knows_relations (ndarray): Whether entities and relations of a
+        window are annotated. Shape of each: (W,), bool.
+    skipped (SkippedGold): Counts of skipped annotation.
     """
 
     spans: np.ndarray
@@ -56,7 +57,7 @@ class GoldBatch:
 
 
 class UnknownLabel(KeyError):
-    """A label the component was not initialized with: kind and label."""
+    """A label that is not a label of the component. Arguments: kind and label."""
 
 
 def align_gold(
@@ -66,16 +67,16 @@ def align_gold(
     labels: Labels,
     attr: str,
 ) -> GoldBatch:
-    """Find the gold entities and relations among the tokens of the windows.
+    """Align gold entities and relations with the tokens of the windows.
 
-    examples (Sequence[Example]): The batch; windows tile its predicted Docs.
-    windows (Windows): The windows the encoder made.
+    examples (Sequence[Example]): The batch. The windows cover its predicted Docs.
+    windows (Windows): The windows of the encoder.
     has_units (ndarray): Whether a token has units. Shape: (T,), bool.
     labels (Labels): The component's labels.
     attr (str): Name of the relation extension.
-    RETURNS (GoldBatch): Gold of the batch.
+    RETURNS (GoldBatch): The gold annotation of the batch.
     RAISES (UnknownLabel): For a label that is not in `labels`. (ValueError): J403
-        for an argument of a relation without a label.
+        for a relation argument without a label.
     """
     knows_entities = np.zeros(len(windows.doc), dtype=bool)
     knows_relations = np.zeros(len(windows.doc), dtype=bool)
@@ -100,11 +101,11 @@ def align_gold(
 
 @dataclass
 class _Collector:
-    """The gold of the Examples so far.
+    """Collects the gold annotation of Examples.
 
-    position (dict): Token range to its number.
+    position (dict): Token range to its index.
     columns (list[int]): Entity column of each range.
-    relations (dict): Numbers of head and tail, and relation column; an ordered set.
+    relations (dict): Indices of head and tail, and relation column. An ordered set.
     """
 
     token_window: np.ndarray
@@ -119,7 +120,7 @@ class _Collector:
     def add(self, example: Example, gold: Gold) -> None:
         self.skipped.unannotated += not (gold.knows_entities or gold.knows_relations)
         alignment = TextAlignment(example)
-        found: dict[SpanKey, int] = {}
+        index_of: dict[SpanKey, int] = {}
         for key in gold.entities:
             if not key[2]:
                 text = example.reference.text[key[0] : key[1]]
@@ -131,13 +132,13 @@ class _Collector:
             if span is None:
                 self.skipped.entities += 1
             else:
-                found[key] = self._add_span(span, column)
+                index_of[key] = self._add_span(span, column)
         spans = list(self.position)
         for head, tail, label in gold.relations:
             column = self.labels.relation_columns.get(label)
             if column is None:
                 raise UnknownLabel("relation", label)
-            first, second = found.get(head), found.get(tail)
+            first, second = index_of.get(head), index_of.get(tail)
             if first is None or second is None or first == second:
                 self.skipped.relations += 1
                 continue
@@ -149,16 +150,19 @@ class _Collector:
         self.n_tokens += len(example.predicted)
 
     def _find(self, alignment: TextAlignment, key: SpanKey) -> tuple[int, int] | None:
-        """RETURNS (tuple[int, int] | None): Tokens of the batch, inside one window.
-        Tokens without units at the ends are left out: a network cannot see them."""
+        """Find the tokens of an entity, without tokens without units at both ends.
+
+        RETURNS (tuple[int, int] | None): Token offsets in the batch. None if they
+            are not inside one window.
+        """
         tokens = alignment.find_tokens(key)
         if tokens is None:
             return None
         start, end = self.n_tokens + tokens[0], self.n_tokens + tokens[1]
-        seen = np.flatnonzero(self.has_units[start:end])
-        if not len(seen):
+        filled = np.flatnonzero(self.has_units[start:end])
+        if not len(filled):
             return None
-        start, end = start + int(seen[0]), start + int(seen[-1]) + 1
+        start, end = start + int(filled[0]), start + int(filled[-1]) + 1
         in_one = self.token_window[start] == self.token_window[end - 1]
         return (start, end) if in_one else None
 
@@ -176,12 +180,14 @@ class _Collector:
 def make_targets(
     gold: GoldBatch, candidates: Candidates, windows: Windows, labels: Labels
 ) -> tuple[Targets, int]:
-    """
+    """Create the targets of spans, pairs and, if the labels have tags, tokens.
+
     gold (GoldBatch): The gold of the batch.
     candidates (Candidates): Spans and pairs of the batch.
     windows (Windows): The windows of the batch.
-    labels (Labels): The component's labels; with tags, those of tokens are targets.
-    RETURNS (tuple[Targets, int]): The targets, and how many entities no tag can hold.
+    labels (Labels): The component's labels.
+    RETURNS (tuple[Targets, int]): The targets, and the number of entities that the
+        tags cannot represent.
     """
     tags, n_untagged = None, 0
     if labels.tags:
@@ -196,23 +202,23 @@ def make_targets(
 
 
 def entity_targets(gold: GoldBatch, spans: np.ndarray) -> np.ndarray:
-    """The entity column of each span; 0 where it is not a gold entity.
+    """Return the entity column of each span, 0 if it is not a gold entity.
 
     spans (ndarray): Shape: (S, 2).
     RETURNS (ndarray): Shape: (S,).
     """
     columns = zip(map(tuple, gold.spans.tolist()), gold.labels.tolist(), strict=True)
-    known = dict(columns)
-    found = [known.get(tuple(span), 0) for span in spans.tolist()]
-    return np.asarray(found, dtype=np.int64)
+    column_of = dict(columns)
+    targets = [column_of.get(tuple(span), 0) for span in spans.tolist()]
+    return np.asarray(targets, dtype=np.int64)
 
 
 def relation_targets(
     gold: GoldBatch, candidates: Candidates, n_labels: int
 ) -> np.ndarray:
-    """One multi-hot row per ordered pair.
+    """Create one multi-hot row per ordered pair.
 
-    candidates (Candidates): With pairs.
+    candidates (Candidates): Spans and pairs.
     n_labels (int): R.
     RETURNS (ndarray): float32. Shape: (P, R).
     """
@@ -232,38 +238,38 @@ def relation_targets(
 def tag_targets(
     gold: GoldBatch, labels: Labels, n_tokens: int
 ) -> tuple[np.ndarray, int]:
-    """The tag of every token of a batch.
+    """Return the tag column of each token of a batch.
 
-    labels (Labels): With tags.
+    labels (Labels): The labels, with tags.
     n_tokens (int): T.
-    RETURNS (tuple[ndarray, int]): Columns, shape: (T,), and how many entities no tag
-        can hold.
+    RETURNS (tuple[ndarray, int]): Columns, shape: (T,), and the number of entities
+        that the tags cannot represent.
     """
     columns = {tag: column for column, tag in enumerate(labels.tags)}
-    found = tag_tokens(gold_entities(gold, labels), columns)
+    tagged = tag_tokens(gold_entities(gold, labels), columns)
     targets = np.full(n_tokens, columns[OUTSIDE], dtype=np.int64)
-    for token, tag in found.tags.items():
+    for token, tag in tagged.tags.items():
         targets[token] = columns[tag]
-    return targets, found.left_out
+    return targets, tagged.n_skipped
 
 
 def find_tags(labels: Labels, golds: Iterable[GoldBatch]) -> list[str]:
-    """The tag set of some training data.
+    """Return the tag set of training data.
 
     labels (Labels): The component's labels.
     golds (Iterable[GoldBatch]): The data.
-    RETURNS (list[str]): Plain BIO of every label, then the tags of two entities that
+    RETURNS (list[str]): The plain BIO tags of each label, then the combined tags that
         occur, in alphabetical order.
     """
-    found: set[str] = set()
+    tags: set[str] = set()
     for gold in golds:
-        found.update(tag_tokens(gold_entities(gold, labels)).tags.values())
+        tags.update(tag_tokens(gold_entities(gold, labels)).tags.values())
     plain = plain_tags(labels.entities)
-    return [*plain, *sorted(found.difference(plain))]
+    return [*plain, *sorted(tags.difference(plain))]
 
 
 def gold_entities(gold: GoldBatch, labels: Labels) -> list[Entity]:
-    """The entities of a batch, over its flat tokens; a span has one label."""
+    """Return the entities of a batch. Each span has one label."""
     return [
         (start, end, labels.entities[column - 1])
         for (start, end), column in zip(

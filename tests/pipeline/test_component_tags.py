@@ -1,4 +1,4 @@
-"""Tags of tokens in the life of the component: found, kept, learnt, not predicted."""
+"""Tags of tokens: collected from data, saved, trained, not predicted."""
 
 from typing import NamedTuple
 
@@ -45,20 +45,20 @@ def initialized_with(labels, architecture="STSN", **network):
     return pipe, examples
 
 
-class Learning(NamedTuple):
-    """A batch as the network reads it in learning, and its outputs."""
+class TrainingBatch(NamedTuple):
+    """The candidates and targets of a batch, and the outputs of the network."""
 
     outputs: JointOutputs
     targets: Targets
     candidates: Candidates
 
 
-def learning(pipe, examples) -> Learning:
-    """What a component learns from: the gold spans alone."""
+def training_batch(pipe, examples) -> TrainingBatch:
+    """A batch of gold spans without negatives."""
     docs = [example.x for example in examples]
-    read = pipe.model.get_ref("encoder").predict(docs)
-    windows, labels = read.windows, pipe._labels
-    gold = align_gold(examples, windows, read.has_units, labels, "relations")
+    encoded = pipe.model.get_ref("encoder").predict(docs)
+    windows, labels = encoded.windows, pipe._labels
+    gold = align_gold(examples, windows, encoded.has_units, labels, "relations")
     candidates = sample_candidates(
         gold,
         windows,
@@ -69,18 +69,18 @@ def learning(pipe, examples) -> Learning:
     )
     targets, _ = make_targets(gold, candidates, windows, labels)
     node = pipe.model.get_ref("network")
-    inputs, _ = _convert_inputs(node, (read, candidates, targets), False)
+    inputs, _ = _convert_inputs(node, (encoded, candidates, targets), False)
     with torch.no_grad():
         outputs = get_module(node).eval()(*inputs.args)
-    return Learning(outputs, targets, candidates)
+    return TrainingBatch(outputs, targets, candidates)
 
 
-def loss_of(pipe, found: Learning) -> float:
-    targets = Targets(*map(torch.from_numpy, found.targets))
-    return float(network_of(pipe.model).loss(found.outputs, targets).value)
+def loss_of(pipe, batch: TrainingBatch) -> float:
+    targets = Targets(*map(torch.from_numpy, batch.targets))
+    return float(network_of(pipe.model).loss(batch.outputs, targets).value)
 
 
-# the set ------------------------------------------------------------------------------
+# the tag set --------------------------------------------------------------------------
 
 
 def test_tags_come_from_the_data(nlp_and_examples):
@@ -91,7 +91,7 @@ def test_tags_come_from_the_data(nlp_and_examples):
     assert nlp.get_pipe("jre").labels == (*LABELS["entities"], *LABELS["relations"])
 
 
-def test_label_added_by_hand_has_tags(nlp):
+def test_added_label_has_tags(nlp):
     pipe = nlp.add_pipe("jre", config=tok2vec_config("STSN"))
     pipe.add_label("ZZZ", kind="entity")
     nlp.initialize(lambda: story_examples(nlp))
@@ -103,34 +103,32 @@ def test_label_added_by_hand_has_tags(nlp):
     [("SpERT", {}), ("STSN", {"n_layers": 0})],
     ids=["SpERT", "without-layers"],
 )
-def test_network_without_tags_has_none_and_takes_a_file_with_some(
-    architecture, network
-):
+def test_network_without_tags_ignores_tags_of_a_labels_file(architecture, network):
     labels = {**LABELS, "tags": TAGS}
     pipe, examples = initialized_with(labels, architecture, **network)
     assert pipe.label_data == LABELS
-    assert learning(pipe, examples).outputs.tag_logits is None
+    assert training_batch(pipe, examples).outputs.tag_logits is None
 
 
-def test_tags_given_keep_their_order_and_get_what_plain_bio_needs():
+def test_given_tags_keep_their_order_and_plain_bio_tags_are_added():
     given = ["B-PER/I-LOC", "I-PER", "O"]
     pipe, _ = initialized_with({**LABELS, "tags": given})
     rest = [tag for tag in PLAIN if tag not in given]
     assert pipe.label_data["tags"] == [*given, *rest]
 
 
-def test_labels_without_tags_take_those_of_the_data():
+def test_tags_are_collected_from_the_data_if_none_are_given():
     pipe, _ = initialized_with(LABELS)
     assert pipe.label_data["tags"] == TAGS
 
 
 @pytest.mark.parametrize("tags", ["O", [1], {"O": 0}])
-def test_tags_of_another_shape_are_refused(tags):
+def test_tags_with_another_structure_are_refused(tags):
     with pytest.raises(ValueError, match="J503"):
         initialized_with({**LABELS, "tags": tags})
 
 
-def test_label_that_the_file_lacks_is_named_when_tags_are_looked_for():
+def test_error_names_a_label_of_the_data_that_is_not_in_the_file():
     with pytest.raises(ValueError, match=r"J504.*PER"):
         initialized_with({**LABELS, "entities": ["LOC", "ORG"]})
 
@@ -146,7 +144,7 @@ def test_same_labels_give_the_same_network(nlp_and_examples):
     assert metadata[0]["n_tags"] == len(TAGS)
 
 
-def test_init_labels_writes_the_tags_and_a_pipeline_reads_them(nlp, tmp_path):
+def test_tags_of_init_labels_can_be_loaded(nlp, tmp_path):
     docs = [build_doc(make_record(sentence), nlp) for sentence in STORY]
     DocBin(docs=docs, store_user_data=True).to_disk(tmp_path / "story.spacy")
     paths = [f"--paths.{s}={tmp_path / 'story.spacy'}" for s in ("train", "dev")]
@@ -160,66 +158,66 @@ def test_init_labels_writes_the_tags_and_a_pipeline_reads_them(nlp, tmp_path):
     assert pipe.label_data == written
 
 
-# kept ---------------------------------------------------------------------------------
+# saving -------------------------------------------------------------------------------
 
 
-def test_loading_restores_the_tags_and_what_was_learnt_of_them(
-    nlp_and_examples, tmp_path
-):
+def test_loading_restores_the_tags_and_their_weights(nlp_and_examples, tmp_path):
     nlp, examples = nlp_and_examples
     learn(nlp, examples, 2)
     nlp.to_disk(tmp_path / "model")
     loaded = spacy.load(tmp_path / "model")
     assert loaded.get_pipe("jre").label_data["tags"] == TAGS
-    wanted, found = (
-        learning(n.get_pipe("jre"), examples).outputs.tag_logits for n in (nlp, loaded)
+    expected, loaded_logits = (
+        training_batch(n.get_pipe("jre"), examples).outputs.tag_logits
+        for n in (nlp, loaded)
     )
-    np.testing.assert_allclose(found, wanted, atol=1e-6)
+    np.testing.assert_allclose(loaded_logits, expected, atol=1e-6)
     assert same(logits(loaded), logits(nlp))
 
 
-def test_loaded_pipeline_learns_tags_on(nlp_and_examples):
+def test_loaded_pipeline_can_be_trained_on_tags(nlp_and_examples):
     nlp, examples = nlp_and_examples
     loaded = spacy.blank("en").from_config(nlp.config).from_bytes(nlp.to_bytes())
-    before = learning(loaded.get_pipe("jre"), examples).outputs.tag_logits
+    before = training_batch(loaded.get_pipe("jre"), examples).outputs.tag_logits
     learn(loaded, examples, 1)
-    after = learning(loaded.get_pipe("jre"), examples).outputs.tag_logits
+    after = training_batch(loaded.get_pipe("jre"), examples).outputs.tag_logits
     assert not np.allclose(before, after, atol=1e-5)
 
 
-# learnt -------------------------------------------------------------------------------
+# training -----------------------------------------------------------------------------
 
 
-def test_tag_loss_is_the_mean_over_the_tokens_and_is_added(nlp_and_examples):
+def test_mean_tag_loss_over_tokens_is_added_to_the_loss(nlp_and_examples):
     nlp, examples = nlp_and_examples
     pipe = nlp.get_pipe("jre")
-    found = learning(pipe, [examples[2], examples[0]])
+    batch = training_batch(pipe, [examples[2], examples[0]])
     gold = [
         *("O", "O", "O", "B-LOC", "O", "O", "O"),
         *("B-PER", "I-PER", "O", "O", "B-ORG", "I-ORG/B-LOC", "O", "B-LOC", "O"),
     ]
     columns = [TAGS.index(tag) for tag in gold]
-    assert found.targets.tags.tolist() == columns
-    logits = found.outputs.tag_logits.numpy()
+    assert batch.targets.tags.tolist() == columns
+    logits = batch.outputs.tag_logits.numpy()
     assert logits.shape == (16, len(TAGS))
     probabilities = np.exp(logits)
     probabilities /= probabilities.sum(1, keepdims=True)
     mean = -np.log(probabilities[range(16), columns]).mean()
-    without = found._replace(outputs=found.outputs._replace(tag_logits=None))
-    added = loss_of(pipe, found) - loss_of(pipe, without)
+    without = batch._replace(outputs=batch.outputs._replace(tag_logits=None))
+    added = loss_of(pipe, batch) - loss_of(pipe, without)
     assert added == pytest.approx(mean, rel=1e-4)
 
 
-def test_tokens_that_nobody_annotated_have_no_tags(nlp_and_examples):
+def test_tokens_of_unannotated_docs_have_no_tags(nlp_and_examples):
     nlp, examples = nlp_and_examples
     pipe = nlp.get_pipe("jre")
-    bare = Example(nlp.make_doc("Ada Quint"), nlp.make_doc("Ada Quint"))
-    wanted, found = learning(pipe, examples), learning(pipe, [*examples, bare])
-    assert found.targets.tags[-2:].tolist() == [UNKNOWN, UNKNOWN]
-    assert loss_of(pipe, found) == pytest.approx(loss_of(pipe, wanted), rel=1e-5)
+    unannotated = Example(nlp.make_doc("Ada Quint"), nlp.make_doc("Ada Quint"))
+    annotated = training_batch(pipe, examples)
+    both = training_batch(pipe, [*examples, unannotated])
+    assert both.targets.tags[-2:].tolist() == [UNKNOWN, UNKNOWN]
+    assert loss_of(pipe, both) == pytest.approx(loss_of(pipe, annotated), rel=1e-5)
 
 
-def test_entity_without_tags_is_told_once_and_learnt_as_an_entity(nlp_and_examples):
+def test_entity_without_tags_is_reported_once_and_is_a_gold_span(nlp_and_examples):
     nlp, _ = nlp_and_examples
     entities = [(0, 3, "PER"), (1, 4, "ORG")]
     example = make_example(nlp, {**STORY[0], "entities": entities, "relations": []})
@@ -227,13 +225,13 @@ def test_entity_without_tags_is_told_once_and_learnt_as_an_entity(nlp_and_exampl
         nlp.update([example])
     nlp.update([example])  # warnings are errors here
     pipe = nlp.get_pipe("jre")
-    assert len(learning(pipe, [example]).candidates.spans) == 2
+    assert len(training_batch(pipe, [example]).candidates.spans) == 2
 
 
-# not predicted ------------------------------------------------------------------------
+# prediction ---------------------------------------------------------------------------
 
 
-def test_prediction_never_asks_for_tags(nlp_and_examples):
+def test_prediction_computes_no_tags(nlp_and_examples):
     nlp, examples = nlp_and_examples
     pipe = nlp.get_pipe("jre")
     calls = []
@@ -246,7 +244,7 @@ def test_prediction_never_asks_for_tags(nlp_and_examples):
 
 
 @pytest.mark.parametrize("network", [{"n_layers": 0}, {"interaction": "none"}])
-def test_ablations_overfit_too(network):
+def test_ablations_overfit(network):
     nlp, examples = make_nlp(tok2vec_config("STSN", **network))
     learn(nlp, examples, 60, rate=0.003)
     scores = nlp.evaluate(story_examples(nlp))

@@ -1,4 +1,4 @@
-"""Scores by hand, predictions by hand."""
+"""Decoding, compared with predictions by hand."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ BIG = 10.0
 
 
 def make_scores(spans, entities, pairs, relations, windows=None) -> JointScores:
-    """entities: column of each span; relations: logits of each pair."""
+    """Scores. entities: column of each span; relations: logits of each pair."""
     values = np.asarray(relations, dtype="float32").reshape(-1, 2)
     logits = np.zeros((len(spans), 3), dtype="float32")
     logits[np.arange(len(spans)), entities] = BIG
@@ -25,7 +25,7 @@ def make_scores(spans, entities, pairs, relations, windows=None) -> JointScores:
     )
 
 
-def read(scores, n_docs=1, **settings):
+def decode_with(scores, n_docs=1, **settings):
     options = {
         "entity_labels": ["LOC", "PER"],
         "relation_labels": ["in", "near"],
@@ -40,44 +40,46 @@ def relations_of(prediction):
     return [relation[:3] for relation in prediction.relations]
 
 
-def test_entities_are_sorted_by_place_and_none_is_left_out():
+def test_entities_are_sorted_by_offset_and_none_is_not_predicted():
     scores = make_scores([[4, 6], [0, 2], [1, 3]], [1, 2, 0], [], [])
-    (found,) = read(scores)
-    assert [e[:3] for e in found.entities] == [(0, 2, "PER"), (4, 6, "LOC")]
+    (prediction,) = decode_with(scores)
+    assert [e[:3] for e in prediction.entities] == [(0, 2, "PER"), (4, 6, "LOC")]
     # softmax of (0, 0, 10)
-    assert found.entities[0][3] == pytest.approx(1 / (1 + 2 * np.exp(-BIG)), rel=1e-5)
+    assert prediction.entities[0][3] == pytest.approx(
+        1 / (1 + 2 * np.exp(-BIG)), rel=1e-5
+    )
 
 
 def test_pair_gets_every_label_that_reaches_the_threshold():
     scores = make_scores([[4, 6], [0, 2]], [1, 2], [[0, 1], [1, 0]], [[0, 1], [-1, 2]])
-    (found,) = read(scores)
-    # span 1 comes first in the text, so it is entity 0
-    assert relations_of(found) == [(0, 1, "near"), (1, 0, "in"), (1, 0, "near")]
-    assert found.relations[1][3] == pytest.approx(0.5)
+    (prediction,) = decode_with(scores)
+    # span 1 is first in the text, so it is entity 0
+    assert relations_of(prediction) == [(0, 1, "near"), (1, 0, "in"), (1, 0, "near")]
+    assert prediction.relations[1][3] == pytest.approx(0.5)
 
 
-def test_threshold_of_a_label_comes_before_the_common_one():
+def test_threshold_of_a_label_overrides_the_threshold():
     scores = make_scores([[0, 1], [2, 3]], [1, 1], [[0, 1]], [[0.2, 0.2]])
-    (found,) = read(scores, threshold=0.9, label_thresholds={"near": 0.5})
-    assert relations_of(found) == [(0, 1, "near")]
+    (prediction,) = decode_with(scores, threshold=0.9, label_thresholds={"near": 0.5})
+    assert relations_of(prediction) == [(0, 1, "near")]
 
 
-def test_least_threshold_keeps_what_has_a_score():
-    # LAI-Net gives 0 to all labels but one
+def test_label_with_score_zero_is_below_a_small_threshold():
+    # LAI-Net has a score of 0 for all labels except one
     scores = make_scores([[0, 1], [2, 3]], [1, 1], [[0, 1]], [[-np.inf, -2.0]])
     assert scores.relation_scores[0, 0] == 0.0
-    (found,) = read(scores, threshold=0.01)
-    assert relations_of(found) == [(0, 1, "near")]
+    (prediction,) = decode_with(scores, threshold=0.01)
+    assert relations_of(prediction) == [(0, 1, "near")]
 
 
-def test_symmetric_relation_keeps_the_better_of_both_orders():
+def test_symmetric_relation_keeps_the_higher_score_of_both_orders():
     scores = make_scores([[4, 6], [0, 2]], [1, 2], [[0, 1], [1, 0]], [[-9, 3], [-9, 1]])
-    (found,) = read(scores, symmetric=frozenset({"near"}))
-    assert relations_of(found) == [(0, 1, "near")]
-    assert found.relations[0][3] == pytest.approx(1 / (1 + np.exp(-3)), rel=1e-5)
+    (prediction,) = decode_with(scores, symmetric=frozenset({"near"}))
+    assert relations_of(prediction) == [(0, 1, "near")]
+    assert prediction.relations[0][3] == pytest.approx(1 / (1 + np.exp(-3)), rel=1e-5)
 
 
-def test_tokens_are_those_of_each_doc():
+def test_token_offsets_are_relative_to_each_doc():
     # Doc 0: tokens 0..3 and 3..5; Doc 1 has none; Doc 2: tokens 0..4
     windows = Windows(
         np.asarray([0, 0, 2]), np.asarray([0, 3, 0]), np.asarray([3, 5, 4])
@@ -85,28 +87,28 @@ def test_tokens_are_those_of_each_doc():
     scores = make_scores(
         [[3, 5], [6, 7], [8, 9]], [1, 1, 2], [[1, 2]], [[5, -5]], windows
     )
-    first, empty, last = read(scores, 3)
+    first, empty, last = decode_with(scores, 3)
     assert [e[:3] for e in first.entities] == [(3, 5, "LOC")]
     assert empty.entities == empty.relations == []
     assert [e[:3] for e in last.entities] == [(1, 2, "LOC"), (3, 4, "PER")]
     assert relations_of(last) == [(0, 1, "in")]
 
 
-def test_pair_of_a_span_that_is_no_entity_is_left_out():
+def test_pair_with_a_span_that_is_not_an_entity_is_ignored():
     windows = Windows(np.asarray([0, 1]), np.asarray([0, 0]), np.asarray([2, 2]))
     scores = make_scores(
         [[0, 1], [2, 3], [3, 4]], [1, 0, 1], [[1, 2]], [[9, 9]], windows
     )
-    assert [p.relations for p in read(scores, 2)] == [[], []]
+    assert [p.relations for p in decode_with(scores, 2)] == [[], []]
 
 
-def test_nothing_to_read_is_nothing_read():
+def test_empty_scores_give_empty_predictions():
     none = np.zeros(0, dtype=np.int64)
     scores = make_scores([], none, [], [], Windows(none, none, none))
-    assert [p.entities for p in read(scores, 2)] == [[], []]
+    assert [p.entities for p in decode_with(scores, 2)] == [[], []]
 
 
-def test_best_score_wins_where_entities_overlap():
+def test_best_score_is_kept_if_entities_overlap():
     wide, narrow, other = (0, 3, "A", 0.6), (1, 2, "B", 0.9), (3, 4, "C", 0.1)
     assert without_overlaps([wide, narrow, other]) == [1, 2]
     assert without_overlaps([(0, 3, "A", 0.95), narrow]) == [0]

@@ -1,4 +1,4 @@
-"""Forked processes tokenize without threads, whatever the parent process does."""
+"""Forked processes tokenize without threads, independent of the parent process."""
 
 import os
 
@@ -28,7 +28,7 @@ def value_in_a_fork() -> str:
         return file.read()
 
 
-def test_fork_has_no_parallelism_and_the_parent_keeps_its_own(monkeypatch):
+def test_parallelism_is_turned_off_in_the_fork_only(monkeypatch):
     monkeypatch.delenv(PARALLELISM, raising=False)
     assert value_in_a_fork() == "false"
     assert PARALLELISM not in os.environ
@@ -36,7 +36,7 @@ def test_fork_has_no_parallelism_and_the_parent_keeps_its_own(monkeypatch):
 
 
 @pytest.mark.parametrize("value", ["true", "false"])
-def test_value_that_the_user_set_stays(monkeypatch, value):
+def test_value_set_by_the_user_is_kept(monkeypatch, value):
     monkeypatch.setenv(PARALLELISM, value)
     assert value_in_a_fork() == value
     assert os.environ[PARALLELISM] == value

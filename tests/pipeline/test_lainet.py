@@ -1,4 +1,4 @@
-"""What is different about a component with LAI-Net; the rest is in the other files."""
+"""Behaviour of a component with LAI-Net that differs from the other models."""
 
 from contextlib import contextmanager
 
@@ -62,21 +62,14 @@ def test_overfits_with_other_settings(wide_bert, network):
     assert strict_scores(nlp) == (1.0, 1.0, 1.0)
 
 
-def test_symmetric_relation_is_stored_once_and_in_text_order(trained):
-    spouses = [
-        r.as_triple() for r in trained(TEXTS[3])._.relations if r.label == "spouse"
-    ]
-    assert spouses == [("Mia Roe", "spouse", "Ola Lie")]
-
-
 @pytest.mark.parametrize("threshold", [1e-6, 0.01])
-def test_threshold_above_zero_invents_no_relations(trained, threshold):
+def test_threshold_above_zero_adds_no_relations(trained, threshold):
     with thresholded(trained, threshold):
-        every = [len(doc._.relations) for doc in trained.pipe(TEXTS)]
-    assert every == [len(sentence["relations"]) for sentence in STORY]
+        counts = [len(doc._.relations) for doc in trained.pipe(TEXTS)]
+    assert counts == [len(sentence["relations"]) for sentence in STORY]
 
 
-def test_threshold_takes_relations_away(trained):
+def test_high_threshold_removes_all_relations(trained):
     with thresholded(trained, 1.0):
         assert not any(doc._.relations for doc in trained.pipe(TEXTS))
 
@@ -90,7 +83,7 @@ def thresholded(nlp, value):
     cfg["threshold"] = before
 
 
-# learning -----------------------------------------------------------------------------
+# training -----------------------------------------------------------------------------
 
 
 def module_of(nlp):
@@ -117,13 +110,13 @@ def test_update_changes_both_transformers_and_the_network(untrained):
     assert {name for name in same if "pooler" not in name} == set()
 
 
-def test_rates_find_the_transformers_by_name(untrained):
+def test_rates_match_the_names_of_the_transformers(untrained):
     nlp, examples = untrained
     before = {n: p.detach().clone() for n, p in module_of(nlp).named_parameters()}
     nlp.update(examples, sgd=create_adamw_v1(0.001, rates={"^encoder": 0.0}))
     for name, parameter in module_of(nlp).named_parameters():
-        still = torch.equal(parameter, before[name])
-        assert still == name.startswith("encoder"), name
+        unchanged = torch.equal(parameter, before[name])
+        assert unchanged == name.startswith("encoder"), name
 
 
 def test_gradients_of_several_updates_add_up(wide_bert):
@@ -148,7 +141,7 @@ def test_gradients_of_several_updates_add_up(wide_bert):
         assert_close(gradient, first[name] + second[name], atol=1e-5, rtol=1e-4)
 
 
-def test_gradients_go_with_the_update(untrained):
+def test_gradients_are_removed_by_the_update(untrained):
     nlp, examples = untrained
     nlp.update(examples, sgd=False)
     assert any(p.grad is not None for p in module_of(nlp).parameters())
@@ -203,24 +196,25 @@ def test_updates_are_counted_and_saved(untrained, tmp_path):
     assert updates_of(loaded) == 4
 
 
-def test_docs_without_tokens_teach_nothing_and_count_nothing(untrained):
+def test_update_without_tokens_is_not_counted(untrained):
     nlp, _ = untrained
     losses = nlp.update(empty_examples(nlp, ["", ""]), sgd=create_adamw_v1(0.001))
     assert losses["jre"] == 0.0
     assert updates_of(nlp) == 0
 
 
-def test_entities_without_relations_teach_entities_alone(untrained):
+def test_entities_without_relations_train_the_entity_stage_only(untrained):
     nlp, _ = untrained
     reference = nlp.make_doc(TEXTS[0])
     reference.ents = [reference.char_span(0, 9, label="PER")]
     nlp.update([Example(nlp.make_doc(TEXTS[0]), reference)], sgd=False)
-    taught = {n for n, p in module_of(nlp).named_parameters() if p.grad is not None}
-    assert any(name.startswith("network.entity") for name in taught)
-    assert not any(n.startswith(("network.relation", "encoder.1")) for n in taught)
+    parameters = module_of(nlp).named_parameters()
+    trained = {name for name, p in parameters if p.grad is not None}
+    assert any(name.startswith("network.entity") for name in trained)
+    assert not any(n.startswith(("network.relation", "encoder.1")) for n in trained)
 
 
-def test_pair_of_two_labels_is_counted(untrained):
+def test_pair_with_two_labels_is_counted(untrained):
     nlp, _ = untrained
     sentence = {**STORY[0], "relations": [(0, 1, "works_for"), (0, 1, "based_in")]}
     with pytest.warns(UserWarning, match=r"J910.*1 pair"):
@@ -228,33 +222,33 @@ def test_pair_of_two_labels_is_counted(untrained):
 
 
 @pytest.fixture
-def seen(untrained, monkeypatch) -> list:
-    """What the network is to learn from: Candidates, and which spans are entities."""
+def inputs(untrained, monkeypatch) -> list:
+    """Candidates of each update, and which spans are entities."""
     module = module_of(untrained[0])
-    original, found = module.forward, []
+    original, calls = module.forward, []
 
     def spy(texts, candidates, is_entity):
-        found.append((candidates, is_entity))
+        calls.append((candidates, is_entity))
         return original(texts, candidates, is_entity)
 
     monkeypatch.setattr(module, "forward", spy)
-    return found
+    return calls
 
 
 def negatives_of_story() -> list[tuple[int, int]]:
-    """Spans up to ten tokens and ordered pairs that are not gold, per sentence."""
-    found = []
+    """Numbers of negative spans up to ten tokens and negative pairs, per sentence."""
+    counts = []
     for sentence in STORY:
         count = len(sentence["words"])
         n_spans = sum(min(10, count - start) for start in range(count))
         n_gold = len(sentence["entities"])
         n_pairs = n_gold * (n_gold - 1) - len(sentence["relations"])
-        found.append((n_spans - n_gold, n_pairs))
-    return found
+        counts.append((n_spans - n_gold, n_pairs))
+    return counts
 
 
 @pytest.mark.parametrize("limit", [0, 2, 20, None])
-def test_negatives_are_sampled_as_for_the_other_models(untrained, seen, limit):
+def test_negatives_are_sampled_as_for_the_other_models(untrained, inputs, limit):
     nlp, examples = untrained
     nlp.get_pipe("jre").cfg.update(negative_spans=limit, negative_pairs=limit)
     nlp.update(examples, sgd=False)
@@ -264,15 +258,15 @@ def test_negatives_are_sampled_as_for_the_other_models(untrained, seen, limit):
     for spans, pairs in negatives_of_story():
         n_spans += min(spans, most)
         n_pairs += min(pairs, most)
-    ((candidates, _),) = seen
+    ((candidates, _),) = inputs
     assert (len(candidates.spans), len(candidates.pairs)) == (n_spans, n_pairs)
 
 
-def test_gold_wider_than_the_limit_is_learnt(untrained, seen):
+def test_gold_wider_than_the_limit_is_trained_on(untrained, inputs):
     nlp, examples = untrained
     nlp.get_pipe("jre").cfg["max_span_width"] = 1
     nlp.update(examples[:1], sgd=False)  # warnings are errors here
-    ((candidates, is_entity),) = seen
+    ((candidates, is_entity),) = inputs
     gold = {tuple(span) for span in candidates.spans[is_entity.numpy()].tolist()}
     assert gold == {(start, end) for start, end, _ in STORY[0]["entities"]}
     assert (np.diff(candidates.spans[~is_entity.numpy()]) == 1).all()
@@ -281,25 +275,25 @@ def test_gold_wider_than_the_limit_is_learnt(untrained, seen):
 SPACED = ["Ada", "Quint", "\n\n", "cooks"]
 
 
-def test_gold_that_ends_with_white_space_is_learnt(untrained, seen):
+def test_gold_that_ends_with_whitespace_is_trained_on(untrained, inputs):
     nlp, _ = untrained
     entities = [(0, 3, "PER"), (3, 4, "ORG")]
     relations = [(0, 1, "works_for")]
     sentence = {"words": SPACED, "entities": entities, "relations": relations}
     nlp.update([make_example(nlp, sentence)], sgd=False)  # warnings are errors here
-    ((candidates, is_entity),) = seen
+    ((candidates, is_entity),) = inputs
     assert candidates.spans[is_entity.numpy()].tolist() == [[0, 2], [3, 4]]
     assert len(candidates.pairs) == 2
 
 
-def test_gold_of_white_space_alone_is_counted_and_not_learnt(untrained, seen):
+def test_gold_of_whitespace_only_is_skipped_and_counted(untrained, inputs):
     nlp, _ = untrained
     entities = [(0, 2, "PER"), (2, 3, "ORG")]
     relations = [(0, 1, "works_for")]
     sentence = {"words": SPACED, "entities": entities, "relations": relations}
     with pytest.warns(UserWarning, match=r"J904.*1 gold entities and 1 gold rel"):
         nlp.update([make_example(nlp, sentence)], sgd=False)
-    ((candidates, is_entity),) = seen
+    ((candidates, is_entity),) = inputs
     assert candidates.spans[is_entity.numpy()].tolist() == [[0, 2]]
     assert len(candidates.pairs) == 0
 
@@ -307,7 +301,7 @@ def test_gold_of_white_space_alone_is_counted_and_not_learnt(untrained, seen):
 # prediction ---------------------------------------------------------------------------
 
 
-def test_entities_never_begin_or_end_with_a_blank(untrained):
+def test_entities_never_start_or_end_with_whitespace(untrained):
     nlp, _ = untrained
     with no_span_is_none(module_of(nlp)):
         doc = nlp("\nOslo \n Lima\t")
@@ -315,7 +309,7 @@ def test_entities_never_begin_or_end_with_a_blank(untrained):
     assert spans == [(1, "Oslo"), (1, "Oslo \n Lima"), (8, "Lima")]
 
 
-def test_first_evaluation_stays_within_bounds(wide_bert, caplog):
+def test_pairs_of_an_untrained_network_are_limited(wide_bert, caplog):
     nlp, _ = make_nlp(lainet_config(wide_bert), symmetric=["spouse"])
     stage = module_of(nlp).network.relation
     with torch.no_grad():
@@ -323,7 +317,7 @@ def test_first_evaluation_stays_within_bounds(wide_bert, caplog):
     doc = Doc(nlp.vocab, words=["Oslo", "Lima", "for", "all"] * 3)
     with no_span_is_none(module_of(nlp)):
         doc = nlp.get_pipe("jre")(doc)
-    # every span is an entity; of the best twelve, all pairs are related
+    # every span is an entity, and all pairs of the best twelve are related
     assert len(doc.spans["jre"]) == 12 * 10 - 9 * 10 / 2
     assert len(doc._.relations) == 12 * 11 / 2
     assert "J905" in caplog.text
@@ -343,7 +337,7 @@ def test_annotations_are_settings_of_the_model(wide_bert):
         make_nlp(config)
 
 
-def test_symmetric_labels_have_no_twin(wide_bert):
+def test_symmetric_labels_have_no_inverse_label(wide_bert):
     directed, _ = make_nlp(lainet_config(wide_bert))
     undirected, _ = make_nlp(lainet_config(wide_bert), symmetric=["spouse"])
     columns = [
@@ -353,7 +347,7 @@ def test_symmetric_labels_have_no_twin(wide_bert):
     assert columns == [1 + 4 + 4, 1 + 4 + 3]
 
 
-def test_label_added_by_hand_is_annotated(wide_bert):
+def test_added_label_has_an_annotation(wide_bert):
     nlp = spacy.blank("en")
     pipe = nlp.add_pipe("jre", config=lainet_config(wide_bert))
     pipe.add_label("GreatHotel", kind="entity")
@@ -364,7 +358,7 @@ def test_label_added_by_hand_is_annotated(wide_bert):
     assert module_of(nlp).tokenizer.decode(form.annotations[0]) == "great hotel"
 
 
-def test_tok2vec_is_refused_when_the_component_is_made(nlp):
+def test_tok2vec_is_refused(nlp):
     with pytest.raises(ValueError, match="J311"):
         nlp.add_pipe("jre", config=tok2vec_config("LAINet"))
 

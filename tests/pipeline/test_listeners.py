@@ -54,7 +54,7 @@ def transformer(name: str, getter: str = "spacy-jre.sentence_windows.v1", **kwar
 
 
 def make_shared(kind: str, tiny_bert: str, *others: str, **settings):
-    """A pipeline whose `jre` listens, initialized with the story."""
+    """A pipeline with a shared encoder, initialized with the story."""
     spacy.util.fix_random_seed(0)
     nlp = spacy.blank("en")
     if kind == "tok2vec":
@@ -77,40 +77,40 @@ def kind(request):
 
 
 @pytest.mark.parametrize("kind", ["shared", "tok2vec"])
-def test_listening_component_overfits(kind, tiny_bert):
+def test_component_with_shared_encoder_overfits(kind, tiny_bert):
     nlp, examples = make_shared(kind, tiny_bert)
     learn(nlp, examples, 120, rate=0.01 if kind == "tok2vec" else 0.003)
     scores = nlp.evaluate(story_examples(nlp))
     assert (scores["ents_f"], scores["rel_strict_f"]) == (1.0, 1.0)
 
 
-def test_listening_pipeline_comes_back(kind, tiny_bert, tmp_path):
+def test_pipeline_with_shared_encoder_is_equal_after_loading(kind, tiny_bert, tmp_path):
     nlp, examples = make_shared(kind, tiny_bert)
     learn(nlp, examples, 1, rate=1e-4)
     nlp.to_disk(tmp_path / "model")
     assert same(logits(spacy.load(tmp_path / "model")), logits(nlp))
 
 
-def test_replaced_listener_reads_the_same_and_comes_back_twice(
+def test_pipeline_with_replaced_listener_is_equal_after_two_round_trips(
     kind, tiny_bert, tmp_path
 ):
     nlp, examples = make_shared(kind, tiny_bert)
     learn(nlp, examples, 1, rate=1e-4)
-    wanted = logits(nlp)
+    expected = logits(nlp)
     nlp.replace_listeners(UPSTREAM[kind], "jre", ["model.tok2vec"])
     nlp.remove_pipe(UPSTREAM[kind])
-    assert same(logits(nlp), wanted)
+    assert same(logits(nlp), expected)
     nlp.to_disk(tmp_path / "first")
     once = spacy.load(tmp_path / "first")
-    assert same(logits(once), wanted)
+    assert same(logits(once), expected)
     once.to_disk(tmp_path / "second")
     twice = spacy.load(tmp_path / "second")
-    assert same(logits(twice), wanted)
+    assert same(logits(twice), expected)
     learn(twice, examples, 1, rate=1e-4)
-    assert not same(logits(twice), wanted)
+    assert not same(logits(twice), expected)
 
 
-def test_sourced_component_brings_its_encoder(kind, tiny_bert, tmp_path):
+def test_sourced_component_includes_its_encoder(kind, tiny_bert, tmp_path):
     nlp, _ = make_shared(kind, tiny_bert)
     nlp.to_disk(tmp_path / "source")
     config = {
@@ -128,8 +128,8 @@ def test_sourced_component_brings_its_encoder(kind, tiny_bert, tmp_path):
     assert same(logits(spacy.load(tmp_path / "target")), logits(nlp))
 
 
-def test_shared_wordpieces_give_what_the_inline_transformer_gives(tiny_bert):
-    """Same weights, two roads: [CLS], pieces and windows must be the same."""
+def test_shared_transformer_equals_the_inline_transformer(tiny_bert):
+    """With the same weights, [CLS], wordpieces and windows are equal."""
     shared, examples = make_shared("shared", tiny_bert)
     inline = spacy.blank("en")
     inline.add_pipe("jre", config=transformer_config(tiny_bert))
@@ -159,28 +159,28 @@ def _encoder_gradient(nlp, examples) -> dict[str, np.ndarray]:
         for name in node.param_names:
             if node.has_grad(name):
                 node.get_grad(name)[...] = 0
-    # the parser cuts sentences at random places
+    # the parser splits sentences at random tokens
     spacy.util.fix_random_seed(0)
     nlp.update(examples, sgd=False)
-    found = {}
+    gradients = {}
     for number, node in enumerate(model.walk()):
         for shim in node.shims:
             for name, parameter in shim._model.named_parameters():
                 if parameter.grad is not None:
-                    found[f"{number}.{name}"] = parameter.grad.clone().numpy()
+                    gradients[f"{number}.{name}"] = parameter.grad.clone().numpy()
         for name in node.param_names:
             if node.has_grad(name):
-                found[f"{number}.{name}"] = node.get_grad(name).copy()
-    return found
+                gradients[f"{number}.{name}"] = node.get_grad(name).copy()
+    return gradients
 
 
 @pytest.mark.parametrize("kind", ["shared", "tok2vec"])
-def test_batch_without_candidates_leaves_the_gradients_of_ner_alone(kind, tiny_bert):
-    # without negatives, a batch without entities has no span to score
+def test_batch_without_candidates_does_not_change_the_gradients_of_ner(kind, tiny_bert):
+    # without negatives, a batch without entities has no spans
     nlp, examples = make_shared(
         kind, tiny_bert, "ner", negative_spans=0, negative_pairs=0
     )
-    learn(nlp, examples, 5)  # a fresh parser has no gradient to send
+    learn(nlp, examples, 5)  # an untrained parser has no gradient
     batch = [make_example(nlp, {**STORY[2], "entities": [], "relations": []})]
     for _, pipe in nlp.pipeline:
         for node in pipe.model.walk():
@@ -204,7 +204,7 @@ def test_batch_without_candidates_leaves_the_gradients_of_ner_alone(kind, tiny_b
         np.testing.assert_allclose(together[name], gradient, atol=1e-6)
 
 
-def test_both_components_teach_the_shared_encoder(tiny_bert):
+def test_both_components_with_a_shared_encoder_have_a_loss(tiny_bert):
     nlp, examples = make_shared("shared", tiny_bert, "ner")
     losses = nlp.update(examples, sgd=nlp.create_optimizer())
     assert losses["ner"] > 0
@@ -234,14 +234,14 @@ def test_missing_upstream_is_an_error_at_initialization(kind, nlp, examples):
 
 
 @pytest.mark.parametrize("texts", [[""], ["", ""], ["", TEXTS[0], ""], [" "]])
-def test_empty_docs_are_read_and_learnt_from(kind, tiny_bert, texts):
+def test_prediction_and_update_accept_empty_docs(kind, tiny_bert, texts):
     nlp, _ = make_shared(kind, tiny_bert)
     assert [doc.text for doc in nlp.pipe(texts)] == texts
     nlp.update(empty_examples(nlp, texts), sgd=nlp.create_optimizer())
 
 
 @needs_spacy_transformers
-def test_overlapping_windows_are_refused_with_the_mend(tiny_bert):
+def test_error_for_overlapping_windows_names_sentence_windows(tiny_bert):
     nlp = spacy.blank("en")
     getter = "spacy-transformers.strided_spans.v1"
     nlp.add_pipe(
@@ -254,25 +254,25 @@ def test_overlapping_windows_are_refused_with_the_mend(tiny_bert):
         nlp(TEXTS[0])
 
 
-def test_tokens_cut_off_by_the_upstream_are_counted(tiny_bert):
+def test_tokens_truncated_by_the_upstream_component_are_counted(tiny_bert):
     nlp, _ = make_shared("shared", tiny_bert)
     doc = nlp.get_pipe("transformer")(nlp.make_doc("Oslo " * 150))
-    # 64 positions less two special tokens hold 15 words of 4 pieces and half of one
+    # 64 positions minus two special tokens: 15 words of 4 pieces, and half a word
     with pytest.warns(UserWarning, match=r"J908.*134 token\(s\)"):
         nlp.get_pipe("jre")(doc)
 
 
-def test_sentence_windows_never_hold_an_empty_span(nlp):
+def test_sentence_windows_contain_no_empty_spans(nlp):
     from spacy.tokens import Doc
 
     from spacy_jre.architectures.shared import create_sentence_windows_v1
 
     get_spans = create_sentence_windows_v1()
-    plain = nlp.make_doc("One two three")
-    cut = nlp.make_doc("One two three")
-    for token in cut:
+    one_sentence = nlp.make_doc("One two three")
+    two_sentences = nlp.make_doc("One two three")
+    for token in two_sentences:
         token.is_sent_start = token.i in (0, 2)
-    spans = get_spans([Doc(nlp.vocab), plain, cut])
+    spans = get_spans([Doc(nlp.vocab), one_sentence, two_sentences])
     assert [[s.text for s in doc] for doc in spans] == [
         [],
         ["One two three"],
@@ -281,7 +281,7 @@ def test_sentence_windows_never_hold_an_empty_span(nlp):
 
 
 @needs_spacy_transformers
-def test_name_of_the_shared_transformer_is_not_rewritten_by_spacy_transformers():
+def test_spacy_transformers_does_not_rewrite_the_shared_transformer():
     nlp = spacy.blank("en")
     nlp.add_pipe("jre", config={"model": SHARED})
     node = nlp.get_pipe("jre").model.get_ref("encoder").layers[0]
@@ -290,15 +290,13 @@ def test_name_of_the_shared_transformer_is_not_rewritten_by_spacy_transformers()
     assert "TransformerListener" not in name
 
 
-def test_shared_transformer_without_spacy_transformers_names_the_extra(
-    nlp, monkeypatch
-):
+def test_error_without_spacy_transformers_names_the_extra(nlp, monkeypatch):
     monkeypatch.setattr(shared, "LISTENERS", ())
     with pytest.raises(ValueError, match=r'J326.*pip install "spacy-jre\[shared\]"'):
         nlp.add_pipe("jre", config={"model": SHARED})
 
 
-def test_frozen_upstream_that_annotates_is_enough(tiny_bert):
+def test_component_can_be_trained_on_a_frozen_shared_transformer(tiny_bert):
     nlp, examples = make_shared("shared", tiny_bert)
     before = logits(nlp)
     optimizer = nlp.create_optimizer()

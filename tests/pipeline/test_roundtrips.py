@@ -1,4 +1,4 @@
-"""What is saved is what is loaded: fresh, initialized, trained, elsewhere."""
+"""Round trips of pipelines: uninitialized, initialized, trained, moved."""
 
 import copy
 import pickle
@@ -34,7 +34,7 @@ def config(request, tiny_bert, wide_bert):
 
 @pytest.fixture(scope="module")
 def saved(tiny_bert, tmp_path_factory):
-    """A pipeline after some training, on disk, and what it reads."""
+    """A trained pipeline on disk, and its predictions."""
     from spacy_jre import register_extension
 
     register_extension()
@@ -42,12 +42,12 @@ def saved(tiny_bert, tmp_path_factory):
     learn(nlp, examples, 60)
     folder = tmp_path_factory.mktemp("saved") / "model"
     nlp.to_disk(folder)
-    read = predictions_of(nlp)
-    assert any(relations for *_, relations in read)
-    return folder, read
+    predictions = predictions_of(nlp)
+    assert any(relations for *_, relations in predictions)
+    return folder, predictions
 
 
-def test_fresh_pipeline_comes_back_and_can_be_trained(config, tmp_path):
+def test_uninitialized_pipeline_can_be_saved_and_loaded(config, tmp_path):
     nlp = spacy.blank("en")
     nlp.add_pipe("jre", config=config)
     nlp.to_disk(tmp_path / "fresh")
@@ -58,13 +58,13 @@ def test_fresh_pipeline_comes_back_and_can_be_trained(config, tmp_path):
     assert again.pipe_names == ["jre"]
 
 
-def test_initialized_pipeline_comes_back(config, tmp_path):
+def test_initialized_pipeline_is_equal_after_loading(config, tmp_path):
     nlp, _ = make_nlp(config)
     nlp.to_disk(tmp_path / "model")
     assert same(logits(spacy.load(tmp_path / "model")), logits(nlp))
 
 
-def test_trained_pipeline_comes_back_from_bytes(config):
+def test_trained_pipeline_is_equal_after_loading_from_bytes(config):
     nlp, examples = make_nlp(config)
     before = logits(nlp)
     learn(nlp, examples, 1, rate=1e-4)
@@ -74,7 +74,7 @@ def test_trained_pipeline_comes_back_from_bytes(config):
     assert loaded.get_pipe("jre").label_data == nlp.get_pipe("jre").label_data
 
 
-def test_loaded_pipeline_learns_on(config):
+def test_loaded_pipeline_can_be_trained(config):
     nlp, examples = make_nlp(config)
     loaded = spacy.blank("en").from_config(nlp.config).from_bytes(nlp.to_bytes())
     before = logits(loaded)
@@ -86,47 +86,47 @@ def _pickled(pipe):
     return pickle.loads(pickle.dumps(pipe))
 
 
-@pytest.mark.parametrize("twin_of", [copy.deepcopy, _pickled])
-def test_twin_of_a_component_has_weights_of_its_own(config, twin_of):
+@pytest.mark.parametrize("make_copy", [copy.deepcopy, _pickled])
+def test_copy_of_a_component_has_its_own_weights(config, make_copy):
     nlp, examples = make_nlp(config)
     pipe = nlp.get_pipe("jre")
     docs = [example.predicted for example in examples]
-    wanted = pipe.model.predict((docs, 3)).entity_logits
-    twin = twin_of(pipe)
+    before = pipe.model.predict((docs, 3)).entity_logits
+    copied = make_copy(pipe)
     learn(nlp, examples, 1)
-    found = twin.model.predict((docs, 3)).entity_logits
-    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    unchanged = copied.model.predict((docs, 3)).entity_logits
+    np.testing.assert_allclose(unchanged, before, atol=1e-5)
     after = pipe.model.predict((docs, 3)).entity_logits
-    assert not np.allclose(after, wanted, atol=1e-5)
+    assert not np.allclose(after, before, atol=1e-5)
 
 
 def test_weights_on_disk_are_safetensors_without_pickle(saved):
     data = (saved[0] / "jre" / "model").read_bytes()
     assert data.count(b"__metadata__") == 2  # encoder and network
-    for sign in (b"PK\x03\x04", b"pickle", b"cposix", b"torch._utils"):
-        assert sign not in data
+    for marker in (b"PK\x03\x04", b"pickle", b"cposix", b"torch._utils"):
+        assert marker not in data
 
 
-def test_folder_of_the_encoder_is_not_needed_and_not_in_the_weights(saved, tiny_bert):
-    folder, read = saved
+def test_loading_does_not_need_the_directory_of_the_encoder(saved, tiny_bert):
+    folder, predictions = saved
     config = (folder / "config.cfg").read_text()
-    hidden = folder.parent / "elsewhere"
-    if not hidden.exists():
-        shutil.copytree(folder, hidden)
-    (hidden / "config.cfg").write_text(config.replace(tiny_bert, "/no/such/folder"))
-    assert tiny_bert.encode() not in (hidden / "jre" / "model").read_bytes()
-    assert predictions_of(spacy.load(hidden)) == read
+    moved = folder.parent / "moved"
+    if not moved.exists():
+        shutil.copytree(folder, moved)
+    (moved / "config.cfg").write_text(config.replace(tiny_bert, "/no/such/folder"))
+    assert tiny_bert.encode() not in (moved / "jre" / "model").read_bytes()
+    assert predictions_of(spacy.load(moved)) == predictions
 
 
-def test_predictions_survive_docbin(saved):
+def test_docbin_keeps_the_predictions(saved):
     nlp = spacy.load(saved[0])
     docs = list(nlp.pipe(TEXTS))
     data = DocBin(docs=docs, store_user_data=True).to_bytes()
-    again = list(DocBin().from_bytes(data).get_docs(nlp.vocab))
-    assert [d._.relations for d in again] == [d._.relations for d in docs]
+    loaded = list(DocBin().from_bytes(data).get_docs(nlp.vocab))
+    assert [d._.relations for d in loaded] == [d._.relations for d in docs]
 
 
-def test_equal_pipelines_are_equal_files(saved, tmp_path):
+def test_loaded_pipeline_is_saved_to_equal_files(saved, tmp_path):
     nlp = spacy.load(saved[0])
     nlp.to_disk(tmp_path / "again")
     for name in ("model", "cfg"):

@@ -1,4 +1,4 @@
-"""spaCy's own commands, run as their user would."""
+"""spaCy's commands with pipelines of the package."""
 
 import json
 
@@ -44,7 +44,7 @@ def corpus(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """A pipeline that has learnt some of the story, and not all of it."""
+    """A pipeline that is trained on a part of the story."""
     register_extension()
     nlp, examples = make_nlp(tok2vec_config())
     learn(nlp, examples[:4], 25, rate=0.01)
@@ -64,7 +64,7 @@ def overrides(corpus):
     }
 
 
-def test_evaluate_writes_what_the_pipeline_scores(model, corpus, tmp_path):
+def test_evaluate_writes_the_scores_of_the_pipeline(model, corpus, tmp_path):
     evaluate(str(model), corpus, output=tmp_path / "scores.json")
     written = srsly.read_json(tmp_path / "scores.json")
     nlp = spacy.load(model)
@@ -77,26 +77,26 @@ def test_evaluate_writes_what_the_pipeline_scores(model, corpus, tmp_path):
         assert written[f"{key}_per_type"].keys() == scores[f"{key}_per_type"].keys()
 
 
-def test_stock_corpus_keeps_the_tokens_of_our_docs(corpus, nlp):
+def test_corpus_of_spacy_keeps_the_tokens(corpus, nlp):
     for example, sentence in zip(StockCorpus(corpus)(nlp), STORY, strict=True):
         assert [t.text for t in example.predicted] == sentence["words"]
 
 
-def test_find_threshold_agrees_with_a_sweep_of_our_own(model, corpus, capsys):
+def test_find_threshold_equals_evaluation_at_each_threshold(model, corpus, capsys):
     best, score, scores = find_threshold(
         str(model), corpus, "jre", "threshold", "rel_f", n_trials=6
     )
     printed = capsys.readouterr().out
     nlp = spacy.load(model)
     examples = list(StockCorpus(corpus)(nlp))
-    ours = {}
+    expected = {}
     for threshold in np.linspace(0, 1, 6):
         nlp.get_pipe("jre").cfg["threshold"] = threshold
-        ours[threshold] = nlp.evaluate(examples)["rel_f"]
-    assert scores == pytest.approx(ours)
-    assert len(set(ours.values())) > 2  # the threshold reaches the decoding
-    assert score == pytest.approx(max(ours.values()))
-    assert ours[best] == pytest.approx(max(ours.values()))
+        expected[threshold] = nlp.evaluate(examples)["rel_f"]
+    assert scores == pytest.approx(expected)
+    assert len(set(expected.values())) > 2  # the threshold changes the scores
+    assert score == pytest.approx(max(expected.values()))
+    assert expected[best] == pytest.approx(max(expected.values()))
     assert f"{best:.2f}".rstrip("0") in printed
 
 
@@ -104,27 +104,27 @@ def test_apply_writes_docs_with_relations(model, tmp_path):
     texts = [" ".join(sentence["words"]) for sentence in STORY]
     source = tmp_path / "texts.jsonl"
     srsly.write_jsonl(source, [{"text": text} for text in texts])
-    output = tmp_path / "read.spacy"
+    output = tmp_path / "predicted.spacy"
     apply(source, output, str(model), "text", 2, 1)
     nlp = spacy.load(model)
-    found = list(DocBin().from_disk(output).get_docs(nlp.vocab))
-    wanted = list(nlp.pipe(texts))
-    assert [d.text for d in found] == texts
-    assert any(d._.relations for d in found)
-    for first, second in zip(found, wanted, strict=True):
+    written = list(DocBin().from_disk(output).get_docs(nlp.vocab))
+    expected = list(nlp.pipe(texts))
+    assert [d.text for d in written] == texts
+    assert any(d._.relations for d in written)
+    for first, second in zip(written, expected, strict=True):
         assert [r.as_triple() for r in first._.relations] == [
             r.as_triple() for r in second._.relations
         ]
 
 
-def test_benchmark_runs(model, corpus):
+def test_benchmark_measures_every_batch(model, corpus):
     nlp = spacy.load(model)
     docs = [eg.predicted for eg in StockCorpus(corpus)(nlp)]
     speeds = benchmark(nlp, docs, n_batches=2, batch_size=2, shuffle=True)
     assert len(speeds) == 2
 
 
-def test_training_shows_the_scores_and_saves_a_pipeline(overrides, tmp_path, capsys):
+def test_train_shows_the_scores_and_saves_a_pipeline(overrides, tmp_path, capsys):
     train(CONFIG, tmp_path, overrides=overrides)
     table = capsys.readouterr().out
     for column in ("LOSS JRE", "ENTS_F", "REL_F", "REL_STRICT_F", "SCORE"):
@@ -134,8 +134,8 @@ def test_training_shows_the_scores_and_saves_a_pipeline(overrides, tmp_path, cap
     assert "rel_per_type" in nlp.meta["performance"]
 
 
-def test_last_evaluation_sees_every_update(corpus, tmp_path, capsys):
-    # five sentences in twos: three steps an epoch, two epochs
+def test_training_is_evaluated_after_the_last_update(corpus, tmp_path, capsys):
+    # five sentences, batch size 2: three steps per epoch, two epochs
     run_training(CONFIG, tmp_path, corpus, corpus, epochs=2, batch_size=2, lang="en")
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     steps = [int(r[1]) for r in rows if len(r) == 7 and r[0].isdigit()]
@@ -153,16 +153,16 @@ def test_labels_file_gives_the_same_labels_in_the_same_order(overrides, tmp_path
     from_data = init_nlp(load_config(CONFIG, overrides=overrides))
     assert labels == from_data.get_pipe("jre").label_data
 
-    # another order in the file is the order of the columns
+    # the order in the file is the order of the columns
     labels = {kind: names[::-1] for kind, names in labels.items()}
-    srsly.write_json(tmp_path / "turned.json", labels)
+    srsly.write_json(tmp_path / "reversed.json", labels)
     config = load_config(CONFIG, overrides=overrides)
     config["initialize"] = {
         "components": {
             "jre": {
                 "labels": {
                     "@readers": "spacy.read_labels.v1",
-                    "path": str(tmp_path / "turned.json"),
+                    "path": str(tmp_path / "reversed.json"),
                 }
             }
         }
@@ -183,12 +183,14 @@ def test_debug_config_accepts_the_filled_config(overrides, tmp_path, capsys):
     assert "spacy-jre.Corpus.v1" in capsys.readouterr().out
 
 
-def test_init_config_knows_the_component():
+def test_init_config_includes_the_component():
     config = init_config(lang="en", pipeline=["jre"])
     assert config["components"]["jre"]["factory"] == "jre"
     assert config["training"]["score_weights"]["rel_strict_f"] > 0
 
 
-def test_scores_are_json(model, corpus):
+def test_scores_are_equal_after_a_round_trip_through_json(model, corpus):
     nlp = spacy.load(model)
-    json.dumps(nlp.evaluate(list(Corpus(corpus)(nlp))))
+    scores = nlp.evaluate(list(Corpus(corpus)(nlp)))
+    assert scores["rel_f"] > 0
+    assert json.loads(json.dumps(scores)) == scores

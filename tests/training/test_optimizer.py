@@ -13,7 +13,7 @@ MATRIX = [[0.5, -1.0, 2.0], [0.1, 0.0, -0.3]]
 
 
 def reference_step(weights, gradient, state, *, lr, decay, correct, clip=None):
-    """AdamW in plain Python, number by number, as the published code ran it."""
+    """Reference implementation of AdamW, as in the published code."""
     beta1, beta2, eps = 0.9, 0.999, 1e-6
     flat = [g for row in gradient for g in row]
     if clip:
@@ -36,7 +36,7 @@ def reference_step(weights, gradient, state, *, lr, decay, correct, clip=None):
 
 @pytest.mark.parametrize("correct", [False, True])
 @pytest.mark.parametrize("clip", [0.0, 0.5])
-def test_steps_equal_the_arithmetic_by_hand(correct, clip):
+def test_steps_equal_the_reference_implementation(correct, clip):
     optimizer = create_adamw_v1(
         0.01, weight_decay=0.1, bias_correction=correct, grad_clip=clip
     )
@@ -59,37 +59,36 @@ def test_steps_equal_the_arithmetic_by_hand(correct, clip):
 
 
 def test_first_step_without_correction_is_about_three_times_larger():
-    moved = []
+    steps = []
     for correct in (False, True):
         optimizer = create_adamw_v1(0.01, weight_decay=0.0, bias_correction=correct)
         weights = np.zeros((1, 1), dtype="float32")
         optimizer((1, "W"), weights, np.full((1, 1), 0.1, dtype="float32"))
-        moved.append(abs(float(weights[0, 0])))
+        steps.append(abs(float(weights[0, 0])))
     # (1 - beta1) / sqrt(1 - beta2) = 3.16
-    assert moved[0] / moved[1] == pytest.approx(0.1 / math.sqrt(0.001), rel=1e-2)
+    assert steps[0] / steps[1] == pytest.approx(0.1 / math.sqrt(0.001), rel=1e-2)
 
 
-def test_corrected_steps_equal_torch_with_two_groups():
+def test_corrected_steps_equal_torch_with_two_parameter_groups():
     torch.manual_seed(0)
     module = torch.nn.Linear(3, 2)
-    twin = torch.nn.Linear(3, 2)
-    twin.load_state_dict(module.state_dict())
+    reference = torch.nn.Linear(3, 2)
+    reference.load_state_dict(module.state_dict())
     groups = [
-        {"params": [twin.weight], "weight_decay": 0.1},
-        {"params": [twin.bias], "weight_decay": 0.0},
+        {"params": [reference.weight], "weight_decay": 0.1},
+        {"params": [reference.bias], "weight_decay": 0.0},
     ]
     theirs = torch.optim.AdamW(groups, lr=0.01, eps=1e-6)
     ours = create_adamw_v1(0.01, weight_decay=0.1, bias_correction=True, grad_clip=0.0)
-    for step in range(4):
-        slopes = {n: torch.randn(p.shape) for n, p in twin.named_parameters()}
-        for name, parameter in twin.named_parameters():
-            parameter.grad = slopes[name].clone()
+    for _ in range(4):
+        gradients = {n: torch.randn(p.shape) for n, p in reference.named_parameters()}
+        for name, parameter in reference.named_parameters():
+            parameter.grad = gradients[name].clone()
         theirs.step()
         for name, parameter in module.named_parameters():
-            ours((1, name), parameter.data.numpy(), slopes[name].numpy().copy())
-        assert step >= 0
+            ours((1, name), parameter.data.numpy(), gradients[name].numpy().copy())
     for name, parameter in module.named_parameters():
-        torch.testing.assert_close(parameter, dict(twin.named_parameters())[name])
+        torch.testing.assert_close(parameter, dict(reference.named_parameters())[name])
 
 
 def test_only_matrices_decay():
@@ -101,28 +100,28 @@ def test_only_matrices_decay():
         assert (weights == 1).all() != shrinks
 
 
-def test_gradient_is_zeroed_in_place():
+def test_gradient_is_set_to_zero_in_place():
     optimizer = create_adamw_v1(0.1)
     gradient = np.ones((2, 2), dtype="float32")
     optimizer((1, "W"), np.ones((2, 2), dtype="float32"), gradient)
     assert not gradient.any()
 
 
-def test_rates_follow_the_first_matching_name():
+def test_first_matching_rate_is_used():
     optimizer = create_adamw_v1(
         0.01, weight_decay=0.0, rates={r"^encoder\.layer": 0.1, r"^encoder\.": 0.5}
     )
-    moved = {}
+    steps = {}
     for name in ("encoder.layer.0.weight", "encoder.embeddings", "heads.bias"):
         weights = np.zeros((1, 1), dtype="float32")
         optimizer((1, name), weights, np.ones((1, 1), dtype="float32"))
-        moved[name] = abs(float(weights[0, 0]))
-    base = moved["heads.bias"]
-    assert moved["encoder.layer.0.weight"] == pytest.approx(0.1 * base, rel=1e-4)
-    assert moved["encoder.embeddings"] == pytest.approx(0.5 * base, rel=1e-4)
+        steps[name] = abs(float(weights[0, 0]))
+    base = steps["heads.bias"]
+    assert steps["encoder.layer.0.weight"] == pytest.approx(0.1 * base, rel=1e-4)
+    assert steps["encoder.embeddings"] == pytest.approx(0.5 * base, rel=1e-4)
 
 
-def test_broken_pattern_of_a_rate_is_named():
+def test_error_names_an_invalid_pattern_of_a_rate():
     with pytest.raises(ValueError, match=r"J402.*\(encoder"):
         create_adamw_v1(rates={"(encoder": 1.0})
 
@@ -132,14 +131,14 @@ def test_averages_are_refused():
         create_adamw_v1(use_averages=True)
 
 
-def test_schedule_moves_the_rate():
+def test_schedule_changes_the_rate():
     optimizer = create_adamw_v1(iter([1.0, 0.5, 0.25]), weight_decay=0.0)
     assert optimizer.learn_rate == 1.0
     optimizer.step_schedules()
     assert optimizer.learn_rate == 0.5
 
 
-def test_config_builds_what_spacy_accepts():
+def test_config_creates_an_optimizer_of_thinc():
     optimizer = registry.resolve(
         {"optimizer": {"@optimizers": "spacy-jre.AdamW.v1", "grad_clip": 0.25}}
     )["optimizer"]
@@ -155,7 +154,7 @@ class Module(torch.nn.Module):
         self.weight = torch.nn.Parameter(torch.zeros(2, 2))
 
 
-def test_global_norm_counts_torch_and_thinc_parameters_together():
+def test_global_norm_includes_torch_and_thinc_parameters():
     module = Module()
     node = torch_node(
         module,
@@ -169,16 +168,16 @@ def test_global_norm_counts_torch_and_thinc_parameters_together():
     linear.inc_grad("W", np.full((2, 2), 4.0, dtype="float32"))  # norm 8
     linear.inc_grad("b", np.zeros(2, dtype="float32"))
     optimizer = create_adamw_v1(0.1, grad_clip=1.0)
-    seen = {}
+    gradients = {}
 
     def spy(key, weights, gradient, **kwargs):
-        seen[key[1]] = np.array(gradient)
+        gradients[key[1]] = np.array(gradient)
         return weights, gradient
 
     with optimizer.clipped(model):
         model.finish_update(spy)
-    np.testing.assert_allclose(seen["weight"], 0.3, rtol=1e-5)  # 3 / 10
-    np.testing.assert_allclose(seen["W"], 0.4, rtol=1e-5)  # 4 / 10
+    np.testing.assert_allclose(gradients["weight"], 0.3, rtol=1e-5)  # 3 / 10
+    np.testing.assert_allclose(gradients["W"], 0.4, rtol=1e-5)  # 4 / 10
 
 
 def test_small_gradient_is_not_scaled_up():
@@ -188,11 +187,11 @@ def test_small_gradient_is_not_scaled_up():
         assert float(linear.get_grad("W")[0, 0]) == 0.5
 
 
-def test_tensors_outside_our_component_are_clipped_one_by_one():
+def test_tensors_of_other_components_are_clipped_one_by_one():
     optimizer = create_adamw_v1(
         0.1, grad_clip=1.0, weight_decay=0.0, bias_correction=True
     )
-    # Adam's first step hides the scale of the gradient, its moment does not
+    # the first step does not depend on the scale of the gradient, the moment does
     optimizer((9, "W"), np.zeros((1, 2), "float32"), np.full((1, 2), 30.0, "float32"))
     moment = optimizer.state[(9, "W")][0]
     assert float(moment.norm()) == pytest.approx(0.1, rel=1e-4)

@@ -55,9 +55,11 @@ def batches(draw):
 
 @given(batches(), st.integers(0, 5), st.integers(0, 5), st.integers(1, 8))
 @settings(max_examples=80, deadline=None)
-def test_sample_is_what_it_says(batch, n_spans, n_pairs, width):
+def test_sample_has_gold_and_the_given_number_of_negatives(
+    batch, n_spans, n_pairs, width
+):
     windows, gold = batch
-    found = sample(
+    sampled = sample(
         gold,
         windows,
         max_span_width=width,
@@ -65,29 +67,31 @@ def test_sample_is_what_it_says(batch, n_spans, n_pairs, width):
         negative_pairs=n_pairs,
     )
     token_window = np.repeat(np.arange(len(windows.doc)), windows.counts)
-    spans = [tuple(s) for s in found.spans.tolist()]
-    golden = {tuple(s) for s in gold.spans.tolist()}
+    spans = [tuple(s) for s in sampled.spans.tolist()]
+    gold_spans = {tuple(s) for s in gold.spans.tolist()}
     assert len(spans) == len(set(spans))
-    assert golden <= set(spans)
+    assert gold_spans <= set(spans)
     related = {
         (tuple(gold.spans[h]), tuple(gold.spans[t])) for h, t, _ in gold.relations
     }
-    pairs = [(spans[h], spans[t]) for h, t in found.pairs.tolist()]
+    pairs = [(spans[h], spans[t]) for h, t in sampled.pairs.tolist()]
     assert len(pairs) == len(set(pairs))
     assert related <= set(pairs)
     for window, (first, count) in enumerate(
         zip(windows.first_token, windows.counts, strict=True)
     ):
         here = [s for s in spans if token_window[s[0]] == window]
-        negatives = [s for s in here if s not in golden]
-        room = sum(max(0, count - w + 1) for w in range(1, width + 1)) - sum(
-            1 for s in golden if token_window[s[0]] == window and s[1] - s[0] <= width
+        negatives = [s for s in here if s not in gold_spans]
+        available = sum(max(0, count - w + 1) for w in range(1, width + 1)) - sum(
+            1
+            for s in gold_spans
+            if token_window[s[0]] == window and s[1] - s[0] <= width
         )
-        assert len(negatives) == min(n_spans, room)
+        assert len(negatives) == min(n_spans, available)
         for start, end in negatives:
             assert first <= start < end <= first + count
             assert end - start <= width
-        own = [s for s in here if s in golden]
+        own = [s for s in here if s in gold_spans]
         unrelated = [
             p for p in pairs if p not in related and token_window[p[0][0]] == window
         ]
@@ -96,36 +100,36 @@ def test_sample_is_what_it_says(batch, n_spans, n_pairs, width):
         )
         assert len(unrelated) == min(n_pairs, possible)
         for head, tail in unrelated:
-            assert head in golden
-            assert tail in golden
+            assert head in gold_spans
+            assert tail in gold_spans
             assert head != tail
 
 
-def test_same_seed_same_sample():
+def test_same_seed_gives_the_same_sample():
     windows = make_windows([9])
     gold = make_gold(windows, [(0, 1)])
     first = sample(gold, windows, seed=3, negative_spans=5)
-    again = sample(gold, windows, seed=3, negative_spans=5)
+    second = sample(gold, windows, seed=3, negative_spans=5)
     other = sample(gold, windows, seed=4, negative_spans=5)
-    assert first.spans.tolist() == again.spans.tolist()
+    assert first.spans.tolist() == second.spans.tolist()
     assert first.spans.tolist() != other.spans.tolist()
 
 
-def test_null_takes_all():
+def test_none_samples_all():
     windows = make_windows([4])
     gold = make_gold(windows, [(0, 1), (1, 2), (2, 4)], [(0, 1, 0)])
-    found = sample(gold, windows, negative_spans=None, negative_pairs=None)
-    assert len(found.spans) == 4 + 3 + 2
-    assert len(found.pairs) == 6
+    sampled = sample(gold, windows, negative_spans=None, negative_pairs=None)
+    assert len(sampled.spans) == 4 + 3 + 2
+    assert len(sampled.pairs) == 6
 
 
-def test_gold_span_wider_than_the_limit_is_learnt():
+def test_gold_span_wider_than_the_limit_is_sampled():
     windows = make_windows([6])
-    found = sample(make_gold(windows, [(0, 6)]), windows, max_span_width=2)
-    assert [0, 6] in found.spans.tolist()
+    sampled = sample(make_gold(windows, [(0, 6)]), windows, max_span_width=2)
+    assert [0, 6] in sampled.spans.tolist()
 
 
-def test_mirror_of_a_related_pair_is_a_negative():
+def test_reversed_related_pair_is_a_negative():
     windows = make_windows([3])
     gold = make_gold(windows, [(0, 1), (2, 3)], [(0, 1, 0)])
     assert sample(gold, windows).pairs.tolist() == [[0, 1], [1, 0]]
@@ -137,18 +141,18 @@ def test_pair_with_two_labels_is_one_pair():
     assert sample(gold, windows, negative_pairs=0).pairs.tolist() == [[0, 1]]
 
 
-def test_window_nobody_annotated_gives_nothing():
+def test_unannotated_window_is_not_sampled():
     windows = make_windows([3, 3])
     gold = make_gold(windows, [(3, 4)], knows=np.asarray([False, True]))
     assert sample(gold, windows).spans.min() >= 3
 
 
 @pytest.mark.parametrize("counts", [[], [1]])
-def test_next_to_nothing_is_sampled_without_a_crash(counts):
+def test_windows_without_gold_and_negatives_give_an_empty_sample(counts):
     windows = make_windows(np.asarray(counts, dtype=np.int64))
-    found = sample(make_gold(windows, []), windows, negative_spans=0)
-    assert found.spans.shape == (0, 2)
-    assert found.pairs.shape == (0, 2)
+    sampled = sample(make_gold(windows, []), windows, negative_spans=0)
+    assert sampled.spans.shape == (0, 2)
+    assert sampled.pairs.shape == (0, 2)
 
 
 def test_negatives_are_drawn_uniformly():
@@ -156,8 +160,8 @@ def test_negatives_are_drawn_uniformly():
     gold = make_gold(windows, [(0, 1)])
     counts = {}
     for seed in range(600):
-        found = sample(gold, windows, seed=seed, max_span_width=2, negative_spans=1)
-        key = tuple(found.spans[1].tolist())
+        sampled = sample(gold, windows, seed=seed, max_span_width=2, negative_spans=1)
+        key = tuple(sampled.spans[1].tolist())
         counts[key] = counts.get(key, 0) + 1
     assert len(counts) == 6  # 4 + 3 spans, one of them gold
     assert min(counts.values()) > 60  # expected 100, six deviations below is 45

@@ -1,4 +1,4 @@
-"""Gold and predicted tokens that disagree, and what is lost by it."""
+"""Alignment of gold annotation with predicted tokens, skipped annotation, targets."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def align(examples, labels=LABELS):
 
 
 def make(nlp, predicted: list[str], gold: list[str]) -> Example:
-    """The organisation `Hotel Lima`, based in `Oslo`, over any two tokenisations."""
+    """`Hotel Lima` in `Oslo`: two entities and a relation, in two tokenizations."""
     reference = Doc(nlp.vocab, words=gold)
     text = reference.text
     hotel, oslo = text.index("Hotel"), text.index("Oslo")
@@ -56,7 +56,7 @@ def make(nlp, predicted: list[str], gold: list[str]) -> Example:
         (["Hotel Lima in Oslo"], []),
     ],
 )
-def test_coarser_predicted_tokens_are_aligned_or_counted(nlp, predicted, spans):
+def test_longer_predicted_tokens_are_aligned_or_counted(nlp, predicted, spans):
     example = make(nlp, predicted, ["Hotel", "Lima", "in", "Oslo"])
     gold = align([example])
     assert [tuple(span) for span in gold.spans] == spans
@@ -65,7 +65,7 @@ def test_coarser_predicted_tokens_are_aligned_or_counted(nlp, predicted, spans):
     assert len(gold.relations) == (1 if len(spans) == 2 else 0)
 
 
-def test_finer_predicted_tokens_are_aligned(nlp):
+def test_shorter_predicted_tokens_are_aligned(nlp):
     reference = make(nlp, ["x"], ["Hotel-Lima", "in", "Oslo"]).reference
     words = ["Hotel", "-", "Lima", "in", "Oslo"]
     spaces = [False, False, True, True, True]
@@ -73,7 +73,7 @@ def test_finer_predicted_tokens_are_aligned(nlp):
     assert [tuple(span) for span in gold.spans] == [(0, 3), (4, 5)]
 
 
-def test_text_that_differs_in_blanks_is_aligned_by_tokens(nlp):
+def test_text_with_other_whitespace_is_aligned_by_tokens(nlp):
     example = make(nlp, ["x"], ["Hotel", "Lima", "in", "Oslo"])
     words = ["Hotel", "Lima", " ", "in", "Oslo"]
     other = Example(Doc(nlp.vocab, words=words), example.reference)
@@ -83,7 +83,7 @@ def test_text_that_differs_in_blanks_is_aligned_by_tokens(nlp):
     assert len(gold.relations) == 1
 
 
-def test_tokens_run_over_the_batch(nlp):
+def test_token_offsets_are_over_the_batch(nlp):
     gold = align([make_example(nlp, STORY[2]), make_example(nlp, STORY[4])])
     first = len(STORY[2]["words"])
     assert gold.spans.tolist() == [
@@ -97,7 +97,7 @@ def test_tokens_run_over_the_batch(nlp):
     assert gold.relations.tolist() == [[1, 2, 0]]
 
 
-def test_entity_across_windows_is_counted_with_its_relations(nlp):
+def test_entity_across_windows_and_its_relations_are_counted(nlp):
     example = make_example(nlp, STORY[0])
     example.predicted[1].is_sent_start = True  # Ada | Quint
     gold = align([example])
@@ -105,28 +105,28 @@ def test_entity_across_windows_is_counted_with_its_relations(nlp):
     assert len(gold.spans) == 3
 
 
-def test_symmetric_relations_are_turned_into_text_order(nlp):
-    turned = {**STORY[3], "relations": [(1, 0, "spouse")]}
+def test_arguments_of_symmetric_relations_are_in_text_order(nlp):
+    backward = {**STORY[3], "relations": [(1, 0, "spouse")]}
     labels = Labels(LABELS.entities, LABELS.relations, frozenset({"spouse"}))
-    gold = align([make_example(nlp, turned)], labels)
+    gold = align([make_example(nlp, backward)], labels)
     assert gold.relations.tolist() == [[0, 1, 2]]
 
 
-def test_first_label_in_order_wins(nlp):
+def test_first_label_of_a_span_is_used(nlp):
     twice = {**STORY[2], "entities": [(3, 4, "PER"), (3, 4, "LOC")]}
     gold = align([make_example(nlp, twice)])
     assert gold.labels.tolist() == [1]
     assert gold.skipped.two_labels == 1
 
 
-def test_unknown_label_is_named(nlp):
+def test_error_has_the_unknown_label(nlp):
     other = {**STORY[2], "entities": [(3, 4, "GOD")]}
     with pytest.raises(UnknownLabel) as caught:
         align([make_example(nlp, other)])
     assert caught.value.args == ("entity", "GOD")
 
 
-def test_doc_annotated_for_entities_alone_teaches_no_relations(nlp):
+def test_relations_of_a_doc_with_entity_annotation_only_are_unknown(nlp):
     doc = nlp.make_doc("Oslo is wet")
     doc.ents = [doc.char_span(0, 4, label="LOC")]
     gold = align([Example(nlp.make_doc(doc.text), doc)])
@@ -135,7 +135,7 @@ def test_doc_annotated_for_entities_alone_teaches_no_relations(nlp):
     assert gold.spans.tolist() == [[0, 1]]
 
 
-def test_ents_and_relations_set_by_hand_are_enough(nlp):
+def test_ents_and_relations_set_on_a_doc_are_aligned(nlp):
     doc = nlp.make_doc("Ada left Oslo")
     doc.ents = [doc.char_span(0, 3, label="PER"), doc.char_span(9, 13, label="LOC")]
     doc._.relations = [(doc.ents[0], doc.ents[1], "lives_in")]
@@ -144,7 +144,7 @@ def test_ents_and_relations_set_by_hand_are_enough(nlp):
     assert gold.relations.tolist() == [[0, 1, 1]]
 
 
-def test_relation_arguments_without_a_label_take_that_of_the_entity(nlp):
+def test_argument_without_label_has_the_label_of_the_entity(nlp):
     doc = nlp.make_doc("Ada left Oslo")
     doc.ents = [doc.char_span(0, 3, label="PER"), doc.char_span(9, 13, label="LOC")]
     doc._.relations = [(doc[0:1], doc[2:3], "lives_in")]
@@ -153,7 +153,7 @@ def test_relation_arguments_without_a_label_take_that_of_the_entity(nlp):
     assert len(gold.relations) == 1
 
 
-def test_argument_that_is_no_entity_and_has_no_label_is_named(nlp):
+def test_error_names_an_argument_without_label_and_entity(nlp):
     doc = nlp.make_doc("Ada left Oslo")
     doc.ents = [doc.char_span(0, 3, label="PER")]
     doc._.relations = [(doc.ents[0], doc[2:3], "lives_in")]
@@ -161,7 +161,7 @@ def test_argument_that_is_no_entity_and_has_no_label_is_named(nlp):
         align([Example(nlp.make_doc(doc.text), doc)])
 
 
-def test_targets_of_any_spans_and_pairs(nlp):
+def test_targets_of_spans_and_pairs_equal_the_annotation(nlp):
     gold = align([make_example(nlp, STORY[3])])
     spans = np.asarray([[0, 2], [1, 2], [3, 5], [8, 9]])
     assert entity_targets(gold, spans).tolist() == [3, 0, 3, 1]
@@ -175,17 +175,17 @@ def test_targets_of_any_spans_and_pairs(nlp):
     ]
 
 
-def test_pair_with_two_labels_has_two_ones(nlp):
+def test_target_of_a_pair_with_two_labels_has_both(nlp):
     both = {**STORY[3], "relations": [(0, 1, "spouse"), (0, 1, "works_for")]}
     gold = align([make_example(nlp, both)])
     targets = relation_targets(gold, Candidates(gold.spans, np.asarray([[0, 1]])), 4)
     assert targets.tolist() == [[0, 0, 1, 1]]
 
 
-@pytest.mark.parametrize("blank", ["\n", "\t", "\u00a0"])
-def test_other_white_space_inside_an_entity_is_aligned(nlp, blank):
+@pytest.mark.parametrize("space", ["\n", "\t", "\u00a0"])
+def test_other_whitespace_inside_an_entity_is_aligned(nlp, space):
     example = make(nlp, ["x"], ["Hotel", "Lima", "in", "Oslo"])
-    predicted = nlp.make_doc(f"Hotel{blank}Lima in Oslo")
+    predicted = nlp.make_doc(f"Hotel{space}Lima in Oslo")
     gold = align([Example(predicted, example.reference)])
     assert len(gold.spans) == 2
     start, end = gold.spans[0]
@@ -193,21 +193,23 @@ def test_other_white_space_inside_an_entity_is_aligned(nlp, blank):
 
 
 @pytest.mark.parametrize(
-    ("words", "span", "found"),
+    ("words", "span", "aligned"),
     [
         (["\n", "Hotel", "Lima", " "], (0, 4), [[1, 3]]),
         (["Hotel", "\n", "Lima", "x"], (0, 3), [[0, 3]]),
         (["Hotel", " ", "\n", "x"], (1, 3), []),
     ],
 )
-def test_tokens_without_units_are_no_ends_of_an_entity(nlp, words, span, found):
+def test_entity_does_not_start_or_end_with_tokens_without_units(
+    nlp, words, span, aligned
+):
     sentence = {"words": words, "entities": [(*span, "ORG")], "relations": []}
     gold = align([make_example(nlp, sentence)])
-    assert gold.spans.tolist() == found
-    assert gold.skipped.entities == 1 - len(found)
+    assert gold.spans.tolist() == aligned
+    assert gold.skipped.entities == 1 - len(aligned)
 
 
-def test_entities_that_are_one_without_their_white_space_are_learnt_once(nlp):
+def test_entities_that_differ_in_whitespace_only_are_one_span(nlp):
     entities = [(0, 2, "ORG"), (0, 3, "LOC")]
     words = ["Hotel", "Lima", "\n", "x"]
     gold = align(

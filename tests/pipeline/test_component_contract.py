@@ -1,4 +1,4 @@
-"""What every trainable component owes its users, for each of the five models."""
+"""The behaviour of the component, tested with each of the five models."""
 
 import math
 import os
@@ -30,8 +30,8 @@ from .helpers import (
 )
 
 TEXTS = [" ".join(sentence["words"]) for sentence in STORY]
-# nothing to read, nothing to learn
-ODD = [
+# empty Docs, whitespace, unknown characters
+UNUSUAL = [
     [""],
     ["", ""],
     ["Oslo"],
@@ -54,10 +54,10 @@ def config(name, tiny_bert, wide_bert):
 
 
 @pytest.fixture(scope="module")
-def shelf(tiny_bert, wide_bert, tmp_path_factory):
-    """A trained pipeline of each model, on disk too."""
+def trained_pipelines(tiny_bert, wide_bert, tmp_path_factory):
+    """A directory with a trained pipeline of each model, and the pipelines by name."""
     register_extension()
-    folder = tmp_path_factory.mktemp("shelf")
+    folder = tmp_path_factory.mktemp("trained")
     trained = {}
     for name in MODELS:
         trained[name] = overfit(name, tiny_bert, wide_bert)
@@ -66,8 +66,8 @@ def shelf(tiny_bert, wide_bert, tmp_path_factory):
 
 
 @pytest.fixture
-def trained(name, shelf):
-    return shelf[1][name]
+def trained(name, trained_pipelines):
+    return trained_pipelines[1][name]
 
 
 @pytest.fixture
@@ -75,28 +75,29 @@ def untrained(config):
     return make_nlp(config)[0]
 
 
-# before it knows its labels -----------------------------------------------------------
+# labels and initialization ------------------------------------------------------------
 
 
-def test_uninitialized_component_says_so_when_it_predicts(nlp, config):
+def test_prediction_before_initialization_raises(nlp, config):
     nlp.add_pipe("jre", config=config)
     with pytest.raises(ValueError, match="J301"):
         nlp("Ada Quint cooks")
 
 
-def test_uninitialized_component_says_so_when_it_learns(nlp, config):
+def test_update_before_initialization_raises(nlp, config):
     nlp.add_pipe("jre", config=config)
     with pytest.raises(ValueError, match="J301"):
         nlp.update(story_examples(nlp))
 
 
 def test_labels_come_from_the_data_in_alphabetical_order(untrained):
-    data = untrained.get_pipe("jre").label_data
-    assert data["entities"] == ENTITY_LABELS
-    assert data["relations"] == RELATION_LABELS
+    pipe = untrained.get_pipe("jre")
+    assert pipe.label_data["entities"] == ENTITY_LABELS
+    assert pipe.label_data["relations"] == RELATION_LABELS
+    assert pipe.labels == (*ENTITY_LABELS, *RELATION_LABELS)
 
 
-def test_labels_given_keep_their_order(nlp, config):
+def test_given_labels_keep_their_order(nlp, config):
     pipe = nlp.add_pipe("jre", config=config)
     labels = {
         "entities": ["PER", "ORG", "LOC", "X"],
@@ -107,11 +108,13 @@ def test_labels_given_keep_their_order(nlp, config):
 
 
 def test_label_cannot_be_added_after_initialization(untrained):
+    pipe = untrained.get_pipe("jre")
     with pytest.raises(ValueError, match="J501"):
-        untrained.get_pipe("jre").add_label("new", kind="relation")
+        pipe.add_label("new", kind="relation")
+    assert pipe.add_label("spouse", kind="relation") == 0
 
 
-# what it learns -----------------------------------------------------------------------
+# training and prediction --------------------------------------------------------------
 
 
 def test_overfits_five_sentences(trained):
@@ -121,7 +124,7 @@ def test_overfits_five_sentences(trained):
     assert scores["rel_strict_f"] == 1.0
 
 
-def test_annotations_are_set_together(trained):
+def test_prediction_sets_ents_span_group_and_relations(trained):
     doc = trained(TEXTS[0])
     group = doc.spans["jre"]
     scores = dict(zip([s.text for s in group], group.attrs["scores"], strict=True))
@@ -133,7 +136,7 @@ def test_annotations_are_set_together(trained):
     assert all(0.0 < r.score <= 1.0 for r in doc._.relations)
 
 
-def test_relation_arguments_are_entities_of_the_group(trained):
+def test_relation_arguments_are_in_the_span_group(trained):
     n_relations = 0
     for doc in trained.pipe(TEXTS):
         group = {(s.start_char, s.end_char, s.label_) for s in doc.spans["jre"]}
@@ -146,13 +149,13 @@ def test_relation_arguments_are_entities_of_the_group(trained):
     assert n_relations
 
 
-def test_pipe_equals_call_whatever_the_batch(trained):
+def test_pipe_equals_call_for_all_batch_sizes(trained):
     single = [prediction_of(trained(text)) for text in TEXTS]
     assert predictions_of(trained) == single
     assert predictions_of(trained, batch_size=2) == single
 
 
-def test_width_limit_holds_for_predictions(trained):
+def test_max_span_width_limits_predictions(trained):
     pipe = trained.get_pipe("jre")
     width = pipe.cfg["max_span_width"]
     pipe.cfg["max_span_width"] = 1
@@ -164,15 +167,15 @@ def test_width_limit_holds_for_predictions(trained):
 
 
 def test_same_seed_gives_the_same_weights(config):
-    found = []
+    weights = []
     for _ in range(2):
         nlp, examples = make_nlp(config)
         learn(nlp, examples, 2)
-        found.append(nlp.to_bytes(exclude=["vocab"]))
-    assert found[0] == found[1]
+        weights.append(nlp.to_bytes(exclude=["vocab"]))
+    assert weights[0] == weights[1]
 
 
-def test_frozen_component_annotates_and_learns_nothing(untrained):
+def test_frozen_component_that_annotates_keeps_its_weights(untrained):
     weights = untrained.to_bytes(exclude=["vocab"])
     untrained.update(
         story_examples(untrained),
@@ -183,18 +186,18 @@ def test_frozen_component_annotates_and_learns_nothing(untrained):
     assert untrained.to_bytes(exclude=["vocab"]) == weights
 
 
-def test_doc_without_annotation_teaches_nothing_and_is_counted(untrained):
+def test_unannotated_doc_has_no_loss_and_is_counted(untrained):
     doc = untrained.make_doc(TEXTS[0])
     with pytest.warns(UserWarning, match=r"J903.*1 Doc"):
         losses = untrained.update([Example(doc, untrained.make_doc(doc.text))])
     assert losses["jre"] == 0.0
 
 
-def test_other_tokens_than_the_golds_teach_all_the_same(untrained):
+def test_example_with_other_predicted_tokens_is_trained_on(untrained):
     example = make_example(untrained, STORY[0])
     text = example.reference.text
-    with_own = Example(untrained.make_doc(text.replace(" ", "  ")), example.reference)
-    assert untrained.update([with_own], sgd=create_adamw_v1(0.001))["jre"] > 0.0
+    example = Example(untrained.make_doc(text.replace(" ", "  ")), example.reference)
+    assert untrained.update([example], sgd=create_adamw_v1(0.001))["jre"] > 0.0
 
 
 @pytest.mark.parametrize(
@@ -204,9 +207,9 @@ def test_other_tokens_than_the_golds_teach_all_the_same(untrained):
         {**STORY[0], "relations": []},
         {**STORY[0], "entities": [], "relations": []},
     ],
-    ids=["one entity", "no relation", "nothing"],
+    ids=["one entity", "no relation", "no entity"],
 )
-def test_sentence_of_little_is_learnt_from(untrained, sentence):
+def test_sentence_without_relations_is_trained_on(untrained, sentence):
     losses = untrained.update(
         [make_example(untrained, sentence)], sgd=create_adamw_v1(0.001)
     )
@@ -214,14 +217,24 @@ def test_sentence_of_little_is_learnt_from(untrained, sentence):
     assert all(np.isfinite(rows).all() for rows in logits(untrained))
 
 
-def test_unknown_label_in_training_names_itself(untrained):
-    example = make_example(untrained, {**STORY[0], "relations": [(0, 1, "hates")]})
-    with pytest.raises(ValueError, match=r"J504.*hates"):
+@pytest.mark.parametrize(
+    ("annotation", "label"),
+    [
+        ({"relations": [(0, 1, "hates")]}, "hates"),
+        ({"entities": [(0, 1, "GOD")] * 4}, "GOD"),
+    ],
+    ids=["relation", "entity"],
+)
+def test_error_for_an_unknown_label_in_training_names_the_label(
+    untrained, annotation, label
+):
+    example = make_example(untrained, {**STORY[0], **annotation})
+    with pytest.raises(ValueError, match=rf"J504.*{label}"):
         untrained.update([example])
 
 
-@pytest.mark.parametrize("texts", ODD)
-def test_odd_texts_are_read_without_a_crash(untrained, texts):
+@pytest.mark.parametrize("texts", UNUSUAL)
+def test_prediction_accepts_unusual_texts(untrained, texts):
     docs = list(untrained.pipe(texts))
     assert [doc.text for doc in docs] == texts
     for doc in docs:
@@ -231,23 +244,23 @@ def test_odd_texts_are_read_without_a_crash(untrained, texts):
             assert doc.ents == ()
 
 
-@pytest.mark.parametrize("texts", ODD)
-def test_odd_texts_are_learnt_from_without_a_crash(untrained, texts):
+@pytest.mark.parametrize("texts", UNUSUAL)
+def test_update_accepts_unusual_texts(untrained, texts):
     batch = empty_examples(untrained, texts)
     losses = untrained.update(batch, sgd=untrained.create_optimizer())
     assert losses["jre"] >= 0.0
 
 
-# elsewhere ----------------------------------------------------------------------------
+# saving and other processes -----------------------------------------------------------
 
 
-def test_trained_pipeline_comes_back_from_disk(name, shelf):
-    folder, trained = shelf
+def test_pipeline_predicts_the_same_after_loading_from_disk(name, trained_pipelines):
+    folder, trained = trained_pipelines
     assert predictions_of(spacy.load(folder / name)) == predictions_of(trained[name])
 
 
-def test_new_process_reads_the_same_without_an_import_of_ours(shelf):
-    folder, trained = shelf
+def test_new_process_predicts_the_same_without_importing_spacy_jre(trained_pipelines):
+    folder, trained = trained_pipelines
     code = (
         "import spacy, sys\n"
         f"for name in {MODELS!r}:\n"
@@ -256,22 +269,22 @@ def test_new_process_reads_the_same_without_an_import_of_ours(shelf):
         "        print(name, [(str(s), s.label_) for s in doc.spans['jre']],\n"
         "            [(*r.as_triple(), round(r.score, 4)) for r in doc._.relations])\n"
     )
-    found = _run([sys.executable, "-W", "error", "-c", code])
-    assert found.stderr == ""
-    wanted = []
+    process = _run([sys.executable, "-W", "error", "-c", code])
+    assert process.stderr == ""
+    expected = []
     for name in MODELS:
         for doc in trained[name].pipe(TEXTS):
             spans = [(str(s), s.label_) for s in doc.spans["jre"]]
             rows = [(*r.as_triple(), round(r.score, 4)) for r in doc._.relations]
-            wanted.append(f"{name} {spans} {rows}")
-    assert found.stdout.splitlines() == wanted
+            expected.append(f"{name} {spans} {rows}")
+    assert process.stdout.splitlines() == expected
 
 
 @pytest.mark.filterwarnings("ignore:This process.*multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_two_processes_read_the_same(shelf, tmp_path, method):
-    # torch's threads and fork do not go together: one thread, as the README says.
-    # Started anew, a process takes seconds to import: one model stands for all there
+def test_two_processes_predict_the_same(trained_pipelines, tmp_path, method):
+    # one thread, as in the README: forked processes cannot use torch's threads.
+    # With spawn, each process imports for seconds, so only one model is tested
     models = MODELS if method == "fork" else MODELS[:1]
     script = tmp_path / "two.py"
     script.write_text(
@@ -283,18 +296,18 @@ def test_two_processes_read_the_same(shelf, tmp_path, method):
         f"    multiprocessing.set_start_method({method!r})\n"
         f"    texts = {TEXTS!r} * 3\n"
         f"    for name in {models!r}:\n"
-        f"        nlp = spacy.load({str(shelf[0])!r} + '/' + name)\n"
+        f"        nlp = spacy.load({str(trained_pipelines[0])!r} + '/' + name)\n"
         "        alone = [rows(doc) for doc in nlp.pipe(texts)]\n"
         "        both = nlp.pipe(texts, n_process=2, batch_size=4)\n"
         "        assert [rows(doc) for doc in both] == alone\n"
         "        assert any(alone)\n"
         "        print(name)\n"
     )
-    # which the tests set
+    # the tests set this variable
     env = {k: v for k, v in os.environ.items() if k != "TOKENIZERS_PARALLELISM"}
     output = _run([sys.executable, str(script)], env)
     assert output.stdout.splitlines() == list(models), output.stderr
-    # no warning of tokenizers that were used before the fork
+    # no warning about tokenizers that were used before the fork
     assert "tokenizers" not in output.stderr
 
 

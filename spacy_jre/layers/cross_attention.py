@@ -37,22 +37,22 @@ class CrossTaskAttention(nn.Module):
         self.norm = nn.LayerNorm(width) if norm else nn.Identity()
 
     def forward(
-        self, own: Tensor, units: Tensor, mask: Tensor
+        self, agents: Tensor, units: Tensor, mask: Tensor
     ) -> tuple[Tensor, Tensor]:
         """
-        own (Tensor): The query of each window. Shape: (W, D).
+        agents (Tensor): The query of each window, one sentence vector. Shape: (W, D).
         units (Tensor): Units of the other task, padded. Shape: (W, L, D).
         mask (Tensor): True for units, False for padding. Shape: (W, L), bool.
         RETURNS (tuple[Tensor, Tensor]): The new vectors, shape: (W, D), and the
             attention weights before dropout, shape: (W, heads, L + 1). The last
             weight is that of the query itself.
         """
-        n_windows, width = own.shape
+        n_windows, width = agents.shape
         # equation 2
-        keys = torch.cat([units, own.unsqueeze(1)], 1)
+        keys = torch.cat([units, agents.unsqueeze(1)], 1)
         mask = torch.cat([mask, mask.new_ones((n_windows, 1))], 1)
         # equation 3
-        query = self._split(self.query(own).unsqueeze(1))
+        query = self._split(self.query(agents).unsqueeze(1))
         key, value = self._split(self.key(keys)), self._split(self.value(keys))
         scores = (query @ key.transpose(2, 3)).squeeze(2) * self.scale
         scores = scores.masked_fill(~mask.unsqueeze(1), torch.finfo(scores.dtype).min)
@@ -60,7 +60,7 @@ class CrossTaskAttention(nn.Module):
         mixed = self.attention_dropout(weights).unsqueeze(2) @ value
         mixed = self.project(mixed.reshape(n_windows, width))
         # equation 4
-        return self.norm(self.output_dropout(mixed) + own), weights
+        return self.norm(self.output_dropout(mixed) + agents), weights
 
     def _split(self, rows: Tensor) -> Tensor:
         """(W, L, D) -> (W, heads, L, D / heads)"""

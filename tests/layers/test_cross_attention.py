@@ -28,19 +28,19 @@ def make_layer(*, n_heads=4, norm=True, dropout=0.0, dtype=torch.float32):
 
 
 def make_inputs(counts=COUNTS, longest=LONGEST, dtype=torch.float32):
-    own = torch.randn(len(counts), WIDTH, dtype=dtype)
+    agents = torch.randn(len(counts), WIDTH, dtype=dtype)
     units = torch.randn(len(counts), longest, WIDTH, dtype=dtype)
     mask = torch.arange(longest) < torch.tensor(counts).unsqueeze(1)
-    return own, units, mask
+    return agents, units, mask
 
 
-def naive(layer, own, units, mask):
+def naive(layer, agents, units, mask):
     """Equations 2-4, one window, one head and one key at a time."""
     heads = layer.n_heads
     size = WIDTH // heads
     rows, all_weights = [], []
-    for window in range(len(own)):
-        query_row = own[window]
+    for window in range(len(agents)):
+        query_row = agents[window]
         keys = [*units[window], query_row]
         is_key = [*mask[window].tolist(), True]
         query = layer.query.weight @ query_row
@@ -91,60 +91,60 @@ def test_weights_sum_to_one_in_train_mode():
 
 
 def test_padding_gets_no_weight():
-    own, units, mask = make_inputs()
-    _, weights = make_layer()(own, units, mask)
+    agents, units, mask = make_inputs()
+    _, weights = make_layer()(agents, units, mask)
     padding = ~mask.unsqueeze(1).expand(-1, 4, -1)
     assert not weights[..., :-1][padding].any()
 
 
 def test_every_unit_gets_a_weight():
-    own, units, mask = make_inputs()
-    _, weights = make_layer()(own, units, mask)
+    agents, units, mask = make_inputs()
+    _, weights = make_layer()(agents, units, mask)
     assert (weights[..., :-1][mask.unsqueeze(1).expand(-1, 4, -1)] > 0).all()
 
 
 def test_values_of_padding_do_not_change_the_result():
-    layer, (own, units, mask) = make_layer(), make_inputs()
+    layer, (agents, units, mask) = make_layer(), make_inputs()
     other = units.masked_fill(~mask.unsqueeze(2), 1e4)
-    assert torch.equal(layer(own, other, mask)[0], layer(own, units, mask)[0])
+    assert torch.equal(layer(agents, other, mask)[0], layer(agents, units, mask)[0])
 
 
 def test_length_of_padding_does_not_change_the_result():
-    layer, (own, units, mask) = make_layer(), make_inputs()
+    layer, (agents, units, mask) = make_layer(), make_inputs()
     longer = torch.cat([units, torch.randn(4, 3, WIDTH)], 1)
     longer_mask = torch.cat([mask, torch.zeros(4, 3, dtype=torch.bool)], 1)
-    assert_close(layer(own, longer, longer_mask)[0], layer(own, units, mask)[0])
+    assert_close(layer(agents, longer, longer_mask)[0], layer(agents, units, mask)[0])
 
 
 def test_padding_gets_no_gradient():
-    layer, (own, units, mask) = make_layer(), make_inputs()
+    layer, (agents, units, mask) = make_layer(), make_inputs()
     units.requires_grad_()
-    layer(own, units, mask)[0].pow(2).sum().backward()
+    layer(agents, units, mask)[0].pow(2).sum().backward()
     assert not units.grad[~mask].any()
     assert units.grad[mask].any(-1).all()
 
 
 def test_query_of_a_window_without_units_attends_to_itself():
-    layer, (own, units, mask) = make_layer(), make_inputs()
-    rows, weights = layer(own, units, mask)
+    layer, (agents, units, mask) = make_layer(), make_inputs()
+    rows, weights = layer(agents, units, mask)
     assert weights[1].tolist() == [[0.0] * 5 + [1.0]] * 4
-    expected = layer.norm(layer.project(layer.value(own[1])) + own[1])
+    expected = layer.norm(layer.project(layer.value(agents[1])) + agents[1])
     assert_close(rows[1], expected)
 
 
 def test_queries_of_a_batch_without_units_attend_to_themselves():
-    layer, own = make_layer(), torch.randn(2, WIDTH)
+    layer, agents = make_layer(), torch.randn(2, WIDTH)
     rows, weights = layer(
-        own, torch.zeros(2, 0, WIDTH), torch.zeros(2, 0, dtype=torch.bool)
+        agents, torch.zeros(2, 0, WIDTH), torch.zeros(2, 0, dtype=torch.bool)
     )
     assert weights.tolist() == [[[1.0]] * 4] * 2
-    assert_close(rows, layer.norm(layer.project(layer.value(own)) + own))
+    assert_close(rows, layer.norm(layer.project(layer.value(agents)) + agents))
 
 
 def test_windows_do_not_attend_to_each_other():
-    layer, (own, units, mask) = make_layer(), make_inputs()
-    rows, _ = layer(own, units, mask)
-    alone, _ = layer(own[2:3], units[2:3], mask[2:3])
+    layer, (agents, units, mask) = make_layer(), make_inputs()
+    rows, _ = layer(agents, units, mask)
+    alone, _ = layer(agents[2:3], units[2:3], mask[2:3])
     assert_close(alone, rows[2:3])
 
 
@@ -157,9 +157,9 @@ def test_no_windows_give_no_rows():
 @pytest.mark.parametrize("norm", [True, False])
 def test_gradient_equals_finite_differences(norm):
     layer = make_layer(norm=norm, dtype=torch.float64)
-    own, units, mask = make_inputs((2, 0), 3, dtype=torch.float64)
-    inputs = own.requires_grad_(), units.requires_grad_()
-    assert gradcheck(lambda own, units: layer(own, units, mask), inputs)
+    agents, units, mask = make_inputs((2, 0), 3, dtype=torch.float64)
+    inputs = agents.requires_grad_(), units.requires_grad_()
+    assert gradcheck(lambda agents, units: layer(agents, units, mask), inputs)
 
 
 @pytest.mark.parametrize("n_heads", [3, 5, 16])
@@ -185,16 +185,16 @@ def test_eval_mode_applies_no_dropout():
 
 
 def test_dropout_after_the_projection_does_not_change_the_residual():
-    layer, (own, units, mask) = make_layer(norm=False, dropout=1.0), make_inputs()
+    layer, (agents, units, mask) = make_layer(norm=False, dropout=1.0), make_inputs()
     layer.attention_dropout = nn.Identity()
-    assert torch.equal(layer.train()(own, units, mask)[0], own)
+    assert torch.equal(layer.train()(agents, units, mask)[0], agents)
 
 
 def test_dropout_of_the_weights_does_not_change_the_bias_and_the_residual():
-    layer, (own, units, mask) = make_layer(norm=False, dropout=1.0), make_inputs()
+    layer, (agents, units, mask) = make_layer(norm=False, dropout=1.0), make_inputs()
     layer.output_dropout = nn.Identity()
-    rows, _ = layer.train()(own, units, mask)
-    assert_close(rows, own + layer.project.bias)
+    rows, _ = layer.train()(agents, units, mask)
+    assert_close(rows, agents + layer.project.bias)
 
 
 def test_weights_are_initialized_as_in_bert():

@@ -185,6 +185,7 @@ def _type(parameter: inspect.Parameter) -> str:
         return annotation.__name__
     text = re.sub(r"\b(?:\w+\.)+(\w+)", r"\1", str(annotation))
     text = re.sub(r"Optional\[(.+)\]$", r"\1 | None", text)
+    text = text.replace("[Any, Any]", "").replace("[..., Any]", "")
     return text.replace("'", '"')
 
 

@@ -4,13 +4,15 @@ J1xx annotations, J2xx layers and networks, J3xx architectures, J4xx training,
 J5xx pipeline, J6xx corpora, J7xx command line and display, J9xx warnings.
 """
 
+from typing import Any
+
 
 class JREError(ValueError):
     """An error of this package. Its message starts with a code of ``Errors``."""
 
 
 class _ErrorsWithCodes(type):
-    def __getattribute__(cls, code: str):
+    def __getattribute__(cls, code: str) -> Any:
         message = super().__getattribute__(code)
         if code.startswith("__"):
             return message

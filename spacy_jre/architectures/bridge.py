@@ -50,7 +50,7 @@ NetworkInput = tuple[Any, Candidates, Targets | None]
 
 
 def joint_model(
-    tok2vec: Model,
+    tok2vec: Model[Any, Any],
     network: NetworkBuilder,
     *,
     mixed_precision: bool = False,
@@ -81,7 +81,7 @@ def root_model(
     encoder: Model[list[Doc], Any],
     network: Model[NetworkInput, Any],
     *,
-    init: Callable,
+    init: Callable[..., Any],
     learns_tags: bool = False,
 ) -> Model[tuple[list[Doc], int], JointScores]:
     """The model of a component.
@@ -104,7 +104,7 @@ def root_model(
 
 
 def network_node(
-    convert_inputs: Callable, *, plan: Plan, mixed_precision: bool
+    convert_inputs: Callable[..., Any], *, plan: Plan, mixed_precision: bool
 ) -> Model[NetworkInput, Any]:
     """Put a joint network into a thinc model.
 
@@ -121,7 +121,7 @@ def network_node(
     )
 
 
-def network_of(model: Model) -> JointNetwork:
+def network_of(model: Model[Any, Any]) -> JointNetwork:
     """RETURNS (JointNetwork): The torch module of a component's model.
     RAISES (JREError): J301 before initialization."""
     if not has_network(model):
@@ -129,17 +129,17 @@ def network_of(model: Model) -> JointNetwork:
     return cast(JointNetwork, get_module(model.get_ref("network")))
 
 
-def has_network(model: Model) -> bool:
+def has_network(model: Model[Any, Any]) -> bool:
     """Tell whether the network is built, that is, the component initialized."""
     return is_built(model.get_ref("network"))
 
 
-def learns_tags(model: Model) -> bool:
+def learns_tags(model: Model[Any, Any]) -> bool:
     """Tell whether the network learns the tags of tokens, too."""
     return model.attrs["learns_tags"]
 
 
-def label_counts(model: Model) -> dict[str, int]:
+def label_counts(model: Model[Any, Any]) -> dict[str, int]:
     """How many labels the heads of the network have.
 
     RETURNS (dict[str, int]): "n_entity_labels", "n_relation_labels", and "n_tags" of a
@@ -150,7 +150,10 @@ def label_counts(model: Model) -> dict[str, int]:
 
 
 def init(
-    network: NetworkBuilder, model: Model, X: Any = None, Y: Labels | None = None
+    network: NetworkBuilder,
+    model: Model[Any, Any],
+    X: Any = None,
+    Y: Labels | None = None,
 ) -> None:
     """Initialize the encoder, and make the network once the labels are known.
 
@@ -219,7 +222,7 @@ def forward(
     model: Model[tuple[list[Doc], int], JointScores],
     X: tuple[list[Doc], int],
     is_train: bool,
-) -> tuple[JointScores, Callable]:
+) -> tuple[JointScores, Callable[..., Any]]:
     docs, max_width = X
     read: EncoderOutput = model.get_ref("encoder").predict(docs)
     network = model.get_ref("network")
@@ -275,7 +278,9 @@ def all_spans(windows: Windows, max_width: int) -> Candidates:
 
 
 def _convert_inputs(
-    model: Model, X: tuple[Encoded, Candidates, Targets | None], is_train: bool
+    model: Model[Any, Any],
+    X: tuple[Encoded, Candidates, Targets | None],
+    is_train: bool,
 ) -> tuple[ArgsKwargs, Callable[[ArgsKwargs], EncodedGradient]]:
     encoded, candidates, _ = X
     device = device_of(model)
@@ -310,14 +315,14 @@ def _convert_inputs(
     return ArgsKwargs(args=(units, sentence, layout), kwargs={}), to_gradient
 
 
-def _or_zeros(model: Model, gradient: Any, like: Any) -> Any:
+def _or_zeros(model: Model[Any, Any], gradient: Any, like: Any) -> Any:
     if isinstance(gradient, Tensor):
         return torch2xp(gradient)
     return model.ops.xp.zeros(like.shape, dtype="float32")
 
 
 def convert_outputs(
-    model: Model, inputs_outputs: tuple[NetworkInput, Any], is_train: bool
+    model: Model[Any, Any], inputs_outputs: tuple[NetworkInput, Any], is_train: bool
 ) -> tuple[Any, Callable[[Any], Any]]:
     """Scores of a prediction, or the loss of a batch to learn from."""
     (read, candidates, targets), outputs = inputs_outputs

@@ -1,7 +1,7 @@
 """The registered architectures: from a config block to a model."""
 
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from spacy.tokens import Doc
 from thinc.api import Model
@@ -17,7 +17,7 @@ from .lainet import lainet_model
 
 
 def build_spert_v1(
-    tok2vec: Model,
+    tok2vec: Model[Any, Any],
     width_embedding: int = 25,
     dropout: float = 0.1,
     pooling: Literal["max"] | None = None,
@@ -37,7 +37,7 @@ def build_spert_v1(
 
 
 def build_sinet_v1(
-    tok2vec: Model,
+    tok2vec: Model[Any, Any],
     width_embedding: int = 100,
     dropout: float = 0.1,
     attention_dropout: float = 0.2,
@@ -75,7 +75,7 @@ def build_sinet_v1(
 
 
 def build_stsn_v1(
-    tok2vec: Model,
+    tok2vec: Model[Any, Any],
     width_embedding: int = 150,
     dropout: float = 0.1,
     attention_dropout: float = 0.1,
@@ -105,7 +105,7 @@ def build_stsn_v1(
 
 
 def build_iser_v1(
-    tok2vec: Model,
+    tok2vec: Model[Any, Any],
     width_embedding: int = 25,
     dropout: float = 0.1,
     n_heads: int = 8,
@@ -139,7 +139,7 @@ def build_iser_v1(
 
 
 def build_lainet_v1(
-    tok2vec: Model,
+    tok2vec: Model[Any, Any],
     annotations: dict[str, str] = {},  # noqa: B006  (spaCy's schema wants a dict)
     max_length: int = 150,
     max_candidates: int = 220,

@@ -76,7 +76,10 @@ class HFEncoder(nn.Module):
 
     @classmethod
     def from_name(
-        cls, name: str, tokenizer_config: dict, transformer_config: dict
+        cls,
+        name: str,
+        tokenizer_config: dict[str, Any],
+        transformer_config: dict[str, Any],
     ) -> "HFEncoder":
         """Load by a folder or a hub name.
 

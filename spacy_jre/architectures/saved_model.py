@@ -58,7 +58,7 @@ class SavedModel(Model[Any, Any]):
         return copied
 
 
-def check_message(nodes: list[Model], message: Any) -> None:
+def check_message(nodes: list[Model[Any, Any]], message: Any) -> None:
     """
     nodes (list[Model]): Of the model that the config describes.
     message (Any): What thinc saved of a model.

@@ -14,7 +14,7 @@ from ..types import Encoded, EncodedGradient, Windows
 
 
 def encode_shared(
-    xp: Any, docs: Sequence[Doc], outputs: Sequence[Any], backprop: Callable
+    xp: Any, docs: Sequence[Doc], outputs: Sequence[Any], backprop: Callable[..., Any]
 ) -> tuple[Encoded, Callable[[EncodedGradient], Any]]:
     """Wordpieces of a shared `transformer` as units.
 

@@ -132,8 +132,8 @@ class TorchShim(PyTorchShim):
 def torch_node(
     module: nn.Module,
     *,
-    convert_inputs: Callable,
-    convert_outputs: Callable,
+    convert_inputs: Callable[..., Any],
+    convert_outputs: Callable[..., Any],
     plan: Plan,
     mixed_precision: bool = False,
 ) -> Model[Any, Any]:
@@ -162,23 +162,23 @@ def torch_node(
     return node
 
 
-def set_module(node: Model, module: nn.Module) -> None:
+def set_module(node: Model[Any, Any], module: nn.Module) -> None:
     """Put the built module where NotBuilt stood."""
     shim = node.shims[0]
     shim._model = module.to(get_torch_default_device())
 
 
-def get_module(node: Model) -> nn.Module:
+def get_module(node: Model[Any, Any]) -> nn.Module:
     """RETURNS (nn.Module): The torch module of a node."""
     return node.shims[0]._model
 
 
-def device_of(node: Model) -> torch.device:
+def device_of(node: Model[Any, Any]) -> torch.device:
     """RETURNS (torch.device): Where the module's parameters are."""
     return cast(PyTorchShim, node.shims[0]).device
 
 
-def is_built(node: Model) -> bool:
+def is_built(node: Model[Any, Any]) -> bool:
     return not isinstance(get_module(node), NotBuilt)
 
 

@@ -81,7 +81,7 @@ def plan_encoder(
     return settings.plan(read_fields(EncoderFields, fields), tensors)
 
 
-def init(model: Model, X: Any = None, Y: Any = None) -> None:
+def init(model: Model[Any, Any], X: Any = None, Y: Any = None) -> None:
     wrapper = model.layers[0]
     if not is_built(wrapper):
         set_module(wrapper, model.attrs["settings"].load())
@@ -159,7 +159,10 @@ def forward(
 
 
 def _make_callback(
-    backprop: Callable, shape: tuple[int, ...], where: tuple, xp: Any
+    backprop: Callable[..., Any],
+    shape: tuple[int, ...],
+    where: tuple[Any, ...],
+    xp: Any,
 ) -> Callable[[Any, Any], None]:
     rows, columns, positions, chosen, cls_position = where
 
@@ -263,8 +266,8 @@ def _pad(module: HFEncoder, pieces: list[list[int]]) -> tuple[np.ndarray, np.nda
 
 
 def _convert_inputs(
-    model: Model, X: tuple[np.ndarray, np.ndarray], is_train: bool
-) -> tuple[ArgsKwargs, Callable[[ArgsKwargs], tuple]]:
+    model: Model[Any, Any], X: tuple[np.ndarray, np.ndarray], is_train: bool
+) -> tuple[ArgsKwargs, Callable[[ArgsKwargs], tuple[Any, ...]]]:
     device = device_of(model)
     tensors = tuple(torch.from_numpy(array).to(device) for array in X)
     return ArgsKwargs(args=tensors, kwargs={}), _no_gradient
@@ -275,7 +278,7 @@ def _no_gradient(gradient: ArgsKwargs) -> tuple[()]:
 
 
 def _convert_outputs(
-    model: Model, inputs_outputs: tuple[Any, Tensor], is_train: bool
+    model: Model[Any, Any], inputs_outputs: tuple[Any, Tensor], is_train: bool
 ) -> tuple[Any, Callable[[Any], ArgsKwargs]]:
     _, hidden = inputs_outputs
 

@@ -21,7 +21,7 @@ from .transformer import backprop_mean, mean_per_window
 from .windows import sentence_windows
 
 
-def with_units(tok2vec: Model) -> Model[list[Doc], Encoded]:
+def with_units(tok2vec: Model[Any, Any]) -> Model[list[Doc], Encoded]:
     """Append the adapter to the encoder in the slot.
 
     tok2vec (Model): Our transformer, a listener, a stock TransformerModel, or
@@ -34,7 +34,7 @@ def with_units(tok2vec: Model) -> Model[list[Doc], Encoded]:
     return Model("jre-units", forward, init=init, layers=[tok2vec])
 
 
-def init(model: Model, X: Any = None, Y: Any = None) -> None:
+def init(model: Model[Any, Any], X: Any = None, Y: Any = None) -> None:
     model.layers[0].initialize(X=X)
 
 
@@ -56,7 +56,9 @@ def forward(
     return _from_tokens(model.ops, docs, outputs, backprop)
 
 
-def count_missing_upstream(model: Model, docs: Sequence[Doc]) -> tuple[int, str]:
+def count_missing_upstream(
+    model: Model[Any, Any], docs: Sequence[Doc]
+) -> tuple[int, str]:
     """Ask before predicting whether a listener's upstream has run on the Docs.
 
     Listeners answer with zeros otherwise, without a word.
@@ -73,12 +75,12 @@ def count_missing_upstream(model: Model, docs: Sequence[Doc]) -> tuple[int, str]
     return 0, ""
 
 
-def waits_for_upstream(model: Model) -> bool:
+def waits_for_upstream(model: Model[Any, Any]) -> bool:
     """Tell whether a listener got no batch from its upstream for this update."""
     return any(node._batch_id is None for node in listeners_of(model))
 
 
-def listeners_of(model: Model) -> list[Any]:
+def listeners_of(model: Model[Any, Any]) -> list[Any]:
     """RETURNS (list): The nodes that listen to an upstream component."""
     kinds = (Tok2VecListener, *shared.LISTENERS)
     return [node for node in model.walk() if isinstance(node, kinds)]
@@ -92,7 +94,7 @@ def _upstream_name(node: Any, default: str) -> str:
 
 
 def _from_tokens(
-    ops: Ops, docs: Sequence[Doc], vectors: Sequence[Any], backprop: Callable
+    ops: Ops, docs: Sequence[Doc], vectors: Sequence[Any], backprop: Callable[..., Any]
 ) -> tuple[Encoded, Callable[[EncodedGradient], Any]]:
     xp = ops.xp
     windows = sentence_windows(docs)

@@ -1,7 +1,7 @@
 """Select sentences that show as much of the annotation as possible."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..annotations import EntityRecord, Record, RelationRecord
 from ..corpora.formats.inline import write_inline
@@ -69,7 +69,7 @@ def choose_samples(samples: Samples) -> list[Sample]:
     return chosen
 
 
-def _rank(shown: frozenset[str], sample: Sample, known: set[str]) -> tuple:
+def _rank(shown: frozenset[str], sample: Sample, known: set[str]) -> tuple[Any, ...]:
     return (-len(shown - known), -len(shown), sample.distance, sorted(shown))
 
 

@@ -5,7 +5,7 @@ component, and with it the networks and transformers, only when a component is c
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spacy.language import Language
 from thinc.api import Model
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 def make_joint_extractor(
     nlp: Language,
     name: str,
-    model: Model,
+    model: Model[Any, Any],
     threshold: float,
     label_thresholds: dict[str, float],
     max_span_width: int,
@@ -54,7 +54,7 @@ def make_joint_extractor(
     overwrite_ents: bool,
     attr: str,
     seed: int,
-    scorer: Callable | None,
+    scorer: Callable[..., Any] | None,
 ) -> "JointRelationExtractor":
     """Create the component. See the class for the settings."""
     from .joint_extractor import JointRelationExtractor

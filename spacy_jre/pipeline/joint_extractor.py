@@ -77,7 +77,7 @@ class JointRelationExtractor(TrainablePipe):
         overwrite_ents: bool = True,
         attr: str = DEFAULT_ATTR,
         seed: int = 0,
-        scorer: Callable | None = None,
+        scorer: Callable[..., Any] | None = None,
     ):
         """
         vocab (Vocab): Shared vocab.
@@ -321,7 +321,7 @@ class JointRelationExtractor(TrainablePipe):
             gold.skipped, n_untagged=n_untagged, n_multi_label=loss.n_multi_label
         )
         backprop_encoder(backprop_network(1.0))
-        if sgd not in (None, False):  # spaCy passes either of them for no update
+        if sgd:  # spaCy passes None or False for no update
             self.finish_update(sgd)
         losses[self.name] += loss.value
         return losses

@@ -49,7 +49,7 @@ def score_joint(
         predicted = read_gold(example.predicted, attr=attr, symmetric=undirected)
         alignment = TextAlignment(example)
         at, gold_at = alignment.predicted_address, alignment.address
-        pairs: list[tuple[str, set[tuple], set[tuple]]] = []
+        pairs: list[tuple[str, set[tuple[Any, ...]], set[tuple[Any, ...]]]] = []
         if gold.knows_entities:
             pairs.append(
                 (

@@ -69,7 +69,9 @@ class AdamW(Optimizer):
 
     @contextmanager
     def clipped(
-        self, model: Model, stages: Sequence[Sequence[torch.nn.Parameter]] = ()
+        self,
+        model: Model[Any, Any],
+        stages: Sequence[Sequence[torch.nn.Parameter]] = (),
     ) -> Iterator[None]:
         """Clip the gradients of a model by the global norm. Update it in this context.
 

@@ -14,7 +14,7 @@ and of a pass; a last piece is inclusive.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -376,5 +376,5 @@ def annotate(label: str, annotations: Mapping[str, str]) -> str:
     return " ".join(words) or label
 
 
-def _ints(values: Sequence) -> np.ndarray:
+def _ints(values: Sequence[Any]) -> np.ndarray:
     return np.asarray(values, dtype=np.int64)

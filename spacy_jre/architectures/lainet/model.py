@@ -36,7 +36,7 @@ ATTENTION = (None, "eager", "sdpa")
 
 
 def lainet_model(
-    tok2vec: Model, network: NetworkBuilder, **reading: Any
+    tok2vec: Model[Any, Any], network: NetworkBuilder, **reading: Any
 ) -> Model[tuple[list[Doc], int], JointScores]:
     """Put a transformer and the network together.
 
@@ -81,7 +81,7 @@ def _cut(
     return _module(model.layers[0]).read(docs), lambda gradient: docs
 
 
-def _module(node: Model) -> MarkingTransformer:
+def _module(node: Model[Any, Any]) -> MarkingTransformer:
     module = get_module(node)
     if not isinstance(module, MarkingTransformer):
         raise JREError(Errors.J301)
@@ -89,7 +89,7 @@ def _module(node: Model) -> MarkingTransformer:
 
 
 def _convert_inputs(
-    model: Model, X: tuple[Texts, Candidates, Targets | None], is_train: bool
+    model: Model[Any, Any], X: tuple[Texts, Candidates, Targets | None], is_train: bool
 ) -> tuple[ArgsKwargs, Callable[[ArgsKwargs], None]]:
     texts, candidates, targets = X
     is_entity = None
@@ -109,7 +109,7 @@ def init(
     transformer: TransformerSettings,
     network: NetworkBuilder,
     reading: Reading,
-    model: Model,
+    model: Model[Any, Any],
     X: Any = None,
     Y: Labels | None = None,
 ) -> None:

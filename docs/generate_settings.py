@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from spacy.language import Language
 from spacy.util import registry
 
-from spacy_jre.architectures.lainet.module import Reading
+from spacy_jre.architectures.lainet.module import InputSettings
 from spacy_jre.layers.partial_attention import PartialAttention
 from spacy_jre.networks.iser import ISER
 from spacy_jre.networks.lainet import LAINet
@@ -80,7 +80,7 @@ def sections() -> Iterator[Section]:
             f"spacy-jre.{network.__name__}.v1",
             "components.jre.model",
             network.__init__,
-            *((PartialAttention.__init__, Reading) if network is LAINet else ()),
+            *((PartialAttention.__init__, InputSettings) if network is LAINet else ()),
             about=network,
         )
     tok2vec = "components.jre.model.tok2vec"

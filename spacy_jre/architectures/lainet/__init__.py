@@ -1,4 +1,4 @@
-"""LAI-Net's encoder: the text that its transformers read, and the thinc model."""
+"""LAI-Net's encoder: the input of its transformers, and the thinc model."""
 
 from .model import lainet_model
 

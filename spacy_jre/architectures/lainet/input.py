@@ -1,4 +1,4 @@
-"""What LAI-Net's encoder reads: text, label annotations, and markers beside them.
+"""The input of LAI-Net's encoder: text, label annotations and markers.
 
 ::
 
@@ -6,9 +6,9 @@
     positions    0    1  2  3  4   5    6  7  8   9     1      3       2       4
     kinds       text ...         text  annotation ...  markers ...
 
-The second stage has the subject between two solid markers in the text, which shift
-the positions behind them. Pieces and columns are counted from the start of a window
-and of a pass; a last piece is inclusive.
+In the second stage, two solid markers enclose the subject in the text. They shift the
+positions of the tokens that follow. Pieces are counted from the start of a window,
+columns from the start of a pass. The index of a last piece is inclusive.
 """
 
 import re
@@ -25,14 +25,14 @@ Pieces = Sequence[int]
 
 
 class Pass(NamedTuple):
-    """One row of the encoder's input, and where in it the answers will lie.
+    """One row of the encoder's input, and the columns that the network reads.
 
     ids, positions, kinds, pairs (ndarray): The input. Shape of each: (L,).
-    spans (ndarray): Columns of first piece, last piece, start marker and end marker
-        of each span. Shape: (C, 4).
-    subject (ndarray): The same of the subject, with its solid markers. Shape: (1,
-        4); (0, 4) in the first stage.
-    annotations (ndarray): Columns of the first and the last piece of each label's
+    spans (ndarray): Columns of the first piece, last piece, start marker and end
+        marker of each span. Shape: (C, 4).
+    subject (ndarray): The same columns of the subject, with its solid markers.
+        Shape: (1, 4); (0, 4) in the first stage.
+    annotations (ndarray): Columns of the first and last piece of each label's
         annotation. Shape: (A, 2).
     """
 
@@ -47,14 +47,16 @@ class Pass(NamedTuple):
 
 @dataclass(frozen=True)
 class InputFormat:
-    """What stands around the text in one stage (equation 5).
+    """The tokens that one stage adds to the text (equation 5).
 
-    prefix, suffix (list[int]): What the tokenizer puts around a text: [CLS], [SEP].
+    prefix, suffix (list[int]): Special tokens that the tokenizer adds before and
+        after a text: [CLS], [SEP].
     annotations (list[list[int]]): Pieces of each label's annotation, in label order;
-        none for an input without annotations.
-    separator (int): What follows the annotations.
-    markers (list[int]): Start and end marker of a span.
-    solid (list[int]): Those of the subject, in the text; none in the first stage.
+        empty for an input without annotations.
+    separator (int): The token that follows the annotations.
+    markers (list[int]): The start and end markers of a span.
+    solid (list[int]): The start and end markers of the subject, which are part of
+        the text; empty in the first stage.
     first_position (int): Position of the first token (RoBERTa counts from 2).
     """
 
@@ -68,7 +70,7 @@ class InputFormat:
 
     @property
     def n_fixed(self) -> int:
-        """Tokens of a pass that are neither text nor markers."""
+        """The number of tokens of a pass that are neither text nor markers."""
         return len(self.prefix) + len(self.suffix) + len(self._annotation_ids)
 
     @property
@@ -79,28 +81,30 @@ class InputFormat:
             self.separator
         ]
 
-    def room(self, max_length: int, max_positions: int) -> int:
-        """Pieces of text that find room.
+    def max_text_pieces(self, max_length: int, max_positions: int) -> int:
+        """Compute the maximum number of text pieces in a pass.
 
-        max_length (int): Most tokens of a pass, markers not counted.
-        max_positions (int): Most positions of the encoder. Markers beside the text
-            repeat positions, solid ones have their own.
-        RETURNS (int): Negative where not even the annotations fit.
+        max_length (int): Maximum number of tokens of a pass, without markers.
+        max_positions (int): Maximum number of positions of the encoder. The markers
+            of spans repeat positions of the text. Solid markers have their own.
+        RETURNS (int): The number of pieces; negative if the annotations do not fit.
         """
         return min(max_length, max_positions - len(self.solid)) - self.n_fixed
 
     def make_pass(
         self, pieces: Pieces, spans: np.ndarray, subject: np.ndarray | None = None
     ) -> Pass:
-        """
-        pieces (Sequence[int]): The window.
+        """Assemble the input for one window.
+
+        pieces (Sequence[int]): The pieces of the window.
         spans (ndarray): First and last piece of each span. Shape: (C, 2).
         subject (ndarray | None): First and last piece of the subject. Shape: (2,).
+        RETURNS (Pass): The input.
         """
-        # where each piece of the window comes to stand
+        # the column of each piece of the window
         columns = np.arange(len(pieces)) + len(self.prefix)
         text = [*self.prefix, *pieces, *self.suffix]
-        own = np.zeros((0, 4), dtype=np.int64)
+        subject_columns = np.zeros((0, 4), dtype=np.int64)
         if subject is not None:
             first, last = int(subject[0]), int(subject[1])
             columns[first:] += 1
@@ -108,18 +112,20 @@ class InputFormat:
             start, end = int(columns[first]) - 1, int(columns[last]) + 1
             text.insert(start, self.solid[0])
             text.insert(end, self.solid[1])
-            own = _ints([[start + 1, end - 1, start, end]])
+            subject_columns = _ints([[start + 1, end - 1, start, end]])
         ends = len(text) + np.cumsum([len(label) for label in self.annotations])
         sizes = [len(label) for label in self.annotations]
         fixed = [*text, *self._annotation_ids]
         n_fixed, n_spans = len(fixed), len(spans)
-        places = columns[spans]
+        span_columns = columns[spans]
         numbers = np.arange(n_spans)
         return Pass(
             ids=_ints(
                 fixed + [self.markers[0]] * n_spans + [self.markers[1]] * n_spans
             ),
-            positions=np.concatenate([np.arange(n_fixed), places[:, 0], places[:, 1]])
+            positions=np.concatenate(
+                [np.arange(n_fixed), span_columns[:, 0], span_columns[:, 1]]
+            )
             + self.first_position,
             kinds=np.repeat(
                 [TEXT, ANNOTATION, MARKER],
@@ -127,23 +133,22 @@ class InputFormat:
             ),
             pairs=np.concatenate([np.full(n_fixed, NO_PAIR), numbers, numbers]),
             spans=np.column_stack(
-                [places, n_fixed + numbers, n_fixed + n_spans + numbers]
+                [span_columns, n_fixed + numbers, n_fixed + n_spans + numbers]
             ),
-            subject=own,
+            subject=subject_columns,
             annotations=np.stack([ends - sizes, ends - 1], 1).astype(np.int64),
         )
 
 
 class PaddedPasses(NamedTuple):
-    """Several passes at once, and where the answers will lie.
+    """A batch of passes, and the rows that the network reads.
 
-    Answers are looked up in the encoder's output with the passes one after the
-    other: in rows of shape (B * L, D).
+    The rows are indices into the encoder's output, reshaped to (B * L, D).
 
     ids, positions, kinds, pairs (ndarray): The input. Shape of each: (B, L).
-    spans (ndarray): As of ``Pass``, of all passes. Shape: (C, 4).
-    subjects (ndarray): Shape: (B, 4); (B, 0) in the first stage.
-    annotations (ndarray): Shape: (B, A, 2).
+    spans (ndarray): Rows of the spans of all passes, as in ``Pass``. Shape: (C, 4).
+    subjects (ndarray): Rows of the subjects. Shape: (B, 4); (B, 0) in the first stage.
+    annotations (ndarray): Rows of the annotations. Shape: (B, A, 2).
     """
 
     ids: np.ndarray
@@ -156,9 +161,11 @@ class PaddedPasses(NamedTuple):
 
 
 def pad_passes(passes: Sequence[Pass], padding: int) -> PaddedPasses:
-    """
-    padding (int): Id of the padding token.
-    RETURNS (PaddedPasses): Padding is seen by nobody.
+    """Pad passes to the same length.
+
+    passes (Sequence[Pass]): The passes.
+    padding (int): ID of the padding token.
+    RETURNS (PaddedPasses): The batch. No token attends to padding.
     """
     longest = max(len(p.ids) for p in passes)
     shape = (len(passes), longest)
@@ -181,12 +188,13 @@ def pad_passes(passes: Sequence[Pass], padding: int) -> PaddedPasses:
 
 
 def undo_order(order: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where answers are that were read in another order.
+    """Compute the indices that restore the original order of the outputs.
 
-    order (ndarray): Numbers of the passes as they were read. Shape: (P,).
-    counts (ndarray): Spans of each pass, by number. Shape: (P,).
-    RETURNS (tuple[ndarray, ndarray]): Of each pass, by number, and of each span, pass
-        by pass, its place among those read. Shapes: (P,), (C,).
+    order (ndarray): Indices of the passes, in the order in which the encoder ran on
+        them. Shape: (P,).
+    counts (ndarray): Number of spans of each pass, in the original order. Shape: (P,).
+    RETURNS (tuple[ndarray, ndarray]): Indices into the outputs of the passes and into
+        the outputs of the spans. Shapes: (P,), (C,).
     """
     span_passes = np.repeat(order, counts[order])
     return np.argsort(order), np.argsort(span_passes, kind="stable")
@@ -196,10 +204,10 @@ def undo_order(order: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.nd
 class Texts:
     """The windows of a batch as wordpieces.
 
-    windows (Windows): Where they lie in the Docs.
-    pieces (list[list[int]]): Of each window.
-    token_pieces (ndarray): Piece range of each token in its window; empty for a
-        token without pieces. Shape: (T, 2).
+    windows (Windows): The position of each window in the Docs.
+    pieces (list[list[int]]): The pieces of each window.
+    token_pieces (ndarray): Range of the pieces of each token in its window; empty for
+        a token without pieces. Shape: (T, 2).
     """
 
     windows: Windows
@@ -208,19 +216,22 @@ class Texts:
 
     @property
     def has_units(self) -> np.ndarray:
-        """Whether a token has pieces. Shape: (T,), bool."""
+        """Whether each token has pieces. Shape: (T,), bool."""
         return self.token_pieces[:, 0] < self.token_pieces[:, 1]
 
     def split(self, max_tokens: int) -> list["Texts"]:
-        """RETURNS (list[Texts]): Itself: the module divides its passes."""
+        """RETURNS (list[Texts]): All texts: the module divides its passes."""
         return [self]
 
     @classmethod
     def of(
         cls, windows: Windows, pieces: list[list[int]], sizes: np.ndarray
     ) -> "Texts":
-        """
-        sizes (ndarray): Pieces of each token. Shape: (T,).
+        """Create Texts from the number of pieces of each token.
+
+        windows (Windows): The position of each window in the Docs.
+        pieces (list[list[int]]): The pieces of each window.
+        sizes (ndarray): Number of pieces of each token. Shape: (T,).
         """
         ends = np.cumsum(sizes)
         counts = np.asarray([len(p) for p in pieces], dtype=np.int64)
@@ -228,9 +239,11 @@ class Texts:
         return cls(windows, pieces, np.stack([ends - sizes, ends], 1) - before[:, None])
 
     def span_pieces(self, spans: np.ndarray) -> np.ndarray:
-        """First and last piece of token spans. Shape: (S, 2).
+        """Convert token spans to their first and last pieces.
 
-        The last comes before the first where the tokens have no pieces.
+        spans (ndarray): Token ranges. Shape: (S, 2).
+        RETURNS (ndarray): First and last piece of each span. The last piece precedes
+            the first if the tokens have no pieces. Shape: (S, 2).
         """
         return np.stack(
             [
@@ -243,13 +256,13 @@ class Texts:
 
 @dataclass(frozen=True)
 class Graphs:
-    """What a stage is to read: the spans of some graphs, by the pieces they cover.
+    """The input of a stage: the spans of some graphs, as ranges of pieces.
 
     texts (Texts): The windows.
-    windows (ndarray): Window of each graph. Shape: (G,).
+    windows (ndarray): The window of each graph. Shape: (G,).
     spans (list[ndarray]): First and last piece of each graph's spans.
-    subjects (list[ndarray | None]): The same of each graph's subject, in the second
-        stage.
+    subjects (list[ndarray | None]): First and last piece of each graph's subject in
+        the second stage; None in the first stage.
     """
 
     texts: Texts
@@ -260,23 +273,24 @@ class Graphs:
     def chunks(
         self, form: InputFormat, max_spans: int, max_rows: int
     ) -> "list[Graphs]":
-        """Divide between graphs.
+        """Divide the graphs into chunks of limited size.
 
         form (InputFormat), max_spans (int): See ``passes``.
-        max_rows (int): Most spans and annotations of a chunk, but for a single larger
-            graph. Each pass reads all annotations.
+        max_rows (int): Maximum number of spans and annotations of a chunk. A larger
+            graph is a chunk of its own. Each pass includes all annotations.
+        RETURNS (list[Graphs]): The chunks.
         """
-        found, first, count = [], 0, 0
+        chunks, first, count = [], 0, 0
         for number, spans in enumerate(self.spans):
             n_passes = -(-len(spans) // max_spans)
             n_rows = len(spans) + n_passes * len(form.annotations)
             if count and count + n_rows > max_rows:
-                found.append(self._part(slice(first, number)))
+                chunks.append(self._part(slice(first, number)))
                 first, count = number, 0
             count += n_rows
         if count:
-            found.append(self._part(slice(first, None)))
-        return found
+            chunks.append(self._part(slice(first, None)))
+        return chunks
 
     def _part(self, part: slice) -> "Graphs":
         return Graphs(
@@ -286,10 +300,13 @@ class Graphs:
     def passes(
         self, form: InputFormat, max_spans: int
     ) -> tuple[list[Pass], np.ndarray]:
-        """
-        form (InputFormat): Of the stage.
-        max_spans (int): Most spans of a pass; a graph of more is read in several.
-        RETURNS (tuple): The passes, and the graph of each, shape: (P,).
+        """Assemble the passes of the graphs.
+
+        form (InputFormat): The format of the stage.
+        max_spans (int): Maximum number of spans of a pass. A graph with more spans
+            has several passes.
+        RETURNS (tuple): The passes, and the index of the graph of each pass, shape:
+            (P,).
         """
         passes, numbers = [], []
         for number, (window, spans, subject) in enumerate(
@@ -304,13 +321,14 @@ class Graphs:
 
 
 def find_readable(texts: Texts, spans: np.ndarray) -> np.ndarray:
-    """The spans that the first stage reads, in the order of the text.
+    """Select the spans of the first stage, in the order of the text.
 
-    A span that begins or ends on a token without pieces is, piece by piece, a narrower
-    one.
+    A span that starts or ends with a token without pieces is skipped: it has the same
+    pieces as a narrower span.
 
+    texts (Texts): The windows.
     spans (ndarray): Token ranges. Shape: (S, 2).
-    RETURNS (ndarray): Positions in the spans. Shape: (C,).
+    RETURNS (ndarray): Indices of the selected spans. Shape: (C,).
     """
     has_units = texts.has_units
     starts, ends = spans[:, 0], spans[:, 1]
@@ -319,22 +337,24 @@ def find_readable(texts: Texts, spans: np.ndarray) -> np.ndarray:
 
 
 def candidate_graphs(texts: Texts, spans: np.ndarray) -> Graphs:
-    """One graph per window that has candidates.
+    """Create one graph per window that has candidates.
 
-    spans (ndarray): In the order of the text. Shape: (S, 2).
+    texts (Texts): The windows.
+    spans (ndarray): Token ranges, in the order of the text. Shape: (S, 2).
+    RETURNS (Graphs): The graphs.
     """
     windows = texts.windows.token_window[spans[:, 0]]
     filled, starts = np.unique(windows, return_index=True)
-    # (a split of nothing would be one empty part)
+    # np.split would return one empty part for an empty array
     parts = np.split(texts.span_pieces(spans), starts[1:]) if len(filled) else []
     return Graphs(texts, filled, parts, [None] * len(parts))
 
 
 def pair_entities(windows: np.ndarray) -> np.ndarray:
-    """All ordered pairs of the entities of each window, subject by subject.
+    """Create all ordered pairs of the entities of each window, sorted by subject.
 
-    windows (ndarray): Window of each entity, in rising order. Shape: (N,).
-    RETURNS (ndarray): Positions of subject and object in the entities. Shape: (P, 2).
+    windows (ndarray): The window of each entity, in ascending order. Shape: (N,).
+    RETURNS (ndarray): Indices of the subject and object of each pair. Shape: (P, 2).
     """
     pairs = [np.zeros((0, 2), dtype=np.int64)]
     _, starts, counts = np.unique(windows, return_index=True, return_counts=True)
@@ -346,11 +366,14 @@ def pair_entities(windows: np.ndarray) -> np.ndarray:
 def relation_graphs(
     texts: Texts, spans: np.ndarray, windows: np.ndarray, pairs: np.ndarray
 ) -> Graphs:
-    """One graph per subject.
+    """Create one graph per subject.
 
-    spans (ndarray): Token spans of the entities. Shape: (N, 2).
-    windows (ndarray): Window of each. Shape: (N,).
-    pairs (ndarray): Positions of subject and object, sorted by subject. Shape: (P, 2).
+    texts (Texts): The windows.
+    spans (ndarray): Token ranges of the entities. Shape: (N, 2).
+    windows (ndarray): The window of each entity. Shape: (N,).
+    pairs (ndarray): Indices of the subject and object of each pair, sorted by subject.
+        Shape: (P, 2).
+    RETURNS (Graphs): The graphs.
     """
     pieces = texts.span_pieces(spans)
     subjects, starts = np.unique(pairs[:, 0], return_index=True)
@@ -360,19 +383,22 @@ def relation_graphs(
 
 # annotations --------------------------------------------------------------------------
 
-# between two words of a label: at - and _, before a capital that begins a word
-_SEAM = re.compile(r"[-_\s]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+# boundary between two words of a label: -, _ or whitespace, or a capital letter that
+# starts a word
+_WORD_BOUNDARY = re.compile(r"[-_\s]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def annotate(label: str, annotations: Mapping[str, str]) -> str:
-    """The words that say what a label means (section 3.2, "Annotation Tokens").
+    """Get the words that describe a label (section 3.2, "Annotation Tokens").
 
-    annotations (Mapping[str, str]): By label; a label that is not among them is
-        split into its words: "OrgBased_In" -> "org based in".
+    label (str): The label.
+    annotations (Mapping[str, str]): Words by label. A label without an entry is split
+        into its words: "OrgBased_In" -> "org based in".
+    RETURNS (str): The words.
     """
     if label in annotations:
         return annotations[label]
-    words = [word.lower() for word in _SEAM.split(label) if word]
+    words = [word.lower() for word in _WORD_BOUNDARY.split(label) if word]
     return " ".join(words) or label
 
 

@@ -1,4 +1,4 @@
-"""LAI-Net as a thinc model: from the config, from saved weights, and its two nodes."""
+"""LAI-Net as a thinc model, created from a config or from saved weights."""
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
@@ -21,7 +21,7 @@ from ..hf_encoder import HFEncoder, TransformerSettings
 from ..hf_header import EncoderFields
 from ..torch_node import device_of, get_module, is_built, set_module
 from .input import InputFormat, Texts
-from .module import MarkingTransformer, Reading
+from .module import InputSettings, MarkingTransformer
 from .vocabulary import (
     MARKERS,
     add_markers,
@@ -31,23 +31,24 @@ from .vocabulary import (
 )
 
 NetworkBuilder = Callable[..., LAINet]
-# flash_attention_2 and flex_attention take no mask of one position for another
+# flash_attention_2 and flex_attention do not support a mask of shape (B, L, L)
 ATTENTION = (None, "eager", "sdpa")
 
 
 def lainet_model(
-    tok2vec: Model[Any, Any], network: NetworkBuilder, **reading: Any
+    tok2vec: Model[Any, Any], network: NetworkBuilder, **settings: Any
 ) -> Model[tuple[list[Doc], int], JointScores]:
-    """Put a transformer and the network together.
+    """Combine a transformer and the network.
 
-    tok2vec (Model): spacy-jre.TransformerEncoder.v1. Only its settings are used:
-        LAI-Net changes the transformer's input, so it runs its own copy.
-    network (Callable): Makes the network from width, n_entity_labels,
-        n_relation_labels and symmetric; module level or a partial.
-    reading: Of ``Reading``.
-    RETURNS (Model): As of ``bridge.joint_model``; its encoder gives Texts.
+    tok2vec (Model): spacy-jre.TransformerEncoder.v1. Only its settings are used,
+        because LAI-Net changes the transformer's input and runs its own copy.
+    network (Callable): Creates the network from width, n_entity_labels,
+        n_relation_labels and symmetric. A module-level function or a partial of one.
+    settings: Arguments of ``InputSettings``.
+    RETURNS (Model): A model like that of ``bridge.joint_model``. Its encoder returns
+        Texts.
     RAISES (JREError): J311 for another encoder, J203 for a setting out of range, J202
-        for an attention that takes no mask of LAI-Net.
+        for an attention that does not support the mask of LAI-Net.
     """
     transformer = tok2vec.attrs.get("settings")
     if not isinstance(transformer, TransformerSettings):
@@ -57,27 +58,31 @@ def lainet_model(
         transformer.transformer_config.get("attn_implementation"),
         ATTENTION,
     )
-    settings = Reading(max_batch_pieces=transformer.max_batch_pieces, **reading)
+    input_settings = InputSettings(
+        max_batch_pieces=transformer.max_batch_pieces, **settings
+    )
     check_range(
         "max_candidates",
-        settings.max_candidates,
-        settings.max_candidates >= 1,
+        input_settings.max_candidates,
+        input_settings.max_candidates >= 1,
         "at least 1",
     )
     node = network_node(
         _convert_inputs,
-        plan=partial(_plan, transformer, network, settings),
+        plan=partial(_plan, transformer, network, input_settings),
         mixed_precision=transformer.mixed_precision,
     )
     node.name = "jre-lainet"
     encoder: Model[list[Doc], Texts] = Model("jre-pieces", _cut, layers=[node])
-    return root_model(encoder, node, init=partial(init, transformer, network, settings))
+    return root_model(
+        encoder, node, init=partial(init, transformer, network, input_settings)
+    )
 
 
 def _cut(
     model: Model[list[Doc], Texts], docs: list[Doc], is_train: bool
 ) -> tuple[Texts, Callable[[Any], list[Doc]]]:
-    # wordpieces have no gradient
+    # wordpieces do not have a gradient
     return _module(model.layers[0]).read(docs), lambda gradient: docs
 
 
@@ -99,26 +104,27 @@ def _convert_inputs(
 
 
 def _no_gradient(gradient: ArgsKwargs) -> None:
-    """Wordpieces have none."""
+    """Skip the gradient: wordpieces do not have one."""
 
 
-# making the module --------------------------------------------------------------------
+# creating the module ------------------------------------------------------------------
 
 
 def init(
     transformer: TransformerSettings,
     network: NetworkBuilder,
-    reading: Reading,
+    input_settings: InputSettings,
     model: Model[Any, Any],
     X: Any = None,
     Y: Labels | None = None,
 ) -> None:
-    """Make the module once the labels are known.
+    """Create the module once the labels are known.
 
-    A module that is there keeps its transformers: the folder they came from may be
-    gone.
+    An existing module keeps its transformers, because the directory they were loaded
+    from may not exist anymore.
 
-    RAISES (ValueError): J312, J313, J314, J316 for what cannot work.
+    RAISES (ValueError): J312, J313 and J314 for annotations that cannot be used, J316
+        for an unsupported transformer.
     """
     if Y is None:
         return
@@ -133,27 +139,29 @@ def init(
         tokenizer = loaded.tokenizer
         markers = add_markers(loaded.encoder, tokenizer)
         encoders = [loaded.encoder]
-        if not reading.shared_encoder:
+        if not input_settings.shared_encoder:
             encoders.append(deepcopy(loaded.encoder))
-    annotations = annotate_labels(tokenizer, Y, reading.annotations)
+    annotations = annotate_labels(tokenizer, Y, input_settings.annotations)
     forms = make_forms(encoders[0], tokenizer, markers, annotations)
     dims = {
         "n_entity_labels": len(Y.entities),
         "n_relation_labels": len(Y.relations),
         "symmetric": [i for i, label in enumerate(Y.relations) if label in Y.symmetric],
     }
-    set_module(node, _assemble(encoders, tokenizer, forms, network, dims, reading))
+    set_module(
+        node, _assemble(encoders, tokenizer, forms, network, dims, input_settings)
+    )
 
 
 class LAINetFields(EncoderFields):
     """The header of saved weights.
 
-    n_entity_labels, n_relation_labels (int): They shape the heads.
+    n_entity_labels, n_relation_labels (int): Output sizes of the heads.
     symmetric (list[int]): Relation labels without a direction.
-    markers (list[int]): Ids of start and end marker of entities, of subjects, of
+    markers (list[int]): IDs of the start and end markers of entities, subjects and
         objects.
-    annotations (list): For entity and relation labels, the pieces of each label's
-        annotation.
+    annotations (list): Pieces of the annotation of each entity label and of each
+        relation label.
     """
 
     n_entity_labels: PositiveInt
@@ -166,34 +174,41 @@ class LAINetFields(EncoderFields):
 def _plan(
     transformer: TransformerSettings,
     network: NetworkBuilder,
-    reading: Reading,
+    input_settings: InputSettings,
     fields: dict[str, Any],
     tensors: SavedTensors,
 ) -> Callable[[], MarkingTransformer]:
-    """See ``torch_node.Plan``."""
-    found = read_fields(LAINetFields, fields)
+    """Check the header of saved weights. See ``torch_node.Plan``."""
+    header = read_fields(LAINetFields, fields)
     counts = {
-        "n_entity_labels": found.n_entity_labels,
-        "n_relation_labels": found.n_relation_labels,
+        "n_entity_labels": header.n_entity_labels,
+        "n_relation_labels": header.n_relation_labels,
     }
     for name, count in counts.items():
         tensors.check_size(name, count)
-    if not all(label < found.n_relation_labels for label in found.symmetric):
-        raise wrong("symmetric", f"has labels from {found.n_relation_labels} on")
-    if len(found.markers) != len(MARKERS):
-        raise wrong("markers", f"has {len(found.markers)} ids, not {len(MARKERS)}")
+    if not all(label < header.n_relation_labels for label in header.symmetric):
+        raise wrong("symmetric", f"has labels from {header.n_relation_labels} on")
+    if len(header.markers) != len(MARKERS):
+        raise wrong("markers", f"has {len(header.markers)} ids, not {len(MARKERS)}")
     annotated = [
-        count if reading.annotations is not None else 0 for count in counts.values()
+        count if input_settings.annotations is not None else 0
+        for count in counts.values()
     ]
-    if [len(labels) for labels in found.annotations] != annotated:
+    if [len(labels) for labels in header.annotations] != annotated:
         raise wrong("annotations", f"must have {annotated} labels of the two stages")
-    return partial(_make, transformer.plan(found, tensors), network, reading, found)
+    return partial(
+        _create_from_header,
+        transformer.plan(header, tensors),
+        network,
+        input_settings,
+        header,
+    )
 
 
-def _make(
+def _create_from_header(
     make_encoder: Callable[[], HFEncoder],
     network: NetworkBuilder,
-    reading: Reading,
+    input_settings: InputSettings,
     fields: LAINetFields,
 ) -> MarkingTransformer:
     loaded = make_encoder()
@@ -203,7 +218,7 @@ def _make(
         if any(number >= n_vectors for pieces in ids for number in pieces):
             raise wrong(name, f"has ids from {n_vectors} on, which have no vector")
     encoders = [loaded.encoder]
-    if not reading.shared_encoder:
+    if not input_settings.shared_encoder:
         encoders.append(deepcopy(loaded.encoder))
     forms = make_forms(
         loaded.encoder, loaded.tokenizer, fields.markers, fields.annotations
@@ -211,7 +226,7 @@ def _make(
     dims = fields.model_dump(
         include={"n_entity_labels", "n_relation_labels", "symmetric"}
     )
-    return _assemble(encoders, loaded.tokenizer, forms, network, dims, reading)
+    return _assemble(encoders, loaded.tokenizer, forms, network, dims, input_settings)
 
 
 def _assemble(
@@ -220,7 +235,7 @@ def _assemble(
     forms: Sequence[InputFormat],
     network: NetworkBuilder,
     dims: dict[str, Any],
-    reading: Reading,
+    input_settings: InputSettings,
 ) -> MarkingTransformer:
     built = network(encoders[0].config.hidden_size, **dims)
-    return MarkingTransformer(encoders, tokenizer, forms, built, dims, reading)
+    return MarkingTransformer(encoders, tokenizer, forms, built, dims, input_settings)

@@ -1,4 +1,4 @@
-"""LAI-Net as a torch module: transformers that read marked text, and the network."""
+"""LAI-Net as a torch module: transformers that encode marked text, and the network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,22 +30,22 @@ from .input import (
     undo_order,
 )
 
-# spans and annotations whose vectors are held at once in prediction; bounds its memory
+# maximum number of spans and annotations of a chunk in prediction; limits the memory
 ROWS_PER_CHUNK = 4096
-# minimum length of a pass, relative to the longest of its batch
-ALIKE = 0.8
+# minimum length of a pass, relative to the longest pass of its batch
+MIN_LENGTH_RATIO = 0.8
 ENTITY, RELATION = 0, 1
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How a transformer is fed.
+class InputSettings:
+    """Settings of the transformer's input.
 
-    max_length (int): Most tokens of a pass, markers not counted.
-    max_candidates (int): Most spans marked in a pass.
-    shared_encoder (bool): One transformer for both stages.
+    max_length (int): Maximum number of tokens of a pass, without markers.
+    max_candidates (int): Maximum number of spans marked in a pass.
+    shared_encoder (bool): Whether both stages share one transformer.
     annotations (dict[str, str] | None): Words for labels; None: no annotations.
-    max_batch_pieces (int): Tokens, padding included, of one forward.
+    max_batch_pieces (int): Maximum number of tokens of a batch, including padding.
     """
 
     max_length: int
@@ -56,10 +56,10 @@ class Reading:
 
 
 class MarkingTransformer(JointNetwork):
-    """One or two transformers, their input, and the network that reads the output.
+    """One or two transformers, their input, and the network on top of them.
 
-    Parameter names of the transformers start with ``encoder.``, so that an
-    optimizer's rates can name them.
+    Parameter names of the transformers start with ``encoder.``, so that an optimizer
+    can set their learning rate.
     """
 
     def __init__(
@@ -69,13 +69,16 @@ class MarkingTransformer(JointNetwork):
         forms: Sequence[InputFormat],
         network: LAINet,
         dims: dict[str, Any],
-        reading: Reading,
+        input_settings: InputSettings,
     ):
         """
-        encoders (Sequence[Module]): Of both stages, or one that both share.
-        forms (Sequence[InputFormat]): Of both stages.
-        dims (dict[str, Any]): Arguments that shape the network, for the header.
-        RAISES (ValueError): J312 if the annotations leave no room for text.
+        encoders (Sequence[Module]): The transformers of both stages, or a shared one.
+        tokenizer (Any): The tokenizer of the transformers.
+        forms (Sequence[InputFormat]): The input formats of both stages.
+        network (LAINet): The network.
+        dims (dict[str, Any]): Arguments of the network that the header saves.
+        input_settings (InputSettings): The settings of the input.
+        RAISES (ValueError): J312 if a text does not fit beside the annotations.
         """
         super().__init__()
         self.encoder = nn.ModuleList(encoders)
@@ -83,13 +86,15 @@ class MarkingTransformer(JointNetwork):
         self.tokenizer = tokenizer
         self.forms = list(forms)
         self.dims = dims
-        self.reading = reading
-        # both stages have room for a window
-        self.max_pieces = room_for_text(encoders[0], tokenizer, forms, reading)
+        self.input_settings = input_settings
+        # a window must fit into the input of both stages
+        self.max_pieces = max_window_pieces(
+            encoders[0], tokenizer, forms, input_settings
+        )
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What rebuilds the module, for the header of the weights."""
+        """The fields of the header of saved weights."""
         first = HFEncoder(self.encoder[0], self.tokenizer)
         return {
             **first.metadata,
@@ -100,7 +105,7 @@ class MarkingTransformer(JointNetwork):
 
     @property
     def markers(self) -> list[int]:
-        """Ids of start and end marker of entities, of subjects, of objects."""
+        """IDs of the start and end markers of entities, subjects and objects."""
         entity, relation = self.forms
         return [*entity.markers, *relation.solid, *relation.markers]
 
@@ -118,7 +123,7 @@ class MarkingTransformer(JointNetwork):
         self.network.count_update()
 
     def stages(self) -> Sequence[Sequence[nn.Parameter]]:
-        """Both stages, where each has a transformer of its own."""
+        """The parameters of both stages; empty if they share a transformer."""
         if len(self.encoder) == 1:
             return ()
         heads = (self.network.entity, self.network.relation)
@@ -128,37 +133,39 @@ class MarkingTransformer(JointNetwork):
         ]
 
     def read(self, docs: Sequence[Any]) -> Texts:
-        """Cut Docs into windows that fit beside the annotations."""
+        """Split Docs into windows that fit beside the annotations."""
         return Texts.of(*cut_into_pieces(docs, self.tokenizer, self.max_pieces))
 
     def forward(
         self, texts: Texts, candidates: Candidates, is_entity: Tensor | None
     ) -> LAINetOutputs:
-        """
+        """Run both stages.
+
         texts (Texts): The windows.
-        candidates (Candidates): Spans; without pairs, those of the entities that the
-            first stage finds are scored.
-        is_entity (Tensor | None): In learning, which spans are entities. Shape: (S,),
-            bool.
+        candidates (Candidates): Spans and pairs. Without pairs, the pairs of the
+            entities that the first stage predicts are scored.
+        is_entity (Tensor | None): Whether each span is an entity in the gold
+            annotation; None in prediction. Shape: (S,), bool.
+        RETURNS (LAINetOutputs): The outputs of both stages.
         """
         spans = candidates.spans
         rows = find_readable(texts, spans)
         index = self._tensor(rows)
         gold = None if is_entity is None else is_entity[index]
-        found = self._classify(texts, spans[rows], gold)
+        entities = self._classify(texts, spans[rows], gold)
         logits = torch.full(
             (len(spans), self.network.entity.classify.out_features),
             -torch.inf,
             device=self.device,
         )
-        # "none" is certain where nothing was classified
+        # spans that were not classified get the label "none"
         logits[:, 0] = 0.0
-        classified = index[found.nodes]
-        logits[classified] = found.entity_logits.float()
+        classified = index[entities.nodes]
+        logits[classified] = entities.entity_logits.float()
         pairs, n_truncated = candidates.pairs, logits.new_zeros(())
         if pairs is None:
             pairs, n_truncated = self._propose(texts, spans, logits)
-        # positions in the text of subject and object
+        # rank of the subject and object in the order of the text
         position = np.argsort(np.lexsort((spans[:, 1], spans[:, 0])))[pairs]
         return LAINetOutputs(
             entity_logits=logits,
@@ -168,7 +175,7 @@ class MarkingTransformer(JointNetwork):
             ),
             n_truncated=n_truncated,
             subject_first=self._tensor(position[:, 0] < position[:, 1]),
-            filter_logits=found.filter_logits,
+            filter_logits=entities.filter_logits,
             filtered=index,
             classified=classified,
         )
@@ -181,8 +188,10 @@ class MarkingTransformer(JointNetwork):
     ) -> EntityOutputs:
         """Run the first stage.
 
-        spans (ndarray): Of ``find_readable``. Shape: (C, 2).
-        is_entity (Tensor | None): In learning, which of them are entities.
+        spans (ndarray): Spans that ``find_readable`` selected. Shape: (C, 2).
+        is_entity (Tensor | None): Whether each span is an entity in the gold
+            annotation; None in prediction.
+        RETURNS (EntityOutputs): The outputs, with indices into the spans.
         """
         stage = self.network.entity
         graphs = candidate_graphs(texts, spans)
@@ -210,8 +219,11 @@ class MarkingTransformer(JointNetwork):
     def _propose(
         self, texts: Texts, spans: np.ndarray, logits: Tensor
     ) -> tuple[np.ndarray, Tensor]:
-        """RETURNS (tuple): All ordered pairs of the entities of each window, shape:
-        (P, 2), and how many windows have more entities than are paired."""
+        """Pair the predicted entities of each window.
+
+        RETURNS (tuple): All ordered pairs of the entities of each window, shape:
+            (P, 2), and the number of windows with more entities than the limit.
+        """
         windows = texts.windows
         span_windows = windows.token_window[spans[:, 0]]
         limits = np.minimum(windows.counts, MAX_PAIRED_ENTITIES)
@@ -227,7 +239,7 @@ class MarkingTransformer(JointNetwork):
         """Run the second stage.
 
         spans (ndarray): Token ranges. Shape: (S, 2).
-        pairs (ndarray): Positions of subject and object in the spans. Shape: (P, 2).
+        pairs (ndarray): Indices of the subject and object of each pair. Shape: (P, 2).
         RETURNS (Tensor): Logits in the order of the pairs. Shape: (P, K).
         """
         stage = self.network.relation
@@ -241,12 +253,14 @@ class MarkingTransformer(JointNetwork):
         return logits[self._tensor(np.argsort(order))]
 
     def _parts(self, stage: int, graphs: Graphs, *, learning: bool) -> list[Graphs]:
-        """Divide what is read, in prediction; the gradient of all of it is needed at
-        once."""
+        """Divide the graphs in prediction.
+
+        They stay together in training, because backprop needs all activations.
+        """
         if learning:
             return [graphs] if len(graphs.windows) else []
         return graphs.chunks(
-            self.forms[stage], self.reading.max_candidates, ROWS_PER_CHUNK
+            self.forms[stage], self.input_settings.max_candidates, ROWS_PER_CHUNK
         )
 
     # the transformers
@@ -254,20 +268,20 @@ class MarkingTransformer(JointNetwork):
     def encode(self, stage: int, graphs: Graphs) -> MarkedSpans:
         """Run the passes of some graphs through the transformer of a stage.
 
-        RETURNS (MarkedSpans): What the network reads, in the order of the graphs.
+        RETURNS (MarkedSpans): The input of the network, in the order of the graphs.
         """
         encoder: Any = self.encoder[min(stage, len(self.encoder) - 1)]
         passes, pass_graphs = graphs.passes(
-            self.forms[stage], self.reading.max_candidates
+            self.forms[stage], self.input_settings.max_candidates
         )
         lengths = np.asarray([len(p.ids) for p in passes], dtype=np.int64)
-        batches = pack_alike(lengths, self.reading.max_batch_pieces)
-        answers: tuple[list[Tensor], ...] = ([], [], [])
+        batches = pack_similar(lengths, self.input_settings.max_batch_pieces)
+        outputs: tuple[list[Tensor], ...] = ([], [], [])
         for batch in batches:
             padded = pad_passes(
                 [passes[number] for number in batch], self.tokenizer.pad_token_id or 0
             )
-            ids, positions, kinds, pairs, *places = (
+            ids, positions, kinds, pairs, *indices = (
                 torch.from_numpy(array).to(self.device) for array in padded
             )
             hidden = encoder(
@@ -276,14 +290,14 @@ class MarkingTransformer(JointNetwork):
                 attention_mask=attention_mask(
                     self.network.attention(kinds, pairs), encoder.dtype
                 ),
-                # given, since a pass may be longer than the encoder has positions
+                # required if a pass is longer than the maximum number of positions
                 token_type_ids=torch.zeros_like(ids),
             ).last_hidden_state.flatten(0, 1)
-            for rows, where in zip(answers, places, strict=True):
-                rows.append(hidden[where])
-        spans, subjects, annotations = (torch.cat(rows) for rows in answers)
+            for rows, index in zip(outputs, indices, strict=True):
+                rows.append(hidden[index])
+        spans, subjects, annotations = (torch.cat(rows) for rows in outputs)
         counts = np.asarray([len(p.spans) for p in passes], dtype=np.int64)
-        # back from sorted by length
+        # restore the order before sorting by length
         by_pass, by_span = (
             torch.from_numpy(order).to(self.device)
             for order in undo_order(np.concatenate(batches), counts)
@@ -304,9 +318,9 @@ def attention_mask(visible: Tensor, dtype: torch.dtype) -> Tensor:
 
     visible (Tensor): Whether a position attends to another. Shape: (B, L, L), bool.
     dtype (torch.dtype): The dtype of the transformer.
-    RETURNS (Tensor): The same before transformers 5. Since then the values that are
-        added to the attention scores, because "eager" adds a boolean mask, too.
-        Shape: (B, 1, L, L).
+    RETURNS (Tensor): The unchanged mask for transformers < 5. For later versions, the
+        values to add to the attention scores, because "eager" adds a boolean mask,
+        too. Shape: (B, 1, L, L).
     """
     if int(transformers.__version__.split(".")[0]) < 5:
         return visible
@@ -314,34 +328,48 @@ def attention_mask(visible: Tensor, dtype: torch.dtype) -> Tensor:
     return added.masked_fill(~visible, torch.finfo(dtype).min).unsqueeze(1)
 
 
-def pack_alike(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
-    """As ``pack``, with passes of much the same length only.
+def pack_similar(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
+    """Like ``pack``, but each batch has passes of similar length only.
 
-    Most of a pass are markers, whose number grows with the window: a short one beside
-    a long one would be padding for the most part, and attention grows with the square.
+    Markers are the largest part of a pass, and their number grows with the window. In
+    a batch with long passes, a short pass would be mostly padding, and the cost of
+    attention is quadratic in the length.
+
+    lengths (ndarray): Length of each pass. Shape: (P,).
+    budget (int): Maximum number of tokens of a batch, including padding.
+    RETURNS (list[ndarray]): Indices of the passes of each batch.
     """
     batches = []
     for batch in pack(lengths, budget):
         while len(batch):
-            size = int((lengths[batch] >= ALIKE * lengths[batch[0]]).sum())
+            size = int((lengths[batch] >= MIN_LENGTH_RATIO * lengths[batch[0]]).sum())
             batches.append(batch[:size])
             batch = batch[size:]
     return batches
 
 
-def room_for_text(
-    encoder: nn.Module, tokenizer: Any, forms: Sequence[InputFormat], reading: Reading
+def max_window_pieces(
+    encoder: nn.Module,
+    tokenizer: Any,
+    forms: Sequence[InputFormat],
+    input_settings: InputSettings,
 ) -> int:
-    """RETURNS (int): Most pieces of a window. RAISES (ValueError): J312 for none."""
+    """Compute the maximum number of pieces of a window.
+
+    RETURNS (int): The number of pieces.
+    RAISES (ValueError): J312 if it is less than 1.
+    """
     whole = HFEncoder(encoder, tokenizer)
     positions = whole.max_pieces + len(whole.prefix) + len(whole.suffix)
-    room = min(form.room(reading.max_length, positions) for form in forms)
-    if room < 1:
+    n_pieces = min(
+        form.max_text_pieces(input_settings.max_length, positions) for form in forms
+    )
+    if n_pieces < 1:
         raise JREError(
             Errors.J312.format(
                 sizes=" and ".join(str(form.n_fixed) for form in forms),
-                max_length=reading.max_length,
+                max_length=input_settings.max_length,
                 positions=positions,
             )
         )
-    return room
+    return n_pieces

@@ -9,14 +9,18 @@ from ...types import Labels
 from ..hf_encoder import HFEncoder
 from .input import InputFormat, annotate
 
-# what takes a mask of who sees whom, and positions given one by one
+# model types that support a mask of shape (B, L, L) and explicit position IDs
 FAMILIES = ("bert", "camembert", "electra", "roberta", "xlm-roberta")
-# where the vocabulary has no [unused...] pieces
+# added if the vocabulary has no [unused...] pieces
 MARKERS = ("[ENT]", "[/ENT]", "[SUBJ]", "[/SUBJ]", "[OBJ]", "[/OBJ]")
 
 
 def check_family(encoder: Any) -> None:
-    """RAISES (ValueError): J316 for a transformer that cannot be fed so."""
+    """Check that LAI-Net supports a transformer.
+
+    encoder (Any): The transformer.
+    RAISES (ValueError): J316 if it does not support LAI-Net's mask and positions.
+    """
     config = encoder.config
     kind = getattr(config, "position_embedding_type", "absolute")
     if config.model_type not in FAMILIES or kind != "absolute":
@@ -30,13 +34,13 @@ def check_family(encoder: Any) -> None:
 
 
 def add_markers(encoder: Any, tokenizer: Any) -> list[int]:
-    """Find a piece for each marker, and let its vector mean something.
+    """Choose a piece for each marker and initialize its vector.
 
-    Start markers begin as [MASK], end markers as the piece "entity" (PL-Marker's
-    code).
+    The vectors of start markers are initialized with that of [MASK], the vectors of
+    end markers with that of the piece "entity", as in the code of PL-Marker.
 
-    RETURNS (list[int]): Ids of start and end marker of entities, of subjects (the
-        solid ones), of objects.
+    RETURNS (list[int]): IDs of the start and end markers of entities, subjects (the
+        solid markers) and objects.
     """
     vocabulary = tokenizer.get_vocab()
     unused = (f"[unused{number}]" for number in range(len(vocabulary)))
@@ -59,11 +63,15 @@ def add_markers(encoder: Any, tokenizer: Any) -> list[int]:
 def annotate_labels(
     tokenizer: Any, labels: Labels, annotations: dict[str, str] | None
 ) -> list[list[list[int]]]:
-    """
+    """Tokenize the annotations of the labels.
+
+    tokenizer (Any): The tokenizer of the transformer.
+    labels (Labels): The labels.
     annotations (dict[str, str] | None): Words for labels; None: no annotations.
-    RETURNS (list): For entity and relation labels, the pieces of each annotation.
-    RAISES (ValueError): J313 for an annotation without pieces, J314 for one of an
-        unknown label.
+    RETURNS (list): Pieces of the annotation of each entity label and of each relation
+        label.
+    RAISES (ValueError): J313 for an annotation without pieces, J314 for an annotation
+        of an unknown label.
     """
     for label in annotations or {}:
         if label not in (*labels.entities, *labels.relations):
@@ -72,13 +80,13 @@ def annotate_labels(
     def pieces_of(names: Sequence[str]) -> list[list[int]]:
         if annotations is None:
             return []
-        found = []
+        pieces = []
         for label in names:
             words = annotate(label, annotations)
-            found.append(cut_words(tokenizer, words))
-            if not found[-1]:
+            pieces.append(cut_words(tokenizer, words))
+            if not pieces[-1]:
                 raise JREError(Errors.J313.format(label=label, words=words))
-        return found
+        return pieces
 
     return [pieces_of(labels.entities), pieces_of(labels.relations)]
 
@@ -89,9 +97,12 @@ def make_forms(
     markers: Sequence[int],
     annotations: Sequence[list[list[int]]],
 ) -> list[InputFormat]:
-    """
-    annotations (Sequence): Of ``annotate_labels``.
-    RETURNS (list[InputFormat]): What both stages put around a text.
+    """Create the input formats of both stages.
+
+    encoder, tokenizer (Any): The transformer and its tokenizer.
+    markers (Sequence[int]): The IDs that ``add_markers`` returned.
+    annotations (Sequence): The pieces that ``annotate_labels`` returned.
+    RETURNS (list[InputFormat]): The input formats.
     """
     whole = HFEncoder(encoder, tokenizer)
     entity = InputFormat(
@@ -113,7 +124,12 @@ def make_forms(
 
 
 def cut_words(tokenizer: Any, text: str) -> list[int]:
-    """RETURNS (list[int]): The pieces of words."""
+    """Split words into pieces.
+
+    tokenizer (Any): The tokenizer of the transformer.
+    text (str): The words, separated by whitespace.
+    RETURNS (list[int]): The IDs of the pieces.
+    """
     words = text.split()
     if not words:
         return []

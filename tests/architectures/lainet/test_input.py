@@ -108,11 +108,11 @@ def test_positions_may_start_elsewhere():
 def test_room_counts_everything_but_markers_and_solid_ones_as_positions():
     # [CLS], [SEP], three pieces, [SEP]
     assert ENTITY.n_fixed == 6
-    assert ENTITY.room(max_length=50, max_positions=64) == 44
-    assert ENTITY.room(max_length=100, max_positions=64) == 58
-    assert RELATION.room(max_length=50, max_positions=64) == 45
-    assert RELATION.room(max_length=100, max_positions=64) == 57
-    assert ENTITY.room(max_length=5, max_positions=64) == -1
+    assert ENTITY.max_text_pieces(max_length=50, max_positions=64) == 44
+    assert ENTITY.max_text_pieces(max_length=100, max_positions=64) == 58
+    assert RELATION.max_text_pieces(max_length=50, max_positions=64) == 45
+    assert RELATION.max_text_pieces(max_length=100, max_positions=64) == 57
+    assert ENTITY.max_text_pieces(max_length=5, max_positions=64) == -1
 
 
 def test_padding_is_of_its_own_kind():

@@ -12,7 +12,7 @@ from torch.testing import assert_close
 from spacy_jre.architectures.bridge import all_spans
 from spacy_jre.architectures.lainet import module
 from spacy_jre.architectures.lainet.input import candidate_graphs, find_readable
-from spacy_jre.architectures.lainet.module import pack_alike
+from spacy_jre.architectures.lainet.module import pack_similar
 from spacy_jre.types import Candidates, Labels
 
 from ...conftest import STORY
@@ -402,9 +402,9 @@ def test_four_hundred_candidates_stay_within_the_positions(nlp, wide_bert):
 
 def test_passes_of_much_the_same_length_are_read_together():
     lengths = np.array([100, 10, 95, 85, 9, 79, 8])
-    batches = [lengths[batch].tolist() for batch in pack_alike(lengths, 1000)]
+    batches = [lengths[batch].tolist() for batch in pack_similar(lengths, 1000)]
     assert batches == [[100, 95, 85], [79], [10, 9, 8]]
-    batches = [lengths[batch].tolist() for batch in pack_alike(lengths, 200)]
+    batches = [lengths[batch].tolist() for batch in pack_similar(lengths, 200)]
     assert batches == [[100, 95], [85, 79], [10, 9, 8]]
 
 

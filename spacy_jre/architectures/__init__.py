@@ -1,1 +1,1 @@
-"""Thinc: encoders, the one bridge to torch, and the registered builders."""
+"""Thinc models: encoders, the bridge to torch and the registered architectures."""

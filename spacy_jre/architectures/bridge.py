@@ -1,4 +1,4 @@
-"""The one bridge between thinc and the joint networks."""
+"""The bridge between thinc and the joint networks, which are torch modules."""
 
 from collections.abc import Callable
 from functools import partial
@@ -38,14 +38,15 @@ from .torch_node import (
 )
 from .units import listeners_of, with_units
 
-# entities of a window that are paired: one per token of it and no more than these
-# (see layers/pairs.py; an untrained network calls most spans of a long Doc entities)
+# Maximum number of predicted entities per window that form pairs; the number of tokens
+# is a limit, too. See layers/pairs.py: an untrained network predicts an entity for most
+# spans of a long Doc.
 MAX_PAIRED_ENTITIES = 100
-# tokens the network reads at once in prediction; bounds its memory
+# maximum number of tokens per forward pass in prediction: limits the memory
 TOKENS_PER_PASS = 4096
 
 NetworkBuilder = Callable[..., JointNetwork]
-# what a network reads in prediction (no targets) and in learning
+# encoder output, candidate spans and, in training only, targets
 NetworkInput = tuple[Any, Candidates, Targets | None]
 
 
@@ -56,14 +57,14 @@ def joint_model(
     mixed_precision: bool = False,
     learns_tags: bool = False,
 ) -> Model[tuple[list[Doc], int], JointScores]:
-    """Put an encoder and a joint network together.
+    """Combine an encoder and a joint network.
 
-    tok2vec (Model): The encoder in the slot, without an adapter.
-    network (Callable): Makes the network from width, n_entity_labels and
-        n_relation_labels; module level or a partial.
-    mixed_precision (bool): Half precision for the network.
-    learns_tags (bool): Whether the network takes n_tags too and learns the tags of
-        tokens.
+    tok2vec (Model): The encoder of the config block, without an adapter.
+    network (Callable): Creates the network from width, n_entity_labels and
+        n_relation_labels. A module-level function or a partial.
+    mixed_precision (bool): Whether to run the network in half precision.
+    learns_tags (bool): Whether the network also takes n_tags and is trained on token
+        tags.
     RETURNS (Model): See ``root_model``.
     """
     node = network_node(
@@ -86,12 +87,12 @@ def root_model(
 ) -> Model[tuple[list[Doc], int], JointScores]:
     """The model of a component.
 
-    encoder (Model): Takes Docs and gives a ``types.EncoderOutput``.
-    network (Model): Of ``network_node``.
-    init (Callable): Gets the model, Docs and Labels; makes the network.
-    RETURNS (Model): Takes Docs and the widest span in tokens, and scores all spans and
-        the pairs of predicted entities. A component that learns calls the refs
-        "encoder" and "network" one after the other, and samples in between.
+    encoder (Model): Takes Docs and returns a ``types.EncoderOutput``.
+    network (Model): The result of ``network_node``.
+    init (Callable): Takes the model, Docs and Labels, and creates the network.
+    RETURNS (Model): Takes Docs and the maximum span width in tokens. Scores all spans
+        and the pairs of predicted entities. To train, the component calls the ref
+        "encoder", samples candidates, and calls the ref "network".
     """
     return SavedModel(
         "jre",
@@ -106,11 +107,11 @@ def root_model(
 def network_node(
     convert_inputs: Callable[..., Any], *, plan: Plan, mixed_precision: bool
 ) -> Model[NetworkInput, Any]:
-    """Put a joint network into a thinc model.
+    """Wrap a joint network in a thinc model.
 
-    RETURNS (Model): Its input is what the encoder read, Candidates, and Targets in
-        learning. It predicts JointScores; in learning it gives a LossValue, and its
-        backprop takes the gradient of the loss, a float.
+    RETURNS (Model): Takes the encoder output, Candidates and, in training, Targets.
+        Returns JointScores in prediction and a LossValue in training. The backprop
+        callback takes the gradient of the loss, a float.
     """
     return torch_node(
         NotBuilt(),
@@ -130,20 +131,20 @@ def network_of(model: Model[Any, Any]) -> JointNetwork:
 
 
 def has_network(model: Model[Any, Any]) -> bool:
-    """Tell whether the network is built, that is, the component initialized."""
+    """Check whether the network exists, that is, the component is initialized."""
     return is_built(model.get_ref("network"))
 
 
 def learns_tags(model: Model[Any, Any]) -> bool:
-    """Tell whether the network learns the tags of tokens, too."""
+    """Check whether the network is also trained on token tags."""
     return model.attrs["learns_tags"]
 
 
 def label_counts(model: Model[Any, Any]) -> dict[str, int]:
-    """How many labels the heads of the network have.
+    """Get the number of labels of each head of the network.
 
-    RETURNS (dict[str, int]): "n_entity_labels", "n_relation_labels", and "n_tags" of a
-        network that learns tags.
+    RETURNS (dict[str, int]): "n_entity_labels" and "n_relation_labels"; also "n_tags"
+        if the network is trained on token tags.
     """
     module: Any = network_of(model)
     return {name: value for name, value in module.dims.items() if name.startswith("n_")}
@@ -155,17 +156,18 @@ def init(
     X: Any = None,
     Y: Labels | None = None,
 ) -> None:
-    """Initialize the encoder, and make the network once the labels are known.
+    """Initialize the encoder, and create the network if the labels are known.
 
-    X (list[Doc]): Some Docs with tokens.
-    RAISES (JREError): J306 for an encoder without width.
+    X (list[Doc]): Sample Docs with tokens.
+    Y (Labels): The labels.
+    RAISES (JREError): J306 if the encoder has no output width.
     """
     encoder = model.get_ref("encoder")
     try:
         encoder.initialize(X=X)
         width = int(encoder.predict(X).units.shape[1])
     except ValueError as error:
-        # a listener has no width before its upstream was initialized
+        # a listener has no width until its upstream component is initialized
         if any(node.has_dim("nO") is None for node in listeners_of(encoder)):
             raise JREError(Errors.J306) from error
         raise
@@ -185,14 +187,14 @@ def init(
 
 def _build(network: NetworkBuilder, dims: dict[str, int]) -> JointNetwork:
     module = network(**dims)
-    # label counts shape the heads
+    # saved with the weights: the label counts determine the shapes of the heads
     module.dims = dims  # type: ignore[assignment]
     module.metadata = dims  # type: ignore[assignment]
     return module
 
 
 class NetworkFields(Fields):
-    """The header of a saved network: what shapes its heads."""
+    """Header fields of a saved network: the dimensions of its heads."""
 
     width: PositiveInt
     n_entity_labels: PositiveInt
@@ -200,7 +202,7 @@ class NetworkFields(Fields):
 
 
 class TaggingNetworkFields(NetworkFields):
-    """Of a network that learns the tags of tokens, too."""
+    """Header fields of a saved network that is also trained on token tags."""
 
     n_tags: PositiveInt
 
@@ -224,22 +226,22 @@ def forward(
     is_train: bool,
 ) -> tuple[JointScores, Callable[..., Any]]:
     docs, max_width = X
-    read: EncoderOutput = model.get_ref("encoder").predict(docs)
+    encoder_output: EncoderOutput = model.get_ref("encoder").predict(docs)
     network = model.get_ref("network")
     parts = [
         network.predict((part, all_spans(part.windows, max_width), None))
-        for part in read.split(TOKENS_PER_PASS)
+        for part in encoder_output.split(TOKENS_PER_PASS)
     ]
-    return merge_scores(read.windows, parts), refuse_backprop
+    return merge_scores(encoder_output.windows, parts), refuse_backprop
 
 
 def refuse_backprop(gradient: Any) -> None:
-    """Prediction has no gradient: a component learns by its update."""
+    """Raise an error: a prediction has no gradient. Training uses the update method."""
     raise NotImplementedError(Errors.J315)
 
 
 def merge_scores(windows: Windows, parts: list[JointScores]) -> JointScores:
-    """Undo ``split_encoded`` on the scores."""
+    """Merge the scores of the parts of ``EncoderOutput.split``."""
     if len(parts) == 1:
         return parts[0]
     xp = get_array_module(parts[0].entity_logits)
@@ -261,16 +263,16 @@ def merge_scores(windows: Windows, parts: list[JointScores]) -> JointScores:
 
 
 def all_spans(windows: Windows, max_width: int) -> Candidates:
-    """All token spans of each window up to a width, sorted by width, then place."""
+    """Get all token spans of each window up to a width, by width and start token."""
     counts = windows.counts
     n_tokens = windows.n_tokens
     window_ends = np.repeat(windows.first_token + counts, counts)
     starts = np.arange(n_tokens)
-    room = window_ends - starts
-    longest = min(max_width, int(counts.max())) if len(counts) else 0
+    n_tokens_left = window_ends - starts
+    widest = min(max_width, int(counts.max())) if len(counts) else 0
     spans, width_counts = [], []
-    for width in range(1, longest + 1):
-        first = starts[room >= width]
+    for width in range(1, widest + 1):
+        first = starts[n_tokens_left >= width]
         spans.append(np.stack([first, first + width], 1))
         width_counts.append(len(first))
     flat = np.concatenate(spans) if spans else np.zeros((0, 2))
@@ -324,12 +326,12 @@ def _or_zeros(model: Model[Any, Any], gradient: Any, like: Any) -> Any:
 def convert_outputs(
     model: Model[Any, Any], inputs_outputs: tuple[NetworkInput, Any], is_train: bool
 ) -> tuple[Any, Callable[[Any], Any]]:
-    """Scores of a prediction, or the loss of a batch to learn from."""
-    (read, candidates, targets), outputs = inputs_outputs
+    """Convert the outputs to scores in prediction, or to the loss in training."""
+    (encoded, candidates, targets), outputs = inputs_outputs
     network = cast(JointNetwork, get_module(model))
     if targets is None:
         scores = JointScores(
-            windows=read.windows,
+            windows=encoded.windows,
             spans=candidates.spans,
             entity_logits=_to_array(outputs.entity_logits),
             pairs=outputs.pairs.cpu().numpy(),
@@ -345,12 +347,12 @@ def convert_outputs(
         ),
     )
     value = LossValue(float(loss.value.detach()), loss.n_multi_label)
-    return value, partial(_send, loss.value)
+    return value, partial(_backprop_loss, loss.value)
 
 
-def _send(loss: Tensor, gradient: float) -> ArgsKwargs:
-    given = torch.full_like(loss, gradient)
-    return ArgsKwargs(args=((loss,),), kwargs={"grad_tensors": (given,)})
+def _backprop_loss(loss: Tensor, gradient: float) -> ArgsKwargs:
+    d_loss = torch.full_like(loss, gradient)
+    return ArgsKwargs(args=((loss,),), kwargs={"grad_tensors": (d_loss,)})
 
 
 def _to_array(tensor: Tensor) -> Floats2d:

@@ -1,4 +1,4 @@
-"""The registered architectures: from a config block to a model."""
+"""The registered architectures: each creates a model from a config block."""
 
 from functools import partial
 from typing import Any, Literal
@@ -25,8 +25,8 @@ def build_spert_v1(
 ) -> Model[tuple[list[Doc], int], JointScores]:
     """spacy-jre.SpERT.v1: see ``networks/spert.py`` for the settings.
 
-    tok2vec (Model): The encoder, bare: spacy-jre.TransformerEncoder.v1,
-        spacy-jre.SharedTransformer.v1, or any spaCy Tok2Vec or its listener.
+    tok2vec (Model): The encoder: spacy-jre.TransformerEncoder.v1,
+        spacy-jre.SharedTransformer.v1, or any spaCy Tok2Vec or Tok2VecListener.
     mixed_precision (bool): Run the network in half precision: float16 on CUDA, bfloat16
         on the CPU.
     """
@@ -53,7 +53,7 @@ def build_sinet_v1(
 ) -> Model[tuple[list[Doc], int], JointScores]:
     """spacy-jre.SINET.v1: see ``networks/sinet.py`` for the settings.
 
-    tok2vec (Model): The encoder, bare, as for spacy-jre.SpERT.v1.
+    tok2vec (Model): The encoder, as for spacy-jre.SpERT.v1.
     mixed_precision (bool): Run the network in half precision: float16 on CUDA, bfloat16
         on the CPU.
     """
@@ -86,7 +86,7 @@ def build_stsn_v1(
 ) -> Model[tuple[list[Doc], int], JointScores]:
     """spacy-jre.STSN.v1: see ``networks/stsn.py`` for the settings.
 
-    tok2vec (Model): The encoder, bare, as for spacy-jre.SpERT.v1.
+    tok2vec (Model): The encoder, as for spacy-jre.SpERT.v1.
     mixed_precision (bool): Run the network in half precision: float16 on CUDA, bfloat16
         on the CPU.
     """
@@ -120,7 +120,7 @@ def build_iser_v1(
 ) -> Model[tuple[list[Doc], int], JointScores]:
     """spacy-jre.ISER.v1: see ``networks/iser.py`` for the settings.
 
-    tok2vec (Model): The encoder, bare, as for spacy-jre.SpERT.v1.
+    tok2vec (Model): The encoder, as for spacy-jre.SpERT.v1.
     mixed_precision (bool): Run the network in half precision: float16 on CUDA, bfloat16
         on the CPU.
     """
@@ -162,16 +162,17 @@ def build_lainet_v1(
 ) -> Model[tuple[list[Doc], int], JointScores]:
     """spacy-jre.LAINet.v1: see ``networks/lainet.py`` for the other settings.
 
-    tok2vec (Model): spacy-jre.TransformerEncoder.v1 and nothing else: LAI-Net changes
-        what a transformer reads.
-    annotations (dict[str, str]): What a label means, in a few words (at most ten in
-        the paper); other labels are split into their words.
-    max_length (int): Most tokens the transformer reads at once, markers not counted.
-    max_candidates (int): Most spans marked at once; a window of more is read in
-        several passes.
-    shared_encoder (bool): One transformer for both stages instead of two.
-    cold_start (int): Updates in which only gold spans are classified. Counted in
-        updates, since a component does not know epochs; saved with the pipeline.
+    tok2vec (Model): Must be spacy-jre.TransformerEncoder.v1, because LAI-Net changes
+        the input of the transformer.
+    annotations (dict[str, str]): The meaning of each label in a few words (at most ten
+        in the paper). A label without an entry is split into its words.
+    max_length (int): Maximum number of tokens per transformer input, markers excluded.
+    max_candidates (int): Maximum number of spans that are marked in one pass. A window
+        with more spans takes several passes.
+    shared_encoder (bool): Whether both stages share one transformer instead of two.
+    cold_start (int): Number of updates in which only gold spans are classified. The
+        unit is updates, because a component does not know the epoch. The number of
+        updates so far is saved with the pipeline.
     """
     network = partial(
         LAINet,

@@ -1,8 +1,8 @@
-"""The header of saved weights: data from a file that is checked before it is used.
+"""The header of saved weights: untrusted data that is validated before it is used.
 
-A pipeline may come from a stranger. Its header holds numbers, strings and lists, never
-files. Nothing is allocated, written or imported before the fields are known, have the
-right types and fit the tensors of the file.
+A pipeline may come from an untrusted source. Its header contains numbers, strings,
+lists and objects, never files. Nothing is allocated, written or imported until the
+fields are known, have the right types and match the tensors of the file.
 """
 
 import hashlib
@@ -22,26 +22,27 @@ from ..errors import Errors, JREError
 
 KEY = "spacy_jre"
 FORMAT = 1
-# the limit of safetensors itself
+# the maximum size of a header, the same as in safetensors
 MAX_BYTES = 100_000_000
-# integers of a header that are no larger need no tensor of that size: they cost nothing
+# an integer of a header up to this value needs no tensor of that size, because it
+# cannot allocate much memory
 HARMLESS = 1 << 20
-# modules per tensor of a file; transformers have two or three
+# maximum number of modules per tensor of a file; transformers have two or three
 MODULES_PER_TENSOR = 64
 
 Schema = TypeVar("Schema", bound="Fields")
 
 
 class Fields(BaseModel):
-    """A part of a header: only known fields, each of exactly its type."""
+    """A part of a header. Unknown fields and type conversions are not allowed."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
 
 class SavedTensors:
-    """The tensors that a file holds, before they are read.
+    """The names and shapes of the tensors of a file, before the tensors are loaded.
 
-    shapes (dict[str, tuple[int, ...]]): By name.
+    shapes (dict[str, tuple[int, ...]]): The shape of each tensor by name.
     """
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]]):
@@ -49,11 +50,11 @@ class SavedTensors:
 
     @property
     def largest_size(self) -> int:
-        """The largest dimension of a tensor."""
+        """The largest dimension of all tensors."""
         return max((n for shape in self.shapes.values() for n in shape), default=0)
 
     def check_size(self, field: str, value: int) -> None:
-        """RAISES (JREError): J317 where no tensor is as large as a field says."""
+        """RAISES (JREError): J317 if a value is larger than all dimensions."""
         limit = max(self.largest_size, HARMLESS)
         if abs(value) > limit:
             raise wrong(
@@ -63,46 +64,49 @@ class SavedTensors:
             )
 
     def check_module(self, module: nn.Module) -> None:
-        """RAISES (JREError): J308 where the tensors of a module have other names or
-        shapes than those of the file."""
-        wanted = {name: tuple(t.shape) for name, t in module.state_dict().items()}
-        problems = [f"{name} is missing" for name in wanted.keys() - self.shapes.keys()]
+        """RAISES (JREError): J308 if the tensors of a module and of the file have
+        different names or shapes."""
+        expected = {name: tuple(t.shape) for name, t in module.state_dict().items()}
+        problems = [
+            f"{name} is missing" for name in expected.keys() - self.shapes.keys()
+        ]
         problems += [
-            f"{name} is unknown" for name in self.shapes.keys() - wanted.keys()
+            f"{name} is unknown" for name in self.shapes.keys() - expected.keys()
         ]
         problems += [
             f"{name} has shape {self.shapes[name]}, expected {shape}"
-            for name, shape in wanted.items()
+            for name, shape in expected.items()
             if self.shapes.get(name, shape) != shape
         ]
         if problems:
-            found = "; ".join(sorted(problems)[:3])
-            raise JREError(Errors.J308.format(count=len(problems), problems=found))
+            first = "; ".join(sorted(problems)[:3])
+            raise JREError(Errors.J308.format(count=len(problems), problems=first))
 
     @contextmanager
     def limit_modules(self) -> Iterator[None]:
-        """Stop the making of a module that cannot be the one of the file.
+        """Stop the creation of a module that cannot match the file.
 
-        Modules made inside live on the "meta" device: they have shapes and no memory.
+        Modules that are created in this context are on the "meta" device: they have
+        shapes, but allocate no memory.
 
-        RAISES (JREError): J308 for a parameter larger than the whole file, or for far
-            more modules than the file has tensors.
+        RAISES (JREError): J308 if a parameter is larger than all tensors of the file
+            together, or if there are many more modules than tensors.
         """
-        largest = sum(math.prod(shape) for shape in self.shapes.values())
-        most = MODULES_PER_TENSOR * (len(self.shapes) + MODULES_PER_TENSOR)
-        made, thread = 0, threading.get_ident()
+        total = sum(math.prod(shape) for shape in self.shapes.values())
+        limit = MODULES_PER_TENSOR * (len(self.shapes) + MODULES_PER_TENSOR)
+        n_modules, thread = 0, threading.get_ident()
 
         def count_module(*args: Any) -> None:
-            nonlocal made
-            made += threading.get_ident() == thread
-            if made > most:
-                problem = f"more than {most} modules for {len(self.shapes)} tensors"
+            nonlocal n_modules
+            n_modules += threading.get_ident() == thread
+            if n_modules > limit:
+                problem = f"more than {limit} modules for {len(self.shapes)} tensors"
                 raise JREError(Errors.J308.format(count=1, problems=problem))
 
         def check_tensor(module: nn.Module, name: str, tensor: Tensor | None) -> None:
             if threading.get_ident() != thread or tensor is None:
                 return
-            if tensor.numel() > max(largest, HARMLESS):
+            if tensor.numel() > max(total, HARMLESS):
                 problem = f"{name} would have shape {tuple(tensor.shape)}"
                 raise JREError(Errors.J308.format(count=1, problems=problem))
 
@@ -120,7 +124,12 @@ class SavedTensors:
 
 
 class Header(NamedTuple):
-    """fields (dict): What describes the module. sha256 (str): Of fields and tensors."""
+    """The header of a file.
+
+    fields (dict): The description of the module.
+    tensors (SavedTensors): The names and shapes of the tensors.
+    sha256 (str): The digest of the fields and the tensors.
+    """
 
     fields: dict[str, Any]
     tensors: SavedTensors
@@ -130,8 +139,9 @@ class Header(NamedTuple):
 def write_header(
     fields: dict[str, Any], tensors: Mapping[str, Tensor]
 ) -> dict[str, str]:
-    """RETURNS (dict[str, str]): The metadata of a safetensors file. One key, because
-    safetensors writes several in random order, and equal pipelines are equal files."""
+    """RETURNS (dict[str, str]): The metadata of a safetensors file. It has one key,
+    because safetensors writes keys in random order, and equal pipelines must give equal
+    files."""
     header = {
         "format": FORMAT,
         "module": fields,
@@ -141,23 +151,24 @@ def write_header(
 
 
 def compute_digest(fields: dict[str, Any], tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 of header and tensors. It finds damage; it proves nothing about who
-    wrote the file."""
+    """Compute the SHA-256 of the fields and the tensors. It detects a damaged file. It
+    does not authenticate the author."""
     digest = hashlib.sha256(json.dumps(fields, sort_keys=True).encode("utf8"))
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        # bfloat16 is unknown to numpy
+        # numpy does not support bfloat16
         flat = tensor.contiguous().reshape(-1).view(torch.uint8)
         digest.update(cast(Any, flat.numpy()))
     return digest.hexdigest()
 
 
 def read_header(data: bytes) -> Header:
-    """
-    data (bytes): A safetensors file.
-    RAISES (JREError): J309 for a file that this package did not write, or of another
-        format; J317 for a tensor of an impossible shape.
+    """Read the header of a safetensors file.
+
+    data (bytes): The content of the file.
+    RAISES (JREError): J309 if this package did not write the file, or in another
+        format; J317 if the shape of a tensor is invalid.
     """
     size = int.from_bytes(data[:8], "little")
     if not 0 < size <= min(len(data), MAX_BYTES):
@@ -168,13 +179,13 @@ def read_header(data: bytes) -> Header:
         fields, sha256 = header["module"], header["sha256"]
         known = header.keys() == {"format", "module", "sha256"}
         shapes = {name: tuple(entry["shape"]) for name, entry in table.items()}
-    except Exception as error:  # any value may have any type
+    except Exception as error:  # each value can have any type
         raise JREError(Errors.J309) from error
     if not known or header["format"] != FORMAT or not isinstance(fields, dict):
         raise JREError(Errors.J309)
     n_elements = 0
     for name, shape in shapes.items():
-        # a dimension may be huge where another one is zero
+        # if one dimension is zero, another one can be arbitrarily large
         if not all(type(n) is int and n > 0 for n in shape):
             raise wrong(f"{name}.shape", f"is {list(shape)}, must be positive numbers")
         n_elements += math.prod(shape)
@@ -194,10 +205,10 @@ def _refuse_constant(name: str) -> None:
 
 
 def read_fields(schema: type[Schema], values: dict[str, Any]) -> Schema:
-    """Check the fields of a header against a schema.
+    """Validate the fields of a header with a schema.
 
-    RAISES (JREError): J317 with the first field that is unknown, missing or of another
-        type.
+    RAISES (JREError): J317 with the first field that is unknown, is missing or has the
+        wrong type.
     """
     try:
         return schema.model_validate(values)
@@ -207,24 +218,25 @@ def read_fields(schema: type[Schema], values: dict[str, Any]) -> Schema:
 
 
 def first_problem(error: ValidationError) -> tuple[str, str]:
-    """RETURNS (tuple[str, str]): The path of a field, and why it is refused; a field
-    that is not known before one that is missing."""
-    found = error.errors(include_url=False, include_input=False)
-    found.sort(key=lambda item: item["type"] != "extra_forbidden")
-    path = ".".join(str(part) for part in found[0]["loc"])
-    return path, f"is refused: {found[0]['msg']}"
+    """RETURNS (tuple[str, str]): The path of the first invalid field and the problem.
+    Unknown fields come before all others."""
+    details = error.errors(include_url=False, include_input=False)
+    details.sort(key=lambda item: item["type"] != "extra_forbidden")
+    path = ".".join(str(part) for part in details[0]["loc"])
+    return path, f"is refused: {details[0]['msg']}"
 
 
 def wrong(field: str, problem: str) -> JREError:
-    """RETURNS (JREError): J317, to be raised."""
+    """RETURNS (JREError): J317 for the caller to raise."""
     return JREError(Errors.J317.format(field=field, problem=problem))
 
 
 @contextmanager
 def blame(field: str) -> Iterator[None]:
-    """Turn whatever a library raises about a field of the header into J317.
+    """Raise J317 with the name of a header field if a library raises an error.
 
-    Errors of ours pass. A panic of a Rust library is no Exception.
+    A JREError is not converted. BaseException is caught, because a panic of a Rust
+    library is not a subclass of Exception.
     """
     try:
         yield

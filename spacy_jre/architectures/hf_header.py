@@ -1,7 +1,7 @@
-"""A transformer and its tokenizer as data: configuration and the tokenizer's own JSON.
+"""Header fields of a transformer: its configuration and the JSON of its tokenizer.
 
-Only model types that transformers ships are made again, from classes that transformers
-picks by the type. What would run other code, or read another file, is refused.
+Only model types that transformers ships are loaded. transformers selects the classes by
+type. Fields that can run other code or read other files are invalid.
 """
 
 import json
@@ -17,10 +17,10 @@ from ..errors import Errors, JREError
 from .header import Fields, SavedTensors, blame, wrong
 
 # Text encoders, and decoders that are used as encoders, of the supported versions of
-# transformers. A written list, because the lists of transformers change: they have
-# models that read images or audio, and models that compile kernels (mra, yoso) or load
-# them from a hub (gpt_oss). fnet is not in it: it has no attention mask, so the vectors
-# of a window would depend on the padding of its batch.
+# transformers. The list is explicit, because the lists of transformers change. They
+# include models for images and audio, and models that compile kernels (mra, yoso) or
+# load them from a hub (gpt_oss). fnet is excluded: it has no attention mask, so the
+# vectors of a window would depend on the padding of its batch.
 MODEL_TYPES = frozenset(
     {
         *("albert", "bart", "bert", "big_bird", "bloom", "camembert", "convbert"),
@@ -34,13 +34,14 @@ MODEL_TYPES = frozenset(
         *("xlm-roberta", "xlm-roberta-xl", "xlnet", "xmod"),
     }
 )
-# what transformers ships; other names are loaded from a hub
+# the implementations in transformers; it loads other names from a hub
 ATTENTION = ("eager", "sdpa", "flash_attention_2", "flex_attention")
 DTYPES = ("float32", "float16", "bfloat16")
-# the setting has both names, by the version of transformers; headers have the new one
+# the name of the setting depends on the version of transformers; headers use the first
 DTYPE_NAMES = ("dtype", "torch_dtype")
 DTYPE = "torch_dtype" if "torch_dtype" in vars(PretrainedConfig()) else "dtype"
-# not written, and refused: they run code, read files or change what a forward returns
+# not written and not allowed in a header: these settings can run code, read files or
+# change the output of the forward pass
 REFUSED = frozenset(
     {
         *("auto_map", "custom_pipelines", "trust_remote_code", "code_revision"),
@@ -49,7 +50,7 @@ REFUSED = frozenset(
         *("use_pretrained_backbone", "name_or_path", "return_dict", "torchscript"),
     }
 )
-# not written and refused, too: of no use here
+# not written and not allowed in a header: these settings have no effect here
 DROPPED = frozenset(
     {
         *("architectures", "transformers_version", "id2label", "label2id"),
@@ -57,7 +58,7 @@ DROPPED = frozenset(
     }
 )
 DEPTH, ENTRIES = 3, 10_000
-# other numbers of a tokenizer than those of its wordpieces, such as letters per word
+# limit for other integers of a tokenizer, such as the maximum characters per word
 MAX_SETTING = 1000
 
 SpecialToken = Literal[
@@ -72,11 +73,12 @@ SpecialToken = Literal[
 
 
 class TokenizerFields(Fields):
-    """
-    serialisation (dict): What the library tokenizers writes and reads.
-    special_tokens (dict): Role to token.
-    additional_special_tokens (list[str]): Others.
-    model_max_length (int): Most wordpieces, special tokens included.
+    """The fields of a tokenizer.
+
+    serialisation (dict): The JSON of the tokenizers library.
+    special_tokens (dict): The special token of each role.
+    additional_special_tokens (list[str]): Special tokens without a role.
+    model_max_length (int): Maximum number of wordpieces, with special tokens.
     """
 
     serialisation: dict[str, Any]
@@ -86,9 +88,11 @@ class TokenizerFields(Fields):
 
 
 class EncoderFields(Fields):
-    """
-    config (dict): A PretrainedConfig.
-    auto_map (dict[str, str]): Class references of an encoder with code of its own.
+    """The fields of a transformer and its tokenizer.
+
+    config (dict): The settings of the PretrainedConfig.
+    tokenizer (TokenizerFields): The fields of the tokenizer.
+    auto_map (dict[str, str]): Class references of an encoder with custom code.
     """
 
     config: dict[str, Any]
@@ -97,22 +101,21 @@ class EncoderFields(Fields):
 
 
 def check_model_type(name: str, model_type: Any) -> None:
-    """RAISES (JREError): J325 for a type that transformers does not ship as a text
-    encoder."""
+    """RAISES (JREError): J325 if the type is not a supported text encoder."""
     if model_type not in MODEL_TYPES or model_type not in CONFIG_MAPPING:
         raise JREError(Errors.J325.format(name=name, model_type=model_type))
 
 
 def write_config(config: PretrainedConfig) -> dict[str, Any]:
-    """RETURNS (dict): What `read_config` reads. The folder that the encoder came from
-    is not in it."""
+    """RETURNS (dict): The input of ``read_config``. It does not contain the folder of
+    the encoder."""
     values = rename_dtype(json.loads(config.to_json_string(use_diff=True)), "dtype")
     return {key: value for key, value in values.items() if not _is_left_out(key)}
 
 
 def rename_dtype(settings: dict[str, Any], name: str = DTYPE) -> dict[str, Any]:
-    """RETURNS (dict): The settings of a transformer, with one name for its dtype: by
-    default the one that the installed version of transformers uses."""
+    """RETURNS (dict): The settings of a transformer with one name for its dtype. The
+    default is the name in the installed version of transformers."""
     return {name if key in DTYPE_NAMES else key: v for key, v in settings.items()}
 
 
@@ -125,9 +128,11 @@ def _is_refused(key: str) -> bool:
 
 
 def read_config(values: dict[str, Any], tensors: SavedTensors) -> PretrainedConfig:
-    """
-    values (dict): Of a header.
-    RAISES (JREError): J317 with the field that is refused; J325 for the model type.
+    """Create a configuration from the values of a header.
+
+    values (dict): The field "config" of a header.
+    tensors (SavedTensors): The tensors of the file.
+    RAISES (JREError): J317 with the invalid field; J325 for an unsupported model type.
     """
     model_type = values.get("model_type")
     if not isinstance(model_type, str):
@@ -161,8 +166,8 @@ def read_config(values: dict[str, Any], tensors: SavedTensors) -> PretrainedConf
 
 
 def _is_setting(default: PretrainedConfig, key: str) -> bool:
-    """Tell whether a key may be set: unknown ones are kept, because some models read
-    settings that their configuration class does not name."""
+    """Check whether a key is allowed. Unknown keys are allowed, because some models use
+    settings that their configuration class does not define."""
     if not key.isidentifier():
         return False
     known = key in vars(default) or key in default.attribute_map
@@ -170,7 +175,7 @@ def _is_setting(default: PretrainedConfig, key: str) -> bool:
 
 
 def _check_value(field: str, value: Any, tensors: SavedTensors, depth: int = 0) -> int:
-    """RETURNS (int): How many values it holds."""
+    """RETURNS (int): The number of values in a value, including nested ones."""
     if isinstance(value, int):
         tensors.check_size(field, value)
     elif isinstance(value, (list, dict)):
@@ -203,12 +208,13 @@ def _check_type(field: str, value: Any, default: Any) -> None:
 
 
 def write_tokenizer(tokenizer: Any) -> dict[str, Any]:
-    """
+    """Get the header fields of a tokenizer.
+
     tokenizer (PreTrainedTokenizerFast): Any fast tokenizer.
     RETURNS (dict): The fields of TokenizerFields.
     """
     serialisation = json.loads(tokenizer.backend_tokenizer.to_str())
-    # both are states of the last call
+    # both are the state of the last call
     serialisation.update(truncation=None, padding=None)
     roles = {role: getattr(tokenizer, role, None) for role in get_args(SpecialToken)}
     named = {role: str(token) for role, token in roles.items() if token is not None}
@@ -226,7 +232,8 @@ def write_tokenizer(tokenizer: Any) -> dict[str, Any]:
 
 
 def _numbers(value: Any) -> Iterator[int]:
-    """All integers in a JSON value: tokenizers fills gaps between numbers of pieces."""
+    """Get all integers in a JSON value. They must be limited, because the tokenizers
+    library allocates memory for gaps between wordpiece IDs."""
     if isinstance(value, (dict, list)):
         for item in value.values() if isinstance(value, dict) else value:
             yield from _numbers(item)
@@ -237,12 +244,13 @@ def _numbers(value: Any) -> Iterator[int]:
 def read_tokenizer(
     fields: TokenizerFields, tensors: SavedTensors
 ) -> PreTrainedTokenizerFast:
-    """
-    fields (TokenizerFields): Of a header.
-    tensors (SavedTensors): Of the file: one of them has a row per wordpiece.
-    RETURNS (PreTrainedTokenizerFast): A generic one: what the class of the first one
-        adds to its text is in the serialisation.
-    RAISES (JREError): J317 for a serialisation that tokenizers cannot read.
+    """Create a tokenizer from the fields of a header.
+
+    fields (TokenizerFields): The field "tokenizer" of a header.
+    tensors (SavedTensors): The tensors of the file. One tensor has a row per wordpiece.
+    RETURNS (PreTrainedTokenizerFast): A generic fast tokenizer. The serialisation
+        includes the special tokens that the class of the original tokenizer adds.
+    RAISES (JREError): J317 if the tokenizers library cannot read the serialisation.
     """
     for state in ("truncation", "padding"):
         if fields.serialisation.get(state) is not None:
@@ -260,6 +268,6 @@ def read_tokenizer(
             **fields.special_tokens,
         )
         if backend.pre_tokenizer is not None:
-            # transformers sets add_prefix_space of its copy to its own default
+            # transformers resets add_prefix_space of its copy to the default
             tokenizer.backend_tokenizer.pre_tokenizer = backend.pre_tokenizer
     return tokenizer

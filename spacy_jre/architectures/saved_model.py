@@ -1,4 +1,4 @@
-"""A thinc model that checks saved data before it takes it over."""
+"""A thinc model that validates saved data before it loads it."""
 
 from pathlib import PurePath
 from typing import Any
@@ -17,23 +17,23 @@ PARTS = ("nodes", "attrs", "params", "shims")
 class SavedModel(Model[Any, Any]):
     """The root of a component's model.
 
-    What a file holds is compared with the model that the config describes. thinc
-    itself overwrites any attribute of a node, functions included.
+    Saved data is compared with the model of the config. thinc does not validate it: it
+    overwrites any attribute of a node, including functions.
     """
 
     __slots__ = ()
 
     def from_bytes(self, bytes_data: bytes) -> "SavedModel":
-        """RAISES (JREError): J322 for data that is damaged or of another model."""
+        """RAISES (JREError): J322 if the data is damaged or of another model."""
         try:
             message = srsly.msgpack_loads(bytes_data)
             message = convert_recursive(is_xp_array, self.ops.asarray, message)
-        except Exception as error:  # srsly and numpy each raise their own
+        except Exception as error:  # srsly and numpy raise different types
             raise _wrong("data", f"cannot be read: {error}") from error
         return self.from_dict(message)
 
     def from_dict(self, msg: Any) -> "SavedModel":
-        """RAISES (JREError): J322 for data of another model."""
+        """RAISES (JREError): J322 if the data belongs to another model."""
         nodes = list(self.walk())
         check_message(nodes, msg)
         before = [dict(node.attrs) for node in nodes]
@@ -46,8 +46,8 @@ class SavedModel(Model[Any, Any]):
             raise _wrong("a node", problem) from error
         for node, attrs in zip(nodes, before, strict=True):
             for name, value in attrs.items():
-                found = node.attrs[name]
-                if value is not None and type(found) is not type(value):
+                loaded = node.attrs[name]
+                if value is not None and type(loaded) is not type(value):
                     expected = type(value).__name__
                     raise _wrong(f"{node.name}.{name}", f"must be of type {expected}")
         return self
@@ -59,10 +59,11 @@ class SavedModel(Model[Any, Any]):
 
 
 def check_message(nodes: list[Model[Any, Any]], message: Any) -> None:
-    """
-    nodes (list[Model]): Of the model that the config describes.
-    message (Any): What thinc saved of a model.
-    RAISES (JREError): J322.
+    """Compare saved data with a model.
+
+    nodes (list[Model]): The nodes of the model of the config.
+    message (Any): The saved data, as in ``Model.to_dict``.
+    RAISES (JREError): J322 if the data does not match the nodes.
     """
     if not isinstance(message, dict) or message.keys() != {*PARTS}:
         raise _wrong("data", f"must have the parts {', '.join(PARTS)} and no other")
@@ -80,12 +81,12 @@ def check_message(nodes: list[Model[Any, Any]], message: Any) -> None:
 
 
 def check_shared_transformer(data: bytes) -> None:
-    """Refuse data that spacy-transformers would write outside its temporary folder.
+    """Check that spacy-transformers writes no file outside its temporary folder.
 
-    Its shim writes files by the names that the data gives, and lets transformers read
-    them. It is in our component after ``nlp.replace_listeners``.
+    Its shim writes files with the names in the data, and transformers reads them. The
+    model of our component contains this shim after ``nlp.replace_listeners``.
 
-    RAISES (JREError): J322 for such a name, or for an encoder with code of its own.
+    RAISES (JREError): J322 for an invalid file name or an encoder with custom code.
     """
     try:
         message = srsly.msgpack_loads(data)

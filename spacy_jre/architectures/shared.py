@@ -35,10 +35,10 @@ if find_spec("spacy_transformers") is not None:
 def build_shared_transformer_v1(upstream: str = "*") -> Model[list[Doc], list[Any]]:
     """spacy-jre.SharedTransformer.v1: listen to a `transformer` before this component.
 
-    The model is the listener alone: nlp.replace_listeners replaces exactly this node.
-    Its registered name does not contain "TransformerListener", because
-    spacy-transformers rewrites blocks with such names to an architecture that would
-    not load here.
+    The listener is the only node of the model, because nlp.replace_listeners replaces
+    exactly this node. The registered name does not contain "TransformerListener",
+    because spacy-transformers rewrites blocks with such names to an architecture that
+    would not load here.
 
     upstream (str): Name of the upstream component, or "*" for any.
     RAISES (JREError): J326 if spacy-transformers is not installed.
@@ -47,7 +47,8 @@ def build_shared_transformer_v1(upstream: str = "*") -> Model[list[Doc], list[An
         raise JREError(Errors.J326)
     from spacy_transformers.pipeline_component import install_extensions
 
-    # a listener reads doc._.trf_data, which only a `transformer` registers otherwise
+    # A listener reads doc._.trf_data. Without this call, only a `transformer` registers
+    # the extension.
     install_extensions()
     return LISTENERS[0](upstream_name=upstream)
 
@@ -70,5 +71,5 @@ def create_sentence_windows_v1() -> Callable[[Iterable[Doc]], list[list[Span]]]:
 
 
 def get_sentence_spans(docs: Iterable[Doc]) -> list[list[Span]]:
-    """RETURNS (list[list[Span]]): The windows of each Doc; none for an empty Doc."""
+    """RETURNS (list[list[Span]]): The windows of each Doc. An empty Doc has none."""
     return [[doc[start:end] for start, end in sentence_ranges(doc)] for doc in docs]

@@ -1,4 +1,4 @@
-"""From the output of a shared `transformer` of spacy-transformers to units."""
+"""Convert the output of a shared `transformer` of spacy-transformers to units."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from ..types import Encoded, EncodedGradient, Windows
 def encode_shared(
     xp: Any, docs: Sequence[Doc], outputs: Sequence[Any], backprop: Callable[..., Any]
 ) -> tuple[Encoded, Callable[[EncodedGradient], Any]]:
-    """Wordpieces of a shared `transformer` as units.
+    """Convert the wordpieces of a shared `transformer` to units.
 
     docs (Sequence[Doc]): The batch.
     outputs (Sequence[TransformerData]): The output of the listener, one per Doc.
@@ -85,7 +85,7 @@ def encode_shared(
             ]
             d_states[number][row, 0] += gradient.sentence[index]
             position += size
-        # a Doc without tokens has no output, and gets no gradient
+        # a Doc without tokens has no output, so there is no gradient for it
         return backprop(
             [
                 replace(data, model_output=ModelOutput(last_hidden_state=d_state))
@@ -98,7 +98,7 @@ def encode_shared(
 
 
 class _Window:
-    """Tokens start..end of a Doc, their units at positions of one row of its output."""
+    """The tokens of a Doc from start to end, which are in one row of its output."""
 
     def __init__(self, row: int, start: int):
         self.row = row
@@ -115,7 +115,7 @@ class _Window:
 
     @property
     def token_units(self) -> np.ndarray:
-        """Unit range of each token, counted from the window's first unit."""
+        """The unit range of each token, relative to the first unit of the window."""
         first, _ = self.positions
         ranges, last = [], 0
         for token in self.ranges:
@@ -128,7 +128,7 @@ class _Window:
 
 
 def _windows_of(doc: Doc, data: Any) -> list[_Window]:
-    """The upstream's windows, read off the alignment of tokens to wordpieces."""
+    """Get the windows of the upstream component from its alignment."""
     state = data.model_output.get("last_hidden_state")
     length = state.shape[1] if state is not None and state.ndim == 3 else 1
     lengths = np.asarray(_to_host(data.align.lengths))
@@ -139,7 +139,7 @@ def _windows_of(doc: Doc, data: Any) -> list[_Window]:
         pieces = flat[offset : offset + size]
         offset += size
         if size == 0:
-            # no piece, so no row of its own: it stays with the token before it
+            # a token without wordpieces is in the window of the previous token
             if not windows:
                 windows.append(_Window(0, 0))
             windows[-1].ranges.append(None)

@@ -1,4 +1,4 @@
-"""One way to put a torch module into a thinc model: wrapper, shim, safetensors."""
+"""Wrap torch modules as thinc nodes that save their weights as safetensors."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -22,28 +22,28 @@ from torch import nn
 from ..errors import Errors, JREError
 from .header import SavedTensors, blame, compute_digest, read_header, write_header
 
-# Checks the fields of a header against the tensors of its file; what it returns makes
-# the module, with any weights, on the device of the context.
+# Validates the fields of a header with the tensors of its file. Returns a function that
+# creates the module, with any weights, on the device of the context.
 Plan = Callable[[dict[str, Any], SavedTensors], Callable[[], nn.Module]]
 
 
 class NotBuilt(nn.Module):
-    """Stands where a module will stand once labels and widths are known."""
+    """Placeholder until the labels and widths are known and the module is created."""
 
     def forward(self, *args: Any, **kwargs: Any) -> None:
         raise JREError(Errors.J301)
 
 
 class TorchShim(PyTorchShim):
-    """A shim that leaves the module in eval mode while it predicts.
+    """A shim that keeps the module in eval mode after a prediction.
 
-    thinc's own sets train mode again after every prediction, so that of two threads
-    that share a pipeline one predicts with dropout. Mixed precision here is
-    float16 on CUDA and bfloat16 on the CPU (which needs no gradient scaling).
+    The shim of thinc sets train mode after every prediction. If two threads share a
+    pipeline, one of them can then predict with dropout. Mixed precision is float16 on
+    CUDA and bfloat16 on the CPU, which needs no gradient scaling.
     """
 
     def predict(self, inputs: ArgsKwargs) -> Any:
-        # each thread for itself: another one may be halfway through the modules
+        # always set, because another thread can be in the middle of setting the mode
         self._model.eval()
         with torch.inference_mode(), self._autocast():
             return self._model(*inputs.args, **inputs.kwargs)
@@ -56,7 +56,7 @@ class TorchShim(PyTorchShim):
             outputs = self._model(*inputs.args, **inputs.kwargs)
 
         def backprop(grads: ArgsKwargs) -> ArgsKwargs:
-            # a loss of nothing has no gradient
+            # a loss without targets has no gradient
             if not any(tensor.requires_grad for tensor in grads.args[0]):
                 pass
             elif self._scales:
@@ -73,14 +73,15 @@ class TorchShim(PyTorchShim):
 
     @property
     def _scales(self) -> bool:
-        """Only float16 needs scaled gradients, and only CUDA runs it."""
+        """Whether to scale gradients. Only float16 needs it, so only CUDA."""
         return self._mixed_precision and self.device.type == "cuda"
 
     def _backward_scaled(self, inputs: ArgsKwargs, grads: ArgsKwargs) -> None:
-        """Backward with scaled gradients, unscaled before they join earlier ones.
+        """Run the backward pass with scaled gradients, and unscale the result.
 
-        An update may come in several backward passes (sub-batches, accumulated
-        gradients): what they left must not be unscaled again.
+        An update can have several backward passes (sub-batches, accumulated gradients).
+        The gradients of earlier passes must not be unscaled again, so they are added
+        afterwards.
         """
         parameters = list(self._model.parameters())
         earlier = [parameter.grad for parameter in parameters]
@@ -90,8 +91,8 @@ class TorchShim(PyTorchShim):
             grads.kwargs["grad_tensors"], inplace=True
         )
         torch.autograd.backward(*grads.args, **grads.kwargs)
-        given = [t for t in inputs.args if isinstance(t, torch.Tensor)]
-        gradients = [t.grad for t in [*parameters, *given] if t.grad is not None]
+        tensors = [t for t in inputs.args if isinstance(t, torch.Tensor)]
+        gradients = [t.grad for t in [*parameters, *tensors] if t.grad is not None]
         if self._grad_scaler.unscale(gradients):
             for gradient in gradients:
                 gradient.zero_()
@@ -101,10 +102,10 @@ class TorchShim(PyTorchShim):
                 parameter.grad = gradient if new is None else gradient + new
 
     def finish_update(self, optimizer: Optimizer) -> None:
-        """Update every parameter that got a gradient, and let the gradient go.
+        """Update every parameter that has a gradient, and delete the gradient.
 
-        thinc's own fills the gradients with zeros instead, which costs a pass over
-        memory that the next backward need not have.
+        The shim of thinc fills the gradients with zeros instead, which takes additional
+        time here and in the next backward pass.
         """
         for name, parameter in self._model.named_parameters():
             if parameter.grad is None:
@@ -116,8 +117,9 @@ class TorchShim(PyTorchShim):
                     cast(FloatsXd, torch2xp(parameter.grad)),
                 )
                 new = xp2torch(updated, device=parameter.device)
-                # ours changes the memory in place, another optimizer may not; and the
-                # weights of a recurrent network lie in one block that cuDNN wants
+                # Our optimizer updates the memory in place, but others may not. The
+                # memory is kept if possible, because cuDNN needs the weights of a
+                # recurrent network in one block.
                 if new.data_ptr() != parameter.data_ptr():
                     parameter.data = new
             parameter.grad = None
@@ -139,18 +141,20 @@ def torch_node(
 ) -> Model[Any, Any]:
     """Wrap a torch module as a thinc node that saves safetensors, never a pickle.
 
-    module (nn.Module): The module, or NotBuilt. Its ``metadata`` attribute, a dict
-        of JSON values, is written into the header and given to `plan` on loading.
-    convert_inputs, convert_outputs (Callable): thinc's converters, module level.
-    plan (Callable): Checks the metadata of a saved module and returns what makes it;
-        module level or a partial, because spawned processes unpickle it.
+    module (nn.Module): The module, or NotBuilt. Its ``metadata`` attribute, a dict of
+        JSON values, is saved in the header and passed to ``plan`` on loading.
+    convert_inputs, convert_outputs (Callable): The converters of the thinc wrapper.
+        Module-level functions.
+    plan (Callable): Validates the metadata of a saved module and returns a function
+        that creates the module. A module-level function or a partial, because spawned
+        processes unpickle it.
     mixed_precision (bool): Whether to run in half precision.
     RETURNS (Model): A PyTorchWrapper with our shim.
     """
     node: Model[Any, Any] = PyTorchWrapper_v3(
         module, convert_inputs=convert_inputs, convert_outputs=convert_outputs
     )
-    # gradient scaling is for float16 alone, which only CUDA runs
+    # only float16 needs gradient scaling, which is used on CUDA only
     scales = mixed_precision and get_torch_default_device().type == "cuda"
     node.shims[0] = TorchShim(
         module,
@@ -163,7 +167,7 @@ def torch_node(
 
 
 def set_module(node: Model[Any, Any], module: nn.Module) -> None:
-    """Put the built module where NotBuilt stood."""
+    """Replace NotBuilt by the module."""
     shim = node.shims[0]
     shim._model = module.to(get_torch_default_device())
 
@@ -174,7 +178,7 @@ def get_module(node: Model[Any, Any]) -> nn.Module:
 
 
 def device_of(node: Model[Any, Any]) -> torch.device:
-    """RETURNS (torch.device): Where the module's parameters are."""
+    """RETURNS (torch.device): The device of the module's parameters."""
     return cast(PyTorchShim, node.shims[0]).device
 
 
@@ -183,10 +187,10 @@ def is_built(node: Model[Any, Any]) -> bool:
 
 
 def save_module(module: nn.Module) -> bytes:
-    """RETURNS (bytes): safetensors; empty for a module that is not built yet."""
+    """RETURNS (bytes): A safetensors file. Empty if the module is not built yet."""
     if isinstance(module, NotBuilt):
         return b""
-    # safetensors refuses views and tensors that share memory
+    # safetensors does not accept views or tensors that share memory
     state, seen = {}, set()
     for name, tensor in module.state_dict().items():
         tensor = tensor.detach().cpu().contiguous()
@@ -199,10 +203,11 @@ def save_module(module: nn.Module) -> bytes:
 
 
 class LoadModule:
-    """Make a module from the header of its safetensors, then load the weights.
+    """Create a module from the header of a safetensors file and load the weights.
 
-    The module is made twice: first without memory, to compare its tensors with those
-    of the file. A class and no closure, so that spawned processes can unpickle it.
+    The module is created twice: first without memory, to compare its tensors with those
+    of the file. This is a class instead of a closure, so that spawned processes can
+    unpickle it.
     """
 
     def __init__(self, plan: Plan):
@@ -212,8 +217,8 @@ class LoadModule:
         self, module: nn.Module, data: bytes, device: torch.device
     ) -> nn.Module:
         """
-        RAISES (JREError): J309, J317 for a header that is refused, J308 where it does
-            not describe the tensors of the file, J321 for damage.
+        RAISES (JREError): J309 or J317 if the header is invalid, J308 if it does not
+            match the tensors of the file, J321 if the file is damaged.
         """
         if not data:
             return module

@@ -1,4 +1,4 @@
-"""Our inline transformer: windows by sentence, sub-batches by length, safetensors."""
+"""The transformer encoder: sentence windows in sub-batches of similar length."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -36,22 +36,23 @@ def build_transformer_encoder_v1(
     max_batch_pieces: int = 2048,
     mixed_precision: bool = False,
 ) -> Model[list[Doc], Encoded]:
-    """spacy-jre.TransformerEncoder.v1: a transformer of the component's own.
+    """spacy-jre.TransformerEncoder.v1: a transformer that is not shared.
 
-    A window is a sentence, or the Doc where no boundaries are set. Longer ones than
-    the transformer takes are cut at token boundaries, with a warning that counts
-    them; no token is dropped.
+    A window is a sentence, or the Doc if no sentence boundaries are set. A window that
+    is too long for the transformer is split at token boundaries, with a warning that
+    counts these windows. No token is dropped.
 
-    name (str): A folder, a hub name, or "package:<module>". Read at initialization
-        only: a saved pipeline carries weights, configuration and tokenizer.
-    tokenizer_config, transformer_config (dict): Passed to ``from_pretrained``. Code
-        that comes with an encoder runs only where the user says so in their own
-        process: see ``spacy_jre.trust_remote_code``.
-    max_batch_pieces (int): Wordpieces, padding included, of one forward pass. Windows
-        are sorted by length, so that little is padding.
-    mixed_precision (bool): Half precision (float16 on CUDA, bfloat16 on the CPU).
-    RAISES (ValueError): J319 for a setting that would let code run, J202 for an
-        attention that transformers does not ship.
+    name (str): A folder, a hub name, or "package:<module>". Used at initialization
+        only: a saved pipeline contains the weights, configuration and tokenizer.
+    tokenizer_config, transformer_config (dict): Passed to ``from_pretrained``. Custom
+        code of an encoder runs only if the user allows it in the current process with
+        ``spacy_jre.trust_remote_code``.
+    max_batch_pieces (int): Maximum number of wordpieces, with padding, in one forward
+        pass. Windows are sorted by length to reduce padding.
+    mixed_precision (bool): Run the transformer in half precision: float16 on CUDA,
+        bfloat16 on the CPU.
+    RAISES (JREError): J319 for a setting that can run code, J202 for an attention
+        implementation that transformers does not ship.
     """
     check_settings(tokenizer_config, transformer_config)
     settings = TransformerSettings(
@@ -69,7 +70,7 @@ def build_transformer_encoder_v1(
         forward,
         init=init,
         layers=[wrapper],
-        # thinc does not save it: the folder's name stays out of the weights
+        # not serializable: thinc does not save it, so no weights contain a path
         attrs={"settings": settings},
     )
 
@@ -117,18 +118,18 @@ def forward(
         counts = unit_counts[batch]
         rows = np.repeat(np.arange(len(batch)), counts)
         within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-        where = xp.asarray(within + np.repeat(first_unit[batch], counts))
+        unit_rows = xp.asarray(within + np.repeat(first_unit[batch], counts))
         rows, columns = xp.asarray(rows), xp.asarray(within + skip)
-        chosen = xp.asarray(batch)
-        units[where] = hidden[rows, columns]
+        window_rows = xp.asarray(batch)
+        units[unit_rows] = hidden[rows, columns]
         if module.cls_position is not None:
-            sentence[chosen] = hidden[:, module.cls_position]
+            sentence[window_rows] = hidden[:, module.cls_position]
         if is_train:
             callbacks.append(
                 _make_callback(
                     backprop_batch,
                     hidden.shape,
-                    (rows, columns, where, chosen, module.cls_position),
+                    (rows, columns, unit_rows, window_rows, module.cls_position),
                     xp,
                 )
             )
@@ -161,16 +162,16 @@ def forward(
 def _make_callback(
     backprop: Callable[..., Any],
     shape: tuple[int, ...],
-    where: tuple[Any, ...],
+    indices: tuple[Any, ...],
     xp: Any,
 ) -> Callable[[Any, Any], None]:
-    rows, columns, positions, chosen, cls_position = where
+    rows, columns, unit_rows, window_rows, cls_position = indices
 
     def callback(d_units: Any, d_sentence: Any) -> None:
         d_hidden = xp.zeros(shape, dtype="float32")
-        d_hidden[rows, columns] = d_units[positions]
+        d_hidden[rows, columns] = d_units[unit_rows]
         if cls_position is not None:
-            d_hidden[:, cls_position] += d_sentence[chosen]
+            d_hidden[:, cls_position] += d_sentence[window_rows]
         backprop(d_hidden)
 
     return callback
@@ -179,14 +180,14 @@ def _make_callback(
 def cut_into_pieces(
     docs: Sequence[Doc], tokenizer: Any, limit: int
 ) -> tuple[Windows, list[list[int]], np.ndarray]:
-    """Cut Docs into windows of wordpieces.
+    """Split Docs into windows of wordpieces.
 
-    Every token is cut by itself, as SpERT does; the tokenizer is asked once per
-    distinct token. Tokens of white space have no piece.
+    Every token is tokenized separately, as in SpERT, and every distinct text once.
+    Whitespace tokens have no wordpieces.
 
-    limit (int): Most wordpieces of a window.
-    RETURNS (tuple): The windows, the piece ids of each, and the number of pieces of
-        each token, shape: (T,).
+    limit (int): Maximum number of wordpieces in a window.
+    RETURNS (tuple): The windows, the wordpiece IDs of each window, and the number of
+        wordpieces of each token. Shape of the latter: (T,).
     """
     distinct = list({token.text: None for doc in docs for token in doc})
     known: dict[str, list[int]] = {}
@@ -210,9 +211,9 @@ def cut_into_pieces(
     sentences = sentence_windows(docs)
     windows = split_windows(sentences, sizes, limit)
     if len(windows.doc) != len(sentences.doc):
-        whole = set(zip(windows.doc, windows.start, windows.end, strict=True))
-        given = zip(sentences.doc, sentences.start, sentences.end, strict=True)
-        count = sum(window not in whole for window in given)
+        unsplit = set(zip(windows.doc, windows.start, windows.end, strict=True))
+        originals = zip(sentences.doc, sentences.start, sentences.end, strict=True)
+        count = sum(window not in unsplit for window in originals)
         warnings.warn(Warnings.J901.format(count=count, limit=limit), stacklevel=2)
     pieces = [
         [piece for token in per_doc[doc][start:end] for piece in token]
@@ -224,16 +225,17 @@ def cut_into_pieces(
 def pack(lengths: np.ndarray, budget: int) -> Batch:
     """Sort windows by length and pack them into sub-batches.
 
-    lengths (ndarray): Positions of each window. Shape: (W,).
-    budget (int): Most positions of a sub-batch, padding included. A longer window is
-        a sub-batch of its own.
-    RETURNS (list[ndarray]): Window numbers; every window in exactly one.
+    lengths (ndarray): The length of each window in wordpieces. Shape: (W,).
+    budget (int): Maximum number of wordpieces in a sub-batch, with padding. A longer
+        window is a separate sub-batch.
+    RETURNS (list[ndarray]): The window indices of each sub-batch. Each window is in
+        exactly one sub-batch.
     """
     order = np.argsort(-lengths, kind="stable")
     batches: Batch = []
     start = 0
     while start < len(order):
-        # sorted: the first window is the longest of its batch
+        # the windows are sorted, so the first one is the longest
         size = max(1, budget // max(1, int(lengths[order[start]])))
         batches.append(order[start : start + size])
         start += size
@@ -241,8 +243,8 @@ def pack(lengths: np.ndarray, budget: int) -> Batch:
 
 
 def mean_per_window(ops: Ops, units: Any, counts: np.ndarray) -> Any:
-    """Mean of the units of each window; zeros for one without units. Shape: (W, D)."""
-    if not len(units):  # thinc asks for a row
+    """Mean of the units of each window, or zeros without units. Shape: (W, D)."""
+    if not len(units):  # thinc needs at least one row
         return ops.alloc2f(len(counts), units.shape[1])
     return ops.reduce_mean(units, ops.asarray1i(counts.tolist()))
 

@@ -1,8 +1,8 @@
-"""From whatever an encoder returns to units: the adapter outside the slot.
+"""The adapter that converts the output of any encoder to units.
 
-What stands at `model.tok2vec` is bare, since ``nlp.replace_listeners`` rewrites that
-config block and swaps that node, and a saved pipeline loads only if both still
-agree. So the adapter looks at the node it finds, each time it runs.
+The adapter is not part of the config block ``model.tok2vec``, because
+``nlp.replace_listeners`` replaces this block and the encoder node, and a saved pipeline
+loads only if both match. So the adapter checks the type of the output in each call.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,14 +22,14 @@ from .windows import sentence_windows
 
 
 def with_units(tok2vec: Model[Any, Any]) -> Model[list[Doc], Encoded]:
-    """Append the adapter to the encoder in the slot.
+    """Add the adapter to an encoder.
 
-    tok2vec (Model): Our transformer, a listener, a stock TransformerModel, or
-        anything that gives one vector per token.
-    RETURNS (Model): Gives units, sentence vectors and windows for a batch of Docs.
+    tok2vec (Model): Our transformer, a listener, a TransformerModel of
+        spacy-transformers, or any model that returns one vector per token.
+    RETURNS (Model): Returns units, sentence vectors and windows for a batch of Docs.
     """
     if isinstance(tok2vec, shared.MODELS):
-        # nlp.replace_listeners leaves this node in the graph
+        # the encoder is a TransformerModel after nlp.replace_listeners
         tok2vec = chain(tok2vec, shared.split_batches())
     return Model("jre-units", forward, init=init, layers=[tok2vec])
 
@@ -59,12 +59,13 @@ def forward(
 def count_missing_upstream(
     model: Model[Any, Any], docs: Sequence[Doc]
 ) -> tuple[int, str]:
-    """Ask before predicting whether a listener's upstream has run on the Docs.
+    """Count the Docs that the upstream component of a listener has not processed.
 
-    Listeners answer with zeros otherwise, without a word.
+    A listener silently returns zeros for these Docs, so this is checked before
+    prediction.
 
-    RETURNS (tuple[int, str]): Docs with tokens but without upstream output, and the
-        name of the upstream component.
+    RETURNS (tuple[int, str]): The number of Docs with tokens but without upstream
+        output, and the name of the upstream component.
     """
     for node in listeners_of(model):
         if isinstance(node, shared.LISTENERS):
@@ -76,7 +77,7 @@ def count_missing_upstream(
 
 
 def waits_for_upstream(model: Model[Any, Any]) -> bool:
-    """Tell whether a listener got no batch from its upstream for this update."""
+    """Check whether a listener has no upstream batch for this update."""
     return any(node._batch_id is None for node in listeners_of(model))
 
 
@@ -98,10 +99,10 @@ def _from_tokens(
 ) -> tuple[Encoded, Callable[[EncodedGradient], Any]]:
     xp = ops.xp
     windows = sentence_windows(docs)
-    # spacy-transformers gives a Doc without tokens no width
-    filled = [v for v in vectors if len(v)]
-    if filled:
-        units = xp.concatenate([xp.asarray(v, dtype="float32") for v in filled])
+    # for a Doc without tokens, the output of spacy-transformers has no width
+    nonempty = [v for v in vectors if len(v)]
+    if nonempty:
+        units = xp.concatenate([xp.asarray(v, dtype="float32") for v in nonempty])
     else:
         width = max((v.shape[1] for v in vectors), default=0)
         units = xp.zeros((0, width), dtype="float32")

@@ -1,4 +1,4 @@
-"""Which tokens the encoder sees at once."""
+"""Windows: the token ranges that the encoder processes as one sequence."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,9 @@ from ..types import Windows
 
 
 def sentence_windows(docs: Sequence[Doc]) -> Windows:
-    """One window per sentence; one per Doc where no boundaries are set.
+    """Get one window per sentence, or per Doc if no sentence boundaries are set.
 
-    Docs without tokens have no window.
+    A Doc without tokens has no window.
     """
     number: list[int] = []
     start: list[int] = []
@@ -26,13 +26,13 @@ def sentence_windows(docs: Sequence[Doc]) -> Windows:
 
 
 def split_windows(windows: Windows, sizes: np.ndarray, limit: int) -> Windows:
-    """Cut windows that hold too many wordpieces, at token boundaries.
+    """Split windows with too many wordpieces at token boundaries.
 
     windows (Windows): The windows.
-    sizes (ndarray): Wordpieces of each token of the windows. Shape: (T,).
-    limit (int): Most wordpieces of a window. A single longer token is a window of
-        its own.
-    RETURNS (Windows): The windows, the over-long ones in several parts.
+    sizes (ndarray): The number of wordpieces of each token. Shape: (T,).
+    limit (int): Maximum number of wordpieces in a window. A longer token is a separate
+        window.
+    RETURNS (Windows): The windows, with long windows split.
     """
     ends = np.cumsum(windows.counts)
     totals = np.add.reduceat(np.append(sizes, 0), windows.first_token)

@@ -68,21 +68,21 @@ def model(request, nlp):
     return model
 
 
-def test_all_spans_by_hand():
+def test_all_spans_are_sorted_by_width():
     windows = Windows(np.asarray([0, 1]), np.asarray([0, 0]), np.asarray([3, 1]))
-    found = all_spans(windows, 2)
-    assert found.spans.tolist() == [[0, 1], [1, 2], [2, 3], [3, 4], [0, 2], [1, 3]]
-    assert found.width_counts == (4, 2)
+    result = all_spans(windows, 2)
+    assert result.spans.tolist() == [[0, 1], [1, 2], [2, 3], [3, 4], [0, 2], [1, 3]]
+    assert result.width_counts == (4, 2)
 
 
 def test_no_windows_have_no_spans():
     none = np.zeros(0, dtype=np.int64)
-    found = all_spans(Windows(none, none, none), 5)
-    assert found.spans.shape == (0, 2)
-    assert found.width_counts == ()
+    result = all_spans(Windows(none, none, none), 5)
+    assert result.spans.shape == (0, 2)
+    assert result.width_counts == ()
 
 
-def test_split_batches_score_what_one_batch_scores(model, rng):
+def test_split_batches_have_the_scores_of_one_batch(model, rng):
     network = model.get_ref("network")
     encoded = make_encoded(rng, (4, 1, 6, 2, 5))
     whole = network.predict((encoded, all_spans(encoded.windows, 3), None))
@@ -93,7 +93,7 @@ def test_split_batches_score_what_one_batch_scores(model, rng):
         [network.predict((p, all_spans(p.windows, 3), None)) for p in parts],
     )
 
-    def by_place(scores):
+    def by_span(scores):
         spans = [tuple(s) for s in scores.spans.tolist()]
         entity = dict(zip(spans, scores.entity_logits.tolist(), strict=True))
         relation = {
@@ -104,13 +104,13 @@ def test_split_batches_score_what_one_batch_scores(model, rng):
         }
         return entity, relation
 
-    for first, second in zip(by_place(whole), by_place(merged), strict=True):
+    for first, second in zip(by_span(whole), by_span(merged), strict=True):
         assert first.keys() == second.keys()
         for key, row in first.items():
             np.testing.assert_allclose(second[key], row, atol=1e-5)
 
 
-def test_long_window_does_not_pad_many_short_ones(rng):
+def test_long_window_does_not_pad_many_short_windows(rng):
     encoded = make_encoded(rng, (1, 1, 10, 1, 1, 1, 1, 1, 1), sizes=[1] * 18)
     counts = [part.windows.counts.tolist() for part in encoded.split(12)]
     # at most 12 tokens and 48 padded ones: 4 windows of 10
@@ -119,14 +119,14 @@ def test_long_window_does_not_pad_many_short_ones(rng):
     assert counts == [[1, 1, 10, 1, 1, 1, 1], [1, 1]]
 
 
-def test_token_of_many_units_does_not_pad_many_short_windows(rng):
+def test_token_with_many_units_does_not_pad_many_short_windows(rng):
     encoded = make_encoded(rng, (1, 1, 1, 1, 1), sizes=[1, 8, 1, 1, 1])
     counts = [part.windows.counts.tolist() for part in encoded.split(6)]
     # at most 24 padded units: 3 windows of 8
     assert counts == [[1, 1, 1], [1, 1]]
 
 
-def test_gradients_of_the_loss_are_those_of_plain_torch(model, rng):
+def test_gradients_of_the_loss_equal_plain_torch(model, rng):
     network = model.get_ref("network")
     module = get_module(network)
     encoded = make_encoded(rng)
@@ -138,7 +138,7 @@ def test_gradients_of_the_loss_are_those_of_plain_torch(model, rng):
         tags=rng.integers(0, 4, size=11) if learns_tags(model) else None,
     )
     candidates = Candidates(spans, pairs)
-    found, backprop = network.begin_update((encoded, candidates, targets))
+    result, backprop = network.begin_update((encoded, candidates, targets))
     module.zero_grad()
     gradient = backprop(1.0)
     ours = {n: p.grad.clone() for n, p in module.named_parameters()}
@@ -165,7 +165,7 @@ def test_gradients_of_the_loss_are_those_of_plain_torch(model, rng):
         assert outputs.tag_logits.shape == (11, 4)
         loss = loss + cross_entropy(outputs.tag_logits, torch.from_numpy(targets.tags))
     loss.backward()
-    assert found.value == pytest.approx(float(loss.detach()), rel=1e-6)
+    assert result.value == pytest.approx(float(loss.detach()), rel=1e-6)
     np.testing.assert_allclose(gradient.units, units.grad, atol=1e-6)
     expected = 0.0 if sentence.grad is None else sentence.grad
     np.testing.assert_allclose(gradient.sentence, expected, atol=1e-6)
@@ -173,10 +173,10 @@ def test_gradients_of_the_loss_are_those_of_plain_torch(model, rng):
         torch.testing.assert_close(ours[name], parameter.grad)
 
 
-def test_gradient_grows_with_that_of_the_loss(model, rng):
+def test_gradient_scales_with_gradient_of_the_loss(model, rng):
     network = model.get_ref("network")
     encoded = make_encoded(rng)
-    candidates, targets = make_nothing(n_spans=2)
+    candidates, targets = make_negatives(n_spans=2)
     gradients = [
         network.begin_update((encoded, candidates, targets))[1](scale).units
         for scale in (1.0, 3.0)
@@ -186,22 +186,22 @@ def test_gradient_grows_with_that_of_the_loss(model, rng):
 
 
 @pytest.mark.parametrize("build_model", [build_spert_v1, build_stsn_v1])
-def test_tags_are_learnt_by_the_network_that_has_them(build_model, nlp):
+def test_only_stsn_is_trained_on_tags(build_model, nlp):
     model = build_model(fake_encoder(8))
     build(model, nlp)
     assert learns_tags(model) == (build_model is build_stsn_v1)
     assert label_counts(model).get("n_tags") == (4 if learns_tags(model) else None)
 
 
-def test_network_without_attention_layers_learns_no_tags(nlp):
+def test_network_without_attention_layers_is_not_trained_on_tags(nlp):
     model = build_stsn_v1(fake_encoder(8), n_layers=0)
     assert not learns_tags(model)
     build(model, nlp)
     assert label_counts(model) == {"n_entity_labels": 2, "n_relation_labels": 3}
 
 
-def make_nothing(n_spans):
-    """Spans without gold, and no pairs."""
+def make_negatives(n_spans):
+    """Create spans that are not entities, without pairs."""
     spans = np.asarray([[0, 1], [2, 3]], dtype=np.int64)[:n_spans].reshape(-1, 2)
     candidates = Candidates(spans, np.zeros((0, 2), dtype=np.int64))
     targets = Targets(
@@ -212,9 +212,9 @@ def make_nothing(n_spans):
     return candidates, targets
 
 
-def test_batch_without_candidates_has_no_loss_and_a_gradient_of_zeros(model, rng):
+def test_batch_without_candidates_has_zero_loss_and_gradient(model, rng):
     encoded = make_encoded(rng)
-    candidates, targets = make_nothing(n_spans=0)
+    candidates, targets = make_negatives(n_spans=0)
     inputs = (encoded, candidates, targets)
     loss, backprop = model.get_ref("network").begin_update(inputs)
     assert loss.value == 0.0
@@ -226,7 +226,7 @@ def test_batch_without_candidates_has_no_loss_and_a_gradient_of_zeros(model, rng
 
 def test_spans_without_pairs_have_the_loss_of_the_spans(model, rng):
     encoded = make_encoded(rng)
-    candidates, targets = make_nothing(n_spans=2)
+    candidates, targets = make_negatives(n_spans=2)
     loss, _ = model.get_ref("network").begin_update((encoded, candidates, targets))
     module = get_module(model.get_ref("network"))
     inputs, _ = _convert_inputs(
@@ -237,17 +237,17 @@ def test_spans_without_pairs_have_the_loss_of_the_spans(model, rng):
     assert loss.value == pytest.approx(float(wanted), rel=1e-5)
 
 
-def test_model_scores_docs_and_takes_no_gradient(model, nlp):
+def test_model_scores_docs_and_backprop_raises_error(model, nlp):
     docs = [nlp.make_doc("Ada Quint cooks"), nlp.make_doc("Oslo")]
     scores, backprop = model((docs, 2), False)
-    # three spans of one word and two of two words; one
+    # five spans of up to two words in the first Doc, one span in the second
     assert scores.entity_logits.shape == (6, 3)
     assert scores.spans.max(axis=0).tolist() == [3, 4]
     with pytest.raises(NotImplementedError, match="J315"):
         backprop(None)
 
 
-def test_relation_scores_are_the_probabilities_of_the_logits(model, rng):
+def test_relation_scores_are_sigmoid_of_logits(model, rng):
     network = model.get_ref("network")
     module = get_module(network)
     with torch.no_grad():
@@ -262,7 +262,7 @@ def test_relation_scores_are_the_probabilities_of_the_logits(model, rng):
     np.testing.assert_allclose(scores.relation_scores, 1 / (1 + np.exp(-logits)), 1e-5)
 
 
-def test_wrong_encoder_output_is_named(nlp):
+def test_invalid_encoder_output_raises_error(nlp):
     from thinc.api import Model
 
     bad = Model("bad", lambda model, docs, is_train: (["text"] * len(docs), None))

@@ -1,4 +1,4 @@
-"""Every setting of a config block reaches the network that it is a setting of."""
+"""Every setting of a config block is passed to its network."""
 
 import inspect
 
@@ -15,13 +15,13 @@ from spacy_jre.types import Labels
 from ..networks.helpers import N_TAGS, NETWORKS
 from ..pipeline.helpers import TOK2VEC
 
-# of the tiny BERT, too
+# hidden size of TOK2VEC and of tiny BERT
 WIDTH = 32
 LABELS = Labels(
     ("A", "B", "C"), ("r", "s"), tags=tuple(f"tag {n}" for n in range(N_TAGS))
 )
 CLASSES = {**NETWORKS, "lainet": LAINet}
-# none of them the default
+# every value differs from the default
 SETTINGS = {
     "SpERT": {"width_embedding": 7, "dropout": 0.3, "pooling": "max"},
     "SINET": {
@@ -73,8 +73,8 @@ SETTINGS = {
         "agreement": "mean",
     },
 }
-# of the encoder, or of what it is fed: test_lainet.py, test_bridge.py
-NOT_THE_NETWORKS = {
+# settings of the encoder and its input: lainet/test_model.py, test_bridge.py
+ENCODER_SETTINGS = {
     "tok2vec",
     "mixed_precision",
     "annotations",
@@ -86,21 +86,23 @@ EACH = [(name, key) for name, settings in SETTINGS.items() for key in settings]
 
 
 def describe(network: torch.nn.Module) -> dict:
-    """All that a network is but the values of its weights."""
-    found = {name: tensor.shape for name, tensor in network.state_dict().items()}
-    # tables that follow from the settings
-    found |= {(name, "is"): rows.tolist() for name, rows in network.named_buffers()}
+    """All attributes of a network, except the values of its weights."""
+    attributes = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    # buffers depend on the settings
+    attributes |= {
+        (name, "is"): rows.tolist() for name, rows in network.named_buffers()
+    }
     for path, part in network.named_modules():
-        found[path, "class"] = type(part)
+        attributes[path, "class"] = type(part)
         for name, value in vars(part).items():
-            # the header of the saved weights is the bridge's
+            # the bridge sets the header of the saved weights
             if not name.startswith("_") and name not in ("dims", "metadata"):
-                found[path, name] = value
-    return found
+                attributes[path, name] = value
+    return attributes
 
 
 def configured(name: str, bert: str, **settings) -> dict:
-    """The network that a config block makes, described."""
+    """Describe the network that a config block creates."""
     encoder = TOK2VEC
     if name == "LAINet":
         encoder = {"@architectures": "spacy-jre.TransformerEncoder.v1", "name": bert}
@@ -112,32 +114,32 @@ def configured(name: str, bert: str, **settings) -> dict:
 
 
 def direct(name: str, **settings) -> dict:
-    """The network that its class makes, described."""
+    """Describe the network that its class creates."""
     sizes = (WIDTH, len(LABELS.entities), len(LABELS.relations))
     return describe(CLASSES[name.lower()](*sizes, **settings))
 
 
 def defaults_of(name: str) -> dict:
-    """The architecture's, which need not be those of the class."""
+    """Defaults of the architecture, which may differ from those of the class."""
     builder = getattr(builders, f"build_{name.lower()}_v1")
     parameters = inspect.signature(builder).parameters
     return {
         key: parameter.default
         for key, parameter in parameters.items()
-        if key not in NOT_THE_NETWORKS
+        if key not in ENCODER_SETTINGS
     }
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_table_has_every_setting_and_another_value_for_it(name):
+def test_table_has_another_value_for_every_setting(name):
     defaults = defaults_of(name)
     assert defaults.keys() == SETTINGS[name].keys()
     assert not [key for key in defaults if SETTINGS[name][key] == defaults[key]]
 
 
 @pytest.mark.parametrize(("name", "key"), EACH)
-def test_setting_of_the_config_reaches_the_network(name, key, tiny_bert):
+def test_setting_of_config_is_passed_to_network(name, key, tiny_bert):
     changed = {key: SETTINGS[name][key]}
-    found = configured(name, tiny_bert, **changed)
-    assert found == direct(name, **{**defaults_of(name), **changed})
-    assert found != direct(name, **defaults_of(name))
+    attributes = configured(name, tiny_bert, **changed)
+    assert attributes == direct(name, **{**defaults_of(name), **changed})
+    assert attributes != direct(name, **defaults_of(name))

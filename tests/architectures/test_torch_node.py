@@ -19,14 +19,14 @@ class Small(torch.nn.Module):
         super().__init__()
         self.metadata = {"width": width}
         self.linear = torch.nn.Linear(width, width, bias=False)
-        self.twin = torch.nn.Linear(width, width, bias=False)
+        self.second = torch.nn.Linear(width, width, bias=False)
 
 
 def plan(fields, tensors):
     return lambda: Small(**fields)
 
 
-def test_module_is_built_from_the_header_and_filled():
+def test_module_is_built_from_header_and_weights():
     module = Small(3)
     loaded = LoadModule(plan)(NotBuilt(), save_module(module), CPU)
     assert loaded.metadata == {"width": 3}
@@ -36,14 +36,14 @@ def test_module_is_built_from_the_header_and_filled():
 
 def test_shared_and_transposed_tensors_are_saved():
     module = Small(2)
-    module.twin.weight = module.linear.weight
+    module.second.weight = module.linear.weight
     module.linear.weight.data = torch.arange(4.0).reshape(2, 2).t()
     loaded = LoadModule(plan)(NotBuilt(), save_module(module), CPU)
     assert loaded.linear.weight.tolist() == [[0, 2], [1, 3]]
-    assert loaded.twin.weight.tolist() == [[0, 2], [1, 3]]
+    assert loaded.second.weight.tolist() == [[0, 2], [1, 3]]
 
 
-def test_module_that_is_not_built_saves_nothing_and_stays():
+def test_module_that_is_not_built_saves_no_data():
     assert save_module(NotBuilt()) == b""
     nothing = NotBuilt()
     assert LoadModule(plan)(nothing, b"", CPU) is nothing
@@ -57,20 +57,20 @@ def test_module_that_is_not_built_saves_nothing_and_stays():
         b"\x05\0\0\0\0\0\0\0{oops",
     ],
 )
-def test_weights_of_another_origin_are_refused(data):
+def test_weights_without_header_raise_error(data):
     with pytest.raises(ValueError, match="J309"):
         read_header(data)
 
 
-def test_weights_that_do_not_fit_are_refused():
+def test_weights_of_another_shape_raise_error():
     data = save_module(Small(3))
     message = r"J308.*2 difference.*linear.weight has shape \(3, 3\), expected \(2, 2\)"
     with pytest.raises(ValueError, match=message):
         LoadModule(lambda fields, tensors: lambda: Small(2))(NotBuilt(), data, CPU)
 
 
-def test_weights_stay_in_one_block_when_updated():
-    # as cuDNN lays those of a recurrent network
+def test_update_keeps_weights_in_one_block():
+    # like the weights of a recurrent network in cuDNN
     module = torch.nn.Linear(3, 2)
     block = torch.randn(8)
     module.weight.data, module.bias.data = block[:6].view(2, 3), block[6:]

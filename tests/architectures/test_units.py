@@ -7,7 +7,7 @@ from spacy_jre.types import EncodedGradient
 from .fake_encoder import fake_encoder
 
 
-def test_tokens_are_units_and_their_mean_the_sentence_vector(nlp):
+def test_tokens_are_units_and_sentence_vector_is_their_mean(nlp):
     doc = Doc(nlp.vocab, words=["a", "b", "c", "d"])
     for token in doc:
         token.is_sent_start = token.i in (0, 3)
@@ -18,7 +18,7 @@ def test_tokens_are_units_and_their_mean_the_sentence_vector(nlp):
     assert encoded.unit_counts.tolist() == [3, 1, 1]
 
 
-def test_gradient_of_the_mean_is_shared_by_its_tokens(nlp):
+def test_gradient_of_the_mean_is_divided_among_tokens(nlp):
     docs = [
         Doc(nlp.vocab, words=["a", "b"]),
         Doc(nlp.vocab),

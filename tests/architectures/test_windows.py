@@ -29,7 +29,7 @@ def test_doc_without_boundaries_is_one_window(nlp):
     assert as_rows(sentence_windows([make_doc(nlp, 4)])) == [(0, 0, 4)]
 
 
-def test_first_token_starts_a_sentence_whatever_it_says(nlp):
+def test_first_token_always_starts_a_sentence(nlp):
     assert as_rows(sentence_windows([make_doc(nlp, 4, {2})])) == [(0, 0, 2), (0, 2, 4)]
 
 
@@ -44,23 +44,23 @@ def make_windows(lengths) -> Windows:
     return Windows(np.arange(len(lengths)), zeros, np.asarray(lengths, dtype=np.int64))
 
 
-def test_long_window_is_cut_at_tokens():
+def test_long_window_is_split_between_tokens():
     windows = make_windows([4, 2])
-    cut = split_windows(windows, np.asarray([3, 3, 1, 3, 2, 2]), 6)
-    assert as_rows(cut) == [(0, 0, 2), (0, 2, 4), (1, 0, 2)]
+    split = split_windows(windows, np.asarray([3, 3, 1, 3, 2, 2]), 6)
+    assert as_rows(split) == [(0, 0, 2), (0, 2, 4), (1, 0, 2)]
 
 
 def test_token_longer_than_the_limit_is_a_window_of_its_own():
-    cut = split_windows(make_windows([3]), np.asarray([1, 9, 1]), 4)
-    assert as_rows(cut) == [(0, 0, 1), (0, 1, 2), (0, 2, 3)]
+    split = split_windows(make_windows([3]), np.asarray([1, 9, 1]), 4)
+    assert as_rows(split) == [(0, 0, 1), (0, 1, 2), (0, 2, 3)]
 
 
-def test_short_windows_are_left_alone():
+def test_short_windows_are_not_changed():
     windows = make_windows([2, 1])
     assert split_windows(windows, np.asarray([1, 1, 1]), 2) is windows
 
 
-def test_no_windows_are_no_windows():
+def test_empty_windows_are_not_changed():
     windows = make_windows([])
     assert split_windows(windows, np.zeros(0, dtype=np.int64), 5) is windows
 
@@ -72,20 +72,22 @@ def test_no_windows_are_no_windows():
     st.integers(5, 12),
 )
 @settings(max_examples=60, deadline=None)
-def test_cuts_tile_the_tokens_within_the_limit(sizes, limit):
+def test_split_windows_cover_all_tokens_within_the_limit(sizes, limit):
     windows = make_windows([len(s) for s in sizes])
     flat = np.asarray([n for s in sizes for n in s], dtype=np.int64)
-    cut = split_windows(windows, flat, limit)
+    split = split_windows(windows, flat, limit)
     covered = [
-        (doc, token) for doc, start, end in as_rows(cut) for token in range(start, end)
+        (doc, token)
+        for doc, start, end in as_rows(split)
+        for token in range(start, end)
     ]
     assert covered == [(d, t) for d, s in enumerate(sizes) for t in range(len(s))]
-    for doc, start, end in as_rows(cut):
+    for doc, start, end in as_rows(split):
         assert sum(sizes[doc][start:end]) <= limit
 
 
 @pytest.mark.parametrize("counts", [[3, 4], [1]])
-def test_numbers_of_the_batch(counts):
+def test_windows_count_tokens_of_the_batch(counts):
     windows = make_windows(counts)
     assert windows.n_tokens == sum(counts)
     assert windows.first_token.tolist() == [0, *np.cumsum(counts)[:-1]]

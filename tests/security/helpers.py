@@ -1,4 +1,4 @@
-"""Pipelines that a stranger has changed."""
+"""Helpers to modify saved pipelines like an attacker."""
 
 import json
 import shutil
@@ -12,10 +12,12 @@ from spacy_jre.architectures.header import KEY, compute_digest
 
 
 def reseal(data: bytes, change, *, seal: bool = True) -> bytes:
-    """Change the header of a safetensors file of ours.
+    """Change the header of a safetensors file of the package.
 
-    change (Callable): Gets the fields, changes them in place or returns others.
-    seal (bool): Whether the checksum is made right again, as an attacker would.
+    data (bytes): The file.
+    change (Callable): Changes the fields in place or returns other fields.
+    seal (bool): Whether to update the checksum.
+    RETURNS (bytes): The changed file.
     """
     size = int.from_bytes(data[:8], "little")
     table = json.loads(data[8 : 8 + size])
@@ -31,10 +33,12 @@ def reseal(data: bytes, change, *, seal: bool = True) -> bytes:
 
 
 def change_model(model: bytes, change, *, part: str = "config") -> bytes:
-    """Change the header of those weights of a saved component that have a field.
+    """Change the header of the weights with a given field in a saved component.
 
-    model (bytes): The file ``jre/model``.
-    part (str): "config" for a transformer, "n_entity_labels" for a network.
+    model (bytes): The content of the file ``jre/model``.
+    change (Callable): See ``reseal``.
+    part (str): The field: "config" for a transformer, "n_entity_labels" for a network.
+    RETURNS (bytes): The changed content.
     """
     message = srsly.msgpack_loads(model)
     changed = 0
@@ -56,7 +60,7 @@ def fields_of(data: bytes) -> dict:
 
 
 def install(folder: Path, site: Path) -> str:
-    """Put a saved pipeline where pip would put the wheel of ``spacy package``."""
+    """Install a saved pipeline like pip installs the wheel of ``spacy package``."""
     name = "en_pipeline"
     package = site / name
     shutil.copytree(folder, package / f"{name}-0.0.0")

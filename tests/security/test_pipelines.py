@@ -1,4 +1,4 @@
-"""A pipeline from a stranger: loading it writes nothing and runs nothing."""
+"""Loading an untrusted pipeline does not write files or run code."""
 
 import copy
 import io
@@ -19,7 +19,7 @@ from ..pipeline.test_listeners import make_shared
 from .helpers import change_model, install
 
 HUGE = 10**13
-MARKER = "marker_of_a_stranger"
+MARKER = "untrusted_marker"
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +40,13 @@ def saved(request, folders):
 
 @pytest.fixture
 def one(folders):
-    """One of them, for what all of them read with the same lines."""
+    """One saved pipeline, to test code that all models share."""
     return folders / "SINET"
 
 
 @pytest.fixture
 def marker(tmp_path, monkeypatch):
-    """A module that leaves a file when it runs, and the file."""
+    """The path of a file that an importable module writes when it runs."""
     site = tmp_path / "site"
     site.mkdir()
     path = tmp_path / "marker.txt"
@@ -93,7 +93,7 @@ def crafted(saved: Path, tmp_path: Path, change, part: str = "config") -> Path:
 
 
 def put(*path_and_value):
-    """A change that sets a field by its path."""
+    """Create a change that sets the field at a path."""
     *path, last, value = path_and_value
 
     def change(fields):
@@ -113,7 +113,7 @@ def drop(*path):
     return change
 
 
-def test_untouched_pipeline_loads_by_every_route(saved, tmp_path):
+def test_unchanged_pipeline_loads_by_every_route(saved, tmp_path):
     def unchanged(fields):
         pass
 
@@ -144,7 +144,7 @@ def test_files_of_the_old_header_are_refused_and_not_written(
 
 
 @pytest.mark.parametrize("name", ["/tmp/x.json", "../x.json", "tokenizer.json"])
-def test_file_beside_the_fields_is_refused(saved, tmp_path, name):
+def test_unknown_field_with_file_name_is_refused(saved, tmp_path, name):
     folder = crafted(saved, tmp_path, put(name, "text"))
     with pytest.raises(ValueError, match="J317") as caught:
         spacy.load(folder)
@@ -166,10 +166,10 @@ CODE = {
 
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("change", CODE.values(), ids=CODE.keys())
-def test_code_is_refused_without_a_question(
+def test_code_is_refused_without_a_prompt(
     saved, tmp_path, marker, route, change, monkeypatch
 ):
-    # whoever asks gets a yes
+    # any prompt would be confirmed
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n" * 9))
     folder = crafted(saved, tmp_path, change)
     with pytest.raises(ValueError, match=r"J317.*(auto_map|tokenizer_class)|J318"):
@@ -177,7 +177,7 @@ def test_code_is_refused_without_a_question(
     assert sys.stdin.tell() == 0
 
 
-def test_code_is_refused_where_standard_input_is_closed(
+def test_code_is_refused_if_standard_input_is_closed(
     saved, tmp_path, marker, monkeypatch
 ):
     closed = io.StringIO()
@@ -197,7 +197,7 @@ def test_code_is_refused_where_standard_input_is_closed(
         ("tokenizer_config", "code_revision"),
     ],
 )
-def test_config_of_a_pipeline_cannot_let_code_run(one, tmp_path, section, setting):
+def test_config_of_pipeline_cannot_enable_code(one, tmp_path, section, setting):
     folder = crafted(one, tmp_path, CODE["header"])
     config = spacy.util.load_config(folder / "config.cfg")
     config["components"]["jre"]["model"]["tok2vec"][section] = {setting: True}
@@ -206,7 +206,7 @@ def test_config_of_a_pipeline_cannot_let_code_run(one, tmp_path, section, settin
         spacy.load(folder)
 
 
-def test_attention_kernel_of_a_hub_is_refused():
+def test_attention_kernel_from_hub_is_refused():
     with pytest.raises(ValueError, match=r"J202.*attn_implementation.*sdpa"):
         check_settings({}, {"attn_implementation": "kernels-community/flash-attn"})
 
@@ -231,7 +231,7 @@ def test_setting_that_could_run_code_is_refused(one, tmp_path, key):
 
 
 @pytest.mark.parametrize("key", ["to_dict", "from_dict", "num_labels", "__class__"])
-def test_setting_that_hides_a_method_is_refused(one, tmp_path, key):
+def test_setting_that_overrides_a_method_is_refused(one, tmp_path, key):
     folder = crafted(one, tmp_path, put("config", key, 1))
     with pytest.raises(ValueError, match=rf"J317.*config\.{key}"):
         spacy.load(folder)
@@ -241,7 +241,7 @@ def test_setting_that_hides_a_method_is_refused(one, tmp_path, key):
     "kind",
     [
         *("timm_wrapper", "encoder-decoder", "rag", "no such type"),
-        # they compile kernels, load kernels from a hub, or read more than text
+        # these compile kernels, load them from a hub, or are not limited to text
         *("mra", "gpt_oss", "qwen3_next", "modernvbert", "qwen3_asr", "layoutlmv2"),
     ],
 )
@@ -265,7 +265,7 @@ def test_model_type_that_is_not_a_text_encoder_is_refused(one, tmp_path, kind):
         "num_attention_heads",
     ],
 )
-def test_size_without_such_tensors_is_refused(one, tmp_path, key):
+def test_size_larger_than_any_tensor_is_refused(one, tmp_path, key):
     folder = crafted(one, tmp_path, put("config", key, HUGE))
     with pytest.raises(ValueError, match=rf"J317.*config\.{key}.*{HUGE}"):
         spacy.load(folder)
@@ -275,13 +275,13 @@ def test_size_without_such_tensors_is_refused(one, tmp_path, key):
     ("key", "value"),
     [("vocab_size", 99), ("hidden_size", 1024), ("intermediate_size", 1 << 20)],
 )
-def test_size_of_other_tensors_is_refused(one, tmp_path, key, value):
+def test_size_that_does_not_match_tensors_is_refused(one, tmp_path, key, value):
     folder = crafted(one, tmp_path, put("config", key, value))
     with pytest.raises(ValueError, match=r"J308.*shape"):
         spacy.load(folder)
 
 
-def test_more_layers_than_tensors_are_refused(one, tmp_path):
+def test_more_layers_than_tensors_is_refused(one, tmp_path):
     folder = crafted(one, tmp_path, put("config", "num_hidden_layers", 4000))
     with pytest.raises(ValueError, match=r"J317.*num_hidden_layers.*4000.*tensors"):
         spacy.load(folder)
@@ -289,7 +289,7 @@ def test_more_layers_than_tensors_are_refused(one, tmp_path):
 
 @pytest.mark.parametrize("part", ["n_entity_labels", "n_relation_labels"])
 @pytest.mark.parametrize(("value", "code"), [(9, "J308|J317"), (HUGE, "J317")])
-def test_labels_that_the_heads_lack_are_refused(saved, tmp_path, part, value, code):
+def test_more_labels_than_heads_have_is_refused(saved, tmp_path, part, value, code):
     folder = crafted(saved, tmp_path, put(part, value), part=part)
     with pytest.raises(ValueError, match=code):
         spacy.load(folder)
@@ -325,20 +325,20 @@ def test_labels_that_the_heads_lack_are_refused(saved, tmp_path, part, value, co
     ],
     ids=lambda value: ".".join(map(str, value)) if isinstance(value, tuple) else "",
 )
-def test_field_of_another_type_is_named(one, tmp_path, path, value):
+def test_error_names_invalid_field(one, tmp_path, path, value):
     folder = crafted(one, tmp_path, put(*path, value))
     with pytest.raises(ValueError, match=rf"J317.*field '{path[0]}"):
         spacy.load(folder)
 
 
 @pytest.mark.parametrize("path", [("config",), ("tokenizer", "model_max_length")])
-def test_missing_field_is_named(one, tmp_path, path):
+def test_error_names_missing_field(one, tmp_path, path):
     folder = crafted(one, tmp_path, drop(*path))
     with pytest.raises(ValueError, match=rf"J317.*{'.'.join(path)}.*required"):
         spacy.load(folder)
 
 
-# LAI-Net's own fields -----------------------------------------------------------------
+# fields of LAI-Net --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -353,13 +353,13 @@ def test_missing_field_is_named(one, tmp_path, path):
         ("symmetric", "all", "valid list"),
     ],
 )
-def test_field_of_lainet_is_checked(folders, tmp_path, name, value, problem):
+def test_invalid_field_of_lainet_is_refused(folders, tmp_path, name, value, problem):
     folder = crafted(folders / "LAINet", tmp_path, put(name, value))
     with pytest.raises(ValueError, match=rf"J317.*{name}.*{problem}"):
         spacy.load(folder)
 
 
-# the rest of a component --------------------------------------------------------------
+# other data of a component ------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -375,7 +375,9 @@ def test_field_of_lainet_is_checked(folders, tmp_path, name, value, problem):
         ("evil", 1, "not permitted"),
     ],
 )
-def test_setting_of_a_saved_component_is_checked(one, tmp_path, field, value, problem):
+def test_invalid_setting_of_saved_component_is_refused(
+    one, tmp_path, field, value, problem
+):
     folder = tmp_path / "crafted"
     shutil.copytree(one, folder)
     path = folder / "jre" / "cfg"
@@ -404,7 +406,7 @@ def damage(model: bytes, change) -> bytes:
         (lambda m: m["nodes"][0].update(refs=3), "does not fit the config"),
     ],
 )
-def test_model_of_another_shape_is_refused(one, tmp_path, change, problem):
+def test_model_with_another_structure_is_refused(one, tmp_path, change, problem):
     folder = tmp_path / "crafted"
     shutil.copytree(one, folder)
     path = folder / "jre" / "model"
@@ -414,7 +416,7 @@ def test_model_of_another_shape_is_refused(one, tmp_path, change, problem):
 
 
 @pytest.mark.parametrize("data", [b"", b"\xc1", b"no msgpack", b"\x93\x01"])
-def test_data_that_is_no_msgpack_is_refused(one, tmp_path, data):
+def test_data_that_is_not_msgpack_is_refused(one, tmp_path, data):
     folder = tmp_path / "crafted"
     shutil.copytree(one, folder)
     (folder / "jre" / "model").write_bytes(data)
@@ -422,13 +424,13 @@ def test_data_that_is_no_msgpack_is_refused(one, tmp_path, data):
         spacy.load(folder)
 
 
-def test_copy_of_a_component_still_checks(one):
+def test_copy_of_component_refuses_invalid_data(one):
     pipe = copy.deepcopy(spacy.load(one).get_pipe("jre"))
     with pytest.raises(ValueError, match="J322"):
         pipe.model.from_bytes(b"no msgpack")
 
 
-def test_changed_weight_is_noticed(one, tmp_path):
+def test_changed_weight_raises_checksum_error(one, tmp_path):
     folder = tmp_path / "crafted"
     shutil.copytree(one, folder)
     path = folder / "jre" / "model"
@@ -439,8 +441,8 @@ def test_changed_weight_is_noticed(one, tmp_path):
         spacy.load(folder)
 
 
-def test_old_weights_ask_to_be_saved_again(one, tmp_path):
-    """Weights of before the check sum: no format."""
+def test_old_format_raises_error_with_instructions(one, tmp_path):
+    """Weights without a checksum are in an old format."""
     folder = tmp_path / "crafted"
     shutil.copytree(one, folder)
     path = folder / "jre" / "model"
@@ -454,7 +456,7 @@ def test_old_weights_ask_to_be_saved_again(one, tmp_path):
 
 @pytest.fixture(scope="module")
 def copied(tiny_bert, tmp_path_factory):
-    """A pipeline whose component holds the transformer of spacy-transformers."""
+    """A pipeline with a component that contains a spacy-transformers model."""
     register_extension()
     nlp, _ = make_shared("shared", tiny_bert)
     nlp.replace_listeners("transformer", "jre", ["model.tok2vec"])
@@ -481,7 +483,9 @@ def crafted_shim(copied, tmp_path, change):
 
 
 @pytest.mark.parametrize("name", ["/{0}", "../{0}", "a/{0}", "..\\{0}", "x.py"])
-def test_file_of_a_copied_transformer_is_not_written_elsewhere(copied, tmp_path, name):
+def test_file_of_copied_transformer_is_not_written_to_another_directory(
+    copied, tmp_path, name
+):
     name = name.format(str(tmp_path / "written.txt").lstrip("/"))
     folder = crafted_shim(
         copied, tmp_path, lambda content: content["tokenizer"].update({name: b"x"})
@@ -506,7 +510,7 @@ def test_file_of_a_copied_transformer_is_not_written_elsewhere(copied, tmp_path,
         (lambda c: c.pop("config"), "J322"),
     ],
 )
-def test_code_of_a_copied_transformer_is_refused(copied, tmp_path, change, code):
+def test_code_of_copied_transformer_is_refused(copied, tmp_path, change, code):
     folder = crafted_shim(copied, tmp_path, change)
     with pytest.raises(ValueError, match=code):
         spacy.load(folder)

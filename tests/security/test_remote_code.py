@@ -1,4 +1,4 @@
-"""Code that comes with an encoder runs where the user names the encoder, only there."""
+"""Custom code of an encoder runs only if the user trusts the encoder by name."""
 
 import json
 import sys
@@ -16,18 +16,18 @@ from ..pipeline.helpers import logits, make_nlp, same
 CONFIGURATION = """
 from transformers import BertConfig
 
-class DoubledConfig(BertConfig):
-    model_type = "doubled-bert"
+class ScaledConfig(BertConfig):
+    model_type = "scaled-bert"
 """
 MODEL = """
 from pathlib import Path
 from transformers import BertModel
-from .configuration_doubled import DoubledConfig
+from .configuration_scaled import ScaledConfig
 
 Path({marker!r}).write_text("ran")
 
-class DoubledModel(BertModel):
-    config_class = DoubledConfig
+class ScaledModel(BertModel):
+    config_class = ScaledConfig
 
     def forward(self, *args, **kwargs):
         outputs = super().forward(*args, **kwargs)
@@ -38,7 +38,7 @@ class DoubledModel(BertModel):
 
 @pytest.fixture(scope="module", autouse=True)
 def modules_folder(tmp_path_factory):
-    """Where transformers copies the code of an encoder to."""
+    """Directory to which transformers copies the code of an encoder."""
     from transformers import dynamic_module_utils
 
     folder = str(tmp_path_factory.mktemp("modules"))
@@ -50,16 +50,16 @@ def modules_folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """An encoder with code of its own, which leaves a marker where it runs."""
-    path = save_tiny_bert(tmp_path_factory.mktemp("code") / "doubled")
-    (path / "configuration_doubled.py").write_text(CONFIGURATION)
+    """An encoder with custom code, which writes a marker file when it runs."""
+    path = save_tiny_bert(tmp_path_factory.mktemp("code") / "scaled")
+    (path / "configuration_scaled.py").write_text(CONFIGURATION)
     code = MODEL.format(marker=str(path / "marker"))
-    (path / "modeling_doubled.py").write_text(code)
+    (path / "modeling_scaled.py").write_text(code)
     config = json.loads((path / "config.json").read_text())
-    config["model_type"] = "doubled-bert"
+    config["model_type"] = "scaled-bert"
     config["auto_map"] = {
-        "AutoConfig": "configuration_doubled.DoubledConfig",
-        "AutoModel": "modeling_doubled.DoubledModel",
+        "AutoConfig": "configuration_scaled.ScaledConfig",
+        "AutoModel": "modeling_scaled.ScaledModel",
     }
     (path / "config.json").write_text(json.dumps(config))
     return path
@@ -78,14 +78,14 @@ def saved(folder, tmp_path_factory):
     return path, wanted
 
 
-def test_encoder_with_code_is_refused_and_the_error_says_how(folder):
+def test_encoder_with_code_raises_error_with_instructions(folder):
     with pytest.raises(ValueError, match=r"J318.*trust_remote_code\(NAME\)") as caught:
         make_nlp(transformer_config(str(folder)))
     assert f"{VARIABLE}=NAME" in str(caught.value)
     assert not (folder / "marker").exists()
 
 
-def test_trust_in_another_encoder_is_none_in_this_one(folder):
+def test_trust_in_another_encoder_does_not_apply(folder):
     with trust_remote_code("org/other"), pytest.raises(ValueError, match="J318"):
         make_nlp(transformer_config(str(folder)))
     assert not (folder / "marker").exists()
@@ -97,18 +97,18 @@ def test_saved_pipeline_does_not_run_the_code(saved, folder):
     assert not (folder / "marker").exists()
 
 
-def test_saved_pipeline_runs_the_code_of_a_trusted_folder(saved, folder):
+def test_saved_pipeline_runs_code_of_trusted_directory(saved, folder):
     with trust_remote_code(str(folder)):
         nlp = spacy.load(saved[0])
     assert same(logits(nlp), saved[1])
 
 
-def test_variable_trusts_too(saved, folder, monkeypatch):
+def test_environment_variable_adds_trusted_names(saved, folder, monkeypatch):
     monkeypatch.setenv(VARIABLE, f"org/model, {folder}")
     assert same(logits(spacy.load(saved[0])), saved[1])
 
 
-def test_header_does_not_choose_the_folder(saved, folder, tmp_path):
+def test_header_does_not_choose_the_directory(saved, folder, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     names = (str(folder), str(other))
@@ -116,7 +116,7 @@ def test_header_does_not_choose_the_folder(saved, folder, tmp_path):
         spacy.load(saved[0])
 
 
-def test_trust_ends_with_the_context():
+def test_trust_ends_after_the_context():
     with trust_remote_code("a"):
         with trust_remote_code("b", "c"):
             assert trusted_names() == ("a", "b", "c")
@@ -124,5 +124,5 @@ def test_trust_ends_with_the_context():
     assert trusted_names() == ()
 
 
-def test_weights_of_a_trusted_encoder_are_without_its_folder(saved, folder):
+def test_weights_of_trusted_encoder_do_not_contain_its_directory(saved, folder):
     assert str(folder).encode() not in (Path(saved[0]) / "jre" / "model").read_bytes()

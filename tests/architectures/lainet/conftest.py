@@ -1,4 +1,4 @@
-"""A model, and Docs to read with it."""
+"""Fixtures: a LAI-Net model and Docs."""
 
 import pytest
 from spacy.tokens import Doc

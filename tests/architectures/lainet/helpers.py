@@ -1,4 +1,4 @@
-"""LAI-Net as a model, gold for it, and one step of its learning."""
+"""Helpers to build LAI-Net models, gold annotations and training steps."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -19,9 +19,9 @@ LABELS = Labels(
     ("based_in", "lives_in", "spouse", "works_for"),
     frozenset({"spouse"}),
 )
-# of spans
+# maximum width of a span
 WIDTH = 8
-# the transformer without dropout, and the network
+# settings without dropout: of the transformer, and of the network
 EXACT = {
     "transformer_config": {
         "hidden_dropout_prob": 0.0,
@@ -29,7 +29,7 @@ EXACT = {
     }
 }
 NO_DROPOUT = {"dropout": 0.0, "graph_dropout": 0.0}
-# no marker is seen by anything but its own pair
+# only the two markers of a pair attend to each other
 LEVITATED = {"text_sees_markers": False, "markers_see": "pair"}
 
 
@@ -90,11 +90,11 @@ def scores_by_tokens(docs, scores):
     return entities, relations
 
 
-# learning -----------------------------------------------------------------------------
+# training -----------------------------------------------------------------------------
 
 
 def make_gold(spans, labels, relations=(), windows=None, **changes) -> GoldBatch:
-    """By default of one window that was annotated."""
+    """Create the gold of a batch; by default, of one annotated window."""
     gold = GoldBatch(
         spans=np.asarray(spans, dtype=np.int64).reshape(-1, 2),
         labels=np.asarray(labels, dtype=np.int64),
@@ -110,7 +110,7 @@ def make_gold(spans, labels, relations=(), windows=None, **changes) -> GoldBatch
 
 
 def story_gold(unknown_entities=(), unknown_relations=()) -> GoldBatch:
-    """The story's gold, window by window."""
+    """The gold annotation of the story, one window per sentence."""
     spans, labels, windows, relations, first = [], [], [], [], 0
     for number, sentence in enumerate(STORY):
         offset = len(spans)
@@ -136,7 +136,7 @@ def story_gold(unknown_entities=(), unknown_relations=()) -> GoldBatch:
 
 
 class Step(NamedTuple):
-    """What a step has learnt from, and the loss."""
+    """The candidates of a training step, and the loss."""
 
     candidates: Candidates
     loss: LossValue
@@ -153,11 +153,11 @@ def learn(
     arrange=None,
     gradient=1.0,
 ) -> Step:
-    """One forward and backward, as a component does them.
+    """Run one forward and backward pass, as the component does.
 
-    spans, pairs (int | None): Negatives per window; None takes all, as in the paper.
+    spans, pairs (int | None): Negatives per window; None: all, as in the paper.
     arrange (Callable | None): Changes the sampled Candidates.
-    gradient (float): Of the loss.
+    gradient (float): Gradient of the loss.
     """
     read, backprop_encoder = model.get_ref("encoder").begin_update(docs)
     candidates = sample_candidates(
@@ -178,7 +178,7 @@ def learn(
 
 
 def gradients(model) -> dict[str, torch.Tensor]:
-    """Of the parameters that have one, by name."""
+    """Gradients by name, of the parameters that have one."""
     parameters = inside(model).named_parameters()
     return {n: p.grad.clone() for n, p in parameters if p.grad is not None}
 
@@ -187,7 +187,7 @@ def gradients(model) -> dict[str, torch.Tensor]:
 
 
 def save_family(family, folder, vocabulary, **settings) -> str:
-    """A random transformer of a family on the tiny vocabulary."""
+    """Save a random transformer of a family with the vocabulary of tiny BERT."""
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(vocabulary)

@@ -1,4 +1,4 @@
-"""LAI-Net without packing, written from the description: one window at a time."""
+"""A simple LAI-Net without packing, as reference: one window at a time."""
 
 from itertools import permutations
 
@@ -13,7 +13,7 @@ from .helpers import LABELS, WIDTH, inside
 
 
 class Naive:
-    """One window, one span list, one row of the encoder at a time."""
+    """Encodes one window and one list of spans at a time."""
 
     def __init__(
         self, model, *, mask="invisible", text=True, markers="all", words=None
@@ -30,7 +30,7 @@ class Naive:
         ]
 
     def sees(self, viewer, seen):
-        """viewer, seen: (kind, pair)"""
+        """Whether a token attends to another. viewer, seen (tuple): Kind and pair."""
         mask, text_sees_markers, markers_see = self.settings
         if mask == "full":
             return True
@@ -49,7 +49,7 @@ class Naive:
         return seen[0] != "marker" or markers_see == "all" or viewer[1] == seen[1]
 
     def read(self, stage, words, spans, labels, subject=None):
-        """Hidden rows of each span, label annotation and the subject."""
+        """The hidden rows of each span, each annotation and the subject."""
         vocabulary = self.tokenizer.get_vocab()
         cls, sep = vocabulary["[CLS]"], vocabulary["[SEP]"]
         markers = [vocabulary[m] for m in ("[ENT]", "[/ENT]")]
@@ -117,7 +117,7 @@ class Naive:
         return rows, annotations, subject_rows
 
     def marked(self, *args):
-        """The same as the network wants it: one pass, one graph."""
+        """The same rows as input of the network: one pass, one graph."""
         rows, annotations, subject = self.read(*args)
         width = len(rows[0][0])
         return MarkedSpans(
@@ -144,31 +144,31 @@ class Naive:
         ]
 
     def entities(self, words, labels=LABELS.entities):
-        """Logits of each span; None where the filter stops it."""
+        """Logits of each span; None if the filter drops it."""
         spans = self.candidates(words)
         outputs = self.module.network.entity(self.marked(0, words, spans, labels))
-        found = dict.fromkeys(spans)
+        result = dict.fromkeys(spans)
         for node, logits in zip(outputs.nodes.tolist(), outputs.entity_logits):
-            found[spans[node]] = logits
-        return found
+            result[spans[node]] = logits
+        return result
 
     def relation_logits(self, words, entities, labels=LABELS.relations):
         """Logits of all ordered pairs of some entities."""
         return self.pair_logits(words, list(permutations(entities, 2)), labels)
 
     def pair_logits(self, words, pairs, labels=LABELS.relations):
-        """Logits of the pairs; each subject is read with its objects."""
-        found = {}
+        """Logits of the pairs; each subject is encoded with its objects."""
+        result = {}
         for subject in sorted({head for head, _ in pairs}):
             others = [tail for head, tail in pairs if head == subject]
             marked = self.marked(1, words, others, labels, subject)
             for other, row in zip(others, self.module.network.relation(marked)):
-                found[subject, other] = row
-        return found
+                result[subject, other] = row
+        return result
 
 
 def naive_of(model, settings):
-    """The naive reading of a model with some settings."""
+    """The reference implementation of a model with some settings."""
     return Naive(
         model,
         mask=settings.get("mask", "invisible"),
@@ -178,7 +178,7 @@ def naive_of(model, settings):
 
 
 def naive_decision(inverses, ahead, back, agreement):
-    """The label of an ordered pair and its score, as the description has it."""
+    """The label of an ordered pair and its score."""
     p, q = ahead.softmax(0).tolist(), back.softmax(0).tolist()
     inverses = inverses.tolist()
     columns = range(len(p))
@@ -195,7 +195,7 @@ def naive_decision(inverses, ahead, back, agreement):
 
 
 def naive_loss(model, docs, gold, candidates=None, *, cold, settings=None, width=WIDTH):
-    """One loss over the batch, from readings of one window each.
+    """The loss of a batch, computed one window at a time.
 
     candidates (Candidates | None): The spans and pairs; by default the paper's: all
         spans up to the width and the gold, all pairs of gold entities.
@@ -210,16 +210,16 @@ def naive_loss(model, docs, gold, candidates=None, *, cold, settings=None, width
     for number, doc in enumerate(doc for doc in docs if len(doc)):
         words = [token.text for token in doc]
         members = [i for i in range(len(gold.spans)) if gold.windows[i] == number]
-        places = {
+        gold_rows = {
             (int(s) - first, int(e) - first): i
             for i, (s, e) in zip(members, gold.spans[members])
         }
         if candidates is None:
             own, pairs = [], []
             if gold.knows_entities[number]:
-                own = sorted({*naive.candidates(words, width), *places})
+                own = sorted({*naive.candidates(words, width), *gold_rows})
             if gold.knows_relations[number]:
-                pairs = list(permutations(sorted(places), 2))
+                pairs = list(permutations(sorted(gold_rows), 2))
         else:
             every = [(int(s) - first, int(e) - first) for s, e in candidates.spans]
             own = [(s, e) for s, e in every if 0 <= s < len(words)]
@@ -228,7 +228,7 @@ def naive_loss(model, docs, gold, candidates=None, *, cold, settings=None, width
         first += len(words)
         if own:
             targets = torch.tensor(
-                [gold.labels[places[c]] if c in places else 0 for c in own]
+                [gold.labels[gold_rows[c]] if c in gold_rows else 0 for c in own]
             )
             marked = naive.marked(0, words, own, LABELS.entities)
             outputs = network.entity(marked, targets > 0, cold=cold)
@@ -237,16 +237,16 @@ def naive_loss(model, docs, gold, candidates=None, *, cold, settings=None, width
             spans.append(outputs.entity_logits)
             span_targets.append(targets[outputs.nodes])
         for (head, tail), row in naive.pair_logits(words, pairs).items():
-            found = []
+            matches = []
             for h, t, label in gold.relations.tolist():
-                if (h, t) == (places[head], places[tail]):
-                    found.append(1 + label)
-                # the other order tells a pair its label if it is a candidate, too
-                other = (t, h) == (places[head], places[tail])
+                if (h, t) == (gold_rows[head], gold_rows[tail]):
+                    matches.append(1 + label)
+                # the label of the reverse pair applies if that is a candidate, too
+                other = (t, h) == (gold_rows[head], gold_rows[tail])
                 if other and (tail, head) in pairs:
-                    found.append(inverses[1 + label])
+                    matches.append(inverses[1 + label])
             rows.append(row)
-            columns.append(found[0] if found else 0)
+            columns.append(matches[0] if matches else 0)
     weight = settings.get("filter_weight", 1.0)
     loss = F.cross_entropy(torch.cat(spans), torch.cat(span_targets))
     loss = loss + weight * F.cross_entropy(

@@ -1,3 +1,5 @@
+"""The input of LAI-Net's encoder: passes, windows, graphs, pairs and annotations."""
+
 from dataclasses import replace
 
 import numpy as np
@@ -43,7 +45,7 @@ def spans(*rows):
     return np.asarray(rows, dtype=np.int64).reshape(-1, 2)
 
 
-def test_input_of_the_first_stage_is_that_of_equation_5():
+def test_input_of_first_stage_follows_equation_5():
     one = ENTITY.make_pass(PIECES, spans((0, 1), (3, 3)))
     assert one.ids.tolist() == [
         *[CLS, 10, 11, 12, 13, SEP, 31, 32, 33, SEP],
@@ -55,7 +57,7 @@ def test_input_of_the_first_stage_is_that_of_equation_5():
     assert one.pairs.tolist() == [-1] * 10 + [0, 1, 0, 1]
 
 
-def test_answers_of_the_first_stage_lie_at_pieces_and_markers():
+def test_columns_of_first_stage_refer_to_pieces_and_markers():
     one = ENTITY.make_pass(PIECES, spans((0, 1), (3, 3)))
     # first and last piece, start and end marker
     assert one.spans.tolist() == [[1, 2, 10, 12], [4, 4, 11, 13]]
@@ -63,7 +65,7 @@ def test_answers_of_the_first_stage_lie_at_pieces_and_markers():
     assert one.subject.shape == (0, 4)
 
 
-def test_solid_markers_stand_in_the_text_and_shift_what_follows():
+def test_solid_markers_shift_the_tokens_after_them():
     one = RELATION.make_pass(PIECES, spans((0, 0), (2, 3)), np.asarray([1, 2]))
     assert one.ids.tolist() == [
         *[CLS, 10, 92, 11, 12, 93, 13, SEP, 34, 35, SEP],
@@ -78,7 +80,7 @@ def test_solid_markers_stand_in_the_text_and_shift_what_follows():
 
 
 @pytest.mark.parametrize("first", range(4))
-def test_subject_stays_between_its_markers_wherever_it_stands(first):
+def test_solid_markers_enclose_every_subject(first):
     for last in range(first, 4):
         one = RELATION.make_pass(PIECES, spans((0, 3)), np.asarray([first, last]))
         start, end, opening, closing = one.subject[0]
@@ -99,13 +101,13 @@ def test_input_without_annotations_ends_with_the_text():
     assert form.n_fixed == 2
 
 
-def test_positions_may_start_elsewhere():
+def test_positions_start_at_first_position():
     form = InputFormat([CLS], [SEP], [], SEP, [90, 91], [], first_position=2)
     one = form.make_pass(PIECES, spans((0, 3)))
     assert one.positions.tolist() == [2, 3, 4, 5, 6, 7, 3, 6]
 
 
-def test_room_counts_everything_but_markers_and_solid_ones_as_positions():
+def test_max_text_pieces_excludes_special_tokens_annotations_and_solid_markers():
     # [CLS], [SEP], three pieces, [SEP]
     assert ENTITY.n_fixed == 6
     assert ENTITY.max_text_pieces(max_length=50, max_positions=64) == 44
@@ -115,7 +117,7 @@ def test_room_counts_everything_but_markers_and_solid_ones_as_positions():
     assert ENTITY.max_text_pieces(max_length=5, max_positions=64) == -1
 
 
-def test_padding_is_of_its_own_kind():
+def test_padding_has_its_own_kind():
     passes = [
         ENTITY.make_pass([10], spans((0, 0))),
         ENTITY.make_pass(PIECES, spans((0, 0), (1, 3))),
@@ -129,7 +131,7 @@ def test_padding_is_of_its_own_kind():
     assert padded.ids[1].tolist() == passes[1].ids.tolist()
 
 
-def test_answers_of_padded_passes_are_those_of_each_pass():
+def test_rows_of_padded_passes_match_each_pass():
     passes = [
         RELATION.make_pass([10], spans((0, 0)), np.asarray([0, 0])),
         RELATION.make_pass(PIECES, spans((0, 0), (1, 3)), np.asarray([1, 2])),
@@ -150,12 +152,12 @@ def test_passes_of_the_first_stage_have_no_subject():
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1], [1, 2, 0]])
-def test_answers_find_back_from_the_order_of_reading(order):
-    answers = [["a", "b"], ["c"], ["d", "e", "f"]]
+def test_undo_order_restores_the_original_order(order):
+    outputs = [["a", "b"], ["c"], ["d", "e", "f"]]
     by_pass, by_span = undo_order(np.asarray(order), np.array([2, 1, 3]))
-    assert [order[place] for place in by_pass] == [0, 1, 2]
-    read = [answer for number in order for answer in answers[number]]
-    assert "".join(read[place] for place in by_span) == "abcdef"
+    assert [order[index] for index in by_pass] == [0, 1, 2]
+    reordered = [output for number in order for output in outputs[number]]
+    assert "".join(reordered[index] for index in by_span) == "abcdef"
 
 
 # texts, graphs, pairs -----------------------------------------------------------------
@@ -169,17 +171,17 @@ def texts():
     return Texts.of(windows, pieces, np.array([2, 0, 1, 1, 3]))
 
 
-def test_span_is_known_by_its_first_and_last_piece(texts):
-    found = texts.span_pieces(
+def test_span_pieces_are_first_and_last_piece(texts):
+    actual = texts.span_pieces(
         spans((0, 1), (0, 2), (0, 3), (1, 3), (2, 3), (3, 5), (4, 5))
     )
-    assert found.tolist() == [
+    assert actual.tolist() == [
         *[[0, 1], [0, 1], [0, 2], [2, 2], [2, 2]],
         *[[0, 3], [1, 3]],
     ]
 
 
-def test_span_without_pieces_ends_before_it_begins(texts):
+def test_last_piece_precedes_first_in_span_without_pieces(texts):
     ((first, last),) = texts.span_pieces(spans((1, 2))).tolist()
     assert last < first
 
@@ -193,40 +195,40 @@ def test_texts_are_not_split(texts):
     assert texts.split(1) == [texts]
 
 
-def readable(texts, candidates):
+def select_spans(texts, candidates):
     return candidates[find_readable(texts, candidates)].tolist()
 
 
-def test_readable_spans_begin_and_end_with_pieces_in_text_order(texts):
+def test_find_readable_returns_spans_with_pieces_at_both_ends_in_text_order(texts):
     every = all_spans(texts.windows, 3).spans
-    # sorted by width; the token without pieces inside the first window is one of three
+    # sorted by width; the second token of the first window has no pieces
     assert every.tolist() != sorted(every.tolist())
-    found = readable(texts, every)
-    assert found == [[0, 1], [0, 3], [2, 3], [3, 4], [3, 5], [4, 5]]
-    assert readable(texts, all_spans(texts.windows, 2).spans) == [
-        span for span in found if span != [0, 3]
+    actual = select_spans(texts, every)
+    assert actual == [[0, 1], [0, 3], [2, 3], [3, 4], [3, 5], [4, 5]]
+    assert select_spans(texts, all_spans(texts.windows, 2).spans) == [
+        span for span in actual if span != [0, 3]
     ]
 
 
-def test_span_with_a_token_without_pieces_at_an_end_is_not_readable(texts):
+def test_find_readable_skips_span_with_a_token_without_pieces_at_an_end(texts):
     candidates = spans((1, 3), (0, 2), (1, 2), (2, 3))
-    assert readable(texts, candidates) == [[2, 3]]
+    assert select_spans(texts, candidates) == [[2, 3]]
 
 
-def test_no_candidate_is_not_readable(texts):
-    assert readable(texts, spans()) == []
+def test_find_readable_returns_nothing_without_candidates(texts):
+    assert select_spans(texts, spans()) == []
 
 
-def test_no_two_readable_spans_cover_the_same_pieces():
+def test_find_readable_returns_spans_with_distinct_pieces():
     windows = Windows(np.array([0]), np.array([0]), np.array([7]))
     sizes = np.array([0, 1, 0, 0, 2, 1, 0])
     texts = Texts.of(windows, [[10, 11, 12, 13]], sizes)
-    found = np.asarray(readable(texts, all_spans(windows, 7).spans))
-    pieces = texts.span_pieces(found).tolist()
+    actual = np.asarray(select_spans(texts, all_spans(windows, 7).spans))
+    pieces = texts.span_pieces(actual).tolist()
     assert sorted(pieces) == [[0, 0], [0, 2], [0, 3], [1, 2], [1, 3], [3, 3]]
 
 
-def test_windows_without_candidates_are_no_graphs(texts):
+def test_windows_without_candidates_have_no_graph(texts):
     graphs = candidate_graphs(texts, spans((3, 4), (3, 5)))
     assert graphs.windows.tolist() == [1]
     assert [rows.tolist() for rows in graphs.spans] == [[[0, 0], [0, 3]]]
@@ -237,7 +239,7 @@ def test_windows_without_candidates_are_no_graphs(texts):
 @pytest.mark.parametrize(
     ("limit", "sizes"), [(220, [3, 2]), (3, [3, 2]), (2, [2, 1, 2]), (1, [1] * 5)]
 )
-def test_graph_of_many_spans_is_read_in_several_passes(texts, limit, sizes):
+def test_graph_with_many_spans_has_several_passes(texts, limit, sizes):
     rows = [spans((0, 0), (0, 2), (2, 2)), spans((0, 3), (1, 3))]
     graphs = Graphs(texts, np.array([0, 1]), rows, [None, None])
     passes, numbers = graphs.passes(ENTITY, limit)
@@ -268,10 +270,10 @@ def test_chunks_divide_between_graphs(texts, size, sizes):
 @pytest.mark.parametrize(
     ("max_spans", "size", "sizes"),
     [
-        # two annotations for a pass each: 5 and 4 rows
+        # two annotations per pass, one pass per graph: 5 and 4 rows
         (220, 9, [5]),
         (220, 8, [3, 2]),
-        # and for two passes and one: 7 and 4
+        # two passes and one pass: 7 and 4 rows
         (2, 11, [5]),
         (2, 10, [3, 2]),
     ],
@@ -283,12 +285,12 @@ def test_chunks_count_the_annotations_of_each_pass(texts, max_spans, size, sizes
     assert [sum(len(s) for s in chunk.spans) for chunk in chunks] == sizes
 
 
-def test_nothing_is_no_chunk(texts):
+def test_empty_input_has_no_chunks(texts):
     graphs = Graphs(texts, np.zeros(0, dtype=np.int64), [], [])
     assert graphs.chunks(ENTITY, 220, 5) == []
 
 
-def test_pairs_are_ordered_subject_by_subject_within_a_window():
+def test_pairs_of_a_window_are_sorted_by_subject():
     pairs = pair_entities(np.array([0, 0, 0, 2, 3, 3]))
     assert pairs.tolist() == [
         *[[0, 1], [0, 2], [1, 0], [1, 2], [2, 0], [2, 1]],
@@ -297,13 +299,13 @@ def test_pairs_are_ordered_subject_by_subject_within_a_window():
 
 
 @pytest.mark.parametrize("windows", [[], [0], [0, 1, 5]])
-def test_fewer_than_two_entities_are_no_pair(windows):
+def test_fewer_than_two_entities_have_no_pairs(windows):
     pairs = pair_entities(np.asarray(windows, dtype=np.int64))
     assert pairs.shape == (0, 2)
     assert pairs.dtype == np.int64
 
 
-def test_each_subject_is_a_graph_of_its_objects(texts):
+def test_each_subject_has_a_graph_with_its_objects(texts):
     entities = spans((0, 1), (2, 3), (3, 4), (3, 5), (4, 5))
     windows = np.array([0, 0, 1, 1, 1])
     graphs = relation_graphs(texts, entities, windows, pair_entities(windows))
@@ -317,7 +319,7 @@ def test_each_subject_is_a_graph_of_its_objects(texts):
     ]
 
 
-def test_entity_without_pairs_is_no_graph(texts):
+def test_entity_without_pairs_has_no_graph(texts):
     entities = spans((0, 1), (2, 3), (3, 4), (4, 5))
     graphs = relation_graphs(texts, entities, np.array([0, 0, 1, 1]), spans((3, 2)))
     assert graphs.windows.tolist() == [1]
@@ -344,10 +346,10 @@ def test_entity_without_pairs_is_no_graph(texts):
         ("-", "-"),
     ],
 )
-def test_label_is_split_into_its_words(label, words):
+def test_label_is_split_into_words(label, words):
     assert annotate(label, {}) == words
 
 
-def test_words_of_the_config_come_first():
+def test_annotation_overrides_words_of_the_label():
     words = {"GPE": "geography political entity"}
     assert annotate("GPE", words) == "geography political entity"

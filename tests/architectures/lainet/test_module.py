@@ -1,4 +1,4 @@
-"""LAI-Net's scores, loss and gradients against a reading without packing."""
+"""LAI-Net's scores, loss and gradients, compared to the reference in naive.py."""
 
 from dataclasses import replace
 from itertools import permutations
@@ -33,7 +33,7 @@ from .helpers import (
 )
 from .naive import Naive, naive_decision, naive_loss, naive_of
 
-# a span that is certainly not an entity
+# logits of a span that was not classified
 NONE = [0.0, -np.inf, -np.inf, -np.inf]
 SETTINGS = [
     {},
@@ -51,7 +51,7 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
-def test_scores_are_those_of_a_reading_without_packing(wide_bert, docs, settings):
+def test_scores_equal_reference_without_packing(wide_bert, docs, settings):
     model = build_model(wide_bert, **settings)
     naive = naive_of(model, settings)
     labels = LABELS if settings.get("annotate", True) else Labels((), ())
@@ -67,15 +67,15 @@ def test_scores_are_those_of_a_reading_without_packing(wide_bert, docs, settings
             assert {k[1:] for k in entities if k[0] == number} == set(wanted)
             best = {}
             for (start, end), logits in wanted.items():
-                found = entities[number, start, end]
+                actual = entities[number, start, end]
                 if logits is None:
-                    assert found.tolist() == NONE
+                    assert actual.tolist() == NONE
                     continue
-                np.testing.assert_allclose(found, logits.numpy(), atol=1e-5)
+                np.testing.assert_allclose(actual, logits.numpy(), atol=1e-5)
                 if int(logits.argmax()):
                     best[start, end] = float(logits.softmax(0).max())
             n_entities += len(best)
-            # as many entities as tokens are paired, the best-scored
+            # the entities with the best scores are paired, at most one per token
             kept = sorted(sorted(best, key=best.get, reverse=True)[: len(doc)])
             logits = naive.relation_logits(words, kept, labels.relations)
             mine = {k: v for k, v in relations.items() if k[0][0] == number}
@@ -110,13 +110,13 @@ def every_candidate(model, docs, gold) -> Candidates:
     return Candidates(spans, np.asarray(pairs))
 
 
-def test_given_pairs_are_scored_whatever_the_entities_are(model, docs):
+def test_given_pairs_are_scored_for_any_entities(model, docs):
     candidates = every_candidate(model, docs, story_gold())
     texts = inside(model).read(docs)
     scores = model.get_ref("network").predict((texts, candidates, None))
     assert scores.pairs.tolist() == candidates.pairs.tolist()
     assert scores.n_truncated == 0
-    _, found = scores_by_tokens(docs, scores)
+    _, actual = scores_by_tokens(docs, scores)
     naive, sentence = Naive(model), STORY[1]
     entities = [(start, end) for start, end, _ in sentence["entities"]]
     with torch.no_grad():
@@ -132,20 +132,18 @@ def test_given_pairs_are_scored_whatever_the_entities_are(model, docs):
         wanted = np.zeros(4)
         if label is not None:
             wanted[label] = score
-        row = found[(1, *head), (1, *tail)]
+        row = actual[(1, *head), (1, *tail)]
         np.testing.assert_allclose(row, wanted, rtol=1e-5, atol=1e-6)
 
 
-def test_no_more_entities_of_a_window_are_paired_than_the_limit(
-    wide_bert, docs, monkeypatch
-):
+def test_number_of_paired_entities_of_a_window_is_limited(wide_bert, docs, monkeypatch):
     model = build_model(wide_bert, filter=False)
     inside(model).network.entity.classify.bias.data[0] = -100.0
     monkeypatch.setattr(module, "MAX_PAIRED_ENTITIES", 3)
     scores = model.predict((docs, WIDTH))
     assert len(scores.pairs) == 5 * 3 * 2
     assert scores.n_truncated == 5
-    # the best-scored ones
+    # the entities with the best scores
     best_scores = torch.from_numpy(scores.entity_logits).softmax(1).amax(1).numpy()
     windows = scores.windows.token_window[scores.spans[:, 0]]
     for window in range(5):
@@ -155,7 +153,7 @@ def test_no_more_entities_of_a_window_are_paired_than_the_limit(
         assert set(mine.ravel().tolist()) == set(best.tolist())
 
 
-# learning -----------------------------------------------------------------------------
+# training -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("cold", [True, False])
@@ -163,7 +161,7 @@ def test_no_more_entities_of_a_window_are_paired_than_the_limit(
     "settings",
     [{}, {"mask": "visible"}, {"shared_encoder": True}, {"filter_weight": 7.0}],
 )
-def test_loss_and_gradients_are_those_of_a_reading_without_packing(
+def test_loss_and_gradients_equal_reference_without_packing(
     wide_bert, docs, settings, cold
 ):
     model = build_model(
@@ -175,15 +173,15 @@ def test_loss_and_gradients_are_those_of_a_reading_without_packing(
     )
     gold = story_gold()
     step = learn(model, docs, gold)
-    found = gradients(model)
+    actual = gradients(model)
     inside(model).zero_grad(set_to_none=True)
     loss = naive_loss(model, docs, gold, cold=cold, settings=settings)
     loss.backward()
     assert step.loss.value == pytest.approx(float(loss.detach()), abs=1e-5)
     wanted = gradients(model)
-    assert found.keys() == wanted.keys()
+    assert actual.keys() == wanted.keys()
     for name, gradient in wanted.items():
-        assert_close(found[name], gradient, atol=1e-4, rtol=1e-3)
+        assert_close(actual[name], gradient, atol=1e-4, rtol=1e-3)
 
 
 @pytest.fixture
@@ -192,7 +190,7 @@ def exact_model(wide_bert):
 
 
 @pytest.mark.parametrize(("spans", "pairs"), [(5, 1), (0, 0), (None, 0), (3, None)])
-def test_loss_of_sampled_candidates_is_that_of_a_reading_without_packing(
+def test_loss_of_sampled_candidates_equals_reference_without_packing(
     exact_model, docs, spans, pairs
 ):
     gold = story_gold()
@@ -217,13 +215,13 @@ def test_order_of_candidates_changes_neither_loss_nor_gradient(exact_model, docs
     wanted = learn(exact_model, docs, gold, pairs=2).loss
     first = gradients(exact_model)
     inside(exact_model).zero_grad(set_to_none=True)
-    found = learn(exact_model, docs, gold, pairs=2, arrange=shuffle).loss
-    assert found.value == pytest.approx(wanted.value, abs=1e-5)
+    actual = learn(exact_model, docs, gold, pairs=2, arrange=shuffle).loss
+    assert actual.value == pytest.approx(wanted.value, abs=1e-5)
     for name, gradient in gradients(exact_model).items():
         assert_close(gradient, first[name], atol=1e-5, rtol=1e-3)
 
 
-def test_every_parameter_but_the_pooler_gets_a_gradient(model, docs):
+def test_every_parameter_except_the_pooler_has_a_gradient(model, docs):
     learn(model, docs, story_gold())
     idle = {
         name
@@ -269,8 +267,8 @@ ALL = ["entity", "relation", "decision"]
 
 
 def outputs_of(model, docs) -> dict[str, torch.Tensor]:
-    """Logits of all candidates as predicted, logits of the gold pairs, and the scores
-    that are read off these."""
+    """Predicted logits of all candidates, logits of the gold pairs, and the scores
+    that are decoded from them."""
     transformer, gold = inside(model).eval(), story_gold()
     texts = transformer.read(docs)
     with torch.no_grad():
@@ -284,7 +282,7 @@ def outputs_of(model, docs) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize(
-    ("settings", "changes", "vanish"),
+    ("settings", "changes", "removed"),
     [
         ({"filter": False}, ["entity"], "network.entity.filter."),
         ({"filter_threshold": 0.6}, ["entity"], None),
@@ -303,18 +301,18 @@ def outputs_of(model, docs) -> dict[str, torch.Tensor]:
     ],
     ids=str,
 )
-def test_switch_changes_what_it_should_and_spares_the_rest_to_the_bit(
-    wide_bert, docs, settings, changes, vanish
+def test_setting_changes_only_the_expected_outputs(
+    wide_bert, docs, settings, changes, removed
 ):
     reference, model = build_model(wide_bert), build_model(wide_bert, **settings)
     state = inside(reference).state_dict()
     generator = torch.Generator().manual_seed(2)
     for name, rows in state.items():
-        if name.startswith("encoder.1."):  # they start alike
+        if name.startswith("encoder.1."):  # initially equal to encoder.0
             rows += 0.1 * torch.randn(rows.shape, generator=generator)
     own = inside(model).state_dict().keys()
     assert own <= state.keys()
-    assert state.keys() - own == {n for n in state if vanish and n.startswith(vanish)}
+    assert state.keys() - own == {n for n in state if removed and n.startswith(removed)}
     inside(model).load_state_dict(state, strict=False)
     before, after = outputs_of(reference, docs), outputs_of(model, docs)
     for name in ALL:
@@ -328,41 +326,41 @@ def test_switch_changes_what_it_should_and_spares_the_rest_to_the_bit(
 
 
 @pytest.mark.parametrize("limit", [1, 3, 50])
-def test_packing_changes_nothing_where_nobody_sees_other_markers(
+def test_packing_does_not_change_scores_if_markers_see_only_their_pair(
     wide_bert, docs, limit
 ):
     wanted = all_scores(build_model(wide_bert, **LEVITATED), docs)
-    found = all_scores(build_model(wide_bert, **LEVITATED, max_candidates=limit), docs)
-    np.testing.assert_allclose(found[0], wanted[0], atol=1e-5)
-    assert found[1].tolist() == wanted[1].tolist()
-    np.testing.assert_allclose(found[2], wanted[2], atol=1e-5)
+    actual = all_scores(build_model(wide_bert, **LEVITATED, max_candidates=limit), docs)
+    np.testing.assert_allclose(actual[0], wanted[0], atol=1e-5)
+    assert actual[1].tolist() == wanted[1].tolist()
+    np.testing.assert_allclose(actual[2], wanted[2], atol=1e-5)
 
 
-def test_packing_changes_something_with_the_papers_mask(wide_bert, docs):
+def test_packing_changes_scores_with_the_mask_of_the_paper(wide_bert, docs):
     wanted = all_scores(build_model(wide_bert, filter=False), docs)
-    found = all_scores(build_model(wide_bert, filter=False, max_candidates=10), docs)
-    assert not np.allclose(found[0], wanted[0], atol=1e-3)
+    actual = all_scores(build_model(wide_bert, filter=False, max_candidates=10), docs)
+    assert not np.allclose(actual[0], wanted[0], atol=1e-3)
 
 
 @pytest.mark.parametrize("budget", [1, 500])
-def test_size_of_the_forwards_changes_nothing(wide_bert, docs, budget):
+def test_size_of_batches_does_not_change_scores(wide_bert, docs, budget):
     wanted = all_scores(build_model(wide_bert), docs)
-    found = all_scores(
+    actual = all_scores(
         build_model(wide_bert, encoder={"max_batch_pieces": budget}), docs
     )
-    for one, other in zip(found, wanted):
+    for one, other in zip(actual, wanted):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [1, 100])
-def test_size_of_the_chunks_changes_nothing(model, docs, monkeypatch, size):
+def test_size_of_chunks_does_not_change_scores(model, docs, monkeypatch, size):
     wanted = all_scores(model, docs)
     monkeypatch.setattr(module, "ROWS_PER_CHUNK", size)
     for one, other in zip(all_scores(model, docs), wanted):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-def test_docs_of_a_batch_do_not_read_each_other(model, docs):
+def test_scores_do_not_depend_on_other_docs_of_the_batch(model, docs):
     entities, relations = scores_by_tokens(docs, model.predict((docs, WIDTH)))
     n_pairs = 0
     for number, doc in enumerate(docs):
@@ -370,16 +368,16 @@ def test_docs_of_a_batch_do_not_read_each_other(model, docs):
             continue
         alone, pairs = scores_by_tokens([doc], model.predict(([doc], WIDTH)))
         n_pairs += len(pairs)
-        for (_, *place), logits in alone.items():
-            found = entities[(number, *place)]
-            np.testing.assert_allclose(found, logits, atol=1e-5)
+        for (_, *span), logits in alone.items():
+            actual = entities[(number, *span)]
+            np.testing.assert_allclose(actual, logits, atol=1e-5)
         for ((_, *head), (_, *tail)), scores in pairs.items():
-            found = relations[(number, *head), (number, *tail)]
-            np.testing.assert_allclose(found, scores, atol=1e-5)
+            actual = relations[(number, *head), (number, *tail)]
+            np.testing.assert_allclose(actual, scores, atol=1e-5)
     assert n_pairs == len(relations) > 10
 
 
-def test_four_hundred_candidates_stay_within_the_positions(nlp, wide_bert):
+def test_positions_of_many_candidates_are_within_the_limit(nlp, wide_bert):
     model = build_model(wide_bert, max_candidates=150, filter=False)
     doc = Doc(nlp.vocab, words=["rain"] * 40)
     texts = inside(model).read([doc])
@@ -393,14 +391,14 @@ def test_four_hundred_candidates_stay_within_the_positions(nlp, wide_bert):
     limit = inside(model).encoder[0].config.max_position_embeddings
     assert limit == 160
     assert max(int(p.positions.max()) for p in passes) < limit
-    # longer than the encoder has positions
+    # passes may be longer than the maximum number of positions
     assert max(len(p.ids) for p in passes) > 300
     scores = model.predict(([doc], 12))
     assert len(scores.entity_logits) == 414
     assert np.isfinite(scores.entity_logits).all()
 
 
-def test_passes_of_much_the_same_length_are_read_together():
+def test_passes_of_similar_length_share_a_batch():
     lengths = np.array([100, 10, 95, 85, 9, 79, 8])
     batches = [lengths[batch].tolist() for batch in pack_similar(lengths, 1000)]
     assert batches == [[100, 95, 85], [79], [10, 9, 8]]
@@ -408,48 +406,48 @@ def test_passes_of_much_the_same_length_are_read_together():
     assert batches == [[100, 95], [85, 79], [10, 9, 8]]
 
 
-def test_long_window_is_cut_where_the_annotations_leave_room(nlp, model):
-    room = inside(model).max_pieces
-    assert 60 < room < 150
-    doc = Doc(nlp.vocab, words=["x"] * (2 * room + 1))
-    with pytest.warns(UserWarning, match=rf"J901.*{room} wordpieces"):
+def test_long_window_is_split_to_fit_beside_annotations(nlp, model):
+    max_pieces = inside(model).max_pieces
+    assert 60 < max_pieces < 150
+    doc = Doc(nlp.vocab, words=["x"] * (2 * max_pieces + 1))
+    with pytest.warns(UserWarning, match=rf"J901.*{max_pieces} wordpieces"):
         windows = inside(model).read([doc]).windows
-    assert windows.counts.tolist() == [room, room, 1]
+    assert windows.counts.tolist() == [max_pieces, max_pieces, 1]
 
 
-# white space, and short Docs ----------------------------------------------------------
+# whitespace and short Docs ------------------------------------------------------------
 
 SPACED = ["\n", "Oslo", " ", "rain", "\t"]
 
 
-def test_spans_with_white_space_at_an_end_are_certainly_not_entities(nlp, wide_bert):
+def test_spans_with_whitespace_at_an_end_are_not_entities(nlp, wide_bert):
     model = build_model(wide_bert, filter=False)
     doc = Doc(nlp.vocab, words=SPACED)
     entities, _ = scores_by_tokens([doc], model.predict(([doc], WIDTH)))
     assert len(entities) == 15
-    read = {(1, 2), (1, 4), (3, 4)}
-    for (_, *place), logits in entities.items():
-        if tuple(place) in read:
+    classified = {(1, 2), (1, 4), (3, 4)}
+    for (_, *span), logits in entities.items():
+        if tuple(span) in classified:
             assert np.isfinite(logits).all()
         else:
             assert logits.tolist() == NONE
 
 
-def test_tokens_without_pieces_change_no_score(nlp, wide_bert):
+def test_tokens_without_pieces_do_not_change_scores(nlp, wide_bert):
     model = build_model(wide_bert, filter=False)
     plain = Doc(nlp.vocab, words=["Oslo", "rain"])
     spaced = Doc(nlp.vocab, words=SPACED)
     wanted, _ = scores_by_tokens([plain], model.predict(([plain], WIDTH)))
-    found, _ = scores_by_tokens([spaced], model.predict(([spaced], WIDTH)))
+    actual, _ = scores_by_tokens([spaced], model.predict(([spaced], WIDTH)))
     same = {(0, 1): (1, 2), (0, 2): (1, 4), (1, 2): (3, 4)}
-    for place, other in same.items():
-        np.testing.assert_allclose(found[(0, *other)], wanted[(0, *place)], atol=1e-5)
+    for span, other in same.items():
+        np.testing.assert_allclose(actual[(0, *other)], wanted[(0, *span)], atol=1e-5)
 
 
 @pytest.mark.parametrize(
     ("words", "count"), [(["\n"], 0), (["Oslo"], 1), ([" ", "\t", " "], 0)]
 )
-def test_short_docs_are_read(nlp, wide_bert, words, count):
+def test_short_docs_have_valid_scores(nlp, wide_bert, words, count):
     model = build_model(wide_bert, filter=False)
     doc = Doc(nlp.vocab, words=words)
     scores = model.predict(([doc], WIDTH))
@@ -458,22 +456,22 @@ def test_short_docs_are_read(nlp, wide_bert, words, count):
     assert scores.relation_scores.shape == (0, 4)
 
 
-# gold of a part of the batch ----------------------------------------------------------
+# partially annotated batches ----------------------------------------------------------
 
 
-def test_batch_that_nobody_annotated_teaches_nothing(model, docs):
+def test_unannotated_batch_has_no_loss_and_no_gradients(model, docs):
     gold = story_gold(unknown_entities=range(5))
     assert learn(model, docs, gold).loss.value == 0.0
     assert gradients(model) == {}
 
 
-def test_unknown_relations_teach_no_relation(model, docs):
+def test_unannotated_relations_have_no_gradients(model, docs):
     gold = story_gold(unknown_relations=range(5))
     assert learn(model, docs, gold).loss.value > 0.0
     assert not any("relation" in n or "encoder.1" in n for n in gradients(model))
 
 
-def test_windows_that_nobody_annotated_change_nothing(exact_model, docs):
+def test_unannotated_windows_do_not_change_the_loss(exact_model, docs):
     gold = story_gold(unknown_entities=(0, 2))
     filled = [doc for doc in docs if len(doc)]
     wanted = learn(exact_model, docs, gold).loss.value
@@ -481,21 +479,23 @@ def test_windows_that_nobody_annotated_change_nothing(exact_model, docs):
         Doc(doc.vocab, words=["rain"] * len(doc)) if i in (0, 2) else doc
         for i, doc in enumerate(filled)
     ]
-    found = learn(exact_model, other, gold).loss.value
-    assert found == pytest.approx(wanted, abs=1e-5)
+    actual = learn(exact_model, other, gold).loss.value
+    assert actual == pytest.approx(wanted, abs=1e-5)
 
 
-def test_one_entity_is_no_relation_to_learn(nlp, model):
+def test_single_entity_has_no_relation_gradients(nlp, model):
     doc = Doc(nlp.vocab, words=STORY[2]["words"])
     assert learn(model, [doc], make_gold([(3, 4)], [1])).loss.value > 0.0
     assert not any("relation" in n for n in gradients(model))
 
 
-# gold that is no candidate of the limits ----------------------------------------------
+# gold spans wider than the limit ------------------------------------------------------
 
 
 @pytest.mark.parametrize("cold", [True, False])
-def test_gold_wider_than_the_limit_is_an_entity_and_an_argument(wide_bert, docs, cold):
+def test_gold_span_wider_than_the_limit_is_candidate_and_argument(
+    wide_bert, docs, cold
+):
     model = build_model(
         wide_bert, encoder=EXACT, **NO_DROPOUT, cold_start=1 if cold else 0
     )
@@ -507,13 +507,7 @@ def test_gold_wider_than_the_limit_is_an_entity_and_an_argument(wide_bert, docs,
     assert step.loss.value == pytest.approx(float(wanted.detach()), abs=1e-5)
 
 
-def classified_in(model, docs, candidates, is_entity):
-    texts = inside(model).read(docs)
-    outputs = inside(model)(texts, candidates, torch.tensor(is_entity))
-    return outputs.classified.tolist(), outputs.filtered.tolist()
-
-
-def test_white_space_around_an_argument_changes_no_relation(nlp, wide_bert):
+def test_whitespace_around_an_argument_does_not_change_relations(nlp, wide_bert):
     model = build_model(wide_bert)
     doc = Doc(nlp.vocab, words=SPACED)
 
@@ -538,14 +532,14 @@ def test_pairs_with_several_relations_are_counted(model, docs):
 
 
 def backwards(candidates):
-    """The last span first."""
+    """Reverse the order of the spans."""
     pairs = len(candidates.spans) - 1 - candidates.pairs
     return Candidates(candidates.spans[::-1], pairs)
 
 
 @pytest.mark.parametrize("arrange", [None, backwards])
-def test_two_directions_of_a_label_are_learnt_as_the_first(exact_model, docs, arrange):
-    """The candidates are in any order; the text decides which entity comes first."""
+def test_two_directions_of_a_label_are_trained_as_the_first(exact_model, docs, arrange):
+    """The order of the text is decisive, not the order of the candidates."""
     gold = story_gold()
     works = LABELS.relation_columns["works_for"]
     # "Nils Dahl", "Fjordline", "Bergen": the last comes first in the text
@@ -577,7 +571,7 @@ def test_cold_start_is_counted_in_updates(wide_bert, docs, monkeypatch):
 
     monkeypatch.setattr(stage, "forward", spy)
     for _ in range(3):
-        # two batches make an update
+        # each update has two batches
         learn(model, docs, story_gold())
         learn(model, docs, story_gold())
         inside(model).count_update()

@@ -10,7 +10,7 @@ from ...conftest import save_tiny_bert
 from .helpers import LEVITATED, all_scores, build_model, inside, save_family
 
 
-def test_markers_are_added_where_the_vocabulary_has_none_to_spare(model):
+def test_markers_are_added_to_vocabulary_without_unused_pieces(model):
     tokenizer = inside(model).tokenizer
     ids = inside(model).markers
     assert tokenizer.convert_ids_to_tokens(ids) == list(MARKERS)
@@ -23,7 +23,7 @@ def test_markers_are_added_where_the_vocabulary_has_none_to_spare(model):
         assert torch.equal(embeddings[end], embeddings[first_piece])
 
 
-def test_stages_have_markers_of_their_own(model):
+def test_stages_have_distinct_markers(model):
     entity, relation = inside(model).forms
     ids = [*entity.markers, *relation.solid, *relation.markers]
     assert ids == inside(model).markers
@@ -34,16 +34,16 @@ def test_stages_have_markers_of_their_own(model):
 def test_unused_pieces_become_markers(tmp_path):
     folder = save_tiny_bert(tmp_path / "bert", positions=160)
     vocabulary = (folder / "vocab.txt").read_text().split("\n")
-    spare = [f"[unused{n}]" for n in range(8)]
+    unused = [f"[unused{n}]" for n in range(8)]
     letters = [i for i, piece in enumerate(vocabulary) if piece.startswith("##")][:8]
-    for index, piece in zip(letters, spare):
+    for index, piece in zip(letters, unused):
         vocabulary[index] = piece
     for file in folder.glob("tokenizer*"):
         file.unlink()
     (folder / "vocab.txt").write_text("\n".join(vocabulary))
     model = build_model(str(folder))
     tokenizer = inside(model).tokenizer
-    assert tokenizer.convert_ids_to_tokens(inside(model).markers) == spare[:6]
+    assert tokenizer.convert_ids_to_tokens(inside(model).markers) == unused[:6]
     embeddings = inside(model).encoder[0].get_input_embeddings().weight
     assert len(embeddings) == len(tokenizer)
 
@@ -51,19 +51,19 @@ def test_unused_pieces_become_markers(tmp_path):
 # annotations --------------------------------------------------------------------------
 
 
-def test_annotations_that_leave_no_room_are_refused_with_the_numbers(wide_bert):
-    # three special tokens, a word of one letter and 150 of another, and four letters
+def test_annotations_longer_than_the_limit_raise_error(wide_bert):
+    # three special tokens, and annotations of 1, 150 and 4 pieces
     words = {"LOC": "a", "PER": "q " * 150, "ORG": "zyxw"}
     with pytest.raises(ValueError, match=r"J312.*158 and.*max_length = 150.*160"):
         build_model(wide_bert, annotations=words)
 
 
-def test_annotation_without_pieces_is_refused(wide_bert):
+def test_annotation_without_pieces_raises_error(wide_bert):
     with pytest.raises(ValueError, match=r"J313.*'PER', ' '"):
         build_model(wide_bert, annotations={"PER": " "})
 
 
-def test_annotation_of_an_unknown_label_is_refused(wide_bert):
+def test_annotation_of_unknown_label_raises_error(wide_bert):
     with pytest.raises(ValueError, match=r"J314.*'PERSON'"):
         build_model(wide_bert, annotations={"PERSON": "a person"})
 
@@ -72,15 +72,15 @@ def test_annotation_of_an_unknown_label_is_refused(wide_bert):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_family_obeys_mask_and_positions(tmp_path, wide_bert, docs, family):
-    """Scores do not depend on packing only if both are taken as they are given."""
+def test_family_supports_mask_and_positions(tmp_path, wide_bert, docs, family):
+    """Scores are independent of packing only if the model uses mask and positions."""
     name = save_family(family, tmp_path, wide_bert)
     settings = {**LEVITATED, "filter": False}
     wanted = all_scores(build_model(name, **settings), docs)
-    found = all_scores(build_model(name, **settings, max_candidates=7), docs)
-    np.testing.assert_allclose(found[0], wanted[0], atol=1e-4)
+    actual = all_scores(build_model(name, **settings, max_candidates=7), docs)
+    np.testing.assert_allclose(actual[0], wanted[0], atol=1e-4)
     assert len(np.unique(wanted[0][:, 1].round(4))) > 50
-    # and with the paper's mask they do
+    # with the mask of the paper, the scores depend on packing
     seen = all_scores(build_model(name, filter=False), docs)
     assert not np.allclose(seen[0], wanted[0], atol=1e-3)
 
@@ -89,7 +89,7 @@ def test_family_obeys_mask_and_positions(tmp_path, wide_bert, docs, family):
     ("family", "settings"),
     [("distilbert", {}), ("bert", {"position_embedding_type": "relative_key"})],
 )
-def test_unsupported_family_is_refused(tmp_path, wide_bert, family, settings):
+def test_unsupported_family_raises_error(tmp_path, wide_bert, family, settings):
     name = save_family(family, tmp_path, wide_bert, **settings)
     with pytest.raises(ValueError, match=rf"J316.*{family}"):
         build_model(name)

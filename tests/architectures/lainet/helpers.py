@@ -49,7 +49,7 @@ def make_model(name, *, tok2vec=None, encoder=None, **settings):
 
 
 def build_model(name, labels=LABELS, **settings):
-    """An initialized model whose network has weights large enough to matter."""
+    """Initialize a model with weights that are large enough to affect the scores."""
     torch.manual_seed(0)
     model = make_model(name, **settings)
     model.initialize(X=[], Y=labels)

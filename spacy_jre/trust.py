@@ -39,4 +39,6 @@ def trust_remote_code(*names: str) -> Iterator[None]:
 def trusted_names() -> tuple[str, ...]:
     """RETURNS (tuple[str, ...]): The encoders that may run custom code."""
     given = os.environ.get(VARIABLE, "").split(",")
-    return (*_trusted.get(), *(name.strip() for name in given if name.strip()))
+    names = (*_trusted.get(), *(name.strip() for name in given if name.strip()))
+    # find_trusted_classes counts the names, so each name must occur once
+    return tuple(dict.fromkeys(names))

@@ -296,11 +296,11 @@ def find_trusted_classes(auto_map: dict[str, str]) -> tuple[Any, Any]:
     RETURNS (tuple): The classes, from the code of an encoder that the user trusts.
     RAISES (JREError): J318 if the user does not trust the code.
     """
+    trusted = trusted_names()
     classes = []
     for role in ("AutoConfig", "AutoModel"):
         reference = auto_map.get(role, "")
         source, _, path = reference.rpartition("--")
-        trusted = trusted_names()
         if source:
             allowed = [name for name in trusted if name == source]
         else:

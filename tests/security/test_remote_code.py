@@ -108,6 +108,13 @@ def test_environment_variable_adds_trusted_names(saved, folder, monkeypatch):
     assert same(logits(spacy.load(saved[0])), saved[1])
 
 
+def test_encoder_that_is_trusted_twice_loads(saved, folder, monkeypatch):
+    monkeypatch.setenv(VARIABLE, str(folder))
+    with trust_remote_code(str(folder), str(folder)):
+        nlp = spacy.load(saved[0])
+    assert same(logits(nlp), saved[1])
+
+
 def test_header_does_not_choose_the_directory(saved, folder, tmp_path):
     other = tmp_path / "other"
     other.mkdir()

@@ -52,15 +52,10 @@ class HFEncoder(nn.Module):
         """
         transformer (Module): A PreTrainedModel.
         tokenizer (PreTrainedTokenizerFast): Any fast tokenizer.
-        RAISES (JREError): J324 if the tokenizer has wordpieces without a vector.
         """
         super().__init__()
         self.encoder = transformer
         self.tokenizer = tokenizer
-        n_vectors = len(self.encoder.get_input_embeddings().weight)
-        last = max(tokenizer.get_vocab().values(), default=0)
-        if last >= n_vectors:
-            raise JREError(Errors.J324.format(last=last, n_vectors=n_vectors))
         cls_id = tokenizer.cls_token_id
         # Special tokens that the tokenizer adds before and after a text. An example is
         # encoded, because generic fast tokenizers define them in the post-processor.
@@ -87,8 +82,9 @@ class HFEncoder(nn.Module):
 
         name (str): A folder, a hub name, or "package:<module>".
         RAISES (JREError): J302 without a fast tokenizer, J307 if the encoder cannot be
-            loaded, J318 if it needs code that the user does not trust, J325 if it is
-            not a text encoder of transformers.
+            loaded, J318 if it needs code that the user does not trust, J324 if the
+            tokenizer has wordpieces without a vector, J325 if it is not a text encoder
+            of transformers.
         """
         trusted = name in trusted_names()
         # byte-level tokenizers expect a space before each word
@@ -115,6 +111,7 @@ class HFEncoder(nn.Module):
             raise JREError(Errors.J302.format(name=name))
         if not getattr(transformer.config, "auto_map", None):
             check_model_type(name, transformer.config.model_type)
+        check_vocabulary(transformer, tokenizer)
         return cls(transformer, tokenizer)
 
     @classmethod
@@ -130,7 +127,8 @@ class HFEncoder(nn.Module):
             SHAPING are used. The saved configuration has the others.
         fields (EncoderFields): The fields of the header.
         tensors (SavedTensors): The tensors of the file.
-        RETURNS (Callable): Creates the module with random weights.
+        RETURNS (Callable): Creates the module with random weights. Raises J324 if the
+            tokenizer has wordpieces without a vector.
         RAISES (JREError): J317 or J325 for an invalid field; J318 if the encoder needs
             code that the user does not trust.
         """
@@ -155,6 +153,7 @@ class HFEncoder(nn.Module):
         with blame("config"):
             transformer = make()
         with blame("tokenizer"):
+            check_vocabulary(transformer, tokenizer)
             module = cls(transformer, tokenizer)
         if module.max_pieces < 1:
             problem = f"leaves {module.max_pieces} wordpieces for text"
@@ -258,6 +257,19 @@ def resolve_name(name: str) -> str:
         return str(import_module(module).get_model_path())
     except (ImportError, AttributeError) as error:
         raise JREError(Errors.J310.format(name=name, module=module)) from error
+
+
+def check_vocabulary(transformer: Any, tokenizer: Any) -> None:
+    """Check that each wordpiece of a tokenizer has a vector.
+
+    transformer (PreTrainedModel): The transformer.
+    tokenizer (PreTrainedTokenizerFast): Its tokenizer.
+    RAISES (JREError): J324 for a wordpiece without a vector.
+    """
+    n_vectors = len(transformer.get_input_embeddings().weight)
+    last = max(tokenizer.get_vocab().values(), default=0)
+    if last >= n_vectors:
+        raise JREError(Errors.J324.format(last=last, n_vectors=n_vectors))
 
 
 def check_settings(

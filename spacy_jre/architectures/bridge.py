@@ -146,8 +146,8 @@ def label_counts(model: Model[Any, Any]) -> dict[str, int]:
     RETURNS (dict[str, int]): "n_entity_labels" and "n_relation_labels"; also "n_tags"
         if the network is trained on token tags.
     """
-    module: Any = network_of(model)
-    return {name: value for name, value in module.dims.items() if name.startswith("n_")}
+    dims = network_of(model).dims
+    return {name: value for name, value in dims.items() if name.startswith("n_")}
 
 
 def init(
@@ -188,8 +188,7 @@ def init(
 def _build(network: NetworkBuilder, dims: dict[str, int]) -> JointNetwork:
     module = network(**dims)
     # saved with the weights: the label counts determine the shapes of the heads
-    module.dims = dims  # type: ignore[assignment]
-    module.metadata = dims  # type: ignore[assignment]
+    module.dims = dims
     return module
 
 

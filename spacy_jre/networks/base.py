@@ -47,7 +47,18 @@ class JointNetwork(nn.Module):
     of the encoder without special tokens, shape: (U, D). sentence (Tensor): one vector
     per window, [CLS] or the mean of the units, shape: (W, D). layout (Layout): the
     index tensors of windows, tokens, spans and pairs.
+
+    dims (dict[str, Any]): The arguments with which the network was created and which
+        depend on the data: the numbers of labels and, for most networks, the width of
+        the encoder. The function that creates the network sets it.
     """
+
+    dims: dict[str, Any]
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The fields of the header of saved weights. They create the network again."""
+        return self.dims
 
     def loss(self, outputs: Any, targets: Targets) -> Loss:
         """Compute the loss of the paper.

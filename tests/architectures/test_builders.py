@@ -95,8 +95,8 @@ def describe(network: torch.nn.Module) -> dict:
     for path, part in network.named_modules():
         attributes[path, "class"] = type(part)
         for name, value in vars(part).items():
-            # the bridge sets the header of the saved weights
-            if not name.startswith("_") and name not in ("dims", "metadata"):
+            # the bridge sets the fields of the header of the saved weights
+            if not name.startswith("_") and name != "dims":
                 attributes[path, name] = value
     return attributes
 

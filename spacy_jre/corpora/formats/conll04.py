@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...annotations import EntityRecord, Record, RelationRecord
-from ...annotations.records import word_offsets
+from ...annotations import Record, RelationRecord
 from ...errors import Errors, JREError
 from ..sources import Location, OnSkip, each_record, read_text, refuse, short_repr
+from .words import entities_of_words
 
 COLUMNS = 9
 # characters that the format replaces with names
@@ -99,13 +99,9 @@ def _read_block(block: _Block) -> Record:
         head, tail = (entity_of_row[row] for row in columns[:2])
         relations.append(RelationRecord(head, tail, columns[2]))
     number = block.location.number("sentence", block.tokens[0][1][0])
-    offsets = word_offsets(tuple(words))
     return Record(
         text=" ".join(words),
-        entities=tuple(
-            EntityRecord(offsets[first][0], offsets[last][1], label)
-            for first, last, label in spans
-        ),
+        entities=entities_of_words(words, spans),
         relations=tuple(relations),
         words=tuple(words),
         source=f"{block.location}, sentence {number}",

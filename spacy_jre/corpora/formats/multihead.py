@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...annotations import EntityRecord, LeftOut, Record, RelationRecord
-from ...annotations.records import word_offsets
+from ...annotations import LeftOut, Record, RelationRecord
 from ...errors import Errors, JREError
 from ..sources import Location, OnSkip, each_record, read_text, refuse, short_repr
+from .words import entities_of_words
 
 NO_RELATION = "N"
 
@@ -105,13 +105,9 @@ def _read_block(block: _Block) -> Record:
         else:
             problem = f"{label} to row {head} has an argument that is not an entity"
             left_out.append(LeftOut("relation", f"{location}: {problem}"))
-    offsets = word_offsets(tuple(words))
     return Record(
         text=" ".join(words),
-        entities=tuple(
-            EntityRecord(offsets[first][0], offsets[last][1], label)
-            for first, last, label in spans
-        ),
+        entities=entities_of_words(words, spans),
         relations=tuple(relations),
         words=tuple(words),
         left_out=tuple(left_out),

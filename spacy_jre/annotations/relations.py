@@ -309,7 +309,7 @@ def set_relations(doc: Doc, value: Any, attr: str = DEFAULT_ATTR) -> None:
     """
     if not isinstance(value, (list, tuple)):
         raise JREError(Errors.J102.format(attr=attr, index=0, value=value))
-    length = len(doc.text)
+    length = text_length(doc)
     relations = [
         _check_relation(doc, item, index, length, attr)
         for index, item in enumerate(value)

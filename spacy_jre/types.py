@@ -89,6 +89,8 @@ class Encoded:
     unit_counts (ndarray): Units per window. Shape: (W,).
     token_units (ndarray): Unit range of each token, in ascending order. Empty for a
         token without units. Shape: (T, 2).
+    views (int): Number of views in the columns of units and sentence vectors. 2: the
+        first D / 2 columns are for entities, the others for relations.
     """
 
     windows: Windows
@@ -96,6 +98,7 @@ class Encoded:
     sentence: Floats2d
     unit_counts: np.ndarray
     token_units: np.ndarray
+    views: int = 1
 
     @property
     def has_units(self) -> np.ndarray:
@@ -143,6 +146,7 @@ class Encoded:
                     sentence=self.sentence[part],
                     unit_counts=self.unit_counts[part],
                     token_units=self.token_units[tokens] - unit,
+                    views=self.views,
                 )
             )
             first = last

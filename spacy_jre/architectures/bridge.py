@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -60,8 +60,8 @@ def joint_model(
     """Combine an encoder and a joint network.
 
     tok2vec (Model): The encoder of the config block, without an adapter.
-    network (Callable): Creates the network from width, n_entity_labels and
-        n_relation_labels. A module-level function or a partial.
+    network (Callable): Creates the network from width, n_entity_labels,
+        n_relation_labels and views. A module-level function or a partial.
     mixed_precision (bool): Whether to run the network in half precision.
     learns_tags (bool): Whether the network also takes n_tags and is trained on token
         tags.
@@ -165,7 +165,8 @@ def init(
     encoder = model.get_ref("encoder")
     try:
         encoder.initialize(X=X)
-        width = int(encoder.predict(X).units.shape[1])
+        encoded = encoder.predict(X)
+        width = int(encoded.units.shape[1]) // encoded.views
     except ValueError as error:
         # a listener has no width until its upstream component is initialized
         if any(node.has_dim("nO") is None for node in listeners_of(encoder)):
@@ -179,6 +180,7 @@ def init(
         "width": width,
         "n_entity_labels": len(Y.entities),
         "n_relation_labels": len(Y.relations),
+        "views": encoded.views,
     }
     if learns_tags(model):
         dims["n_tags"] = len(Y.tags)
@@ -193,11 +195,12 @@ def _build(network: NetworkBuilder, dims: dict[str, int]) -> JointNetwork:
 
 
 class NetworkFields(Fields):
-    """Header fields of a saved network: the dimensions of its heads."""
+    """Header fields of a saved network: its inputs and the dimensions of its heads."""
 
     width: PositiveInt
     n_entity_labels: PositiveInt
     n_relation_labels: PositiveInt
+    views: Literal[1, 2] = 1
 
 
 class TaggingNetworkFields(NetworkFields):
@@ -302,6 +305,9 @@ def _convert_inputs(
         pairs=None if candidates.pairs is None else index(candidates.pairs),
         width_counts=candidates.width_counts,
         pair_limits=index(np.minimum(windows.counts, MAX_PAIRED_ENTITIES)),
+        pooled_counts=torch.from_numpy(
+            np.bincount(windows.token_window[sizes > 0], minlength=len(windows.doc))
+        ),
     )
     units = xp2torch(encoded.units, requires_grad=is_train, device=device)
     sentence = xp2torch(encoded.sentence, requires_grad=is_train, device=device)

@@ -22,6 +22,9 @@ def build_spert_v1(
     dropout: float = 0.1,
     pooling: Literal["max"] | None = None,
     mixed_precision: bool = False,
+    recurrent: Literal["shared", "per_task"] | None = None,
+    relation_hidden: int = 0,
+    start_end: bool = False,
 ) -> Model[tuple[list[Doc], int], JointScores]:
     """spacy-jre.SpERT.v1: see ``networks/spert.py`` for the settings.
 
@@ -31,7 +34,13 @@ def build_spert_v1(
         on the CPU.
     """
     network = partial(
-        SpERT, width_embedding=width_embedding, dropout=dropout, pooling=pooling
+        SpERT,
+        width_embedding=width_embedding,
+        dropout=dropout,
+        pooling=pooling,
+        recurrent=recurrent,
+        relation_hidden=relation_hidden,
+        start_end=start_end,
     )
     return joint_model(tok2vec, network, mixed_precision=mixed_precision)
 
@@ -50,6 +59,9 @@ def build_sinet_v1(
     interaction: Literal["none", "tap", "ctam_ner", "ctam_re", "full"] = "full",
     pooling: Literal["max"] | None = None,
     mixed_precision: bool = False,
+    recurrent: Literal["shared", "per_task"] | None = None,
+    relation_hidden: int = 0,
+    start_end: bool = False,
 ) -> Model[tuple[list[Doc], int], JointScores]:
     """spacy-jre.SINET.v1: see ``networks/sinet.py`` for the settings.
 
@@ -70,6 +82,9 @@ def build_sinet_v1(
         context_pooling=context_pooling,
         interaction=interaction,
         pooling=pooling,
+        recurrent=recurrent,
+        relation_hidden=relation_hidden,
+        start_end=start_end,
     )
     return joint_model(tok2vec, network, mixed_precision=mixed_precision)
 
@@ -83,6 +98,8 @@ def build_stsn_v1(
     n_layers: int = 3,
     interaction: Literal["full", "ner_to_re", "re_to_ner", "none"] = "full",
     mixed_precision: bool = False,
+    recurrent: Literal["shared", "per_task"] | None = None,
+    relation_hidden: int = 0,
 ) -> Model[tuple[list[Doc], int], JointScores]:
     """spacy-jre.STSN.v1: see ``networks/stsn.py`` for the settings.
 
@@ -98,6 +115,8 @@ def build_stsn_v1(
         n_heads=n_heads,
         n_layers=n_layers,
         interaction=interaction,
+        recurrent=recurrent,
+        relation_hidden=relation_hidden,
     )
     return joint_model(
         tok2vec, network, mixed_precision=mixed_precision, learns_tags=n_layers > 0
@@ -117,6 +136,9 @@ def build_iser_v1(
     span_memory: int = 1024,
     pooling: Literal["max"] | None = None,
     mixed_precision: bool = False,
+    recurrent: Literal["shared", "per_task"] | None = None,
+    relation_hidden: int = 0,
+    start_end: bool = False,
 ) -> Model[tuple[list[Doc], int], JointScores]:
     """spacy-jre.ISER.v1: see ``networks/iser.py`` for the settings.
 
@@ -134,6 +156,9 @@ def build_iser_v1(
         local_context=local_context,
         span_memory=span_memory,
         pooling=pooling,
+        recurrent=recurrent,
+        relation_hidden=relation_hidden,
+        start_end=start_end,
     )
     return joint_model(tok2vec, network, mixed_precision=mixed_precision)
 

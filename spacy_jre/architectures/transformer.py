@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -12,9 +12,17 @@ from thinc.api import ArgsKwargs, Model, Ops, torch2xp, xp2torch
 from torch import Tensor
 
 from ..errors import Errors, JREError, Warnings
+from ..layers.checks import check_choice
 from ..types import Encoded, EncodedGradient, Windows
+from .case_features import word_shape
 from .header import SavedTensors, read_fields
-from .hf_encoder import HFEncoder, TransformerSettings, check_settings
+from .hf_encoder import (
+    VIEWS,
+    Extras,
+    HFEncoder,
+    TransformerSettings,
+    check_settings,
+)
 from .hf_header import EncoderFields
 from .torch_node import (
     NotBuilt,
@@ -35,6 +43,8 @@ def build_transformer_encoder_v1(
     transformer_config: dict[str, Any] = {},  # noqa: B006
     max_batch_pieces: int = 2048,
     mixed_precision: bool = False,
+    case_features: bool = False,
+    mix_layers: Literal["shared", "per_task"] | None = None,
 ) -> Model[list[Doc], Encoded]:
     """spacy-jre.TransformerEncoder.v1: a transformer that is not shared.
 
@@ -51,12 +61,24 @@ def build_transformer_encoder_v1(
         pass. Windows are sorted by length to reduce padding.
     mixed_precision (bool): Run the transformer in half precision: float16 on CUDA,
         bfloat16 on the CPU.
+    case_features (bool): Add an embedding of the word shape of its token to the input
+        of each wordpiece. For uncased transformers. See
+        ``architectures/case_features.py`` for the shapes.
+    mix_layers (str | None): "shared": mix the hidden states of all layers with trained
+        weights. "per_task": one mix for entities and one for relations. None: the last
+        layer.
     RAISES (JREError): J319 for a setting that can run code, J202 for an attention
-        implementation that transformers does not ship.
+        implementation that transformers does not ship or an unknown mix.
     """
     check_settings(tokenizer_config, transformer_config)
+    check_choice("mix_layers", mix_layers, tuple(VIEWS))
     settings = TransformerSettings(
-        name, tokenizer_config, transformer_config, max_batch_pieces, mixed_precision
+        name,
+        tokenizer_config,
+        transformer_config,
+        max_batch_pieces,
+        mixed_precision,
+        Extras(case_features, mix_layers),
     )
     wrapper = torch_node(
         NotBuilt(),
@@ -101,6 +123,11 @@ def forward(
     unit_counts = np.asarray([len(p) for p in pieces], dtype=np.int64)
     first_unit = np.cumsum(unit_counts) - unit_counts
     n_units = int(unit_counts.sum())
+    shapes = None
+    if module.shapes is not None:
+        of_token = [word_shape(token.text) for doc in docs for token in doc]
+        of_unit = np.repeat(np.asarray(of_token, dtype=np.int64), sizes)
+        shapes = np.split(of_unit, np.cumsum(unit_counts)[:-1])
     skip = len(module.prefix)
     batches = pack(
         unit_counts + skip + len(module.suffix),
@@ -110,8 +137,8 @@ def forward(
     sentence: Any = None
     callbacks: list[Callable[[Any, Any], None]] = []
     for batch in batches:
-        ids, mask = _pad(module, [pieces[i] for i in batch])
-        hidden, backprop_batch = wrapper((ids, mask), is_train)
+        padded = _pad(module, pieces, shapes, batch)
+        hidden, backprop_batch = wrapper(padded, is_train)
         if units is None:
             units = xp.zeros((n_units, hidden.shape[2]), dtype="float32")
             sentence = xp.zeros((len(pieces), hidden.shape[2]), dtype="float32")
@@ -134,7 +161,7 @@ def forward(
                 )
             )
     if units is None:
-        width = module.encoder.config.hidden_size
+        width = module.encoder.config.hidden_size * module.views
         units = xp.zeros((0, width), dtype="float32")
         sentence = xp.zeros((0, width), dtype="float32")
     if module.cls_position is None:
@@ -146,6 +173,7 @@ def forward(
         sentence=sentence,
         unit_counts=unit_counts,
         token_units=np.stack([ends - sizes, ends], 1).astype(np.int64),
+        views=module.views,
     )
 
     def backprop(gradient: EncodedGradient) -> list[Doc]:
@@ -254,21 +282,40 @@ def backprop_mean(ops: Ops, gradient: Any, counts: np.ndarray) -> Any:
     return ops.backprop_reduce_mean(gradient, ops.asarray1i(counts.tolist()))
 
 
-def _pad(module: HFEncoder, pieces: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+def _pad(
+    module: HFEncoder,
+    pieces: list[list[int]],
+    shapes: list[np.ndarray] | None,
+    batch: np.ndarray,
+) -> tuple[np.ndarray, ...]:
+    """Add the special tokens to the windows of a sub-batch and pad them.
+
+    pieces (list): The wordpiece IDs of each window.
+    shapes (list | None): The word shapes of the wordpieces of each window.
+    batch (ndarray): The windows of the sub-batch. Shape: (B,).
+    RETURNS (tuple): Wordpiece IDs, attention mask and, if given, word shapes. Shape of
+        each: (B, L).
+    """
     extra = len(module.prefix) + len(module.suffix)
-    longest = max(len(p) for p in pieces) + extra
+    longest = max(len(pieces[number]) for number in batch) + extra
     padding = module.tokenizer.pad_token_id or 0
-    ids = np.full((len(pieces), longest), padding, dtype=np.int64)
-    mask = np.zeros((len(pieces), longest), dtype=np.int64)
-    for row, window in enumerate(pieces):
-        full = module.prefix + window + module.suffix
+    ids = np.full((len(batch), longest), padding, dtype=np.int64)
+    mask = np.zeros((len(batch), longest), dtype=np.int64)
+    for row, number in enumerate(batch):
+        full = module.prefix + pieces[number] + module.suffix
         ids[row, : len(full)] = full
         mask[row, : len(full)] = 1
-    return ids, mask
+    if shapes is None:
+        return ids, mask
+    padded = np.zeros_like(ids)
+    first = len(module.prefix)
+    for row, number in enumerate(batch):
+        padded[row, first : first + len(shapes[number])] = shapes[number]
+    return ids, mask, padded
 
 
 def _convert_inputs(
-    model: Model[Any, Any], X: tuple[np.ndarray, np.ndarray], is_train: bool
+    model: Model[Any, Any], X: tuple[np.ndarray, ...], is_train: bool
 ) -> tuple[ArgsKwargs, Callable[[ArgsKwargs], tuple[Any, ...]]]:
     device = device_of(model)
     tensors = tuple(torch.from_numpy(array).to(device) for array in X)

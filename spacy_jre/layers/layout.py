@@ -28,6 +28,11 @@ class Layout:
     pair_limits (Tensor | None): If pairs is None, the maximum number of entities of
         each window to pair. None: the number of its tokens. Shape: (W,).
     pair_chunk (int): Number of proposed pairs to score at once.
+    pooled_counts (Tensor | None): Tokens with units per window, on the host. Shape:
+        (W,).
+    host_counts (Tensor | None): Units per window, on the host, if they are tokens.
+        None: a layer that needs them copies ``unit_counts`` from the device. Shape:
+        (W,).
     """
 
     unit_counts: Tensor
@@ -41,6 +46,8 @@ class Layout:
     width_counts: tuple[int, ...] = ()
     pair_limits: Tensor | None = None
     pair_chunk: int = 20000
+    pooled_counts: Tensor | None = None
+    host_counts: Tensor | None = None
 
     @property
     def n_tokens(self) -> int:

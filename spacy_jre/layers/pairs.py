@@ -9,12 +9,15 @@ from torch import Tensor
 class ProposedPairs(NamedTuple):
     """Unordered pairs of entities of one window.
 
-    first, second (Tensor): Indices in the spans, first before second in span order.
+    entities (Tensor): The entities that are paired, as indices in the spans. Shape:
+        (N,).
+    first, second (Tensor): Indices in the entities, first before second in span order.
         Shape of each: (P,).
     n_truncated (Tensor): Number of windows with more entities than the limit.
         Scalar.
     """
 
+    entities: Tensor
     first: Tensor
     second: Tensor
     n_truncated: Tensor
@@ -87,4 +90,4 @@ def propose_pairs(
     first = torch.repeat_interleave(positions, partners)
     offsets = partners.cumsum(0) - partners
     steps = torch.arange(first.shape[0], device=first.device) - offsets[first]
-    return ProposedPairs(entities[first], entities[first + 1 + steps], n_truncated)
+    return ProposedPairs(entities, first, first + 1 + steps, n_truncated)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from .checks import check_range
 from .layout import JointOutputs, Layout
-from .linear import PartsLinear
+from .linear import PartsLinear, linear
 from .padding import window_ids
 from .pairs import propose_pairs
 from .ranges import RangePooler, SpanPooler, between_ranges
@@ -43,6 +44,8 @@ class HeadInputs:
 class SpanPairHeads(nn.Module):
     """Two linear heads that share one width embedding.
 
+    The relation head can have a hidden layer, which is not from the papers.
+
     The entity head classifies ``[span; width(; sentence)]``, the relation head
     ``[between; head; tail; width(head); width(tail)(; sentence)]``. The softmax or
     sigmoid is in the loss or in the decoding. The order of the parts is ours::
@@ -67,6 +70,7 @@ class SpanPairHeads(nn.Module):
         relation_sentence: bool,
         entity_sentence: bool = True,
         span: int | None = None,
+        relation_hidden: int = 0,
     ):
         """
         width (int): D, the width of units and sentence vectors.
@@ -77,8 +81,14 @@ class SpanPairHeads(nn.Module):
         relation_sentence, entity_sentence (bool): Whether the input of the head
             includes a sentence vector.
         span (int | None): Width of a pooled span. None: D.
+        relation_hidden (int): Size of a hidden layer with GELU and dropout in the
+            relation head. 0: the head is linear, as in the papers.
+        RAISES (ValueError): J203 for a negative size.
         """
         super().__init__()
+        check_range(
+            "relation_hidden", relation_hidden, relation_hidden >= 0, "at least 0"
+        )
         self.span = width if span is None else span
         self.width_embedding = WidthEmbedding(width_embedding)
         parts = {"span": self.span, "width": width_embedding}
@@ -94,7 +104,16 @@ class SpanPairHeads(nn.Module):
         }
         if relation_sentence:
             parts["sentence"] = width
-        self.relation = PartsLinear(parts, n_relation_labels, dropout)
+        self.relation = PartsLinear(
+            parts, relation_hidden or n_relation_labels, dropout
+        )
+        self.relation_output: nn.Module = nn.Identity()
+        if relation_hidden:
+            self.relation_output = nn.Sequential(
+                nn.GELU(),
+                nn.Dropout(dropout),
+                linear(relation_hidden, n_relation_labels),
+            )
 
     def forward(self, inputs: HeadInputs, layout: Layout) -> JointOutputs:
         """
@@ -138,7 +157,7 @@ class SpanPairHeads(nn.Module):
         }
         if inputs.relation_sentence is not None:
             rows["sentence"] = inputs.relation_sentence[windows[head]]
-        return entity_logits, self.relation(rows)
+        return entity_logits, self.relation_output(self.relation(rows))
 
     def score_all(
         self, inputs: HeadInputs, layout: Layout
@@ -160,29 +179,22 @@ class SpanPairHeads(nn.Module):
         if limits is None:
             limits = layout.token_counts
         # an empty part, so that torch.cat works without any spans
-        none = entity.weight.new_zeros((0, self.span))
-        roles: list[list[Tensor]] = [
-            [entity.project("span", none)],
-            [relation.project("head", none)],
-            [relation.project("tail", none)],
-        ]
+        by_span = [entity.project("span", entity.weight.new_zeros((0, self.span)))]
         start = 0
-        entity_rows = inputs.entity.widths(len(layout.width_counts))
-        relation_rows = inputs.relation.widths(len(layout.width_counts))
-        for count, for_entity, for_relation in zip(
-            layout.width_counts, entity_rows, relation_rows, strict=True
+        for count, rows in zip(
+            layout.width_counts,
+            inputs.entity.widths(len(layout.width_counts)),
+            strict=True,
         ):
-            first = spans[start : start + count, 0]
+            first_tokens = spans[start : start + count, 0]
             start += count
-            roles[0].append(entity.project("span", for_entity[first]))
-            for_relation = for_relation[first]
-            roles[1].append(relation.project("head", for_relation))
-            roles[2].append(relation.project("tail", for_relation))
-        by_span, as_head, as_tail = (torch.cat(role) for role in roles)
+            by_span.append(entity.project("span", rows[first_tokens]))
         table = self.width_embedding.rows()
         width_index = self.width_embedding.index(spans)
         entity_logits = (
-            by_span + entity.project("width", table)[width_index] + entity.bias
+            torch.cat(by_span)
+            + entity.project("width", table)[width_index]
+            + entity.bias
         )
         if inputs.entity_sentence is not None:
             sentence = entity.project("sentence", inputs.entity_sentence)
@@ -190,24 +202,40 @@ class SpanPairHeads(nn.Module):
         if inputs.span_context is not None:
             context = entity.project("sentence", inputs.span_context)
             entity_logits = entity_logits + context
-        as_head = as_head + relation.project("head_width", table)[width_index]
-        as_tail = as_tail + relation.project("tail_width", table)[width_index]
 
-        first, second, n_truncated = propose_pairs(entity_logits, windows, limits)
+        proposed = propose_pairs(entity_logits, windows, limits)
+        entities = proposed.entities
+        arguments, width_index = spans[entities], width_index[entities]
+        argument_rows = inputs.relation.ranges(arguments)
+        as_head, as_tail = (
+            relation.project(role, argument_rows)
+            + relation.project(f"{role}_width", table)[width_index]
+            for role in ("head", "tail")
+        )
         shared = relation.bias.expand(limits.shape[0], -1)
         if inputs.relation_sentence is not None:
             shared = shared + relation.project("sentence", inputs.relation_sentence)
+        shared = shared[windows[entities]]
         forward, backward = [], []
-        for left, right in zip(first.split(chunk), second.split(chunk), strict=True):
+        for left, right in zip(
+            proposed.first.split(chunk), proposed.second.split(chunk), strict=True
+        ):
             # the context between the spans is the same for both orders
-            between = inputs.between.ranges(between_ranges(spans[left], spans[right]))
-            context = relation.project("between", between) + shared[windows[left]]
-            forward.append(context + as_head[left] + as_tail[right])
-            backward.append(context + as_head[right] + as_tail[left])
+            ranges = between_ranges(arguments[left], arguments[right])
+            between = inputs.between.ranges(ranges)
+            context = relation.project("between", between) + shared[left]
+            forward.append(
+                self.relation_output(context + as_head[left] + as_tail[right])
+            )
+            backward.append(
+                self.relation_output(context + as_head[right] + as_tail[left])
+            )
+        first, second = entities[proposed.first], entities[proposed.second]
         pairs = torch.stack(
             [torch.cat([first, second]), torch.cat([second, first])], dim=1
         )
-        return entity_logits, pairs, torch.cat(forward + backward), n_truncated
+        relation_logits = torch.cat(forward + backward)
+        return entity_logits, pairs, relation_logits, proposed.n_truncated
 
 
 def span_windows(spans: Tensor, token_counts: Tensor, n_tokens: int) -> Tensor:

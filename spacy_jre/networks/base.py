@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..layers.boundaries import BoundaryPooler, WithBoundaries, token_rows
 from ..layers.checks import check_choice
 from ..layers.layout import JointOutputs, Layout, Targets
 from ..layers.padding import window_ids
@@ -20,6 +21,7 @@ __all__ = [
     "Loss",
     "Pooling",
     "Targets",
+    "add_boundaries",
     "make_pooler",
     "max_per_window",
     "pool_units_to_tokens",
@@ -102,6 +104,7 @@ def pool_units_to_tokens(units: Tensor, layout: Layout) -> tuple[Tensor, Layout]
         unit_counts=counts,
         longest_units=layout.longest_window,
         longest_token=1,
+        host_counts=layout.pooled_counts,
     )
     return rows[filled.bool()], pooled
 
@@ -117,6 +120,13 @@ def make_pooler(pooling: Pooling, units: Tensor, layout: Layout) -> SpanPooler:
     if pooling == "sum":
         return SumPooler(units, layout.token_units)
     return MeanPooler(units, layout.token_units)
+
+
+def add_boundaries(pooler: SpanPooler, units: Tensor, layout: Layout) -> SpanPooler:
+    """RETURNS (SpanPooler): Adds the first unit of the first token and the last unit of
+    the last token to the vector of each span."""
+    ends = [token_rows(units, layout.token_units, last=last) for last in (False, True)]
+    return WithBoundaries(pooler, BoundaryPooler(*ends))
 
 
 def max_per_window(units: Tensor, layout: Layout) -> Tensor:

@@ -21,10 +21,11 @@ from .base import (
     Layout,
     Loss,
     Targets,
+    add_boundaries,
     make_pooler,
     max_per_window,
-    pool_units_to_tokens,
 )
+from .inputs import Recurrent, TaskInputs, TaskUnits
 
 # Tables 3 to 6: ISER, ISER_GRU, "SEA -> CLS"
 GlobalContext = Literal["sea", "gru", "cls"]
@@ -52,7 +53,8 @@ class ISER(JointNetwork):
     The paper does not specify the number of heads of SEA (here 8) and dropout inside
     the network (here none). See ``MaskedSelfAttention`` for the departures from
     equations 7 and 8. SEA runs once per candidate span, with a memory budget. The
-    "test" data of CoNLL04 in the paper is the dev split.
+    "test" data of CoNLL04 in the paper is the dev split. ``recurrent``,
+    ``relation_hidden`` and ``start_end`` are not from the paper.
     """
 
     def __init__(
@@ -69,6 +71,10 @@ class ISER(JointNetwork):
         local_context: LocalContext = "max",
         span_memory: int = 1024,
         pooling: Literal["max"] | None = None,
+        views: int = 1,
+        recurrent: Recurrent | None = None,
+        relation_hidden: int = 0,
+        start_end: bool = False,
     ):
         """
         width (int): D, the width of the units. It must be even.
@@ -92,19 +98,27 @@ class ISER(JointNetwork):
             the same again for the "attention" between spans.
         pooling (str | None): "max" pools the wordpieces of each token first. None
             uses wordpieces.
+        views (int): Number of views of the encoder. See ``TaskInputs``.
+        recurrent (str | None): A residual BiLSTM over the tokens before equations 1 and
+            2, "shared" by the tasks or one "per_task". See ``TaskInputs``.
+        relation_hidden (int): Size of a hidden layer in the pair classifier. 0: none.
+        start_end (bool): Whether the vectors of spans and arguments include the first
+            and the last unit.
         RAISES (ValueError): J201, J202 or J203 for invalid settings.
         """
         super().__init__()
         check_choice("global_context", global_context, GLOBAL_CONTEXTS)
         check_choice("local_context", local_context, LOCAL_CONTEXTS)
-        check_choice("pooling", pooling, ("max", None))
         check_range("dropout", dropout, 0.0 <= dropout < 1.0, "at least 0 and below 1")
         check_range(
             "width_embedding", width_embedding, width_embedding >= 1, "at least 1"
         )
         check_range("span_memory", span_memory, span_memory >= 1, "at least 1 (MiB)")
         check_range("the encoder's width", width, width % 2 == 0, "even")
-        self.pooling = pooling
+        self.inputs = TaskInputs(
+            width, views=views, pooling=pooling, recurrent=recurrent, dropout=dropout
+        )
+        self.start_end = start_end
         self.global_context = global_context
         self.local_context = local_context
         self.memory = span_memory * 2**20
@@ -130,6 +144,8 @@ class ISER(JointNetwork):
             width_embedding=width_embedding,
             dropout=dropout,
             relation_sentence=False,
+            span=3 * width if start_end else width,
+            relation_hidden=relation_hidden,
         )
 
     def forward(self, units: Tensor, sentence: Tensor, layout: Layout) -> JointOutputs:
@@ -139,25 +155,25 @@ class ISER(JointNetwork):
         layout (Layout): Windows, tokens, spans and pairs.
         RETURNS (JointOutputs): The logits.
         """
-        if self.pooling == "max":
-            units, layout = pool_units_to_tokens(units, layout)
-        views = self.compute_views(units, layout)
+        tasks, layout = self.inputs(units, sentence, layout)
+        views = self.compute_views(tasks, layout)
         windows = span_windows(layout.spans, layout.token_counts, layout.n_tokens)
         context = None
         if self.context is not None:
             spans = unit_ranges(layout.spans, layout.token_units)
             context = self.context(views.entity, layout.unit_counts, spans, windows)
-        entity = make_pooler("max", views.entity, layout)
-        relation = entity
+        entity = relation = make_pooler("max", views.entity, layout)
         if views.relation is not views.entity:
             relation = make_pooler("max", views.relation, layout)
+        between = self._context_between(relation, views.relation, tasks, layout)
+        if self.start_end:
+            entity = add_boundaries(entity, views.entity, layout)
+            relation = add_boundaries(relation, views.relation, layout)
         inputs = HeadInputs(
             entity=entity,
             relation=relation,
-            between=self._context_between(
-                relation, views.relation, units, sentence, layout
-            ),
-            entity_sentence=sentence if context is None else None,
+            between=between,
+            entity_sentence=tasks.entity_sentence if context is None else None,
             relation_sentence=None,
             spans=layout.spans,
             span_windows=windows,
@@ -173,15 +189,16 @@ class ISER(JointNetwork):
         relations = binary_cross_entropy(outputs.relation_logits, targets.relations)
         return Loss(entities + relations)
 
-    def compute_views(self, units: Tensor, layout: Layout) -> "Views":
+    def compute_views(self, tasks: TaskUnits, layout: Layout) -> "Views":
         """Compute the two views and fuse them (equations 1-5).
 
-        units (Tensor): Shape: (U, D).
-        layout (Layout): The layout over these units.
+        tasks (TaskUnits): The inputs of the tasks.
+        layout (Layout): The layout over their units.
         RETURNS (Views): The views, with the attention weights of both directions
             (figures 7 and 8).
         """
-        entity, relation = self.entity_view(units), self.relation_view(units)
+        entity = self.entity_view(tasks.entity)
+        relation = self.relation_view(tasks.relation)
         if self.fusion is None:
             return Views(entity, relation, None)
         fused = self.fusion(entity, relation, layout.unit_counts, layout.longest_units)
@@ -192,8 +209,7 @@ class ISER(JointNetwork):
         self,
         pooler: RangePooler,
         rows: Tensor,
-        units: Tensor,
-        sentence: Tensor,
+        tasks: TaskUnits,
         layout: Layout,
     ) -> RangePooler:
         """RETURNS (RangePooler): Pools ``c(s1, s2)`` (equations 12 and 13; tables 5
@@ -202,7 +218,7 @@ class ISER(JointNetwork):
         if kind == "max":
             return pooler
         if kind == "raw":
-            return make_pooler("max", units, layout)
+            return make_pooler("max", tasks.relation, layout)
         token_windows = window_ids(layout.token_counts, layout.n_tokens)
         if self.between is not None:
             return AttendedRanges(
@@ -214,8 +230,8 @@ class ISER(JointNetwork):
                 memory=self.memory,
             )
         if kind == "cls":
-            return WindowVectors(sentence, token_windows)
-        whole = rows if kind == "global" else units
+            return WindowVectors(tasks.relation_sentence, token_windows)
+        whole = rows if kind == "global" else tasks.relation
         return WindowVectors(max_per_window(whole, layout), token_windows)
 
 

@@ -19,10 +19,11 @@ from .base import (
     Loss,
     Pooling,
     Targets,
+    add_boundaries,
     make_pooler,
     max_per_window,
-    pool_units_to_tokens,
 )
+from .inputs import Recurrent, TaskInputs, TaskUnits
 
 Agent = Literal["cls", "max", "mean"]
 # Table 4: Base, +TAP, +CTAM_NER, +CTAM_RE, all
@@ -45,7 +46,8 @@ class SINET(JointNetwork):
     The max pooling of equations 5 and 8 is in layers/ranges.py. The second line of
     equation 9 is interpreted as the swapped pair. Padding and [SEP] are not keys of
     the attention (in the authors' code, they are). Both directions share the weights
-    of a CTAM layer.
+    of a CTAM layer. ``recurrent``, ``relation_hidden`` and ``start_end`` are not from
+    the paper.
     """
 
     def __init__(
@@ -65,6 +67,10 @@ class SINET(JointNetwork):
         context_pooling: Pooling = "max",
         interaction: Interaction = "full",
         pooling: Literal["max"] | None = None,
+        views: int = 1,
+        recurrent: Recurrent | None = None,
+        relation_hidden: int = 0,
+        start_end: bool = False,
     ):
         """
         width (int): D, the width of the units.
@@ -85,6 +91,12 @@ class SINET(JointNetwork):
             "full" is SINET.
         pooling (str | None): "max" pools the wordpieces of each token first. None
             uses wordpieces, as in the paper.
+        views (int): Number of views of the encoder. See ``TaskInputs``.
+        recurrent (str | None): A residual BiLSTM over the tokens before equation 1,
+            "shared" by the tasks or one "per_task". See ``TaskInputs``.
+        relation_hidden (int): Size of a hidden layer in the pair classifier. 0: none.
+        start_end (bool): Whether the vectors of spans and arguments include the first
+            and the last unit.
         RAISES (ValueError): J201, J202 or J203 for invalid settings.
         """
         super().__init__()
@@ -92,9 +104,11 @@ class SINET(JointNetwork):
         check_choice("agent", agent, AGENTS)
         check_choice("span_pooling", span_pooling, POOLINGS)
         check_choice("context_pooling", context_pooling, POOLINGS)
-        check_choice("pooling", pooling, ("max", None))
         check_range("n_layers", n_layers, n_layers >= 1, "at least 1")
-        self.pooling = pooling
+        self.inputs = TaskInputs(
+            width, views=views, pooling=pooling, recurrent=recurrent, dropout=dropout
+        )
+        self.start_end = start_end
         self.agent = agent
         self.span_pooling = span_pooling
         self.context_pooling = context_pooling
@@ -119,6 +133,8 @@ class SINET(JointNetwork):
             width_embedding=width_embedding,
             dropout=dropout,
             relation_sentence=True,
+            span=3 * width if start_end else width,
+            relation_hidden=relation_hidden,
         )
 
     def forward(self, units: Tensor, sentence: Tensor, layout: Layout) -> JointOutputs:
@@ -128,14 +144,18 @@ class SINET(JointNetwork):
         layout (Layout): Windows, tokens, spans and pairs.
         RETURNS (JointOutputs): The logits.
         """
-        if self.pooling == "max":
-            units, layout = pool_units_to_tokens(units, layout)
-        views = self.compute_views(units, sentence, layout)
+        tasks, layout = self.inputs(units, sentence, layout)
+        views = self.compute_views(tasks, layout)
+        entity = make_pooler(self.span_pooling, views.entity_units, layout)
+        relation = make_pooler(self.span_pooling, views.relation_units, layout)
+        if self.start_end:
+            entity = add_boundaries(entity, views.entity_units, layout)
+            relation = add_boundaries(relation, views.relation_units, layout)
         inputs = HeadInputs(
-            entity=make_pooler(self.span_pooling, views.entity_units, layout),
-            relation=make_pooler(self.span_pooling, views.relation_units, layout),
+            entity=entity,
+            relation=relation,
             # equation 9: the context uses the units of the encoder, not of TAP
-            between=make_pooler(self.context_pooling, units, layout),
+            between=make_pooler(self.context_pooling, tasks.relation, layout),
             entity_sentence=views.entity_sentence,
             relation_sentence=views.relation_sentence,
             spans=layout.spans,
@@ -151,22 +171,24 @@ class SINET(JointNetwork):
         relations = binary_cross_entropy(outputs.relation_logits, targets.relations)
         return Loss(entities + relations)
 
-    def compute_views(
-        self, units: Tensor, sentence: Tensor, layout: Layout
-    ) -> "TaskViews":
+    def compute_views(self, tasks: TaskUnits, layout: Layout) -> "TaskViews":
         """Compute the two views and their sentence vectors (equations 1-4).
 
         RETURNS (TaskViews): The views, with the attention weights of every layer
             (figure 4).
         """
-        entity_units = self.entity_view(units)
-        relation_units = self.relation_view(units)
-        entity = self._agent(entity_units, self.entity_view(sentence), layout)
-        relation = self._agent(relation_units, self.relation_view(sentence), layout)
+        entity_units = self.entity_view(tasks.entity)
+        relation_units = self.relation_view(tasks.relation)
+        entity = self._agent(
+            entity_units, self.entity_view(tasks.entity_sentence), layout
+        )
+        relation = self._agent(
+            relation_units, self.relation_view(tasks.relation_sentence), layout
+        )
         weights: list[tuple[Tensor, Tensor]] = []
         if len(self.attention):
             padding = WindowPadding(
-                layout.unit_counts, layout.longest_units, units.shape[0]
+                layout.unit_counts, layout.longest_units, entity_units.shape[0]
             )
             entity_keys = padding.pad(entity_units)
             relation_keys = padding.pad(relation_units)

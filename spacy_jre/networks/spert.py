@@ -5,7 +5,6 @@ from typing import Literal
 
 from torch import Tensor
 
-from ..layers.checks import check_choice
 from ..layers.losses import binary_cross_entropy, cross_entropy
 from ..layers.span_pair_heads import HeadInputs, SpanPairHeads, span_windows
 from .base import (
@@ -14,9 +13,10 @@ from .base import (
     Layout,
     Loss,
     Targets,
+    add_boundaries,
     make_pooler,
-    pool_units_to_tokens,
 )
+from .inputs import Recurrent, TaskInputs
 
 
 class SpERT(JointNetwork):
@@ -34,7 +34,8 @@ class SpERT(JointNetwork):
              negative sampling: training/sampling.py
 
     The results equal those of the published code. Only the order of the parts in the
-    inputs of the heads differs.
+    inputs of the heads differs. ``recurrent``, ``relation_hidden`` and ``start_end``
+    are not from the paper.
     """
 
     def __init__(
@@ -46,6 +47,10 @@ class SpERT(JointNetwork):
         width_embedding: int = 25,
         dropout: float = 0.1,
         pooling: Literal["max"] | None = None,
+        views: int = 1,
+        recurrent: Recurrent | None = None,
+        relation_hidden: int = 0,
+        start_end: bool = False,
     ):
         """
         width (int): D, the width of the units.
@@ -55,11 +60,19 @@ class SpERT(JointNetwork):
         dropout (float): Rate before both classifiers.
         pooling (str | None): "max" pools the wordpieces of each token first. None
             uses wordpieces, as in the paper.
-        RAISES (ValueError): J202 for an unknown pooling.
+        views (int): Number of views of the encoder. See ``TaskInputs``.
+        recurrent (str | None): A residual BiLSTM over the tokens, "shared" by the tasks
+            or one "per_task". See ``TaskInputs``.
+        relation_hidden (int): Size of a hidden layer in the pair classifier. 0: none.
+        start_end (bool): Whether the vectors of spans and arguments include the first
+            and the last unit.
+        RAISES (ValueError): J202 or J203 for invalid settings.
         """
         super().__init__()
-        check_choice("pooling", pooling, ("max", None))
-        self.pooling = pooling
+        self.inputs = TaskInputs(
+            width, views=views, pooling=pooling, recurrent=recurrent, dropout=dropout
+        )
+        self.start_end = start_end
         self.heads = SpanPairHeads(
             width,
             n_entity_labels=n_entity_labels,
@@ -67,6 +80,8 @@ class SpERT(JointNetwork):
             width_embedding=width_embedding,
             dropout=dropout,
             relation_sentence=False,
+            span=3 * width if start_end else width,
+            relation_hidden=relation_hidden,
         )
 
     def forward(self, units: Tensor, sentence: Tensor, layout: Layout) -> JointOutputs:
@@ -76,15 +91,19 @@ class SpERT(JointNetwork):
         layout (Layout): Windows, tokens, spans and pairs.
         RETURNS (JointOutputs): The logits.
         """
-        if self.pooling == "max":
-            units, layout = pool_units_to_tokens(units, layout)
-        # both heads and the context use the same rows
-        spans = make_pooler("max", units, layout)
+        tasks, layout = self.inputs(units, sentence, layout)
+        # without task-specific units, both heads and the context use the same rows
+        entity = between = relation = make_pooler("max", tasks.entity, layout)
+        if tasks.relation is not tasks.entity:
+            between = relation = make_pooler("max", tasks.relation, layout)
+        if self.start_end:
+            entity = add_boundaries(entity, tasks.entity, layout)
+            relation = add_boundaries(relation, tasks.relation, layout)
         inputs = HeadInputs(
-            entity=spans,
-            relation=spans,
-            between=spans,
-            entity_sentence=sentence,
+            entity=entity,
+            relation=relation,
+            between=between,
+            entity_sentence=tasks.entity_sentence,
             relation_sentence=None,
             spans=layout.spans,
             span_windows=span_windows(

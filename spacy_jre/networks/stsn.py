@@ -19,8 +19,8 @@ from .base import (
     Loss,
     Targets,
     make_pooler,
-    pool_units_to_tokens,
 )
+from .inputs import Recurrent, TaskInputs, TaskUnits
 
 # Table 5: STSN, w/o Bi-Interaction (dagger), (double dagger), w/o Interaction
 Interaction = Literal["full", "ner_to_re", "re_to_ner", "none"]
@@ -33,7 +33,7 @@ class STSN(JointNetwork):
     Source: section 3. Equations and the code that implements them::
 
         1       encoder: architectures/transformer.py
-        2       max pooling of wordpieces: networks/base.py, ``pool_units_to_tokens``
+        2       max pooling of wordpieces: networks/inputs.py, ``TaskInputs``
         3, 4    layer of three attention units: layers/label_attention.py,
                 ``LabelAttention``
         5-7     attention unit: layers/label_attention.py, ``AttentionUnit``
@@ -48,7 +48,8 @@ class STSN(JointNetwork):
     Each of the three tasks has one linear map of the token vectors; the paper does
     not specify it. Both classifiers share one width embedding. The tags of section
     4.1.2 are in training/tags.py. They are a training signal for the label rows and
-    are not computed in prediction.
+    are not computed in prediction. ``recurrent`` and ``relation_hidden`` are not from
+    the paper. Its spans are their boundaries already, so there is no ``start_end``.
     """
 
     def __init__(
@@ -64,6 +65,9 @@ class STSN(JointNetwork):
         n_heads: int = 8,
         n_layers: int = 3,
         interaction: Interaction = "full",
+        views: int = 1,
+        recurrent: Recurrent | None = None,
+        relation_hidden: int = 0,
     ):
         """
         width (int): D, the width of the units.
@@ -81,6 +85,11 @@ class STSN(JointNetwork):
         interaction (str): Rows that the label rows attend to: those of both tasks
             ("full"), the entity rows ("ner_to_re"), the relation rows ("re_to_ner"),
             or the label rows themselves ("none") (table 5).
+        views (int): Number of views of the encoder. The label rows start from the
+            entity view. See ``TaskInputs``.
+        recurrent (str | None): A residual BiLSTM over the tokens, "shared" by the tasks
+            or one "per_task". See ``TaskInputs``.
+        relation_hidden (int): Size of a hidden layer in the pair classifier. 0: none.
         RAISES (ValueError): J201, J202 or J203 for invalid settings.
         """
         super().__init__()
@@ -93,6 +102,9 @@ class STSN(JointNetwork):
             check_range(name, rate, 0.0 <= rate < 1.0, "at least 0 and below 1")
         check_range(
             "width_embedding", width_embedding, width_embedding >= 1, "at least 1"
+        )
+        self.inputs = TaskInputs(
+            width, views=views, pooling="max", recurrent=recurrent, dropout=dropout
         )
         self.entity_view = linear(width, width)
         self.relation_view = linear(width, width)
@@ -116,6 +128,7 @@ class STSN(JointNetwork):
             entity_sentence=False,
             relation_sentence=False,
             span=2 * width,
+            relation_hidden=relation_hidden,
         )
 
     def forward(self, units: Tensor, sentence: Tensor, layout: Layout) -> JointOutputs:
@@ -127,12 +140,13 @@ class STSN(JointNetwork):
             pairs are given, that is, in training.
         """
         # equation 2
-        units, layout = pool_units_to_tokens(units, layout)
-        rows = self.compute_rows(units, layout)
+        tasks, layout = self.inputs(units, sentence, layout)
+        rows = self.compute_rows(tasks, layout)
+        entity = token_rows(rows.entity, layout.token_units)
         relation = token_rows(rows.relation, layout.token_units)
         inputs = HeadInputs(
-            entity=BoundaryPooler(token_rows(rows.entity, layout.token_units)),
-            relation=BoundaryPooler(relation),
+            entity=BoundaryPooler(entity, entity),
+            relation=BoundaryPooler(relation, relation),
             between=make_pooler("max", rows.relation, layout),
             entity_sentence=None,
             relation_sentence=None,
@@ -164,19 +178,20 @@ class STSN(JointNetwork):
         tags = cross_entropy(outputs.tag_logits, targets.tags)
         return Loss(entities + relations + tags)
 
-    def compute_rows(self, units: Tensor, layout: Layout) -> "TaskRows":
+    def compute_rows(self, tasks: TaskUnits, layout: Layout) -> "TaskRows":
         """Map the tokens and run the attention layers (equations 3-7).
 
-        units (Tensor): One row per token with wordpieces. Shape: (U, D).
+        tasks (TaskUnits): One row per token with wordpieces.
         layout (Layout): The layout over these units.
         RETURNS (TaskRows): The rows of each task.
         """
-        entity, relation = self.entity_view(units), self.relation_view(units)
+        entity = self.entity_view(tasks.entity)
+        relation = self.relation_view(tasks.relation)
         if self.label_view is None:
             return TaskRows(None, entity, relation)
-        label = self.label_view(units)
+        label = self.label_view(tasks.entity)
         padding = WindowPadding(
-            layout.unit_counts, layout.longest_units, units.shape[0]
+            layout.unit_counts, layout.longest_units, entity.shape[0]
         )
         for layer in self.attention:
             label, entity, relation = layer(label, entity, relation, padding)

@@ -23,7 +23,14 @@ LABELS = Labels(
 CLASSES = {**NETWORKS, "lainet": LAINet}
 # every value differs from the default
 SETTINGS = {
-    "SpERT": {"width_embedding": 7, "dropout": 0.3, "pooling": "max"},
+    "SpERT": {
+        "width_embedding": 7,
+        "dropout": 0.3,
+        "pooling": "max",
+        "recurrent": "shared",
+        "relation_hidden": 9,
+        "start_end": True,
+    },
     "SINET": {
         "width_embedding": 7,
         "dropout": 0.3,
@@ -36,6 +43,9 @@ SETTINGS = {
         "context_pooling": "mean",
         "interaction": "tap",
         "pooling": "max",
+        "recurrent": "shared",
+        "relation_hidden": 9,
+        "start_end": True,
     },
     "STSN": {
         "width_embedding": 7,
@@ -44,6 +54,8 @@ SETTINGS = {
         "n_heads": 2,
         "n_layers": 1,
         "interaction": "ner_to_re",
+        "recurrent": "shared",
+        "relation_hidden": 9,
     },
     "ISER": {
         "width_embedding": 7,
@@ -54,6 +66,9 @@ SETTINGS = {
         "local_context": "global",
         "span_memory": 3,
         "pooling": "max",
+        "recurrent": "shared",
+        "relation_hidden": 9,
+        "start_end": True,
     },
     "LAINet": {
         "cold_start": 7,

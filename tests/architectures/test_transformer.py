@@ -14,6 +14,7 @@ from spacy.util import registry
 from transformers import AutoModel, AutoTokenizer
 from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
+from spacy_jre.architectures.case_features import word_shape
 from spacy_jre.architectures.header import SavedTensors
 from spacy_jre.architectures.hf_encoder import (
     ENTRY_POINTS,
@@ -33,10 +34,16 @@ from spacy_jre.architectures.torch_node import (
     get_module,
     save_module,
 )
-from spacy_jre.architectures.transformer import pack, plan_encoder
+from spacy_jre.architectures.transformer import (
+    build_transformer_encoder_v1,
+    pack,
+    plan_encoder,
+)
 from spacy_jre.types import EncodedGradient
 
 from ..conftest import SHARED, STORY, save_tiny_bert
+
+EXTRAS = {"case_features": True, "mix_layers": "per_task"}
 
 
 def make_encoder(name, **settings):
@@ -91,6 +98,56 @@ def test_units_equal_plain_transformers(encoder, docs, tiny_bert):
     assert first == len(encoded.units)
 
 
+@pytest.mark.parametrize(("mix", "views"), [("shared", 1), ("per_task", 2)])
+def test_mixed_units_are_weighted_sums_of_the_hidden_states(
+    tiny_bert, docs, mix, views
+):
+    encoder = make_encoder(tiny_bert, mix_layers=mix)
+    encoder.initialize()
+    module = get_module(encoder.layers[0])
+    weights = torch.tensor([[0.2, 0.3, 0.5], [0.6, 0.4, 0.0]])[:views]
+    module.mix.logits.data = weights.log()
+    ids = module.tokenizer(
+        [t.text for t in docs[0]], is_split_into_words=True, return_tensors="pt"
+    )
+    bert = AutoModel.from_pretrained(tiny_bert).eval()
+    with torch.no_grad():
+        states = bert(**ids, output_hidden_states=True).hidden_states
+    expected = torch.cat(
+        [sum(w * s[0] for w, s in zip(row, states, strict=True)) for row in weights], 1
+    )
+    encoded = encoder.predict(docs[:1])
+    assert encoded.views == views
+    np.testing.assert_allclose(encoded.units, expected[1:-1], atol=1e-5)
+    np.testing.assert_allclose(encoded.sentence[0], expected[0], atol=1e-5)
+
+
+def test_case_features_are_added_to_the_input_embeddings(tiny_bert, docs):
+    encoder = make_encoder(tiny_bert, case_features=True)
+    encoder.initialize()
+    module = get_module(encoder.layers[0])
+    words = [token.text for token in docs[0]]
+    ids = module.tokenizer(words, is_split_into_words=True, return_tensors="pt")
+    shapes = [0 if w is None else word_shape(words[w]) for w in ids.word_ids()]
+    bert = AutoModel.from_pretrained(tiny_bert).eval()
+    with torch.no_grad():
+        embedded = bert.get_input_embeddings()(ids["input_ids"])
+        embedded = embedded + module.shapes.weight[torch.tensor([shapes])]
+        hidden = bert(inputs_embeds=embedded).last_hidden_state[0]
+    encoded = encoder.predict(docs[:1])
+    np.testing.assert_allclose(encoded.units, hidden[1:-1], atol=1e-5)
+    np.testing.assert_allclose(encoded.sentence[0], hidden[0], atol=1e-5)
+
+
+def test_case_changes_the_units_of_an_uncased_tokenizer(tiny_bert, nlp):
+    lower, title = Doc(nlp.vocab, ["oslo"]), Doc(nlp.vocab, ["Oslo"])
+    for case_features, equal in ((False, True), (True, False)):
+        encoder = make_encoder(tiny_bert, case_features=case_features)
+        encoder.initialize()
+        units = [encoder.predict([doc]).units for doc in (lower, title)]
+        assert np.allclose(*units) == equal
+
+
 def test_token_units_match_the_tokenizer(encoder, docs, tiny_bert):
     tokenizer = AutoTokenizer.from_pretrained(tiny_bert)
     encoded = encoder.predict(docs)
@@ -100,10 +157,12 @@ def test_token_units_match_the_tokenizer(encoder, docs, tiny_bert):
     assert (encoded.token_units[1:, 0] == encoded.token_units[:-1, 1]).all()
 
 
-def test_packing_does_not_change_units(tiny_bert, docs):
+@pytest.mark.parametrize("settings", [{}, EXTRAS], ids=["plain", "extras"])
+def test_packing_does_not_change_units(tiny_bert, docs, settings):
     results = []
     for budget in (8, 64, 100000):
-        model = make_encoder(tiny_bert, max_batch_pieces=budget)
+        torch.manual_seed(0)
+        model = make_encoder(tiny_bert, max_batch_pieces=budget, **settings)
         model.initialize()
         results.append(model.predict(docs))
     for other in results[1:]:
@@ -396,6 +455,40 @@ def test_settings_of_the_module_apply_after_loading(tiny_bert, docs):
     np.testing.assert_allclose(
         loaded.predict(docs).units, model.predict(docs).units, atol=1e-6
     )
+
+
+def test_extras_are_saved_with_the_weights(tiny_bert, docs):
+    model = make_encoder(tiny_bert, **EXTRAS)
+    model.initialize()
+    module = get_module(model.layers[0])
+    module.shapes.weight.data.normal_()
+    module.mix.logits.data.normal_()
+    loaded = make_encoder("unknown", **EXTRAS).from_bytes(model.to_bytes())
+    np.testing.assert_allclose(
+        loaded.predict(docs).units, model.predict(docs).units, atol=1e-6
+    )
+
+
+def test_weights_with_extras_do_not_load_without_the_settings(tiny_bert):
+    model = make_encoder(tiny_bert, **EXTRAS)
+    model.initialize()
+    with pytest.raises(ValueError, match=r"J308.*mix\.logits"):
+        make_encoder(tiny_bert).from_bytes(model.to_bytes())
+
+
+def test_extras_get_gradients(tiny_bert, docs):
+    model = make_encoder(tiny_bert, **EXTRAS)
+    model.initialize()
+    encoded, backprop = model.begin_update(docs)
+    backprop(EncodedGradient(np.ones_like(encoded.units), encoded.sentence * 0))
+    module = get_module(model.layers[0])
+    assert module.shapes.weight.grad.any()
+    assert module.mix.logits.grad.any()
+
+
+def test_unknown_mix_raises_error(tiny_bert):
+    with pytest.raises(ValueError, match=r"J202.*mix_layers"):
+        build_transformer_encoder_v1(tiny_bert, mix_layers="both")
 
 
 def test_rebuilt_module_has_the_original_tokenizer(encoder):

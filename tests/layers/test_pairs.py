@@ -23,7 +23,9 @@ def propose(logits, windows, limits):
     proposed = propose_pairs(
         logits, torch.tensor(windows, dtype=torch.long), torch.tensor(limits)
     )
-    pairs = list(zip(proposed.first.tolist(), proposed.second.tolist(), strict=True))
+    first = proposed.entities[proposed.first].tolist()
+    second = proposed.entities[proposed.second].tolist()
+    pairs = list(zip(first, second, strict=True))
     return pairs, int(proposed.n_truncated)
 
 
@@ -97,8 +99,9 @@ def test_window_without_spans_gives_no_pairs():
 
 def test_no_windows_give_no_pairs():
     none = torch.zeros(0, dtype=torch.long)
-    first, second, n_truncated = propose_pairs(torch.zeros((0, 3)), none, none)
-    assert (first.shape, second.shape, int(n_truncated)) == ((0,), (0,), 0)
+    proposed = propose_pairs(torch.zeros((0, 3)), none, none)
+    assert (proposed.first.shape, proposed.second.shape) == ((0,), (0,))
+    assert int(proposed.n_truncated) == 0
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)

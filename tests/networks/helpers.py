@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from spacy_jre.networks.base import JointOutputs, Layout
+from spacy_jre.networks.inputs import TaskUnits
 from spacy_jre.networks.iser import ISER
 from spacy_jre.networks.sinet import SINET
 from spacy_jre.networks.spert import SpERT
@@ -66,7 +67,11 @@ def build(name: str, *, dtype: torch.dtype = torch.float32, **settings) -> nn.Mo
 
 
 def training_batch(
-    sizes: Sizes = STORY, *, seed: int = 0, dtype: torch.dtype = torch.float32
+    sizes: Sizes = STORY,
+    *,
+    seed: int = 0,
+    dtype: torch.dtype = torch.float32,
+    views: int = 1,
 ) -> Batch:
     """Random units, four spans per window and their ordered pairs, shuffled."""
     rng = np.random.default_rng(seed)
@@ -82,7 +87,7 @@ def training_batch(
         pairs += rng.permutation(list(permutations(members, 2))).tolist()
         first = last
     layout = make_layout(sizes, spans=as_rows(spans), pairs=as_rows(pairs))
-    return _random_batch(layout, rng, dtype)
+    return _random_batch(layout, rng, dtype, views)
 
 
 def prediction_batch(
@@ -91,6 +96,7 @@ def prediction_batch(
     seed: int = 0,
     max_width: int = 3,
     dtype: torch.dtype = torch.float32,
+    views: int = 1,
     **settings,
 ) -> Batch:
     """Random units and all spans up to a width, sorted by width."""
@@ -106,7 +112,7 @@ def prediction_batch(
     layout = make_layout(
         sizes, spans=as_rows(spans), width_counts=tuple(width_counts), **settings
     )
-    return _random_batch(layout, np.random.default_rng(seed), dtype)
+    return _random_batch(layout, np.random.default_rng(seed), dtype, views)
 
 
 def make_layout(sizes: Sizes, **settings) -> Layout:
@@ -156,6 +162,11 @@ def with_layout(batch: Batch, **changes) -> Batch:
     return batch._replace(layout=replace(batch.layout, **changes))
 
 
+def as_tasks(batch: Batch) -> TaskUnits:
+    """The same units and sentence vectors for both tasks."""
+    return TaskUnits(batch.units, batch.units, batch.sentence, batch.sentence)
+
+
 def backpropagate(outputs: JointOutputs) -> None:
     """Compute the gradients of a scalar that depends on all logits."""
     sum(logits.pow(2).sum() for logits in logits_of(outputs)).backward()
@@ -183,11 +194,11 @@ def idle_parameters(network: nn.Module) -> list[str]:
 
 
 def _random_batch(
-    layout: Layout, rng: np.random.Generator, dtype: torch.dtype
+    layout: Layout, rng: np.random.Generator, dtype: torch.dtype, views: int
 ) -> Batch:
     n_units = int(layout.unit_counts.sum())
-    units = rng.standard_normal((n_units, WIDTH))
-    sentence = rng.standard_normal((len(layout.unit_counts), WIDTH))
+    units = rng.standard_normal((n_units, views * WIDTH))
+    sentence = rng.standard_normal((len(layout.unit_counts), views * WIDTH))
     return Batch(
         torch.from_numpy(units).to(dtype), torch.from_numpy(sentence).to(dtype), layout
     )

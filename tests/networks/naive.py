@@ -11,9 +11,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .helpers import Batch
+from .helpers import WIDTH, Batch
 
 Weights = dict[str, Tensor]
+Rows = list[Tensor]
 Span = tuple[int, int]
 
 
@@ -34,9 +35,56 @@ class Naive:
         limits = batch.layout.pair_limits
         limits = batch.layout.token_counts if limits is None else limits
         self.limits = limits.tolist()
-        self.windows = split_windows(batch)
-        if settings.get("pooling") == "max":
-            self.windows = [pool_tokens(window) for window in self.windows]
+        # windows of the entity task and of the relation task
+        self.windows, self.relation_windows = (
+            self.make_windows(batch, task) for task in (0, 1)
+        )
+
+    def make_windows(self, batch: Batch, task: int) -> list["Window"]:
+        """The windows of a task: its view, pooled to tokens, with its LSTM."""
+        windows = split_windows(batch)
+        if self.settings.get("views") == 2:
+            columns = slice(task * WIDTH, (task + 1) * WIDTH)
+            windows = [
+                w._replace(units=w.units[:, columns], sentence=w.sentence[columns])
+                for w in windows
+            ]
+        recurrent = self.settings.get("recurrent")
+        if self.settings.get("pooling") == "max" or recurrent:
+            windows = [pool_tokens(window) for window in windows]
+        if not recurrent:
+            return windows
+        number = task if recurrent == "per_task" else 0
+        return [
+            w._replace(units=self.add_lstm(f"inputs.recurrent.{number}.lstm", w.units))
+            for w in windows
+        ]
+
+    def add_lstm(self, name: str, units: Tensor) -> Tensor:
+        if not len(units):
+            return units
+        rows = run_both_directions(self.weights, name, list(units), lstm_step)
+        return units + torch.stack(rows)
+
+    def relation_head(self, row: Tensor) -> Tensor:
+        """The head, or its hidden layer, GELU and the second layer."""
+        row = self.linear("heads.relation", row)
+        if not self.settings.get("relation_hidden"):
+            return row
+        gelu = row * 0.5 * (1 + torch.erf(row / math.sqrt(2)))
+        return self.linear("heads.relation_output.2", gelu)
+
+    def ends(self, number: int, units: Rows | Tensor, span: Span) -> list[Tensor]:
+        """The first unit of the first token and the last unit of the last token."""
+        if not self.settings.get("start_end"):
+            return []
+        tokens = self.windows[number].tokens
+        zeros = torch.zeros(WIDTH, dtype=torch.float64)
+        first, last = tokens[span[0]], tokens[span[1] - 1]
+        return [
+            units[first[0]] if first else zeros,
+            units[last[-1]] if last else zeros,
+        ]
 
     def entity_logits(self, span: Span) -> Tensor:
         raise NotImplementedError
@@ -113,3 +161,39 @@ def pool_masked(kind: str, units: Tensor, inside: Tensor) -> Tensor:
         return units.masked_fill(~inside.unsqueeze(1), -math.inf).max(0).values
     total = (units * inside.unsqueeze(1)).sum(0)
     return total / inside.sum() if kind == "mean" else total
+
+
+def run_both_directions(weights: Weights, name: str, rows: Rows, step) -> Rows:
+    """Run a recurrent cell over the rows in both directions."""
+    directions = []
+    for suffix, order in (("", 1), ("_reverse", -1)):
+        parts = [
+            weights[f"{name}.{kind}_l0{suffix}"]
+            for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        ]
+        state = (torch.zeros(WIDTH // 2, dtype=torch.float64),) * 2
+        outputs = []
+        for row in rows[::order]:
+            state = step(parts, row, *state)
+            outputs.append(state[0])
+        directions.append(outputs[::order])
+    return [torch.cat(pair) for pair in zip(*directions, strict=True)]
+
+
+def gru_step(parts: Rows, row: Tensor, state: Tensor, _) -> tuple[Tensor, Tensor]:
+    by_row = (parts[0] @ row + parts[2]).chunk(3)
+    by_state = (parts[1] @ state + parts[3]).chunk(3)
+    reset = torch.sigmoid(by_row[0] + by_state[0])
+    update = torch.sigmoid(by_row[1] + by_state[1])
+    new = torch.tanh(by_row[2] + reset * by_state[2])
+    state = (1 - update) * new + update * state
+    return state, state
+
+
+def lstm_step(
+    parts: Rows, row: Tensor, state: Tensor, cell: Tensor
+) -> tuple[Tensor, Tensor]:
+    gates = parts[0] @ row + parts[2] + parts[1] @ state + parts[3]
+    into, forget, new, out = gates.chunk(4)
+    cell = torch.sigmoid(forget) * cell + torch.sigmoid(into) * torch.tanh(new)
+    return torch.sigmoid(out) * torch.tanh(cell), cell

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .helpers import WIDTH, Batch
-from .naive import Naive, Span, Weights
+from .naive import Naive, Rows, Span, gru_step, lstm_step, run_both_directions
 
 LOCAL = ["attention", "raw", "cls", "global", "global_raw"]
 ISER_SETTINGS = [
@@ -22,7 +22,13 @@ ISER_SETTINGS = [
     {"pooling": "max", "local_context": "attention", "n_heads": 4},
     {"pooling": "max", "local_context": "global_raw", "global_context": "cls"},
 ]
-Rows = list[Tensor]
+# not from the paper
+ISER_EXTRAS = [
+    {"recurrent": "shared", "relation_hidden": 5},
+    {"views": 2, "recurrent": "per_task", "start_end": True},
+    {"views": 2, "fusion": False, "local_context": "raw", "start_end": True},
+    {"views": 2, "local_context": "cls", "global_context": "cls"},
+]
 
 
 class NaiveISER(Naive):
@@ -34,12 +40,17 @@ class NaiveISER(Naive):
             "n_heads": 8,
         }
         super().__init__(network, batch, {**defaults, **settings})
-        self.views = [self.compute_views(list(w.units)) for w in self.windows]
+        self.views = [
+            self.compute_views({"entity": entity.units, "relation": relation.units})
+            for entity, relation in zip(
+                self.windows, self.relation_windows, strict=True
+            )
+        ]
 
-    def compute_views(self, units: Rows) -> tuple[Rows, Rows]:
+    def compute_views(self, units: dict[str, Tensor]) -> tuple[Rows, Rows]:
         """Equations 1-5: the rows for spans and the rows for pairs."""
         entity, relation = (
-            [self.feed_forward(f"{task}_view", unit) for unit in units]
+            [self.feed_forward(f"{task}_view", unit) for unit in units[task]]
             for task in ("entity", "relation")
         )
         if not self.settings["fusion"]:
@@ -111,6 +122,7 @@ class NaiveISER(Naive):
         # in the order of our columns: [s; w; c], as in equation 10
         parts = [
             self.maximum(self.views[number][0], self.inside(number, span)),
+            *self.ends(number, self.views[number][0], span),
             self.width(span),
             self.context(number, span),
         ]
@@ -125,14 +137,16 @@ class NaiveISER(Naive):
         parts = [
             self.between(number, rows, gap),
             self.maximum(rows, self.inside(number, head)),
+            *self.ends(number, rows, head),
             self.maximum(rows, self.inside(number, tail)),
+            *self.ends(number, rows, tail),
             self.width(head),
             self.width(tail),
         ]
-        return self.linear("heads.relation", torch.cat(parts))
+        return self.relation_head(torch.cat(parts))
 
     def between(self, number: int, rows: Rows, gap: set[int]) -> Tensor:
-        window = self.windows[number]
+        window = self.relation_windows[number]
         raw, everything = list(window.units), set(range(len(window.units)))
         match self.settings["local_context"]:
             case "max":
@@ -161,39 +175,3 @@ def mix(query: Tensor, keys: Rows, values: Rows) -> Tensor:
         math.exp(score) / total * value
         for score, value in zip(scores, values, strict=True)
     )
-
-
-def run_both_directions(weights: Weights, name: str, rows: Rows, step) -> Rows:
-    """Run a recurrent cell over the rows in both directions."""
-    directions = []
-    for suffix, order in (("", 1), ("_reverse", -1)):
-        parts = [
-            weights[f"{name}.{kind}_l0{suffix}"]
-            for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        ]
-        state = (torch.zeros(WIDTH // 2, dtype=torch.float64),) * 2
-        outputs = []
-        for row in rows[::order]:
-            state = step(parts, row, *state)
-            outputs.append(state[0])
-        directions.append(outputs[::order])
-    return [torch.cat(pair) for pair in zip(*directions, strict=True)]
-
-
-def gru_step(parts: Rows, row: Tensor, state: Tensor, _) -> tuple[Tensor, Tensor]:
-    by_row = (parts[0] @ row + parts[2]).chunk(3)
-    by_state = (parts[1] @ state + parts[3]).chunk(3)
-    reset = torch.sigmoid(by_row[0] + by_state[0])
-    update = torch.sigmoid(by_row[1] + by_state[1])
-    new = torch.tanh(by_row[2] + reset * by_state[2])
-    state = (1 - update) * new + update * state
-    return state, state
-
-
-def lstm_step(
-    parts: Rows, row: Tensor, state: Tensor, cell: Tensor
-) -> tuple[Tensor, Tensor]:
-    gates = parts[0] @ row + parts[2] + parts[1] @ state + parts[3]
-    into, forget, new, out = gates.chunk(4)
-    cell = torch.sigmoid(forget) * cell + torch.sigmoid(into) * torch.tanh(new)
-    return torch.sigmoid(out) * torch.tanh(cell), cell

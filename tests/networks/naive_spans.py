@@ -31,7 +31,24 @@ SINET_SETTINGS = [
     {"pooling": "max", "agent": "mean", "norm": False, "interaction": "ctam_re"},
     {"agent": "mean", "interaction": "tap"},
 ]
+# not from the paper
+SINET_EXTRAS = [
+    {"relation_hidden": 5},
+    {"start_end": True, "span_pooling": "mean"},
+    {"recurrent": "shared", "context_pooling": "sum"},
+    {"views": 2, "agent": "max"},
+    {"views": 2, "recurrent": "per_task", "relation_hidden": 5, "start_end": True},
+]
 SPERT_SETTINGS: list[dict] = [{}, {"pooling": "max"}]
+SPERT_EXTRAS = [
+    {"relation_hidden": 5},
+    {"start_end": True},
+    {"recurrent": "shared"},
+    {"recurrent": "per_task"},
+    {"views": 2},
+    {"views": 2, "recurrent": "shared"},
+    {"views": 2, "recurrent": "per_task", "relation_hidden": 5, "start_end": True},
+]
 
 
 class View(NamedTuple):
@@ -51,9 +68,14 @@ class NaiveSpans(Naive):
         super().__init__(network, batch, settings)
         self.span_pooling = settings.get("span_pooling", "max")
         self.context_pooling = settings.get("context_pooling", "max")
-        self.views = [self.make_view(window) for window in self.windows]
+        self.views = [
+            self.make_view(entity, relation)
+            for entity, relation in zip(
+                self.windows, self.relation_windows, strict=True
+            )
+        ]
 
-    def make_view(self, window: Window) -> View:
+    def make_view(self, entity: Window, relation: Window) -> View:
         raise NotImplementedError
 
     def pool(self, kind: str, units: Tensor, number: int, span: Span) -> Tensor:
@@ -67,7 +89,8 @@ class NaiveSpans(Naive):
         number, span = self.locate(span)
         view = self.views[number]
         pooled = self.pool(self.span_pooling, view.entity, number, span)
-        row = torch.cat([pooled, self.width(span), view.entity_sentence])
+        ends = self.ends(number, view.entity, span)
+        row = torch.cat([pooled, *ends, self.width(span), view.entity_sentence])
         return self.linear("heads.entity", row)
 
     def relation_logits(self, head: Span, tail: Span) -> Tensor:
@@ -79,30 +102,38 @@ class NaiveSpans(Naive):
         parts = [
             self.pool(self.context_pooling, view.between, number, between),
             self.pool(self.span_pooling, view.relation, number, head),
+            *self.ends(number, view.relation, head),
             self.pool(self.span_pooling, view.relation, number, tail),
+            *self.ends(number, view.relation, tail),
             self.width(head),
             self.width(tail),
         ]
         if view.relation_sentence is not None:
             parts.append(view.relation_sentence)
-        return self.linear("heads.relation", torch.cat(parts))
+        return self.relation_head(torch.cat(parts))
 
 
 class NaiveSpERT(NaiveSpans):
-    def make_view(self, window: Window) -> View:
-        units = window.units
-        return View(units, units, units, window.sentence, None)
+    def make_view(self, entity: Window, relation: Window) -> View:
+        units = relation.units
+        return View(entity.units, units, units, entity.sentence, None)
 
 
 class NaiveSINET(NaiveSpans):
-    def make_view(self, window: Window) -> View:
-        return sinet_view(self.weights, window, self.settings)
+    def make_view(self, entity: Window, relation: Window) -> View:
+        return sinet_view(self.weights, entity, relation, self.settings)
 
 
-def sinet_view(weights: Weights, window: Window, settings: dict) -> View:
+def sinet_view(
+    weights: Weights,
+    entity_window: Window,
+    relation_window: Window,
+    settings: dict,
+) -> View:
     interaction = settings.get("interaction", "full")
-    entity, relation = window.units, window.units
-    entity_sentence, relation_sentence = window.sentence, window.sentence
+    entity, relation = entity_window.units, relation_window.units
+    entity_sentence = entity_window.sentence
+    relation_sentence = relation_window.sentence
     if interaction != "none":  # equation 1
         by_entity = weights["entity_view.weight"].T
         by_relation = weights["relation_view.weight"].T
@@ -123,7 +154,9 @@ def sinet_view(weights: Weights, window: Window, settings: dict) -> View:
             entity_sentence = new_entity
         if interaction != "ctam_ner":
             relation_sentence = new_relation
-    return View(entity, relation, window.units, entity_sentence, relation_sentence)
+    return View(
+        entity, relation, relation_window.units, entity_sentence, relation_sentence
+    )
 
 
 def attend(

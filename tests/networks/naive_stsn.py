@@ -19,6 +19,12 @@ STSN_SETTINGS = [
     {"interaction": "re_to_ner"},
     {"interaction": "none"},
 ]
+# not from the paper
+STSN_EXTRAS = [
+    {"views": 2, "recurrent": "per_task", "relation_hidden": 5},
+    {"views": 2, "n_layers": 0},
+    {"recurrent": "shared"},
+]
 
 
 class NaiveSTSN(Naive):
@@ -27,8 +33,12 @@ class NaiveSTSN(Naive):
     def __init__(self, network, batch: Batch, settings: dict):
         super().__init__(network, batch, {**settings, "pooling": "max"})
         self.rows = [
-            window_rows(self.weights, list(window.units), settings)
-            for window in self.windows
+            window_rows(
+                self.weights, list(entity.units), list(relation.units), settings
+            )
+            for entity, relation in zip(
+                self.windows, self.relation_windows, strict=True
+            )
         ]
 
     def token(self, task: str, number: int, token: int) -> Tensor:
@@ -36,7 +46,7 @@ class NaiveSTSN(Naive):
         rows = self.rows[number][task]
         return rows[units[0]] if units else torch.zeros(WIDTH, dtype=torch.float64)
 
-    def ends(self, task: str, number: int, span: Span) -> Tensor:
+    def boundary(self, task: str, number: int, span: Span) -> Tensor:
         first, last = span[0], span[1] - 1
         rows = [self.token(task, number, token) for token in (first, last)]
         return torch.cat(rows)
@@ -44,7 +54,7 @@ class NaiveSTSN(Naive):
     def entity_logits(self, span: Span) -> Tensor:
         number, span = self.locate(span)
         # in the order of our columns: [h_start; h_end; width], as in equation 11
-        row = torch.cat([self.ends("entity", number, span), self.width(span)])
+        row = torch.cat([self.boundary("entity", number, span), self.width(span)])
         return self.linear("heads.entity", row)
 
     def relation_logits(self, head: Span, tail: Span) -> Tensor:
@@ -61,12 +71,12 @@ class NaiveSTSN(Naive):
         # in the order of our columns; equation 15 has [head; tail; between]
         parts = [
             between,
-            self.ends("relation", number, head),
-            self.ends("relation", number, tail),
+            self.boundary("relation", number, head),
+            self.boundary("relation", number, tail),
             self.width(head),
             self.width(tail),
         ]
-        return self.linear("heads.relation", torch.cat(parts))
+        return self.relation_head(torch.cat(parts))
 
     def tag_logits(self) -> list[Tensor]:
         if not self.settings.get("n_layers", 3):
@@ -79,19 +89,22 @@ class NaiveSTSN(Naive):
 
 
 def window_rows(
-    weights: Weights, rows: list[Tensor], settings: dict
+    weights: Weights,
+    entity_units: list[Tensor],
+    relation_units: list[Tensor],
+    settings: dict,
 ) -> dict[str, list[Tensor]]:
     """H_L, H_E and H_R of the last layer, one row per token with wordpieces."""
 
-    def view(task: str) -> list[Tensor]:
+    def view(task: str, rows: list[Tensor]) -> list[Tensor]:
         weight, bias = weights[f"{task}_view.weight"], weights[f"{task}_view.bias"]
         return [weight @ row + bias for row in rows]
 
-    entity, relation = view("entity"), view("relation")
+    entity, relation = view("entity", entity_units), view("relation", relation_units)
     n_layers = settings.get("n_layers", 3)
     if n_layers == 0:
         return {"entity": entity, "relation": relation}
-    label, n_heads = view("label"), settings.get("n_heads", 8)
+    label, n_heads = view("label", entity_units), settings.get("n_heads", 8)
     for layer in range(n_layers):
         prefix = f"attention.{layer}"
         match settings.get("interaction", "full"):

@@ -7,6 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from .helpers import (
+    as_tasks,
     backpropagate,
     build,
     idle_parameters,
@@ -141,22 +142,31 @@ def test_task_with_attention_has_the_sentence_vector_of_the_full_model(
     interaction, task
 ):
     batch = training_batch()
-    full = build("sinet").compute_views(*batch)[2 + task]
-    ablated = build("sinet", interaction=interaction).compute_views(*batch)[2 + task]
+    inputs = as_tasks(batch), batch.layout
+    full = build("sinet").compute_views(*inputs)[2 + task]
+    ablated = build("sinet", interaction=interaction).compute_views(
+        as_tasks(batch), batch.layout
+    )[2 + task]
     assert torch.equal(ablated, full)
 
 
 @pytest.mark.parametrize(("interaction", "task"), [("ctam_ner", 1), ("ctam_re", 0)])
 def test_task_without_attention_has_the_sentence_vector_of_tap(interaction, task):
     batch = training_batch()
+    inputs = as_tasks(batch), batch.layout
     ablated = build("sinet", interaction=interaction)
     view = (ablated.entity_view, ablated.relation_view)[task]
-    assert torch.equal(ablated.compute_views(*batch)[2 + task], view(batch.sentence))
+    assert torch.equal(
+        ablated.compute_views(*inputs)[2 + task],
+        view(batch.sentence),
+    )
 
 
 def test_base_uses_units_and_sentence_vector_of_the_encoder():
     batch = training_batch()
-    views = build("sinet", interaction="none").compute_views(*batch)
+    views = build("sinet", interaction="none").compute_views(
+        as_tasks(batch), batch.layout
+    )
     assert views.entity_units is batch.units
     assert views.relation_units is batch.units
     assert views.entity_sentence is batch.sentence
@@ -170,7 +180,7 @@ def test_weights_of_every_layer_and_head_are_returned(n_layers, n_heads):
         build("sinet", n_layers=n_layers, n_heads=n_heads),
         training_batch(),
     )
-    weights = network.compute_views(*batch).weights
+    weights = network.compute_views(as_tasks(batch), batch.layout).weights
     shape = (3, n_heads, batch.layout.longest_units + 1)
     assert [w.shape for pair in weights for w in pair] == [shape] * 2 * n_layers
 
@@ -178,9 +188,11 @@ def test_weights_of_every_layer_and_head_are_returned(n_layers, n_heads):
 @pytest.mark.parametrize(("task", "other"), [(0, "relation_view"), (1, "entity_view")])
 def test_each_task_attends_to_the_units_of_the_other(task, other):
     network, batch = build("sinet"), training_batch()
-    before = network.compute_views(*batch).weights[0][task]
+    before = network.compute_views(as_tasks(batch), batch.layout).weights[0][task]
     getattr(network, other).weight.data.neg_()
-    assert not torch.allclose(network.compute_views(*batch).weights[0][task], before)
+    assert not torch.allclose(
+        network.compute_views(as_tasks(batch), batch.layout).weights[0][task], before
+    )
 
 
 @pytest.mark.parametrize("make_batch", [training_batch, prediction_batch])

@@ -17,6 +17,7 @@ from .helpers import (
     STORY,
     WIDTH,
     as_rows,
+    as_tasks,
     backpropagate,
     build,
     idle_parameters,
@@ -131,7 +132,7 @@ def test_only_cls_contexts_use_the_sentence_vector(settings):
 
 def test_weights_of_both_directions_are_returned_and_sum_to_one():
     batch = training_batch()
-    views = build("iser").compute_views(batch.units, batch.layout)
+    views = build("iser").compute_views(as_tasks(batch), batch.layout)
     longest = batch.layout.longest_units
     for weights in views.weights:
         assert weights.shape == (len(STORY), longest, longest)
@@ -142,7 +143,7 @@ def test_weights_of_both_directions_are_returned_and_sum_to_one():
 
 def test_weights_equal_equations_3_and_4():
     network, batch = build("iser"), training_batch()
-    weights = network.compute_views(batch.units, batch.layout).weights
+    weights = network.compute_views(as_tasks(batch), batch.layout).weights
     n = int(batch.layout.unit_counts[0])
     entity = network.entity_view(batch.units)[:n]
     relation = network.relation_view(batch.units)[:n]
@@ -156,7 +157,7 @@ def test_weights_equal_equations_3_and_4():
 
 def test_network_without_fusion_has_no_weights_and_two_views():
     network, batch = build("iser", fusion=False), training_batch()
-    views = network.compute_views(batch.units, batch.layout)
+    views = network.compute_views(as_tasks(batch), batch.layout)
     assert views.weights is None
     assert torch.equal(views.entity, network.entity_view(batch.units))
     assert torch.equal(views.relation, network.relation_view(batch.units))
@@ -227,7 +228,7 @@ def test_second_window_does_not_change_the_logits_of_the_first(settings):
 def test_span_that_covers_its_window_has_the_context_of_zero_rows():
     network = build("iser")
     batch = prediction_batch(((2, 1),))
-    rows = network.compute_views(batch.units, batch.layout).entity
+    rows = network.compute_views(as_tasks(batch), batch.layout).entity
     context = network.context(
         rows, batch.layout.unit_counts, as_rows([(0, 3)]), torch.tensor([0])
     )

@@ -34,9 +34,12 @@ from .helpers import (
 )
 from .naive_stsn import INTERACTIONS
 
+RECIPE = {"recurrent": "per_task", "relation_hidden": 6, "start_end": True}
 VARIANTS = {f"{name}-as-is": (name, {}) for name in NETWORKS} | {
     f"{name}-tokens": (name, {"pooling": "max"}) for name in sorted(CHOOSE_UNITS)
 }
+VARIANTS |= {f"{name}-recipe": (name, RECIPE) for name in sorted(CHOOSE_UNITS)}
+VARIANTS["stsn-recipe"] = ("stsn", {"recurrent": "per_task", "relation_hidden": 6})
 # each kind of attention, recurrence and head
 DIFFERENTIATED = [
     ("spert", {}),
@@ -47,6 +50,7 @@ DIFFERENTIATED = [
     ("iser", {"n_heads": 4}),
     ("iser", {"n_heads": 2, "fusion": False, "local_context": "attention"}),
     ("iser", {"global_context": "gru", "local_context": "global"}),
+    *(VARIANTS[f"{name}-recipe"] for name in ("spert", "sinet", "stsn")),
 ]
 every_variant = pytest.mark.parametrize(
     ("name", "settings"), VARIANTS.values(), ids=VARIANTS

@@ -19,9 +19,16 @@ from .helpers import (
     training_batch,
 )
 from .naive import Naive, Span
-from .naive_iser import ISER_SETTINGS, NaiveISER
-from .naive_spans import SINET_SETTINGS, SPERT_SETTINGS, NaiveSINET, NaiveSpERT
-from .naive_stsn import STSN_SETTINGS, NaiveSTSN
+from .naive_iser import ISER_EXTRAS, ISER_SETTINGS, NaiveISER
+from .naive_spans import (
+    SINET_EXTRAS,
+    SINET_SETTINGS,
+    SPERT_EXTRAS,
+    SPERT_SETTINGS,
+    NaiveSINET,
+    NaiveSpERT,
+)
+from .naive_stsn import STSN_EXTRAS, STSN_SETTINGS, NaiveSTSN
 
 # with windows of one token, tokens without units, and more entities than the limit
 SEEDS = [2, 5, 8]
@@ -32,10 +39,10 @@ NAIVE = {
     "iser": NaiveISER,
 }
 SETTINGS = [
-    *(("spert", settings) for settings in SPERT_SETTINGS),
-    *(("sinet", settings) for settings in SINET_SETTINGS),
-    *(("stsn", settings) for settings in STSN_SETTINGS),
-    *(("iser", settings) for settings in ISER_SETTINGS),
+    *(("spert", settings) for settings in SPERT_SETTINGS + SPERT_EXTRAS),
+    *(("sinet", settings) for settings in SINET_SETTINGS + SINET_EXTRAS),
+    *(("stsn", settings) for settings in STSN_SETTINGS + STSN_EXTRAS),
+    *(("iser", settings) for settings in ISER_SETTINGS + ISER_EXTRAS),
 ]
 
 
@@ -73,7 +80,9 @@ every_case = pytest.fixture(
 
 def make_case(param, make_batch) -> Case:
     (name, settings), seed = param
-    network, batch = build(name, **settings), make_batch(random_sizes(seed), seed=seed)
+    network = build(name, **settings)
+    views = {"views": settings["views"]} if "views" in settings else {}
+    batch = make_batch(random_sizes(seed), seed=seed, **views)
     with torch.no_grad():
         outputs = network(*batch)
     return Case(batch, outputs, NAIVE[name](network, batch, settings))
@@ -134,9 +143,9 @@ def test_proposed_pairs_are_the_ordered_pairs_of_entities(prediction):
 
 
 def test_logits_of_proposed_pairs_equal_the_equations(prediction):
-    logits = by_pair(prediction.batch, prediction.outputs)
-    expected = [prediction.naive.relation_logits(p[:2], p[2:]) for p in logits]
-    assert_equal_logits(torch.stack(list(logits.values())), expected)
+    for pair, logits in by_pair(prediction.batch, prediction.outputs).items():
+        expected = prediction.naive.relation_logits(pair[:2], pair[2:])
+        assert_equal_logits(logits.unsqueeze(0), [expected])
 
 
 def batch_with_high_limits(sizes, *, seed):

@@ -48,7 +48,8 @@ def lainet_model(
     RETURNS (Model): A model like that of ``bridge.joint_model``. Its encoder returns
         Texts.
     RAISES (JREError): J311 for another encoder, J203 for a setting out of range, J202
-        for an attention that does not support the mask of LAI-Net.
+        for an attention that does not support the mask of LAI-Net, and for case
+        features and mixed layers, which LAI-Net does not use.
     """
     transformer = tok2vec.attrs.get("settings")
     if not isinstance(transformer, TransformerSettings):
@@ -61,6 +62,11 @@ def lainet_model(
     input_settings = InputSettings(
         max_batch_pieces=transformer.max_batch_pieces, **settings
     )
+    for name, value, default in (
+        ("case_features", transformer.extras.case_features, False),
+        ("mix_layers", transformer.extras.mix_layers, None),
+    ):
+        check_choice(f"{name} of the encoder of LAI-Net", value, (default,))
     check_range(
         "max_candidates",
         input_settings.max_candidates,

@@ -17,6 +17,11 @@ from spacy_jre.architectures.torch_node import get_module
 from ..conftest import STORY, make_example, transformer_config
 
 MODELS = ["SpERT", "SINET", "STSN", "ISER", "LAINet"]
+# with the settings that are not from the papers
+RECIPE = "+recipe"
+RECIPES = [f"{name}{RECIPE}" for name in ("SpERT", "SINET", "STSN", "ISER")]
+RECIPE_NETWORK = {"recurrent": "per_task", "relation_hidden": 16, "start_end": True}
+RECIPE_ENCODER = {"case_features": True, "mix_layers": "per_task"}
 ENTITY_LABELS = ["LOC", "ORG", "PER"]
 RELATION_LABELS = ["based_in", "lives_in", "spouse", "works_for"]
 TOK2VEC = {
@@ -47,26 +52,35 @@ def lainet_config(name: str, **network) -> dict:
 
 
 def model_config(name: str, tiny_bert: str, wide_bert: str) -> dict:
-    """Config of a model with an inline transformer."""
+    """Config of a model with an inline transformer, with or without the recipe."""
     if name == "LAINet":
         return lainet_config(wide_bert)
-    return transformer_config(
-        tiny_bert, name, **({"n_heads": 4} if name == "SINET" else {})
-    )
+    architecture = name.removesuffix(RECIPE)
+    network = {"n_heads": 4} if architecture == "SINET" else {}
+    if name == architecture:
+        return transformer_config(tiny_bert, name, **network)
+    network |= RECIPE_NETWORK
+    if architecture == "STSN":
+        # its spans are their boundaries
+        del network["start_end"]
+    config = transformer_config(tiny_bert, architecture, **network)
+    config["model"]["tok2vec"] |= RECIPE_ENCODER
+    return config
 
 
 def overfit(name: str, tiny_bert: str, wide_bert: str) -> Language:
     """A pipeline that is overfitted to the story."""
     if name == "LAINet":
         return overfit_lainet(wide_bert)
-    if name == "ISER":
+    if name.removesuffix(RECIPE) == "ISER":
         # attention without residuals needs many steps; with these settings, the
         # scores are 1.0 for seeds 0 to 3
-        nlp, examples = make_nlp(tok2vec_config("ISER", dropout=0.0))
+        settings = RECIPE_NETWORK if name.endswith(RECIPE) else {}
+        nlp, examples = make_nlp(tok2vec_config("ISER", dropout=0.0, **settings))
         learn(nlp, examples, 600, rate=warmup_linear(0.004, 100, 600))
     else:
         nlp, examples = make_nlp(model_config(name, tiny_bert, wide_bert))
-        learn(nlp, examples, 120)
+        learn(nlp, examples, 200 if name.endswith(RECIPE) else 120)
     return nlp
 
 

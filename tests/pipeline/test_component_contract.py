@@ -1,4 +1,5 @@
-"""The behaviour of the component, tested with each of the five models."""
+"""The behaviour of the component, tested with each of the five models, and with the
+settings that are not from the papers."""
 
 import math
 import os
@@ -17,6 +18,7 @@ from ..conftest import STORY, make_example
 from .helpers import (
     ENTITY_LABELS,
     MODELS,
+    RECIPES,
     RELATION_LABELS,
     empty_examples,
     learn,
@@ -43,7 +45,7 @@ UNUSUAL = [
 ]
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=MODELS + RECIPES)
 def name(request):
     return request.param
 
@@ -59,7 +61,7 @@ def trained_pipelines(tiny_bert, wide_bert, tmp_path_factory):
     register_extension()
     folder = tmp_path_factory.mktemp("trained")
     trained = {}
-    for name in MODELS:
+    for name in MODELS + RECIPES:
         trained[name] = overfit(name, tiny_bert, wide_bert)
         trained[name].to_disk(folder / name)
     return folder, trained

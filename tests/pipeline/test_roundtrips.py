@@ -12,6 +12,7 @@ from spacy.tokens import DocBin
 from ..conftest import STORY
 from .helpers import (
     MODELS,
+    RECIPES,
     learn,
     logits,
     make_nlp,
@@ -25,7 +26,7 @@ from .helpers import (
 TEXTS = [" ".join(sentence["words"]) for sentence in STORY]
 
 
-@pytest.fixture(params=[*MODELS, "Tok2Vec"])
+@pytest.fixture(params=[*MODELS, *RECIPES, "Tok2Vec"])
 def config(request, tiny_bert, wide_bert):
     if request.param == "Tok2Vec":
         return tok2vec_config()

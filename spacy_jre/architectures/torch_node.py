@@ -20,6 +20,7 @@ from thinc.util import convert_recursive, get_torch_default_device
 from torch import nn
 
 from ..errors import Errors, JREError
+from ..training.optimizer import AdamW
 from .header import SavedTensors, blame, compute_digest, read_header, write_header
 
 # Validates the fields of a header with the tensors of its file. Returns a function that
@@ -105,24 +106,28 @@ class TorchShim(PyTorchShim):
         """Update every parameter that has a gradient, and delete the gradient.
 
         The shim of thinc fills the gradients with zeros instead, which takes additional
-        time here and in the next backward pass.
+        time here and in the next backward pass. AdamW takes the parameters themselves.
+        It may update them later, together with those of other nodes.
         """
         for name, parameter in self._model.named_parameters():
             if parameter.grad is None:
                 continue
-            if not self._grad_scaler.found_inf:
+            if self._grad_scaler.found_inf:
+                parameter.grad = None
+            elif isinstance(optimizer, AdamW):
+                optimizer.update_parameter((self.id, name), parameter)
+            else:
                 updated, _ = optimizer(
                     (self.id, name),
                     cast(FloatsXd, torch2xp(parameter.data)),
                     cast(FloatsXd, torch2xp(parameter.grad)),
                 )
                 new = xp2torch(updated, device=parameter.device)
-                # Our optimizer updates the memory in place, but others may not. The
-                # memory is kept if possible, because cuDNN needs the weights of a
+                # The memory is kept if possible, because cuDNN needs the weights of a
                 # recurrent network in one block.
                 if new.data_ptr() != parameter.data_ptr():
                     parameter.data = new
-            parameter.grad = None
+                parameter.grad = None
         self._grad_scaler.update()
 
     def _autocast(self) -> torch.autocast:

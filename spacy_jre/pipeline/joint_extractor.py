@@ -331,7 +331,7 @@ class JointRelationExtractor(TrainablePipe):
         network = network_of(self.model)
         network.count_update()
         if isinstance(sgd, AdamW):
-            with sgd.clipped(self.model, network.stages()):
+            with sgd.collected(network.stages()):
                 self.model.finish_update(sgd)
         else:
             self.model.finish_update(sgd)

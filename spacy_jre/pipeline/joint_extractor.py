@@ -29,6 +29,8 @@ from ..architectures.bridge import (
     learns_tags,
     network_of,
 )
+from ..architectures.half_precision import HALF_PRECISION, HalfPrecision
+from ..architectures.torch_node import set_half_precision
 from ..architectures.units import count_missing_upstream, waits_for_upstream
 from ..errors import Errors, JREError, Warnings
 from ..training.optimizer import AdamW
@@ -77,6 +79,7 @@ class JointRelationExtractor(TrainablePipe):
         overwrite_ents: bool = True,
         attr: str = DEFAULT_ATTR,
         seed: int = 0,
+        half_precision: HalfPrecision = "never",
         scorer: Callable[..., Any] | None = None,
     ):
         """
@@ -95,6 +98,10 @@ class JointRelationExtractor(TrainablePipe):
             entities.
         attr (str): Name of the relation extension.
         seed (int): Random seed for the sampling of negatives.
+        half_precision (str): Whether the torch modules run in half precision: "never",
+            "training" (in updates only) or "always". bfloat16 on CPUs and GPUs with
+            instructions for it, float16 on other GPUs, otherwise float32. Not saved:
+            the config determines it.
         scorer (Callable): Scoring function.
         RAISES (ValueError): J101 if another extension has the name, J506 for a
             setting out of range, J508 for a model on an Apple GPU.
@@ -134,6 +141,23 @@ class JointRelationExtractor(TrainablePipe):
         self._rng = np.random.default_rng(seed)
         self._warner = OnceWarner()
         self._logged_truncation = False
+        self.half_precision = half_precision
+
+    @property
+    def half_precision(self) -> HalfPrecision:
+        """Whether the torch modules run in half precision. Can be set at any time.
+
+        The setting ``mixed_precision`` of an architecture has precedence.
+        RAISES (ValueError): J506 for another value.
+        """
+        return self._half_precision
+
+    @half_precision.setter
+    def half_precision(self, value: HalfPrecision) -> None:
+        valid = value in HALF_PRECISION
+        self._check("half_precision", value, valid, "never, training or always")
+        self._half_precision = value
+        set_half_precision(self.model, value)
 
     def _check(self, name: str, value: Any, valid: bool, expected: str) -> None:
         if not valid:

@@ -30,7 +30,7 @@ def half_dtype(device: str) -> torch.dtype | None:
         return torch.bfloat16 if native else torch.float16
     if device == "cpu" and cpu_has_bfloat16():
         return torch.bfloat16
-    logger.warning(Warnings.J912.format(device=device))
+    logger.warning(Warnings.J911.format(device=device))
     return None
 
 

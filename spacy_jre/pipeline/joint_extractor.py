@@ -10,7 +10,7 @@ import numpy as np
 from spacy.language import Language
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc, Span
-from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.training import Example, validate_examples
 from spacy.util import logger
 from spacy.vocab import Vocab
 from thinc.api import Model, Optimizer, set_dropout_rate
@@ -48,6 +48,7 @@ from .label_sets import (
     explain_unknown_label,
 )
 from .saved_settings import check_settings
+from .single_read import SingleRead
 from .warn_once import OnceWarner
 
 # importing the component also registers its factory
@@ -249,7 +250,7 @@ class JointRelationExtractor(TrainablePipe):
             predicts tags), J505 or J507 for a setting with an unknown label, J306
             for an encoder without width.
         """
-        validate_get_examples(get_examples, f"{type(self).__name__}.initialize")
+        get_examples = SingleRead(get_examples, f"{type(self).__name__}.initialize")
         count = 0
         if labels is None:
             collected = collect_labels(get_examples(), self.cfg["attr"])

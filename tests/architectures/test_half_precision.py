@@ -32,7 +32,7 @@ def test_cpu_without_bfloat16_is_logged_once(monkeypatch, caplog):
     for _ in range(3):
         assert half_dtype("cpu") is None
     (record,) = caplog.records
-    assert "J912" in record.message
+    assert "J911" in record.message
     assert "cpu" in record.message
 
 

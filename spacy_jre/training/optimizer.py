@@ -22,8 +22,8 @@ from torch.optim.adamw import adamw
 
 from ..errors import Errors, JREError
 
-# With this step count, all powers of beta are zero in float32. Each update adds 1, up to
-# 2 ** 24 = 1.7e7, from which float32 cannot count on.
+# With this step count, all powers of beta are zero in float32. Each update adds 1, up
+# to 2 ** 24, the largest whole number to which float32 can count.
 _NO_CORRECTION = 1e7
 
 
@@ -112,7 +112,9 @@ class AdamW(Optimizer):
             for number, stage in enumerate(stages, start=1)
             for parameter in stage
         }
-        self._collected = updates, arrays = [], []
+        updates: list[_Update] = []
+        arrays: list[torch.Tensor] = []
+        self._collected = updates, arrays
         try:
             yield
             self._apply(updates)

@@ -299,9 +299,13 @@ def test_nothing_is_updated_after_an_error():
     model, module, _ = make_model()
     optimizer = create_adamw_v1(0.1)
     module.set_gradients(0)
-    with pytest.raises(KeyError), optimizer.collected():
+
+    def fail():
         model.finish_update(optimizer)
         raise KeyError
+
+    with pytest.raises(KeyError), optimizer.collected():
+        fail()
     assert torch.equal(module.head, Module().head)
     with optimizer.collected():
         pass

@@ -300,8 +300,7 @@ class MarkingTransformer(JointNetwork):
         counts = np.asarray([len(p.spans) for p in passes], dtype=np.int64)
         # restore the order before sorting by length
         by_pass, by_span = (
-            self._tensor(order)
-            for order in undo_order(np.concatenate(batches), counts)
+            self._tensor(order) for order in undo_order(np.concatenate(batches), counts)
         )
         numbers = np.repeat(np.arange(len(passes)), counts)
         return MarkedSpans(

@@ -473,3 +473,7 @@ class Warnings(metaclass=_ErrorsWithCodes):
         "training. If a label applies in both directions, the relation whose head "
         "comes first is used. This warning is only shown once."
     )
+    J911 = (
+        "The {device} has no instructions for half precision, so the model runs in "
+        "single precision (float32)."
+    )

@@ -11,7 +11,7 @@ offsets of ``Candidates`` and ``JointScores`` count over all windows of the batc
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, TypeVar
+from typing import Protocol, SupportsFloat, TypeVar
 
 import numpy as np
 from thinc.types import Floats2d
@@ -206,13 +206,18 @@ class Labels:
 class LossValue:
     """The loss of a batch.
 
-    value (float): The loss.
+    number (SupportsFloat): The loss, which can be on a GPU.
     n_multi_label (int): Number of pairs with several gold relations, if the network
         is trained on only one of them.
     """
 
-    value: float
+    number: SupportsFloat
     n_multi_label: int = 0
+
+    @cached_property
+    def value(self) -> float:
+        """The loss. Waits until a GPU has computed it, so read it after the update."""
+        return float(self.number)
 
 
 @dataclass(frozen=True)

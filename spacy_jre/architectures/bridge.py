@@ -292,7 +292,8 @@ def _convert_inputs(
     sizes = encoded.token_units[:, 1] - encoded.token_units[:, 0]
 
     def index(array: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+        tensor = torch.from_numpy(np.ascontiguousarray(array))
+        return tensor.to(device, non_blocking=True)
 
     layout = Layout(
         unit_counts=index(encoded.unit_counts),
@@ -345,13 +346,12 @@ def convert_outputs(
         )
         return scores, refuse_backprop
     device = device_of(model)
-    loss = network.loss(
-        outputs,
-        Targets(
-            *(None if t is None else torch.from_numpy(t).to(device) for t in targets)
-        ),
+    tensors = (
+        None if t is None else torch.from_numpy(t).to(device, non_blocking=True)
+        for t in targets
     )
-    value = LossValue(float(loss.value.detach()), loss.n_multi_label)
+    loss = network.loss(outputs, Targets(*tensors))
+    value = LossValue(loss.value.detach(), loss.n_multi_label)
     return value, partial(_backprop_loss, loss.value)
 
 

@@ -20,6 +20,8 @@ from thinc.util import convert_recursive, get_torch_default_device
 from torch import nn
 
 from ..errors import Errors, JREError
+from ..training.optimizer import AdamW
+from .half_precision import HalfPrecision, half_dtype
 from .header import SavedTensors, blame, compute_digest, read_header, write_header
 
 # Validates the fields of a header with the tensors of its file. Returns a function that
@@ -38,28 +40,35 @@ class TorchShim(PyTorchShim):
     """A shim that keeps the module in eval mode after a prediction.
 
     The shim of thinc sets train mode after every prediction. If two threads share a
-    pipeline, one of them can then predict with dropout. Mixed precision is float16 on
-    CUDA and bfloat16 on the CPU, which needs no gradient scaling.
+    pipeline, one of them can then predict with dropout.
+
+    half_precision (str): Whether to run in half precision: "never", "training" or
+        "always". Mixed precision, a setting of the architectures, is "always" with
+        float16 on CUDA and bfloat16 on the CPU. Only float16 needs gradient scaling.
     """
+
+    half_precision: HalfPrecision = "never"
+    _scaled = False  # whether a backward pass since the last update was scaled
 
     def predict(self, inputs: ArgsKwargs) -> Any:
         # always set, because another thread can be in the middle of setting the mode
         self._model.eval()
-        with torch.inference_mode(), self._autocast():
+        with torch.inference_mode(), self._autocast(self._half_dtype(False)):
             return self._model(*inputs.args, **inputs.kwargs)
 
     def begin_update(
         self, inputs: ArgsKwargs
     ) -> tuple[Any, Callable[[ArgsKwargs], ArgsKwargs]]:
         self._model.train()
-        with self._autocast():
+        dtype = self._half_dtype(True)
+        with self._autocast(dtype):
             outputs = self._model(*inputs.args, **inputs.kwargs)
 
         def backprop(grads: ArgsKwargs) -> ArgsKwargs:
             # a loss without targets has no gradient
             if not any(tensor.requires_grad for tensor in grads.args[0]):
                 pass
-            elif self._scales:
+            elif dtype is torch.float16:
                 self._backward_scaled(inputs, grads)
             else:
                 torch.autograd.backward(*grads.args, **grads.kwargs)
@@ -71,11 +80,6 @@ class TorchShim(PyTorchShim):
 
         return outputs, backprop
 
-    @property
-    def _scales(self) -> bool:
-        """Whether to scale gradients. Only float16 needs it, so only CUDA."""
-        return self._mixed_precision and self.device.type == "cuda"
-
     def _backward_scaled(self, inputs: ArgsKwargs, grads: ArgsKwargs) -> None:
         """Run the backward pass with scaled gradients, and unscale the result.
 
@@ -83,6 +87,8 @@ class TorchShim(PyTorchShim):
         The gradients of earlier passes must not be unscaled again, so they are added
         afterwards.
         """
+        self._scaled = True
+        self._grad_scaler.to_(self.device)
         parameters = list(self._model.parameters())
         earlier = [parameter.grad for parameter in parameters]
         for parameter in parameters:
@@ -105,30 +111,43 @@ class TorchShim(PyTorchShim):
         """Update every parameter that has a gradient, and delete the gradient.
 
         The shim of thinc fills the gradients with zeros instead, which takes additional
-        time here and in the next backward pass.
+        time here and in the next backward pass. AdamW takes the parameters themselves.
+        It may update them later, together with those of other nodes.
         """
         for name, parameter in self._model.named_parameters():
             if parameter.grad is None:
                 continue
-            if not self._grad_scaler.found_inf:
+            if self._grad_scaler.found_inf:
+                parameter.grad = None
+            elif isinstance(optimizer, AdamW):
+                optimizer.update_parameter((self.id, name), parameter)
+            else:
                 updated, _ = optimizer(
                     (self.id, name),
                     cast(FloatsXd, torch2xp(parameter.data)),
                     cast(FloatsXd, torch2xp(parameter.grad)),
                 )
                 new = xp2torch(updated, device=parameter.device)
-                # Our optimizer updates the memory in place, but others may not. The
-                # memory is kept if possible, because cuDNN needs the weights of a
+                # The memory is kept if possible, because cuDNN needs the weights of a
                 # recurrent network in one block.
                 if new.data_ptr() != parameter.data_ptr():
                     parameter.data = new
-            parameter.grad = None
-        self._grad_scaler.update()
+                parameter.grad = None
+        if self._scaled:
+            self._grad_scaler.update()
+            self._scaled = False
 
-    def _autocast(self) -> torch.autocast:
+    def _half_dtype(self, is_train: bool) -> torch.dtype | None:
+        """RETURNS (dtype | None): The data type of autocast. None for float32."""
         kind = self.device.type
-        dtype = torch.float16 if kind == "cuda" else torch.bfloat16
-        return torch.autocast(kind, dtype=dtype, enabled=self._mixed_precision)
+        if self._mixed_precision:
+            return torch.float16 if kind == "cuda" else torch.bfloat16
+        if self.half_precision == "always":
+            return half_dtype(kind)
+        return half_dtype(kind) if is_train and self.half_precision != "never" else None
+
+    def _autocast(self, dtype: torch.dtype | None) -> torch.autocast:
+        return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
 
 
 def torch_node(
@@ -154,16 +173,26 @@ def torch_node(
     node: Model[Any, Any] = PyTorchWrapper_v3(
         module, convert_inputs=convert_inputs, convert_outputs=convert_outputs
     )
-    # only float16 needs gradient scaling, which is used on CUDA only
-    scales = mixed_precision and get_torch_default_device().type == "cuda"
     node.shims[0] = TorchShim(
         module,
         mixed_precision=mixed_precision,
-        grad_scaler=PyTorchGradScaler(enabled=scales),
+        # used for float16 only. Data type and device may change after construction
+        grad_scaler=PyTorchGradScaler(enabled=True),
         serialize_model=save_module,
         deserialize_model=LoadModule(plan),
     )
     return node
+
+
+def set_half_precision(model: Model[Any, Any], mode: HalfPrecision) -> None:
+    """Set when the torch modules of a model run in half precision.
+
+    mode (str): "never", "training" or "always".
+    """
+    for node in model.walk():
+        for shim in node.shims:
+            if isinstance(shim, TorchShim):
+                shim.half_precision = mode
 
 
 def set_module(node: Model[Any, Any], module: nn.Module) -> None:

@@ -318,7 +318,9 @@ def _convert_inputs(
     model: Model[Any, Any], X: tuple[np.ndarray, ...], is_train: bool
 ) -> tuple[ArgsKwargs, Callable[[ArgsKwargs], tuple[Any, ...]]]:
     device = device_of(model)
-    tensors = tuple(torch.from_numpy(array).to(device) for array in X)
+    tensors = tuple(
+        torch.from_numpy(array).to(device, non_blocking=True) for array in X
+    )
     return ArgsKwargs(args=tensors, kwargs={}), _no_gradient
 
 

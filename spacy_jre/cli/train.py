@@ -19,6 +19,7 @@ from ..corpora.dataset import find_dataset, settings_of_data
 from ..corpora.reader import find_docbins, load_docbin
 from ..errors import Errors, JREError
 from ..pipeline.defaults import TOK2VEC as TOK2VEC_BLOCK
+from .matmul import fast_matmul
 
 TOK2VEC = "tok2vec"
 TRANSFORMER = "spacy-jre.TransformerEncoder.v1"
@@ -207,9 +208,9 @@ def run_training(
         torch.set_num_threads(threads)
     output.mkdir(parents=True, exist_ok=True)
     config.to_disk(output / "config.cfg")
-    train(
-        output / "config.cfg", output, use_gpu=gpu_id, overrides={**computed, **given}
-    )
+    overrides = {**computed, **given}
+    with fast_matmul(gpu_id):
+        train(output / "config.cfg", output, use_gpu=gpu_id, overrides=overrides)
     if about is not None and about.keep == "last":
         shutil.rmtree(output / "model-best")
         shutil.copytree(output / "model-last", output / "model-best")

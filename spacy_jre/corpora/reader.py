@@ -185,18 +185,26 @@ def load_docbin(path: Path, *, attr: str = DEFAULT_ATTR) -> CheckedDocBin:
     return docbin
 
 
-def read_docbin(path: Path, nlp: Language, *, attr: str = DEFAULT_ATTR) -> list[Doc]:
-    """Read a .spacy file.
+def read_docbin(
+    path: Path, nlp: Language, *, attr: str = DEFAULT_ATTR
+) -> Iterator[Doc]:
+    """Read a .spacy file. Creates each Doc when it is required.
 
     path (Path): The file.
     nlp (Language): The pipeline with the vocab.
     attr (str): Name of the relation extension.
-    RETURNS (list[Doc]): The Docs.
+    YIELDS (Doc): The Docs.
     RAISES (ValueError): J602 if it has no Docs, J603 if no Doc has relation data, J609
         if it is not a DocBin, J620 if it unpacks to too much data, J621 for a Doc that
         cannot be read.
     """
-    docs = list(load_docbin(path, attr=attr).get_docs(nlp.vocab))
-    if not any(has_relations(doc, attr) for doc in docs):
+    docbin = load_docbin(path, attr=attr)
+    # a file without the name has no relations, which is known before the first Doc
+    name = attr.encode()
+    n_docs = 0
+    if any(isinstance(data, bytes) and name in data for data in docbin.user_data):
+        for doc in docbin.get_docs(nlp.vocab):
+            n_docs += has_relations(doc, attr)
+            yield doc
+    if not n_docs:
         raise JREError(Errors.J603.format(path=path, attr=attr))
-    return docs

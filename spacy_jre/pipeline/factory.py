@@ -5,7 +5,7 @@ component, and with it the networks and transformers, only when a component is c
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from spacy.language import Language
 from thinc.api import Model
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         "overwrite_ents": True,
         "attr": DEFAULT_ATTR,
         "seed": 0,
+        "half_precision": "never",
         "scorer": {"@scorers": "spacy-jre.joint_scorer.v1"},
     },
     default_score_weights=SCORES,
@@ -54,6 +55,7 @@ def make_joint_extractor(
     overwrite_ents: bool,
     attr: str,
     seed: int,
+    half_precision: Literal["never", "training", "always"],
     scorer: Callable[..., Any] | None,
 ) -> "JointRelationExtractor":
     """Create the component. See the class for the settings."""
@@ -72,5 +74,6 @@ def make_joint_extractor(
         overwrite_ents=overwrite_ents,
         attr=attr,
         seed=seed,
+        half_precision=half_precision,
         scorer=scorer,
     )

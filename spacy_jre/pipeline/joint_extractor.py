@@ -10,7 +10,7 @@ import numpy as np
 from spacy.language import Language
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc, Span
-from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.training import Example, validate_examples
 from spacy.util import logger
 from spacy.vocab import Vocab
 from thinc.api import Model, Optimizer, set_dropout_rate
@@ -29,6 +29,8 @@ from ..architectures.bridge import (
     learns_tags,
     network_of,
 )
+from ..architectures.half_precision import HALF_PRECISION, HalfPrecision
+from ..architectures.torch_node import set_half_precision
 from ..architectures.units import count_missing_upstream, waits_for_upstream
 from ..errors import Errors, JREError, Warnings
 from ..training.optimizer import AdamW
@@ -46,6 +48,7 @@ from .label_sets import (
     explain_unknown_label,
 )
 from .saved_settings import check_settings
+from .single_read import SingleRead
 from .warn_once import OnceWarner
 
 # importing the component also registers its factory
@@ -77,6 +80,7 @@ class JointRelationExtractor(TrainablePipe):
         overwrite_ents: bool = True,
         attr: str = DEFAULT_ATTR,
         seed: int = 0,
+        half_precision: HalfPrecision = "never",
         scorer: Callable[..., Any] | None = None,
     ):
         """
@@ -95,6 +99,10 @@ class JointRelationExtractor(TrainablePipe):
             entities.
         attr (str): Name of the relation extension.
         seed (int): Random seed for the sampling of negatives.
+        half_precision (str): Whether the torch modules run in half precision: "never",
+            "training" (in updates only) or "always". bfloat16 on CPUs and GPUs with
+            instructions for it, float16 on other GPUs, otherwise float32. Not saved:
+            the config determines it.
         scorer (Callable): Scoring function.
         RAISES (ValueError): J101 if another extension has the name, J506 for a
             setting out of range, J508 for a model on an Apple GPU.
@@ -134,6 +142,23 @@ class JointRelationExtractor(TrainablePipe):
         self._rng = np.random.default_rng(seed)
         self._warner = OnceWarner()
         self._logged_truncation = False
+        self.half_precision = half_precision
+
+    @property
+    def half_precision(self) -> HalfPrecision:
+        """Whether the torch modules run in half precision. Can be set at any time.
+
+        The setting ``mixed_precision`` of an architecture has precedence.
+        RAISES (ValueError): J506 for another value.
+        """
+        return self._half_precision
+
+    @half_precision.setter
+    def half_precision(self, value: HalfPrecision) -> None:
+        valid = value in HALF_PRECISION
+        self._check("half_precision", value, valid, "never, training or always")
+        self._half_precision = value
+        set_half_precision(self.model, value)
 
     def _check(self, name: str, value: Any, valid: bool, expected: str) -> None:
         if not valid:
@@ -225,7 +250,7 @@ class JointRelationExtractor(TrainablePipe):
             predicts tags), J505 or J507 for a setting with an unknown label, J306
             for an encoder without width.
         """
-        validate_get_examples(get_examples, f"{type(self).__name__}.initialize")
+        get_examples = SingleRead(get_examples, f"{type(self).__name__}.initialize")
         count = 0
         if labels is None:
             collected = collect_labels(get_examples(), self.cfg["attr"])
@@ -331,7 +356,7 @@ class JointRelationExtractor(TrainablePipe):
         network = network_of(self.model)
         network.count_update()
         if isinstance(sgd, AdamW):
-            with sgd.clipped(self.model, network.stages()):
+            with sgd.collected(network.stages()):
                 self.model.finish_update(sgd)
         else:
             self.model.finish_update(sgd)

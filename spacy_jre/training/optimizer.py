@@ -3,34 +3,59 @@
 Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (2019),
 algorithm 2. SpERT and SINET used it without bias correction, with eps 1e-6, weight
 decay on matrices only, and clipping by the global norm. thinc's Adam has none of
-these. The update is computed by torch's fused kernel, one tensor at a time.
+these. thinc passes tensors one by one. Inside ``AdamW.collected`` they are updated
+together, with one call of torch's fused kernel per group of tensors that have the same
+learning rate, weight decay and norm.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from thinc.api import Model, Optimizer, xp2torch
+from thinc.api import Optimizer, xp2torch
 from thinc.types import FloatsXd, Generator
+from torch.nn.utils import get_total_norm
 from torch.optim.adamw import adamw
 
 from ..errors import Errors, JREError
 
-# with this step count, all powers of beta are zero in float32
+# With this step count, all powers of beta are zero in float32. Each update adds 1, up
+# to 2 ** 24, the largest whole number to which float32 can count.
 _NO_CORRECTION = 1e7
+
+
+@dataclass(frozen=True)
+class _Update:
+    """A tensor to update.
+
+    first, second, step (Tensor): The two moments and the number of updates.
+    lr (float): The learning rate of this update.
+    decay (float): The weight decay.
+    stage (int): Tensors with the same number are clipped by their common norm.
+    """
+
+    parameter: torch.Tensor
+    gradient: torch.Tensor
+    first: torch.Tensor
+    second: torch.Tensor
+    step: torch.Tensor
+    lr: float
+    decay: float
+    stage: int
 
 
 class AdamW(Optimizer):
     """A thinc optimizer, because spaCy's config schema requires one.
 
     Weight decay applies to tensors of two or more dimensions, not to biases and
-    LayerNorm. Inside ``clipped``, the gradient is clipped by the norm over all
+    LayerNorm. Inside ``collected``, the gradient is clipped by the norm over all
     parameters of a component, otherwise by the norm of each tensor.
     """
 
-    __slots__ = ["_clip_now", "bias_correction", "rates", "state"]
+    __slots__ = ["_collected", "_stages", "bias_correction", "rates", "state"]
 
     def __init__(
         self,
@@ -65,54 +90,39 @@ class AdamW(Optimizer):
                 ) from error
         # by key: first and second moment, step count, factor of the learning rate
         self.state: dict[Any, tuple[Any, Any, Any, float]] = {}
-        self._clip_now = True
+        # inside `collected`: the updates so far, and the gradients to set to zero
+        self._collected: tuple[list[_Update], list[torch.Tensor]] | None = None
+        self._stages: dict[int, int] = {}  # stage by the id of a parameter
 
     @contextmanager
-    def clipped(
-        self,
-        model: Model[Any, Any],
-        stages: Sequence[Sequence[torch.nn.Parameter]] = (),
+    def collected(
+        self, stages: Sequence[Sequence[torch.nn.Parameter]] = ()
     ) -> Iterator[None]:
-        """Clip the gradients of a model by the global norm. Update it in this context.
+        """Collect the tensors of a model and update them at the end of this context.
 
-        Source: Pascanu et al., "On the difficulty of training recurrent neural
-        networks" (2013), algorithm 1.
+        The gradients are clipped by the norm over all collected tensors. Source:
+        Pascanu et al., "On the difficulty of training recurrent neural networks"
+        (2013), algorithm 1. If an error is raised inside the context, nothing is
+        updated.
 
-        model (Model): The norm includes its thinc parameters and torch modules.
         stages (Sequence): Groups of parameters that are clipped by their own norm.
         """
-        if not self.grad_clip:
-            yield
-            return
-        separate = {id(parameter) for stage in stages for parameter in stage}
-        shared = [
-            parameter
-            for node in model.walk()
-            for shim in node.shims
-            if isinstance(getattr(shim, "_model", None), torch.nn.Module)
-            for parameter in shim._model.parameters()
-            if id(parameter) not in separate
-        ]
-        gradients = [
-            xp2torch(node.get_grad(name))
-            for node in model.walk()
-            for name in node.param_names
-            if node.has_grad(name)
-        ]
-        self._clip([*gradients, *gradients_of(shared)])
-        for stage in stages:
-            self._clip(gradients_of(stage))
-        self._clip_now = False
+        self._stages = {
+            id(parameter): number
+            for number, stage in enumerate(stages, start=1)
+            for parameter in stage
+        }
+        updates: list[_Update] = []
+        arrays: list[torch.Tensor] = []
+        self._collected = updates, arrays
         try:
             yield
+            self._apply(updates)
+            for array in arrays:
+                array.zero_()
         finally:
-            self._clip_now = True
-
-    def _clip(self, gradients: list[torch.Tensor]) -> None:
-        norm = torch.nn.utils.get_total_norm(gradients)
-        factor = (self.grad_clip / (norm + 1e-6)).clamp(max=1.0)
-        for gradient in gradients:
-            gradient.mul_(factor.to(gradient.device))
+            self._collected = None
+            self._stages = {}
 
     def __call__(
         self,
@@ -122,44 +132,99 @@ class AdamW(Optimizer):
         *,
         lr_scale: float = 1.0,
     ) -> tuple[FloatsXd, FloatsXd]:
-        """Update one tensor in place and set its gradient to zero."""
+        """Update one tensor in place and set its gradient to zero.
+
+        Inside ``collected``, this happens at the end of the context.
+        """
         if gradient.size == 0:
             return weights, gradient
-        parameter, slope = xp2torch(weights), xp2torch(gradient)
+        slope = xp2torch(gradient)
+        update = self._prepare(key, xp2torch(weights), slope, lr_scale)
+        if self._collected is None:
+            self._apply([update])
+            slope.zero_()
+        else:
+            updates, arrays = self._collected
+            updates.append(update)
+            arrays.append(slope)
+        # both are updated in place: the tensors share memory with the arrays
+        return weights, gradient
+
+    def update_parameter(self, key: Any, parameter: torch.nn.Parameter) -> None:
+        """Update a torch parameter in place and delete its gradient.
+
+        Inside ``collected``, the parameter is updated at the end of the context.
+        """
+        gradient, parameter.grad = parameter.grad, None
+        if gradient is None or not gradient.numel():
+            return
+        update = self._prepare(key, parameter, gradient)
+        if self._collected is None:
+            self._apply([update])
+        else:
+            self._collected[0].append(update)
+
+    def _prepare(
+        self,
+        key: Any,
+        parameter: torch.Tensor,
+        gradient: torch.Tensor,
+        lr_scale: float = 1.0,
+    ) -> _Update:
         if key not in self.state:
             count = 0.0 if self.bias_correction else _NO_CORRECTION
             self.state[key] = (
-                torch.zeros_like(parameter),
-                torch.zeros_like(parameter),
+                torch.zeros_like(parameter, requires_grad=False),
+                torch.zeros_like(parameter, requires_grad=False),
                 torch.tensor(count, device=parameter.device),
                 self._factor(key),
             )
         first, second, step, factor = self.state[key]
-        if not self.bias_correction:
-            step.fill_(_NO_CORRECTION)
-        if self.grad_clip and self._clip_now:
-            norm = slope.norm()
-            slope.mul_((self.grad_clip / (norm + 1e-6)).clamp(max=1.0))
-        with torch.no_grad():
-            adamw(
-                [parameter],
-                [slope],
-                [first],
-                [second],
-                [],
-                [step],
-                fused=True,
-                amsgrad=False,
-                beta1=self.b1,
-                beta2=self.b2,
-                lr=self.learn_rate * lr_scale * factor,
-                weight_decay=self.L2 if parameter.ndim > 1 else 0.0,
-                eps=self.eps,
-                maximize=False,
-            )
-            slope.zero_()
-        # both were updated in place: the tensors share memory with the arrays
-        return weights, gradient
+        return _Update(
+            parameter,
+            gradient,
+            first,
+            second,
+            step,
+            lr=self.learn_rate * lr_scale * factor,
+            decay=self.L2 if parameter.ndim > 1 else 0.0,
+            stage=self._stages.get(id(parameter), 0),
+        )
+
+    @torch.no_grad()
+    def _apply(self, updates: Iterable[_Update]) -> None:
+        """Call the fused kernel once for each group."""
+        stages: dict[int, dict[tuple[float, float], list[_Update]]] = {}
+        for update in updates:
+            groups = stages.setdefault(update.stage, {})
+            groups.setdefault((update.lr, update.decay), []).append(update)
+        for groups in stages.values():
+            divisor = self._divisor([u.gradient for g in groups.values() for u in g])
+            for (lr, decay), group in groups.items():
+                adamw(
+                    [u.parameter for u in group],
+                    [u.gradient for u in group],
+                    [u.first for u in group],
+                    [u.second for u in group],
+                    [],
+                    [u.step for u in group],
+                    fused=True,
+                    grad_scale=divisor,
+                    amsgrad=False,
+                    beta1=self.b1,
+                    beta2=self.b2,
+                    lr=lr,
+                    weight_decay=decay,
+                    eps=self.eps,
+                    maximize=False,
+                )
+
+    def _divisor(self, gradients: list[torch.Tensor]) -> torch.Tensor | None:
+        """The number by which the kernel divides the gradients, to clip them."""
+        if not self.grad_clip:
+            return None
+        norm = get_total_norm(gradients)
+        return ((norm.float() + 1e-6) / self.grad_clip).clamp(min=1.0)
 
     def _factor(self, key: Any) -> float:
         name = str(key[1]) if isinstance(key, tuple) else str(key)
@@ -167,11 +232,6 @@ class AdamW(Optimizer):
             if pattern.search(name):
                 return factor
         return 1.0
-
-
-def gradients_of(parameters: Iterable[torch.nn.Parameter]) -> list[torch.Tensor]:
-    """RETURNS (list[Tensor]): The gradients, without missing ones."""
-    return [p.grad for p in parameters if p.grad is not None]
 
 
 def create_adamw_v1(

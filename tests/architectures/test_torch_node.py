@@ -1,6 +1,7 @@
 import pytest
 import safetensors.torch
 import torch
+from thinc.api import Adam
 
 from spacy_jre.architectures.header import read_header
 from spacy_jre.architectures.torch_node import (
@@ -69,7 +70,8 @@ def test_weights_of_another_shape_raise_error():
         LoadModule(lambda fields, tensors: lambda: Small(2))(NotBuilt(), data, CPU)
 
 
-def test_update_keeps_weights_in_one_block():
+@pytest.mark.parametrize("create", [create_adamw_v1, Adam])
+def test_update_keeps_weights_in_one_block(create):
     # like the weights of a recurrent network in cuDNN
     module = torch.nn.Linear(3, 2)
     block = torch.randn(8)
@@ -77,7 +79,7 @@ def test_update_keeps_weights_in_one_block():
     node = torch_node(module, convert_inputs=None, convert_outputs=None, plan=plan)
     before = block.clone()
     module(torch.ones(1, 3)).sum().backward()
-    node.finish_update(create_adamw_v1(0.1))
+    node.finish_update(create(0.1))
     assert not torch.equal(block, before)
     for weight in module.parameters():
         storage = weight.untyped_storage()

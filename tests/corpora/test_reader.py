@@ -13,6 +13,7 @@ from spacy_jre.annotations import (
     build_doc,
     has_relations,
 )
+from spacy_jre.corpora.checked_docbin import CheckedDocBin
 from spacy_jre.corpora.reader import Corpus, create_corpus_v1
 
 from ..conftest import STORY, make_record
@@ -301,6 +302,40 @@ def test_file_without_user_data_raises(tmp_path, nlp, docs):
     path = write(tmp_path / "no_user_data.spacy", docs, store_user_data=False)
     with pytest.raises(ValueError, match=r"J603.*no_user_data\.spacy"):
         read(path, nlp)
+
+
+def count_docs(monkeypatch) -> list[int]:
+    """Record the numbers of the Docs that are created."""
+    created = []
+    get_doc = CheckedDocBin.get_doc
+
+    def record(self, number, vocab):
+        created.append(number)
+        return get_doc(self, number, vocab)
+
+    monkeypatch.setattr(CheckedDocBin, "get_doc", record)
+    return created
+
+
+def test_docs_are_created_when_they_are_required(path, nlp, docs, monkeypatch):
+    created = count_docs(monkeypatch)
+    examples = Corpus(path)(nlp)
+    assert created == []
+    next(examples)
+    next(examples)
+    assert created == [0, 1]
+    assert len(list(examples)) == len(docs) - 2
+    assert created == list(range(len(docs)))
+
+
+def test_file_without_the_name_of_the_extension_raises_before_the_first_doc(
+    tmp_path, nlp, docs, monkeypatch
+):
+    path = write(tmp_path / "no_user_data.spacy", docs, store_user_data=False)
+    created = count_docs(monkeypatch)
+    with pytest.raises(ValueError, match="J603"):
+        next(Corpus(path)(nlp))
+    assert created == []
 
 
 def test_relation_data_of_another_extension_raises(path, nlp):

@@ -3,12 +3,14 @@
 import threading
 
 import pytest
+import torch
 from spacy.tokens import Doc
 from spacy.training import Example
 from thinc.api import noop, use_ops
 
 from spacy_jre.annotations import EntityRecord, Record, build_doc
 from spacy_jre.pipeline.joint_extractor import JointRelationExtractor
+from spacy_jre.training.optimizer import create_adamw_v1
 
 from ..conftest import STORY, make_example
 from .helpers import (
@@ -301,3 +303,26 @@ def test_analyze_pipes_shows_the_assigned_attributes(nlp):
     attributes = nlp.analyze_pipes()["attrs"]
     assert attributes["doc._.relations"]["assigns"] == ["jre"]
     assert attributes["doc.ents"]["assigns"] == ["jre"]
+
+
+@pytest.mark.parametrize("name", ["SpERT", "SINET", "STSN"])
+def test_one_number_is_read_per_update_and_after_the_backward_pass(name, monkeypatch):
+    # reading a number waits until a GPU has computed it
+    nlp, examples = make_nlp(tok2vec_config(name))
+    calls = []
+
+    def record(owner, name):
+        original = getattr(owner, name)
+
+        def wrapper(*args, **kwargs):
+            calls.append(name)
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, wrapper)
+
+    record(torch.autograd, "backward")
+    for name in ("__float__", "__int__", "__bool__", "item", "tolist"):
+        record(torch.Tensor, name)
+    losses = nlp.get_pipe("jre").update(examples, sgd=create_adamw_v1(0.001))
+    assert losses["jre"] > 0.0
+    assert calls == ["backward", "__float__"]

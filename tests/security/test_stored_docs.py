@@ -212,7 +212,7 @@ def test_span_that_does_not_match_its_doc_fails(tmp_path, nlp, packed, column, v
 
     path = write(tmp_path / "x.spacy", with_group(packed, change))
     with pytest.raises(ValueError, match=r"^\[J621\].*x\.spacy, Doc 0"):
-        read_docbin(path, nlp)
+        list(read_docbin(path, nlp))
 
 
 @pytest.mark.parametrize("scores", [[], [1.0], ["x"] * 4, 3, None, {"a": 1}])
@@ -311,7 +311,7 @@ def test_user_data_with_too_many_dicts_fails(tmp_path, monkeypatch, nlp, packed)
     message["user_data"][0] = b"\xdd\x00\x02\x00\x00" + b"\x80" * (2 << 16)
     path = write(tmp_path / "x.spacy", message)
     with pytest.raises(ValueError, match=r"^\[J621\].*Doc 0.*\[J620\]"):
-        read_docbin(path, nlp)
+        list(read_docbin(path, nlp))
 
 
 def test_file_with_many_equal_sentences_is_read(tmp_path, nlp):

@@ -5,8 +5,10 @@ import pytest
 import torch
 from spacy.util import registry
 from thinc.api import Linear, Model, Optimizer
+from torch.optim.adamw import adamw
 
 from spacy_jre.architectures.torch_node import torch_node
+from spacy_jre.training import optimizer as optimizer_module
 from spacy_jre.training.optimizer import create_adamw_v1
 
 MATRIX = [[0.5, -1.0, 2.0], [0.1, 0.0, -0.3]]
@@ -147,14 +149,24 @@ def test_config_creates_an_optimizer_of_thinc():
 
 
 class Module(torch.nn.Module):
+    """Matrices of two rates, and a bias."""
+
     metadata = {}
 
     def __init__(self):
         super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(2, 2))
+        for name, shape in (("encoder", (2, 3)), ("head", (2, 3)), ("bias", (3,))):
+            weight = torch.linspace(-1.0, 1.0, math.prod(shape)).reshape(shape)
+            self.register_parameter(name, torch.nn.Parameter(weight))
+
+    def set_gradients(self, step: int) -> None:
+        generator = torch.Generator().manual_seed(step)
+        for parameter in self.parameters():
+            parameter.grad = torch.randn(parameter.shape, generator=generator)
 
 
-def test_global_norm_includes_torch_and_thinc_parameters():
+def make_model() -> tuple[Model, Module, Model]:
+    """A model with a torch module and a thinc layer."""
     module = Module()
     node = torch_node(
         module,
@@ -164,27 +176,149 @@ def test_global_norm_includes_torch_and_thinc_parameters():
     )
     linear = Linear(nO=2, nI=2).initialize()
     model = Model("both", forward=lambda *_: None, layers=[node, linear])
-    module.weight.grad = torch.full((2, 2), 3.0)  # norm 6
-    linear.inc_grad("W", np.full((2, 2), 4.0, dtype="float32"))  # norm 8
-    linear.inc_grad("b", np.zeros(2, dtype="float32"))
+    return model, module, linear
+
+
+def moment(optimizer: Optimizer, name: str) -> np.ndarray:
+    """The first moment of a tensor after one update, divided by 1 - beta1."""
+    (state,) = (v for key, v in optimizer.state.items() if key[1] == name)
+    return state[0].numpy() / 0.1
+
+
+@pytest.mark.parametrize("correct", [False, True])
+@pytest.mark.parametrize("clip", [0.0, 0.5])
+def test_collected_steps_equal_torch_with_clipping_and_rates(correct, clip):
+    model, module, _ = make_model()
+    reference = Module()
+    groups = [
+        {"params": [reference.encoder], "weight_decay": 0.1, "lr": 0.001},
+        {"params": [reference.head], "weight_decay": 0.1},
+        {"params": [reference.bias], "weight_decay": 0.0},
+    ]
+    theirs = torch.optim.AdamW(groups, lr=0.01, eps=1e-6)
+    ours = create_adamw_v1(
+        0.01,
+        weight_decay=0.1,
+        bias_correction=correct,
+        grad_clip=clip,
+        rates={"^encoder": 0.1},
+    )
+    for step in range(5):
+        module.set_gradients(step)
+        with ours.collected():
+            model.finish_update(ours)
+        reference.set_gradients(step)
+        if clip:
+            torch.nn.utils.clip_grad_norm_(reference.parameters(), clip)
+        if not correct:
+            for parameter in reference.parameters():
+                if parameter in theirs.state:
+                    theirs.state[parameter]["step"].fill_(1e7)
+                else:
+                    theirs.state[parameter] = {
+                        "step": torch.tensor(1e7),
+                        "exp_avg": torch.zeros_like(parameter),
+                        "exp_avg_sq": torch.zeros_like(parameter),
+                    }
+        theirs.step()
+    for name, parameter in module.named_parameters():
+        wanted = reference.get_parameter(name)
+        torch.testing.assert_close(parameter, wanted, rtol=1e-6, atol=1e-7)
+
+
+def test_number_of_fused_calls_is_the_number_of_groups(monkeypatch):
+    calls = []
+
+    def count(parameters, *args, **kwargs):
+        calls.append(len(parameters))
+        return adamw(parameters, *args, **kwargs)
+
+    monkeypatch.setattr(optimizer_module, "adamw", count)
+    model, module, linear = make_model()
+    optimizer = create_adamw_v1(0.01, rates={"^encoder": 0.1})
+    for step in range(2):
+        module.set_gradients(step)
+        for name in ("W", "b"):
+            linear.inc_grad(name, np.ones_like(linear.get_param(name)))
+        with optimizer.collected():
+            model.finish_update(optimizer)
+    # encoder; head and W; bias and b
+    assert calls == [1, 2, 2, 1, 2, 2]
+
+
+def test_global_norm_includes_torch_and_thinc_parameters():
+    model, module, linear = make_model()
+    module.head.grad = torch.full((2, 3), 3.0)  # square of the norm: 54
+    linear.inc_grad("W", np.full((2, 2), 4.0, dtype="float32"))  # 64
     optimizer = create_adamw_v1(0.1, grad_clip=1.0)
-    gradients = {}
+    with optimizer.collected():
+        model.finish_update(optimizer)
+    norm = math.sqrt(54 + 64)
+    np.testing.assert_allclose(moment(optimizer, "head"), 3 / norm, rtol=1e-5)
+    np.testing.assert_allclose(moment(optimizer, "W"), 4 / norm, rtol=1e-5)
 
-    def spy(key, weights, gradient, **kwargs):
-        gradients[key[1]] = np.array(gradient)
-        return weights, gradient
 
-    with optimizer.clipped(model):
-        model.finish_update(spy)
-    np.testing.assert_allclose(gradients["weight"], 0.3, rtol=1e-5)  # 3 / 10
-    np.testing.assert_allclose(gradients["W"], 0.4, rtol=1e-5)  # 4 / 10
+def test_each_stage_is_clipped_by_its_own_norm():
+    model, module, _ = make_model()
+    for parameter in module.parameters():
+        parameter.grad = torch.full(parameter.shape, 2.0)
+    optimizer = create_adamw_v1(0.1, grad_clip=1.0)
+    with optimizer.collected([[module.encoder], [module.head, module.bias]]):
+        model.finish_update(optimizer)
+    np.testing.assert_allclose(moment(optimizer, "encoder"), 6**-0.5, rtol=1e-5)
+    np.testing.assert_allclose(moment(optimizer, "head"), 9**-0.5, rtol=1e-5)
+    np.testing.assert_allclose(moment(optimizer, "bias"), 9**-0.5, rtol=1e-5)
 
 
 def test_small_gradient_is_not_scaled_up():
-    linear = Linear(nO=1, nI=1).initialize()
-    linear.inc_grad("W", np.full((1, 1), 0.5, dtype="float32"))
-    with create_adamw_v1(grad_clip=1.0).clipped(linear):
-        assert float(linear.get_grad("W")[0, 0]) == 0.5
+    model, _, linear = make_model()
+    linear.inc_grad("W", np.full((2, 2), 0.1, dtype="float32"))
+    optimizer = create_adamw_v1(grad_clip=1.0)
+    with optimizer.collected():
+        model.finish_update(optimizer)
+    np.testing.assert_allclose(moment(optimizer, "W"), 0.1, rtol=1e-5)
+
+
+def test_collected_tensors_are_updated_at_the_end():
+    model, module, linear = make_model()
+    before = module.head.detach().clone(), linear.get_param("W").copy()
+    optimizer = create_adamw_v1(0.1)
+    module.set_gradients(0)
+    linear.inc_grad("W", np.ones((2, 2), dtype="float32"))
+    with optimizer.collected():
+        model.finish_update(optimizer)
+        assert torch.equal(module.head, before[0])
+        assert np.array_equal(linear.get_param("W"), before[1])
+    assert not torch.equal(module.head, before[0])
+    assert not np.array_equal(linear.get_param("W"), before[1])
+    assert module.head.grad is None
+    assert not linear.get_grad("W").any()
+
+
+def test_nothing_is_updated_after_an_error():
+    model, module, _ = make_model()
+    optimizer = create_adamw_v1(0.1)
+    module.set_gradients(0)
+
+    def fail():
+        model.finish_update(optimizer)
+        raise KeyError
+
+    with pytest.raises(KeyError), optimizer.collected():
+        fail()
+    assert torch.equal(module.head, Module().head)
+    with optimizer.collected():
+        pass
+    assert torch.equal(module.head, Module().head)
+
+
+def test_torch_parameters_are_updated_outside_of_the_context_too():
+    model, module, _ = make_model()
+    module.set_gradients(0)
+    model.finish_update(create_adamw_v1(0.1))
+    for name, parameter in Module().named_parameters():
+        assert not torch.equal(module.get_parameter(name), parameter)
+    assert module.head.grad is None
 
 
 def test_tensors_of_other_components_are_clipped_one_by_one():

@@ -105,7 +105,9 @@ def _convert_inputs(
     texts, candidates, targets = X
     is_entity = None
     if targets is not None:
-        is_entity = torch.from_numpy(targets.entities > 0).to(device_of(model))
+        is_entity = torch.from_numpy(targets.entities > 0).to(
+            device_of(model), non_blocking=True
+        )
     return ArgsKwargs(args=(texts, candidates, is_entity), kwargs={}), _no_gradient
 
 

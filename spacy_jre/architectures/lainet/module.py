@@ -181,7 +181,8 @@ class MarkingTransformer(JointNetwork):
         )
 
     def _tensor(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
+        tensor = torch.from_numpy(np.ascontiguousarray(array))
+        return tensor.to(self.device, non_blocking=True)
 
     def _classify(
         self, texts: Texts, spans: np.ndarray, is_entity: Tensor | None
@@ -282,7 +283,7 @@ class MarkingTransformer(JointNetwork):
                 [passes[number] for number in batch], self.tokenizer.pad_token_id or 0
             )
             ids, positions, kinds, pairs, *indices = (
-                torch.from_numpy(array).to(self.device) for array in padded
+                self._tensor(array) for array in padded
             )
             hidden = encoder(
                 input_ids=ids,
@@ -299,14 +300,13 @@ class MarkingTransformer(JointNetwork):
         counts = np.asarray([len(p.spans) for p in passes], dtype=np.int64)
         # restore the order before sorting by length
         by_pass, by_span = (
-            torch.from_numpy(order).to(self.device)
-            for order in undo_order(np.concatenate(batches), counts)
+            self._tensor(order) for order in undo_order(np.concatenate(batches), counts)
         )
         numbers = np.repeat(np.arange(len(passes)), counts)
         return MarkedSpans(
             spans=spans[by_span],
-            passes=torch.from_numpy(numbers).to(self.device),
-            pass_graphs=torch.from_numpy(pass_graphs).to(self.device),
+            passes=self._tensor(numbers),
+            pass_graphs=self._tensor(pass_graphs),
             n_graphs=len(graphs.windows),
             annotations=annotations[by_pass],
             subjects=subjects[by_pass],

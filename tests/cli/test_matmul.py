@@ -1,0 +1,81 @@
+import platform
+
+import pytest
+import torch
+
+from spacy_jre.cli import matmul
+from spacy_jre.cli.matmul import describe_cpu, fast_matmul
+
+AMD, INTEL = "vendor_id\t: AuthenticAMD\n", "vendor_id\t: GenuineIntel\n"
+
+
+@pytest.fixture(autouse=True)
+def _precision():
+    torch.set_float32_matmul_precision("highest")
+    yield
+    torch.set_float32_matmul_precision("highest")
+
+
+@pytest.fixture
+def cpu(monkeypatch, tmp_path):
+    """A function that sets the vendor of the CPU, and whether it has AMX."""
+
+    def set_cpu(vendor: str, *, amx: bool = False, onednn: bool = True) -> None:
+        info = tmp_path / "cpuinfo"
+        info.write_text(f"processor\t: 0\n{vendor}model\t: 2\n", encoding="utf8")
+        monkeypatch.setattr(matmul, "CPU_INFO", info)
+        monkeypatch.setattr(matmul, "cpu_supports", lambda name: amx)
+        monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: onednn)
+
+    return set_cpu
+
+
+def precision_of_training(gpu_id: int = -1) -> str:
+    with fast_matmul(gpu_id):
+        return torch.get_float32_matmul_precision()
+
+
+def test_amd_uses_onednn_and_the_precision_is_restored(cpu):
+    cpu(AMD)
+    assert precision_of_training() == "medium"
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+@pytest.mark.parametrize(
+    ("vendor", "settings"),
+    [(INTEL, {}), (AMD, {"amx": True}), (AMD, {"onednn": False}), ("", {})],
+)
+def test_other_cpus_are_left_as_they_are(cpu, vendor, settings):
+    cpu(vendor, **settings)
+    assert precision_of_training() == "highest"
+
+
+def test_training_on_a_gpu_is_left_as_it_is(cpu):
+    cpu(AMD)
+    assert precision_of_training(gpu_id=0) == "highest"
+
+
+def test_precision_that_was_set_before_is_left_as_it_is(cpu):
+    cpu(AMD)
+    torch.set_float32_matmul_precision("high")
+    assert precision_of_training() == "high"
+    assert torch.get_float32_matmul_precision() == "high"
+
+
+def test_processor_is_asked_without_proc(monkeypatch, tmp_path):
+    monkeypatch.setattr(matmul, "CPU_INFO", tmp_path / "missing")
+    name = "AMD64 Family 25 Model 33 Stepping 2, AuthenticAMD"
+    monkeypatch.setattr(platform, "processor", lambda: name)
+    assert describe_cpu() == name
+
+
+def test_product_is_in_single_precision(cpu):
+    # with bfloat16, the error would be about 0.1
+    cpu(AMD)
+    torch.manual_seed(0)
+    left, right = torch.randn(64, 512), torch.randn(512, 64)
+    exact = left.double() @ right.double()
+    with fast_matmul(-1):
+        product = left @ right
+    if not torch.cpu._is_amx_tile_supported():
+        torch.testing.assert_close(product.double(), exact, rtol=0, atol=1e-3)

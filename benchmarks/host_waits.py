@@ -3,6 +3,9 @@
 Such an operation needs a value of the GPU on the host: a number, the size of a result,
 or a copy. On the CPU, these operations run without a wait. So they can be counted on a
 machine without a GPU. Operations of CuPy are not counted.
+
+All tensors count as tensors of the GPU, except copies to the host, the results of
+`torch.tensor` and `torch.arange` without a device, and what depends on these only.
 """
 
 import os
@@ -16,6 +19,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 import spacy_jre
 
@@ -46,6 +50,24 @@ class HostWaits:
     def __init__(self) -> None:
         self.waits: Counter[str] = Counter()
         self.copies: Counter[str] = Counter()
+        # The memory of the tensors on the host. It is kept, so that no other tensor
+        # gets the same address.
+        self._host: dict[int, torch.UntypedStorage] = {}
+
+    def put_on_host(self, value: Any) -> None:
+        """Mark the tensors of a result as tensors of the host."""
+        for tensor in _tensors(value):
+            storage = tensor.untyped_storage()
+            self._host[storage.data_ptr()] = storage
+
+    def is_on_host(self, tensor: torch.Tensor) -> bool:
+        address = tensor.untyped_storage().data_ptr()
+        # tensors without elements have no address
+        return address != 0 and address in self._host
+
+
+def _tensors(value: Any) -> list[torch.Tensor]:
+    return [leaf for leaf in tree_leaves(value) if isinstance(leaf, torch.Tensor)]
 
 
 @contextmanager
@@ -65,6 +87,16 @@ class _Operators(TorchDispatchMode):
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
+        # in inference mode, operators that consist of others arrive here as a whole
+        with self:
+            result = func.decompose(*args, **kwargs)
+        if result is not NotImplemented:
+            return result
+        inputs = _tensors((args, kwargs))
+        if inputs and all(map(self._result.is_on_host, inputs)):
+            result = func(*args, **kwargs)
+            self._result.put_on_host(result)
+            return result
         kind = OPERATORS.get(func.overloadpacket)
         if func is aten.repeat_interleave.Tensor and kwargs.get("output_size") is None:
             kind = "repeat_interleave"
@@ -72,7 +104,11 @@ class _Operators(TorchDispatchMode):
             kind = "boolean index"
         if kind:
             self._result.waits[f"{kind}, {calling_line()}"] += 1
-        return func(*args, **kwargs)
+        result = func(*args, **kwargs)
+        if func.overloadpacket is aten._pack_padded_sequence:
+            # the batch sizes
+            self._result.put_on_host(result[1])
+        return result
 
 
 class _Copies(TorchFunctionMode):
@@ -86,12 +122,21 @@ class _Copies(TorchFunctionMode):
         kwargs = kwargs or {}
         # other packages call `to` for tensors that are on the device already, and thinc
         # calls `cpu` for tensors on the CPU only
-        if sys._getframe(1).f_code.co_filename.startswith(PACKAGE):
-            if kind := COPIES.get(func):
+        if not sys._getframe(1).f_code.co_filename.startswith(PACKAGE):
+            return func(*args, **kwargs)
+        if kind := COPIES.get(func):
+            if not self._result.is_on_host(args[0]):
                 self._result.waits[f"{kind}, {calling_line()}"] += 1
-            elif _copies_to_device(func, args, kwargs):
-                self._result.copies[calling_line()] += 1
-        return func(*args, **kwargs)
+        elif _copies_to_device(func, args, kwargs):
+            self._result.copies[calling_line()] += 1
+        result = func(*args, **kwargs)
+        if func is torch.Tensor.cpu:
+            # on the CPU, this is the same tensor
+            result = result.clone()
+            self._result.put_on_host(result)
+        elif func in (torch.tensor, torch.arange) and "device" not in kwargs:
+            self._result.put_on_host(result)
+        return result
 
 
 def _is_boolean_index(operator: Any, args: Any) -> bool:

@@ -18,10 +18,11 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     targets (Tensor): Columns, or UNKNOWN. Shape: (N,).
     RETURNS (Tensor): Scalar.
     """
-    logits = logits.float()
-    if not len(targets) or bool((targets == UNKNOWN).all()):
-        return 0.0 * logits[:0].sum()
-    return F.cross_entropy(logits, targets, ignore_index=UNKNOWN)
+    total = F.cross_entropy(
+        logits.float(), targets, ignore_index=UNKNOWN, reduction="sum"
+    )
+    # without a condition, which would synchronize with the GPU
+    return total / (targets != UNKNOWN).sum().clamp(min=1)
 
 
 def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:

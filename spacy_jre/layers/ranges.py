@@ -108,21 +108,30 @@ class MaxPooler:
     """
 
     def __init__(
-        self, units: Tensor, token_units: Tensor, longest: int, longest_token: int
+        self,
+        units: Tensor,
+        token_units: Tensor,
+        longest: int,
+        longest_token: int,
+        has_empty: bool = True,
     ):
         """
         units (Tensor): Shape: (U, D).
         token_units (Tensor): Unit range of each token. Shape: (T, 2).
         longest (int): Length of the longest token range, in tokens.
         longest_token (int): Length of the longest unit range of a token.
+        has_empty (bool): Whether a token can be without units. The host knows this, so
+            that there is neither a pass over all rows nor a synchronization with the
+            GPU to find out.
         """
         self._longest = longest
-        self._token_units = token_units
-        tokens = RangeMax(units, longest_token)(token_units)
-        self._empty = (token_units[:, 1] <= token_units[:, 0]).unsqueeze(1)
+        self._has_empty = has_empty
+        self._tokens = RangeMax(units, longest_token)(token_units)
         # the lowest value is neutral in a maximum; it is replaced by zero at the end
-        self._lowest = torch.finfo(tokens.dtype).min
-        self._tokens = tokens.masked_fill(self._empty, self._lowest)
+        self._lowest = torch.finfo(units.dtype).min
+        if has_empty:
+            empty = (token_units[:, 1] <= token_units[:, 0]).unsqueeze(1)
+            self._tokens = self._tokens.masked_fill(empty, self._lowest)
         self._table: RangeMax | None = None
 
     def ranges(self, ranges: Tensor) -> Tensor:
@@ -139,6 +148,8 @@ class MaxPooler:
             yield self._fill_empty(rows)
 
     def _fill_empty(self, pooled: Tensor) -> Tensor:
+        if not self._has_empty:
+            return pooled
         return pooled.masked_fill(pooled == self._lowest, 0.0)
 
 

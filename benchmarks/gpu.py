@@ -48,6 +48,7 @@ from measure import (
     describe,
     find_component,
     find_encoder,
+    fresh_examples,
     interleave,
 )
 from random_bert import BASE, SMALL, save_random_bert
@@ -319,15 +320,6 @@ def train_model(
     if not np.isfinite(losses).all():
         raise SystemExit(f"The loss of {name} is not finite: {losses}")
     return nlp
-
-
-def fresh_examples(nlp: Language, examples: Sequence[Example]) -> list[Example]:
-    """RETURNS (list[Example]): The examples with new predicted Docs."""
-    references = [example.reference for example in examples]
-    return [
-        Example(predicted, reference)
-        for predicted, reference in zip(copy_docs(nlp, references), references)
-    ]
 
 
 def compare_with_cpu(run: Run, name: str, nlp: Language, docs: Sequence[Any]) -> None:

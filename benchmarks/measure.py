@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from spacy.language import Language
 from spacy.tokens import Doc
+from spacy.training import Example
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -128,4 +129,13 @@ def copy_docs(nlp: Language, docs: Sequence[Doc]) -> list[Doc]:
             sent_starts=[bool(token.is_sent_start) for token in doc],
         )
         for doc in docs
+    ]
+
+
+def fresh_examples(nlp: Language, examples: Sequence[Example]) -> list[Example]:
+    """RETURNS (list[Example]): The examples with new predicted Docs."""
+    references = [example.reference for example in examples]
+    return [
+        Example(predicted, reference)
+        for predicted, reference in zip(copy_docs(nlp, references), references)
     ]

@@ -20,7 +20,8 @@ from torch import Tensor
 class RangeMax:
     """Maximum over ranges of rows, with a sparse table.
 
-    Level k of the table contains the maximum of every 2^k adjacent rows. The maximum
+    Level k of the table has the maximum of every 2^k adjacent rows, one row for each
+    start, so it has N + 1 - 2^k rows. The levels follow each other. The maximum
     of a range of n rows is that of the two blocks of 2^floor(log2 n) rows at its
     start and end. The blocks may overlap, which does not change a maximum.
     """
@@ -32,10 +33,9 @@ class RangeMax:
         """
         levels = [rows]
         size = 1
-        while size * 2 <= max(longest, 1):
+        while size * 2 <= min(longest, rows.shape[0]):
             below = levels[-1]
-            # rows that wrap around are never looked up
-            levels.append(torch.maximum(below, below.roll(-size, 0)))
+            levels.append(torch.maximum(below[:-size], below[size:]))
             size *= 2
         self._count = rows.shape[0]
         self._table = torch.cat(levels) if len(levels) > 1 else rows
@@ -53,8 +53,10 @@ class RangeMax:
         # frexp: length = m * 2^e with m in [0.5, 1), so floor(log2) = e - 1 exactly
         level = torch.frexp(length.clamp(min=1).double()).exponent.long() - 1
         block = torch.ones_like(level) << level
-        first = level * self._count + torch.where(empty, 0, start)
-        last = level * self._count + torch.where(empty, 0, end - block)
+        # the rows of the lower levels: N, N - 1, N - 3, ...
+        offset = level * (self._count + 1) - block + 1
+        first = offset + torch.where(empty, 0, start)
+        last = offset + torch.where(empty, 0, end - block)
         pooled = torch.maximum(
             self._table.index_select(0, first), self._table.index_select(0, last)
         )

@@ -86,6 +86,7 @@ def test_pipeline_is_trained_from_a_config(tmp_path, tiny_bert, capsys):
     [nlp]
     lang = "en"
     pipeline = ["jre"]
+    [components]
     [components.jre]
     factory = "jre"
     [components.jre.model]

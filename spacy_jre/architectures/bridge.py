@@ -303,6 +303,7 @@ def _convert_inputs(
         longest_units=int(encoded.unit_counts.max(initial=0)),
         longest_token=int(sizes.max(initial=0)),
         spans=index(candidates.spans),
+        has_empty=bool((sizes == 0).any()),
         pairs=None if candidates.pairs is None else index(candidates.pairs),
         width_counts=candidates.width_counts,
         pair_limits=index(np.minimum(windows.counts, MAX_PAIRED_ENTITIES)),

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from spacy.attrs import ORTH
 from spacy.tokens import Doc
 from thinc.api import ArgsKwargs, Model, Ops, torch2xp, xp2torch
 from torch import Tensor
@@ -33,6 +34,7 @@ from .torch_node import (
     torch_node,
 )
 from .windows import sentence_windows, split_windows
+from .word_pieces import split_words
 
 Batch = list[np.ndarray]
 
@@ -217,24 +219,21 @@ def cut_into_pieces(
     RETURNS (tuple): The windows, the wordpiece IDs of each window, and the number of
         wordpieces of each token. Shape of the latter: (T,).
     """
-    distinct = list({token.text: None for doc in docs for token in doc})
-    known: dict[str, list[int]] = {}
-    if distinct:
-        ids = tokenizer(
-            [[text] for text in distinct],
-            is_split_into_words=True,
-            add_special_tokens=False,
-            truncation=False,
-            verbose=False,
-        )["input_ids"]
-        known = dict(zip(distinct, ids, strict=True))
-    too_long = {text for text, ids in known.items() if len(ids) > limit}
-    for text in too_long:
-        known[text] = known[text][:limit]
-    per_doc = [[known[token.text] for token in doc] for doc in docs]
+    orths = [doc.to_array(ORTH).tolist() for doc in docs]
+    texts = {
+        orth: doc.vocab.strings[orth]
+        for doc, row in zip(docs, orths, strict=True)
+        for orth in set(row)
+    }
+    pieces_of = split_words(tokenizer, texts.values())
+    known = {orth: pieces_of[text] for orth, text in texts.items()}
+    too_long = {orth for orth, ids in known.items() if len(ids) > limit}
+    for orth in too_long:
+        known[orth] = known[orth][:limit]
+    per_doc = [[known[orth] for orth in row] for row in orths]
     sizes = np.asarray([len(p) for doc in per_doc for p in doc], dtype=np.int64)
     if too_long:
-        count = sum(token.text in too_long for doc in docs for token in doc)
+        count = sum(orth in too_long for row in orths for orth in row)
         warnings.warn(Warnings.J902.format(count=count, limit=limit), stacklevel=2)
     sentences = sentence_windows(docs)
     windows = split_windows(sentences, sizes, limit)

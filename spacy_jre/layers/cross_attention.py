@@ -13,7 +13,9 @@ class CrossTaskAttention(nn.Module):
     Source: SINET, section 3.2, "Cross-task Attention Mechanism". Equation 2: the
     keys and values are the units of the other task and the query itself. Equation 3:
     multi-head attention and residual. Equation 4: LayerNorm. The output projection
-    with bias and both dropouts are from the authors' code.
+    with bias and both dropouts are from the authors' code. The projections of keys and
+    values are applied to the query and to the weighted sum of the units instead, which
+    gives the same result with one row per head, not one per unit.
     """
 
     def __init__(self, width: int, *, n_heads: int, dropout: float, norm: bool):
@@ -48,22 +50,26 @@ class CrossTaskAttention(nn.Module):
             weight is that of the query itself.
         """
         n_windows, width = agents.shape
-        # equation 2
-        keys = torch.cat([units, agents.unsqueeze(1)], 1)
+        # equation 2: the agents are the last key of each window. They are not
+        # concatenated with the units, which would copy the units.
         mask = torch.cat([mask, mask.new_ones((n_windows, 1))], 1)
-        # equation 3
-        query = self._split(self.query(agents).unsqueeze(1))
-        key, value = self._split(self.key(keys)), self._split(self.value(keys))
-        scores = (query @ key.transpose(2, 3)).squeeze(2) * self.scale
+        own = agents.unsqueeze(1)
+        # equation 3: (W_K x) . q = x . (W_K^T q), and sum(w W_V x) = W_V sum(w x)
+        query = self._split(self.query(agents) * self.scale)
+        query = torch.bmm(query, self._split(self.key.weight, 0)).transpose(0, 1)
+        scores = torch.cat(
+            [query @ units.transpose(1, 2), query @ own.transpose(1, 2)], -1
+        )
         scores = scores.masked_fill(~mask.unsqueeze(1), torch.finfo(scores.dtype).min)
         weights = scores.softmax(-1)
-        mixed = self.attention_dropout(weights).unsqueeze(2) @ value
-        mixed = self.project(mixed.reshape(n_windows, width))
+        kept = self.attention_dropout(weights)
+        mixed = kept[..., :-1] @ units + kept[..., -1:] @ own
+        value = self._split(self.value.weight, 0)
+        mixed = torch.bmm(mixed.transpose(0, 1), value.transpose(1, 2))
+        mixed = self.project(mixed.transpose(0, 1).reshape(n_windows, width))
         # equation 4
         return self.norm(self.output_dropout(mixed) + agents), weights
 
-    def _split(self, rows: Tensor) -> Tensor:
-        """(W, L, D) -> (W, heads, L, D / heads)"""
-        n_windows, length, width = rows.shape
-        heads = (n_windows, length, self.n_heads, width // self.n_heads)
-        return rows.reshape(heads).transpose(1, 2)
+    def _split(self, rows: Tensor, dim: int = 1) -> Tensor:
+        """Split a dimension into heads, and make the heads the first dimension."""
+        return rows.unflatten(dim, (self.n_heads, -1)).movedim(dim, 0)

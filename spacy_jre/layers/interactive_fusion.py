@@ -86,6 +86,9 @@ def run_windows(network: nn.LSTM, rows: Tensor, counts: Tensor) -> Tensor:
     # packed order: all first rows, all second rows, ..., longer windows first
     ranks = torch.argsort(torch.argsort(counts, descending=True, stable=True))
     order = torch.argsort(positions * counts.shape[0] + ranks[windows])
-    # torch requires the batch sizes on the host
-    packed = PackedSequence(rows[order], torch.bincount(positions).cpu())
+    # torch requires the batch sizes on the host: the windows with more than 0, 1, 2 ...
+    # rows. This synchronizes with the GPU.
+    lengths = torch.tensor(counts.tolist())
+    sizes = (lengths > torch.arange(int(lengths.max())).unsqueeze(1)).sum(1)
+    packed = PackedSequence(rows[order], sizes)
     return network(packed)[0].data[torch.argsort(order)]

@@ -21,6 +21,7 @@ class Layout:
     longest_units (int): Maximum number of units of a window.
     longest_token (int): Maximum number of units of a token.
     spans (Tensor): Token ranges to classify, end exclusive. Shape: (S, 2).
+    has_empty (bool): Whether a token can be without units.
     pairs (Tensor | None): Indices of head and tail in the spans, shape: (P, 2).
         None: the network proposes pairs of the entities that it predicts.
     width_counts (tuple[int, ...]): If pairs is None, the spans are all spans of all
@@ -42,6 +43,7 @@ class Layout:
     longest_units: int
     longest_token: int
     spans: Tensor
+    has_empty: bool = True
     pairs: Tensor | None = None
     width_counts: tuple[int, ...] = ()
     pair_limits: Tensor | None = None

@@ -20,7 +20,8 @@ from torch import Tensor
 class RangeMax:
     """Maximum over ranges of rows, with a sparse table.
 
-    Level k of the table contains the maximum of every 2^k adjacent rows. The maximum
+    Level k of the table has the maximum of every 2^k adjacent rows, one row for each
+    start, so it has N + 1 - 2^k rows. The levels follow each other. The maximum
     of a range of n rows is that of the two blocks of 2^floor(log2 n) rows at its
     start and end. The blocks may overlap, which does not change a maximum.
     """
@@ -32,10 +33,9 @@ class RangeMax:
         """
         levels = [rows]
         size = 1
-        while size * 2 <= max(longest, 1):
+        while size * 2 <= min(longest, rows.shape[0]):
             below = levels[-1]
-            # rows that wrap around are never looked up
-            levels.append(torch.maximum(below, below.roll(-size, 0)))
+            levels.append(torch.maximum(below[:-size], below[size:]))
             size *= 2
         self._count = rows.shape[0]
         self._table = torch.cat(levels) if len(levels) > 1 else rows
@@ -53,8 +53,10 @@ class RangeMax:
         # frexp: length = m * 2^e with m in [0.5, 1), so floor(log2) = e - 1 exactly
         level = torch.frexp(length.clamp(min=1).double()).exponent.long() - 1
         block = torch.ones_like(level) << level
-        first = level * self._count + torch.where(empty, 0, start)
-        last = level * self._count + torch.where(empty, 0, end - block)
+        # the rows of the lower levels: N, N - 1, N - 3, ...
+        offset = level * (self._count + 1) - block + 1
+        first = offset + torch.where(empty, 0, start)
+        last = offset + torch.where(empty, 0, end - block)
         pooled = torch.maximum(
             self._table.index_select(0, first), self._table.index_select(0, last)
         )
@@ -108,21 +110,30 @@ class MaxPooler:
     """
 
     def __init__(
-        self, units: Tensor, token_units: Tensor, longest: int, longest_token: int
+        self,
+        units: Tensor,
+        token_units: Tensor,
+        longest: int,
+        longest_token: int,
+        has_empty: bool = True,
     ):
         """
         units (Tensor): Shape: (U, D).
         token_units (Tensor): Unit range of each token. Shape: (T, 2).
         longest (int): Length of the longest token range, in tokens.
         longest_token (int): Length of the longest unit range of a token.
+        has_empty (bool): Whether a token can be without units. The host knows this, so
+            that there is neither a pass over all rows nor a synchronization with the
+            GPU to find out.
         """
         self._longest = longest
-        self._token_units = token_units
-        tokens = RangeMax(units, longest_token)(token_units)
-        self._empty = (token_units[:, 1] <= token_units[:, 0]).unsqueeze(1)
+        self._has_empty = has_empty
+        self._tokens = RangeMax(units, longest_token)(token_units)
         # the lowest value is neutral in a maximum; it is replaced by zero at the end
-        self._lowest = torch.finfo(tokens.dtype).min
-        self._tokens = tokens.masked_fill(self._empty, self._lowest)
+        self._lowest = torch.finfo(units.dtype).min
+        if has_empty:
+            empty = (token_units[:, 1] <= token_units[:, 0]).unsqueeze(1)
+            self._tokens = self._tokens.masked_fill(empty, self._lowest)
         self._table: RangeMax | None = None
 
     def ranges(self, ranges: Tensor) -> Tensor:
@@ -139,6 +150,8 @@ class MaxPooler:
             yield self._fill_empty(rows)
 
     def _fill_empty(self, pooled: Tensor) -> Tensor:
+        if not self._has_empty:
+            return pooled
         return pooled.masked_fill(pooled == self._lowest, 0.0)
 
 

@@ -34,7 +34,9 @@ def compute_in_chunks(
     RETURNS (Tensor): The rows in the order of the spans. Shape: (S, ...).
     """
     order = torch.argsort(windows, stable=True)
-    n_spans = torch.bincount(windows, minlength=unit_counts.shape[0])
+    # bincount would synchronize, too
+    n_spans = torch.zeros_like(unit_counts)
+    n_spans = n_spans.index_add(0, windows, torch.ones_like(windows))
     # synchronizes with the GPU: the host needs the sizes of the chunks
     sizes = torch.stack([unit_counts, n_spans], 1).tolist()
     needed = sum(count * cost(length) for length, count in sizes)

@@ -115,7 +115,11 @@ def make_pooler(pooling: Pooling, units: Tensor, layout: Layout) -> SpanPooler:
     check_choice("pooling", pooling, POOLINGS)
     if pooling == "max":
         return MaxPooler(
-            units, layout.token_units, layout.longest_window, layout.longest_token
+            units,
+            layout.token_units,
+            layout.longest_window,
+            layout.longest_token,
+            layout.has_empty,
         )
     if pooling == "sum":
         return SumPooler(units, layout.token_units)

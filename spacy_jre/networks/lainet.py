@@ -253,11 +253,11 @@ class LAINet(JointNetwork):
         single, single_scores = agree_forward(log_probs, log_probs, inverses)
         columns = torch.where(rows < 0, single, columns)
         scores = torch.where(rows < 0, single_scores, scores)
-        result = log_probs.new_zeros((len(log_probs), self.relation.n_labels))
-        is_label = (columns > 0) & (columns <= self.relation.n_labels)
-        rows = is_label.nonzero().squeeze(1)
-        result[rows, columns[rows] - 1] = scores[rows]
-        return result
+        # column 0 is "none", and inverse labels follow the labels
+        result = torch.zeros_like(log_probs).scatter(
+            1, columns.unsqueeze(1), scores.unsqueeze(1)
+        )
+        return result[:, 1 : 1 + self.relation.n_labels]
 
 
 class EntityStage(nn.Module):
@@ -581,7 +581,7 @@ def find_reversed(pairs: Tensor) -> Tensor:
     """
     if not len(pairs):
         return pairs.new_zeros((0,))
-    size = int(pairs.max()) + 1
+    size = pairs.max() + 1
     keys = pairs[:, 0] * size + pairs[:, 1]
     reversed_keys = pairs[:, 1] * size + pairs[:, 0]
     order = keys.argsort()

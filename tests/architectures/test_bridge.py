@@ -82,6 +82,14 @@ def test_no_windows_have_no_spans():
     assert result.width_counts == ()
 
 
+@pytest.mark.parametrize(("sizes", "expected"), [((1, 2), False), ((1, 0), True)])
+def test_layout_says_whether_a_token_has_no_units(model, rng, sizes, expected):
+    encoded = make_encoded(rng, (2,), sizes=sizes)
+    inputs = encoded, all_spans(encoded.windows, 3), None
+    arguments, _ = _convert_inputs(model.get_ref("network"), inputs, False)
+    assert arguments.args[2].has_empty is expected
+
+
 def test_split_batches_have_the_scores_of_one_batch(model, rng):
     network = model.get_ref("network")
     encoded = make_encoded(rng, (4, 1, 6, 2, 5))

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.autograd import gradcheck
 from torch.testing import assert_close
+from torch.utils.flop_counter import FlopCounterMode
 
 from spacy_jre.layers.cross_attention import CrossTaskAttention
 
@@ -160,6 +161,27 @@ def test_gradient_equals_finite_differences(norm):
     agents, units, mask = make_inputs((2, 0), 3, dtype=torch.float64)
     inputs = agents.requires_grad_(), units.requires_grad_()
     assert gradcheck(lambda agents, units: layer(agents, units, mask), inputs)
+
+
+def test_gradients_of_the_weights_equal_those_of_a_loop():
+    layer, inputs = make_layer(dtype=torch.float64), make_inputs(dtype=torch.float64)
+    parameters = list(layer.parameters())
+    folded = torch.autograd.grad(layer(*inputs)[0].pow(3).sum(), parameters)
+    looped = torch.autograd.grad(naive(layer, *inputs)[0].pow(3).sum(), parameters)
+    assert_close(folded, looped)
+
+
+def test_cost_of_a_unit_is_one_product_per_head_for_its_score_and_its_value():
+    layer = make_layer(n_heads=2)
+
+    def count(length):
+        inputs = make_inputs(counts=(length,), longest=length)
+        with FlopCounterMode(display=False) as counter:
+            layer(*inputs)
+        return counter.get_total_flops()
+
+    per_product = 2 * WIDTH  # additions and multiplications
+    assert count(11) - count(1) == 10 * 2 * layer.n_heads * per_product
 
 
 @pytest.mark.parametrize("n_heads", [3, 5, 16])

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd import gradcheck
 from torch.testing import assert_close
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from spacy_jre.layers.ranges import (
     MaxPooler,
@@ -51,7 +52,8 @@ def make_pooler(kind, units, token_units):
     if kind == "mean":
         return MeanPooler(units, token_units)
     sizes = (token_units[:, 1] - token_units[:, 0]).tolist()
-    return MaxPooler(units, token_units, len(token_units), max(sizes, default=0))
+    longest = max(sizes, default=0)
+    return MaxPooler(units, token_units, len(token_units), longest, 0 in sizes)
 
 
 def naive_pool(kind, rows):
@@ -364,3 +366,23 @@ def test_range_between_is_the_same_for_both_orders_of_a_pair(spans):
 def test_no_pairs_give_no_ranges_between():
     none = torch.zeros((0, 2), dtype=torch.long)
     assert between_ranges(none, none).shape == (0, 2)
+
+
+class CountFills(TorchDispatchMode):
+    """Count the passes that replace values."""
+
+    n_fills = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.n_fills += func.overloadpacket is torch.ops.aten.masked_fill
+        return func(*args, **(kwargs or {}))
+
+
+def test_widths_replace_no_values_if_every_token_has_units():
+    units, token_units = torch.randn(4, WIDTH), torch.tensor([[0, 1], [1, 3], [3, 4]])
+    pooler = MaxPooler(units, token_units, 3, 2, has_empty=False)
+    with CountFills() as counted:
+        rows = list(pooler.widths(3))
+    assert counted.n_fills == 0
+    expected = list(MaxPooler(units, token_units, 3, 2, has_empty=True).widths(3))
+    assert torch.equal(torch.stack(rows), torch.stack(expected))

@@ -228,11 +228,9 @@ class MarkingTransformer(JointNetwork):
         windows = texts.windows
         span_windows = windows.token_window[spans[:, 0]]
         limits = np.minimum(windows.counts, MAX_PAIRED_ENTITIES)
-        entities, entity_windows, n_truncated = choose_entities(
-            logits, self._tensor(span_windows), self._tensor(limits)
-        )
-        chosen = entities.cpu().numpy()
-        return chosen[pair_entities(entity_windows.cpu().numpy())], n_truncated
+        best = choose_entities(logits, *to_device([span_windows, limits], self.device))
+        chosen, of_window = torch.stack([best.entities, best.windows]).cpu().numpy()
+        return chosen[pair_entities(of_window)], best.n_truncated
 
     def _relate(
         self, texts: Texts, spans: np.ndarray, pairs: np.ndarray, *, learning: bool
@@ -282,9 +280,7 @@ class MarkingTransformer(JointNetwork):
             padded = pad_passes(
                 [passes[number] for number in batch], self.tokenizer.pad_token_id or 0
             )
-            ids, positions, kinds, pairs, *indices = (
-                self._tensor(array) for array in padded
-            )
+            ids, positions, kinds, pairs, *indices = to_device(padded, self.device)
             hidden = encoder(
                 input_ids=ids,
                 position_ids=positions,
@@ -298,19 +294,32 @@ class MarkingTransformer(JointNetwork):
                 rows.append(hidden[index])
         spans, subjects, annotations = (torch.cat(rows) for rows in outputs)
         counts = np.asarray([len(p.spans) for p in passes], dtype=np.int64)
-        # restore the order before sorting by length
-        by_pass, by_span = (
-            self._tensor(order) for order in undo_order(np.concatenate(batches), counts)
-        )
         numbers = np.repeat(np.arange(len(passes)), counts)
+        # restore the order before sorting by length
+        by_pass, by_span, span_passes, graph_numbers = to_device(
+            [*undo_order(np.concatenate(batches), counts), numbers, pass_graphs],
+            self.device,
+        )
         return MarkedSpans(
             spans=spans[by_span],
-            passes=self._tensor(numbers),
-            pass_graphs=self._tensor(pass_graphs),
+            passes=span_passes,
+            pass_graphs=graph_numbers,
             n_graphs=len(graphs.windows),
             annotations=annotations[by_pass],
             subjects=subjects[by_pass],
         )
+
+
+def to_device(arrays: Sequence[np.ndarray], device: torch.device) -> list[Tensor]:
+    """Copy arrays of integers to a device, with one copy for all of them.
+
+    arrays (Sequence[ndarray]): The arrays. Their type is int64.
+    device (torch.device): The device.
+    RETURNS (list[Tensor]): The tensors, in the shapes of the arrays.
+    """
+    flat = torch.from_numpy(np.concatenate([array.ravel() for array in arrays]))
+    parts = flat.to(device).split([array.size for array in arrays])
+    return [part.view(array.shape) for part, array in zip(parts, arrays, strict=True)]
 
 
 def attention_mask(visible: Tensor, dtype: torch.dtype) -> Tensor:

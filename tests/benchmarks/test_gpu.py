@@ -1,0 +1,56 @@
+import json
+import math
+
+import pytest
+
+from ..conftest import ROOT
+from .helpers import load
+
+N_SENTENCES = 15
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("gpu")
+    for name in ("train", "dev", "test"):
+        text = (ROOT / "assets" / "newswire" / f"{name}.txt").read_text()
+        sentences = text.split("\n\n")[2 : 2 + N_SENTENCES]
+        (folder / f"{name}.txt").write_text("\n\n".join(sentences))
+    path = folder / "results.json"
+    arguments = ["--quick", "--device", "cpu", "--data", folder, "--output", path]
+    load("gpu").main(list(map(str, arguments)))
+    return json.loads(path.read_text())
+
+
+def test_script_trains_on_the_cpu_without_a_gpu(results):
+    training = results["train, float32"]
+    assert training["updates"] > 0
+    assert training["last"] < training["first"]
+
+
+def test_script_compares_the_predictions_with_those_of_the_cpu(results):
+    comparison = results["compare with the CPU, float32"]
+    assert comparison == {"largest": 0.0, "equal": N_SENTENCES, "docs": N_SENTENCES}
+
+
+def test_script_measures_prediction_and_the_bare_encoder(results):
+    speed = results["speed, float32"]
+    for name in ("bare encoder", "nlp.pipe"):
+        assert all(0 < r < math.inf for r in speed["sentences_per_second"][name])
+    assert all(ratio > 0 for ratio in speed["ratio"])
+
+
+@pytest.mark.parametrize("step", ["update", "prediction"])
+def test_script_lists_host_waits_and_operators(results, step):
+    assert sum(results[f"host waits, {step}, float32"].values()) > 0
+    assert results[f"profile, {step}, float32"]["top"]
+
+
+def test_tests_on_the_gpu_are_skipped_without_a_gpu(results):
+    assert results["tests"] is None
+
+
+def test_gpu_that_does_not_exist_is_an_error(capsys):
+    with pytest.raises(SystemExit):
+        load("gpu").main(["--device", "gpu"])
+    assert "PyTorch detects no GPU" in capsys.readouterr().err

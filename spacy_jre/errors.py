@@ -232,7 +232,8 @@ class Errors(metaclass=_ErrorsWithCodes):
     )
     J503 = (
         "The labels of component '{name}' must be a dict with the lists 'entities' "
-        "and 'relations' (and 'tags', for a network that uses tags), as written by "
+        "and 'relations' (and 'tags', for a network that uses tags; 'has_overlaps' and "
+        "'triples', for the settings `overlaps` and `constraints`), as written by "
         "`spacy init labels`. Got {value!r}."
     )
     J504 = (
@@ -256,6 +257,10 @@ class Errors(metaclass=_ErrorsWithCodes):
         "Apple GPUs (MPS) are not supported, because the component requires float64. "
         "Use the CPU (--gpu-id -1, or spacy.require_cpu() before the pipeline is "
         "created or loaded) or an NVIDIA GPU."
+    )
+    J511 = (
+        "The setting `constraints` or the labels file of component '{name}' contains "
+        "{row}, but '{label}' is not one of the {kind} labels. {kind} labels: {labels}."
     )
     J520 = (
         "The saved settings of component '{name}' are invalid: field '{field}' "
@@ -472,4 +477,11 @@ class Warnings(metaclass=_ErrorsWithCodes):
         "per pair. Only the first one, in the order of the labels, is used for "
         "training. If a label applies in both directions, the relation whose head "
         "comes first is used. This warning is only shown once."
+    )
+    J912 = (
+        "{count} of {total} Doc(s) without sentence boundaries hold several sentences. "
+        "Component '{name}' reads each Doc as one sentence, which is less accurate and "
+        "slower, because it is trained on sentences. Add a component that sets the "
+        'boundaries: nlp.add_pipe("sentencizer", before="{name}"). This warning is '
+        "only shown once."
     )

@@ -5,7 +5,7 @@ component, and with it the networks and transformers, only when a component is c
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from spacy.language import Language
 from thinc.api import Model
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
         "negative_spans": 100,
         "negative_pairs": 100,
         "symmetric": [],
+        "overlaps": "keep",
+        "constraints": "none",
         "overwrite_ents": True,
         "attr": DEFAULT_ATTR,
         "seed": 0,
@@ -51,6 +53,8 @@ def make_joint_extractor(
     negative_spans: int | None,
     negative_pairs: int | None,
     symmetric: list[str],
+    overlaps: Literal["keep", "best", "auto"],
+    constraints: Literal["none", "infer"] | list[list[str]],
     overwrite_ents: bool,
     attr: str,
     seed: int,
@@ -69,6 +73,8 @@ def make_joint_extractor(
         negative_spans=negative_spans,
         negative_pairs=negative_pairs,
         symmetric=symmetric,
+        overlaps=overlaps,
+        constraints=constraints,
         overwrite_ents=overwrite_ents,
         attr=attr,
         seed=seed,

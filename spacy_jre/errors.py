@@ -426,6 +426,18 @@ class Errors(metaclass=_ErrorsWithCodes):
     )
     J735 = "The project variable {name} must be {expected}, not {value!r}."
     J736 = "--{name} must be {expected}, not {value}."
+    J740 = (
+        "The pipeline {model} has no component '{name}' with the factory 'jre'. "
+        "Components with this factory: {known}."
+    )
+    J741 = (
+        "{path} contains no relations, so thresholds can't be tuned. Use annotated "
+        "development data."
+    )
+    J742 = (
+        "{model} is not a folder. An installed pipeline can't be changed: write the "
+        "tuned pipeline to a new folder with --output."
+    )
 
 
 class Warnings(metaclass=_ErrorsWithCodes):

@@ -28,9 +28,9 @@ from ..inspection import (
     inspect_split,
     render_sample,
 )
+from ..pipeline.defaults import FACTORY
 from ..pipeline.joint_extractor import JointRelationExtractor
 
-FACTORY = "jre"
 # settings of the component that limit what can be trained and predicted
 READ = (
     "max_span_width",

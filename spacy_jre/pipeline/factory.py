@@ -11,14 +11,14 @@ from spacy.language import Language
 from thinc.api import Model
 
 from ..annotations import DEFAULT_ATTR
-from .defaults import DEFAULT_MODEL, SCORES
+from .defaults import DEFAULT_MODEL, FACTORY, SCORES
 
 if TYPE_CHECKING:
     from .joint_extractor import JointRelationExtractor
 
 
 @Language.factory(
-    "jre",
+    FACTORY,
     assigns=[
         "doc.ents",
         "doc.spans",

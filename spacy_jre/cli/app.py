@@ -464,6 +464,13 @@ def tune_thresholds_cli(
         msg.table(tuning.rows(), header=header, divider=True, aligns=aligns)
         if tuning.new == tuning.old:
             msg.warn("No thresholds are better than the current ones.")
+        if tuning.not_in_config:
+            labels = ", ".join(tuning.not_in_config)
+            msg.warn(
+                f"config.cfg can't contain the labels {labels}. "
+                f"Their thresholds are only in {tuning.component}/cfg, which takes "
+                "precedence when the pipeline is loaded."
+            )
         msg.text(f"Threshold of other labels: {tuning.new.threshold:g}")
         msg.good(f"{tuning.path}")
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import spacy
+from confection import ConfigValidationError
 from spacy.language import Language
 from spacy.scorer import PRFScore
 from spacy.training import Corpus, Example
+from thinc.api import Config
 
 from ..annotations import register_extension
 from ..corpora.reader import find_docbins, read_docbin
@@ -42,6 +44,12 @@ class Tuning:
     old: Thresholds
     new: Thresholds
     table: dict[str, LabelScores]
+
+    @property
+    def not_in_config(self) -> list[str]:
+        """Labels whose thresholds are only saved with the component, because a config
+        file cannot contain them."""
+        return [label for label in self.new.labels if not is_key(label)]
 
     def micro(self) -> tuple[PRFScore, PRFScore]:
         """RETURNS (tuple): The counts of all labels before and after."""
@@ -156,9 +164,26 @@ def _settings_of(nlp: Language, name: str) -> dict[str, Any]:
 
 def _set_thresholds(nlp: Language, name: str, thresholds: Thresholds) -> None:
     """Set thresholds in the component, and in the config of the pipeline."""
-    for settings in (_settings_of(nlp, name), nlp.get_pipe_config(name)):
+    in_config = {
+        label: value for label, value in thresholds.labels.items() if is_key(label)
+    }
+    for settings, labels in (
+        (_settings_of(nlp, name), dict(thresholds.labels)),
+        (nlp.get_pipe_config(name), in_config),
+    ):
         settings["threshold"] = thresholds.threshold
-        settings["label_thresholds"] = dict(thresholds.labels)
+        settings["label_thresholds"] = labels
+
+
+def is_key(label: str) -> bool:
+    """Check whether a label can be the name of a setting in a config file. A label with
+    a colon or an equals sign cannot.
+    """
+    config = Config({"section": {label: 0.5}})
+    try:
+        return Config().from_str(config.to_str()) == config
+    except ConfigValidationError:
+        return False
 
 
 def _predict(nlp: Language, name: str, examples: list[Example]) -> None:

@@ -3,7 +3,9 @@
 import warnings
 from collections.abc import Sequence
 
+from spacy.attrs import ORTH
 from spacy.pipeline import Sentencizer
+from spacy.strings import get_string_id
 from spacy.tokens import Doc
 
 from ..errors import Warnings
@@ -13,6 +15,8 @@ from ..errors import Warnings
 SHARE = 0.1
 # finds boundaries at punctuation, in all scripts; predict() does not change the Doc
 RULES = Sentencizer()
+# IDs of the tokens that can end a sentence
+FINAL = frozenset(map(get_string_id, RULES.punct_chars))
 
 
 def has_several_sentences(doc: Doc) -> bool:
@@ -22,6 +26,9 @@ def has_several_sentences(doc: Doc) -> bool:
     RETURNS (bool): False if the Doc has boundaries, even if it is one sentence.
     """
     if len(doc) < 2 or doc.has_annotation("SENT_START"):
+        return False
+    # most sentences have no such token before the last one: do not run the rules
+    if FINAL.isdisjoint(doc.to_array(ORTH).tolist()[:-1]):
         return False
     (is_start,) = RULES.predict([doc])
     if sum(is_start) < 2:

@@ -46,6 +46,9 @@ LABELS = {"entities": ENTITY_LABELS, "relations": RELATION_LABELS}
 
 
 def component(nlp, sentences=STORY, labels=None, **settings):
+    spacy.util.fix_random_seed(0)
+    # few spans, because only as many are paired as a sentence has tokens
+    settings = {"max_span_width": 2, **settings}
     pipe = nlp.add_pipe("jre", config={**tok2vec_config(), **settings})
     examples = [make_example(nlp, sentence) for sentence in sentences]
     pipe.initialize(lambda: examples, labels=labels)
@@ -114,7 +117,6 @@ def test_arguments_of_relations_are_in_doc_ents_without_overlaps(
     name, tiny_bert, wide_bert, predict_all
 ):
     config = model_config(name, tiny_bert, wide_bert)
-    # few spans, because only as many are paired as a sentence has tokens
     settings = {"overlaps": "best", "symmetric": ["spouse"], "max_span_width": 2}
     nlp, _ = make_nlp(config, **settings)
     docs = predict_all(nlp, nlp.get_pipe("jre"))

@@ -232,7 +232,8 @@ class Errors(metaclass=_ErrorsWithCodes):
     )
     J503 = (
         "The labels of component '{name}' must be a dict with the lists 'entities' "
-        "and 'relations' (and 'tags', for a network that uses tags), as written by "
+        "and 'relations' (and 'tags', for a network that uses tags; 'has_overlaps' and "
+        "'triples', for the settings `overlaps` and `constraints`), as written by "
         "`spacy init labels`. Got {value!r}."
     )
     J504 = (
@@ -256,6 +257,10 @@ class Errors(metaclass=_ErrorsWithCodes):
         "Apple GPUs (MPS) are not supported, because the component requires float64. "
         "Use the CPU (--gpu-id -1, or spacy.require_cpu() before the pipeline is "
         "created or loaded) or an NVIDIA GPU."
+    )
+    J511 = (
+        "The setting `constraints` or the labels file of component '{name}' contains "
+        "{row}, but '{label}' is not one of the {kind} labels. {kind} labels: {labels}."
     )
     J520 = (
         "The saved settings of component '{name}' are invalid: field '{field}' "
@@ -421,6 +426,18 @@ class Errors(metaclass=_ErrorsWithCodes):
     )
     J735 = "The project variable {name} must be {expected}, not {value!r}."
     J736 = "--{name} must be {expected}, not {value}."
+    J740 = (
+        "The pipeline {model} has no component '{name}' with the factory 'jre'. "
+        "Components with this factory: {known}."
+    )
+    J741 = (
+        "{path} contains no relations, so thresholds can't be tuned. Use annotated "
+        "development data."
+    )
+    J742 = (
+        "{model} is not a folder. An installed pipeline can't be changed: write the "
+        "tuned pipeline to a new folder with --output."
+    )
 
 
 class Warnings(metaclass=_ErrorsWithCodes):
@@ -476,4 +493,11 @@ class Warnings(metaclass=_ErrorsWithCodes):
     J911 = (
         "The {device} has no instructions for half precision, so the model runs in "
         "single precision (float32)."
+    )
+    J912 = (
+        "{count} of {total} Doc(s) without sentence boundaries hold several sentences. "
+        "Component '{name}' reads each Doc as one sentence, which is less accurate and "
+        "slower, because it is trained on sentences. Add a component that sets the "
+        'boundaries: nlp.add_pipe("sentencizer", before="{name}"). This warning is '
+        "only shown once."
     )

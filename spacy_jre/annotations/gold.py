@@ -21,13 +21,14 @@ class Gold:
     """The annotation of a Doc, with character offsets.
 
     entities (dict[SpanKey, None]): The entities, as an ordered set.
-    relations (dict): The relations (head, tail, label), as an ordered set.
+    relations (dict): The relations (head, tail, label) in order, and their scores. If a
+        relation occurs twice, the score is the higher one.
     knows_entities, knows_relations (bool): False if the Doc has no such annotation,
         which differs from annotation with no entities or relations.
     """
 
     entities: dict[SpanKey, None]
-    relations: dict[tuple[SpanKey, SpanKey, str], None]
+    relations: dict[tuple[SpanKey, SpanKey, str], float]
     knows_entities: bool
     knows_relations: bool
 
@@ -59,7 +60,7 @@ def read_gold(
     entities: dict[SpanKey, None] = {
         entity[:3]: None for entity in annotated_entities(doc, attr)
     }
-    relations: dict[tuple[SpanKey, SpanKey, str], None] = {}
+    relations: dict[tuple[SpanKey, SpanKey, str], float] = {}
     labels = {key[:2]: key[2] for key in reversed(entities)}
     for row in stored_relations(doc, attr):
         # an argument without a label refers to the entity with the same offsets
@@ -68,5 +69,6 @@ def read_gold(
         if row.label in symmetric:
             head, tail = sorted((head, tail))
         entities[head] = entities[tail] = None
-        relations[(head, tail, row.label)] = None
+        triple = (head, tail, row.label)
+        relations[triple] = max(row.score, relations.get(triple, row.score))
     return Gold(entities, relations, knows_entities or bool(relations), knows_relations)

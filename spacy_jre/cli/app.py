@@ -421,6 +421,60 @@ def debug_data_cli(
             raise typer.Exit(1)
 
 
+@jre_cli.command("tune-thresholds")
+def tune_thresholds_cli(
+    model: Annotated[str, typer.Argument(help="Name or path of a pipeline")],
+    dev: Annotated[Path, typer.Argument(help="Development data (.spacy)")],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Output folder. Default: change the pipeline in its folder"),
+    ] = None,
+    component: Annotated[
+        str, typer.Option(help="Name of the component, if there are several")
+    ] = "",
+    min_support: Annotated[
+        int,
+        typer.Option(
+            help="Minimum number of relations of a label with its own threshold. Other "
+            "labels share one"
+        ),
+    ] = 10,
+    gpu_id: GpuId = -1,
+) -> None:
+    """Choose the thresholds with the best strict relation F1 on development data.
+
+    Predicts the data once and tries all thresholds: one per relation label, and one for
+    the labels with few relations. Saves them in the pipeline, as `threshold` and
+    `label_thresholds` of the component.
+    """
+    from spacy.cli._util import setup_gpu
+
+    from .train import check_numbers
+    from .tune_thresholds import tune_thresholds
+
+    with _plain_errors():
+        check_numbers(min_support=min_support)
+        _check_device(gpu_id)
+        setup_gpu(gpu_id, silent=True)
+        tuning = tune_thresholds(
+            model, dev, output=output, component=component, min_support=min_support
+        )
+        header = ("Relation", "Gold", "Threshold", "F1", "Tuned", "F1")
+        aligns = ("l", *"rrrrr")
+        msg.table(tuning.rows(), header=header, divider=True, aligns=aligns)
+        if tuning.new == tuning.old:
+            msg.warn("No thresholds are better than the current ones.")
+        if tuning.not_in_config:
+            labels = ", ".join(tuning.not_in_config)
+            msg.warn(
+                f"config.cfg can't contain the labels {labels}. "
+                f"Their thresholds are only in {tuning.component}/cfg, which takes "
+                "precedence when the pipeline is loaded."
+            )
+        msg.text(f"Threshold of other labels: {tuning.new.threshold:g}")
+        msg.good(f"{tuning.path}")
+
+
 @jre_cli.command("check-vars")
 def check_vars_cli(
     project: Annotated[Path, typer.Argument(help="Path to project.yml")],

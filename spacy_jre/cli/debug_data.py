@@ -28,9 +28,10 @@ from ..inspection import (
     inspect_split,
     render_sample,
 )
+from ..pipeline.defaults import FACTORY
 from ..pipeline.joint_extractor import JointRelationExtractor
+from ..pipeline.label_sets import check_label_data
 
-FACTORY = "jre"
 # settings of the component that limit what can be trained and predicted
 READ = (
     "max_span_width",
@@ -39,6 +40,8 @@ READ = (
     "symmetric",
     "threshold",
     "label_thresholds",
+    "overlaps",
+    "constraints",
     "attr",
 )
 
@@ -221,20 +224,29 @@ def _read_settings(path: Path, config: Config, name: str, nlp: Language) -> Sett
         )["cfg"]
     values = {key: filled[key] for key in READ}
     cfg = JointRelationExtractor(nlp.vocab, noop(), name, **values).cfg
-    labels = _fixed_labels(path, config, name)
+    labels = _fixed_labels(path, config, name) or {}
+    overlaps, constraints = cfg["overlaps"], cfg["constraints"]
+    if overlaps == "auto" and "has_overlaps" in labels:
+        overlaps = "keep" if labels["has_overlaps"] else "best"
+    if constraints == "infer":
+        constraints = labels.get("triples", constraints)
+    if not isinstance(constraints, str):
+        constraints = tuple(map(tuple, constraints))
     return Settings(
         max_span_width=cfg["max_span_width"],
         negative_pairs=cfg["negative_pairs"],
         max_entities=MAX_PAIRED_ENTITIES,
         symmetric=tuple(cfg["symmetric"]),
         label_thresholds=tuple(cfg["label_thresholds"]),
+        overlaps=overlaps,
+        constraints=constraints,
         attr=cfg["attr"],
         entity_labels=tuple(labels["entities"]) if labels else None,
         relation_labels=tuple(labels["relations"]) if labels else None,
     )
 
 
-def _fixed_labels(path: Path, config: Config, name: str) -> dict[str, list[str]] | None:
+def _fixed_labels(path: Path, config: Config, name: str) -> dict[str, Any] | None:
     components = config.get("initialize", {}).get("components", {})
     block = components.get(name, {})
     if block.get("labels") is None:
@@ -242,11 +254,8 @@ def _fixed_labels(path: Path, config: Config, name: str) -> dict[str, list[str]]
     with _config_errors(path):
         resolved = registry.resolve({"block": {"labels": block["labels"]}})
     labels: Any = resolved["block"]["labels"]
-    if labels is not None and (
-        not isinstance(labels, dict)
-        or set(labels) - {"tags"} != {"entities", "relations"}
-    ):
-        raise JREError(Errors.J503.format(name=name, value=labels))
+    if labels is not None:
+        check_label_data(name, labels)
     return labels
 
 

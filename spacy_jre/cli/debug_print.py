@@ -9,8 +9,6 @@ from wasabi import msg
 from ..inspection import Finding, Inspection, Leak, compare_with, percent
 from .debug_data import Report
 
-# maximum number of argument types to show per relation
-MAX_TYPES = 3
 # entity widths that are shown separately
 MAX_WIDTHS = 4
 # maximum characters of a sample: a Doc without sentence boundaries can be long
@@ -138,10 +136,7 @@ def _type_rows(train: Inspection) -> list[Row]:
     rows: list[Row] = []
     for label, _ in train.relations.labels.most_common():
         types = train.relations.arguments[label].most_common()
-        shown = [f"{joined} ({count})" for joined, count in types[:MAX_TYPES]]
-        if len(types) > MAX_TYPES:
-            rest = sum(count for _, count in types[MAX_TYPES:])
-            shown.append(f"{len(types) - MAX_TYPES} more ({rest})")
+        shown = [f"{joined} ({count})" for joined, count in types]
         rows += [(label, shown[0]), *(("", one) for one in shown[1:])]
     return rows
 

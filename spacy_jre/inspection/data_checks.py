@@ -103,7 +103,8 @@ ZERO_CHECKS = (
         "overlaps.not_in_ents",
         "entities.total",
         "Entities that doc.ents cannot store, because they overlap",
-        'doc.spans["jre"] and the relations include them.',
+        'doc.spans["jre"] and the relations include them, unless `overlaps` removes '
+        "them.",
     ),
     ZeroCheck(
         "warning",
@@ -176,6 +177,34 @@ def check_arguments(splits: Splits, settings: Settings) -> Iterator[Finding]:
             "nothing-to-learn",
             f"None of the {train.total} relations of the training data can be learned. "
             "The warnings give the reasons.",
+        )
+
+
+def check_overlaps(splits: Splits, settings: Settings) -> Iterator[Finding]:
+    """Check for overlapping entities that the setting `overlaps` removes."""
+    train = splits["train"].overlaps
+    if settings.overlaps == "keep" or (
+        settings.overlaps == "auto" and train.nested + train.crossing
+    ):
+        return
+    counts = {
+        name: one.overlaps.nested + one.overlaps.crossing
+        for name, one in splits.items()
+        if one.overlaps.nested + one.overlaps.crossing
+    }
+    if counts:
+        reason = (
+            ", and the training data has no overlapping entities"
+            if settings.overlaps == "auto"
+            else ""
+        )
+        pairs = ", ".join(f"{name} {count}" for name, count in counts.items())
+        yield Finding(
+            "warning",
+            "removed-overlaps",
+            f"Pairs of overlapping entities: {pairs}. Only one entity of each pair is "
+            f'predicted, because `overlaps` is "{settings.overlaps}"{reason}. To '
+            'predict both, set overlaps = "keep".',
         )
 
 

@@ -401,6 +401,11 @@ def join_types(head: str, tail: str) -> str:
     return f"{head} -> {tail}"
 
 
+def split_types(joined: str) -> tuple[str, str]:
+    head, _, tail = joined.partition(" -> ")
+    return head, tail
+
+
 def is_ragged(text: str) -> bool:
     """Whether a text starts or ends with a character that is probably not part of a
     name. A final full stop (*Inc.*) and paired brackets and quotes are accepted.

@@ -9,6 +9,7 @@ from typing import get_args
 
 from .data_checks import (
     check_arguments,
+    check_overlaps,
     check_repeats,
     check_sentences,
     check_widths,
@@ -16,6 +17,7 @@ from .data_checks import (
 )
 from .finding import Finding, Level, Splits
 from .label_checks import (
+    check_constraints,
     check_directions,
     check_label_counts,
     check_label_settings,
@@ -27,8 +29,10 @@ CHECKS: tuple[Callable[[Splits, Settings], Iterator[Finding]], ...] = (
     check_labels,
     check_label_settings,
     check_label_counts,
+    check_constraints,
     check_arguments,
     check_zeros,
+    check_overlaps,
     check_widths,
     check_sentences,
     check_repeats,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from .figures import Inspection
+from .figures import Inspection, join_types, split_types
 from .finding import Finding, Splits, listed, percent
 from .passage import Settings
 
@@ -70,6 +70,70 @@ def check_label_settings(splits: Splits, settings: Settings) -> Iterator[Finding
                 f"{listed(unknown)}. Training stops with {code}. Labels: "
                 f"{listed(sorted(known)) or 'none'}.",
             )
+
+    if isinstance(settings.constraints, str):
+        return
+    entities = known_labels(splits["train"], settings)["entity"]
+    unknown = sorted(
+        {
+            label
+            for row in settings.constraints
+            for label, names in zip(row, (entities, known, entities), strict=True)
+            if label not in names
+        }
+    )
+    if unknown:
+        yield Finding(
+            "error",
+            "unknown-constraints",
+            f"The setting `constraints` has unknown labels: {listed(unknown)}. "
+            f"Training stops with J511. Entity labels: {listed(sorted(entities))}. "
+            f"Relation labels: {listed(sorted(known))}.",
+        )
+
+
+def check_constraints(splits: Splits, settings: Settings) -> Iterator[Finding]:
+    """Check for relations that the setting `constraints` excludes."""
+    allowed = _allowed_types(splits["train"], settings)
+    if allowed is None:
+        return
+    for name, split in splits.items():
+        counts = {
+            f"{label}: {joined} ({count})": count
+            for label, types in sorted(split.relations.arguments.items())
+            for joined, count in types.most_common()
+            if joined not in allowed.get(label, ())
+        }
+        if counts:
+            lost, total = sum(counts.values()), split.relations.total
+            yield Finding(
+                "warning",
+                "excluded-relations",
+                f"The setting `constraints` excludes {lost} of {total} relations of "
+                f"{name}: {listed(list(counts))}. They are never predicted. The "
+                f"maximum recall is {percent(total - lost, total)}.",
+            )
+
+
+def _allowed_types(train: Inspection, settings: Settings) -> dict[str, set[str]] | None:
+    """The types of arguments by relation label that can be predicted. None for all."""
+    if settings.constraints == "none":
+        return None
+    allowed: dict[str, set[str]] = {}
+    if isinstance(settings.constraints, str):
+        rows = [
+            (*split_types(joined), label)
+            for label, types in train.relations.arguments.items()
+            for joined in types
+        ]
+    else:
+        rows = [(head, tail, label) for head, label, tail in settings.constraints]
+    for head, tail, label in rows:
+        types = allowed.setdefault(label, set())
+        types.add(join_types(head, tail))
+        if label in settings.symmetric:
+            types.add(join_types(tail, head))
+    return allowed
 
 
 def check_label_counts(splits: Splits, settings: Settings) -> Iterator[Finding]:

@@ -32,6 +32,9 @@ class Settings:
     max_entities (int): Maximum number of entities per window that prediction pairs.
     symmetric (tuple[str, ...]): Relation labels without a direction.
     label_thresholds (tuple[str, ...]): Relation labels with their own threshold.
+    overlaps (str): Overlapping entities that are predicted: "keep", "best" or "auto".
+    constraints (str | tuple): Relations that are predicted: "none" for all, "infer" for
+        those of the training data, or rows of head label, label and tail label.
     attr (str): Name of the relation extension.
     entity_labels, relation_labels (tuple[str, ...] | None): The labels of the config.
         None to use the labels of the training data.
@@ -42,6 +45,8 @@ class Settings:
     max_entities: int = 100
     symmetric: tuple[str, ...] = ()
     label_thresholds: tuple[str, ...] = ()
+    overlaps: str = "keep"
+    constraints: str | tuple[tuple[str, ...], ...] = "none"
     attr: str = DEFAULT_ATTR
     entity_labels: tuple[str, ...] | None = None
     relation_labels: tuple[str, ...] | None = None

@@ -1,6 +1,6 @@
 """Decode scores to predictions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -16,13 +16,15 @@ def decode(
     threshold: float,
     label_thresholds: Mapping[str, float],
     symmetric: frozenset[str],
+    keep_overlaps: bool = True,
+    table: Iterable[Sequence[str]] | None = None,
 ) -> list[Prediction]:
     """Decode entities and relations from the scores of a batch.
 
     A span gets its best label, or none if "none" is the best. A pair gets every label
     with a probability of at least the threshold. A symmetric relation is kept once:
     its head is the first argument in the text, its score the higher one of both
-    orders. Overlapping entities are kept.
+    orders.
 
     scores (JointScores): Scores of the batch.
     n_docs (int): Number of Docs in the batch, including Docs without tokens.
@@ -31,6 +33,11 @@ def decode(
     threshold (float): Threshold of the relation labels without their own threshold.
     label_thresholds (Mapping[str, float]): Thresholds by relation label.
     symmetric (frozenset[str]): Relation labels without a direction.
+    keep_overlaps (bool): Whether to keep entities that overlap. If False, those of
+        ``without_overlaps`` are kept, and relations of other entities are not decoded.
+    table (Iterable | None): The relations that are allowed, as rows of head label,
+        relation label and tail label. Symmetric labels are allowed in both orders.
+        None: all relations are allowed.
     RETURNS (list[Prediction]): One per Doc.
     """
     windows = scores.windows
@@ -38,6 +45,15 @@ def decode(
     probabilities = _softmax(logits)
     columns = logits.argmax(1)
     chosen = np.flatnonzero(columns)
+    if not keep_overlaps:
+        # token offsets of the batch, so that spans of two Docs never overlap
+        ranges = scores.spans[chosen].tolist()
+        values = probabilities[chosen, columns[chosen]].tolist()
+        rivals = [
+            (start, end, "", value)
+            for (start, end), value in zip(ranges, values, strict=True)
+        ]
+        chosen = chosen[without_overlaps(rivals)]
     spans = scores.spans[chosen]
     window = windows.token_window[spans[:, 0]]
     # convert token offsets of the batch to token offsets of the Doc
@@ -47,7 +63,6 @@ def decode(
     order = np.lexsort((local[:, 1], local[:, 0], docs))
     chosen, local, docs = chosen[order], local[order], docs[order]
     best = columns[chosen]
-    values = probabilities[chosen, best]
     predictions = [Prediction([], []) for _ in range(n_docs)]
     # index of the entity of each span, -1 without entity
     entity_of = np.full(len(scores.spans), -1, dtype=np.int64)
@@ -56,7 +71,7 @@ def decode(
         docs.tolist(),
         local.tolist(),
         best.tolist(),
-        values.tolist(),
+        probabilities[chosen, best].tolist(),
         strict=True,
     ):
         entities = predictions[doc].entities
@@ -71,6 +86,11 @@ def decode(
     # with equal logits, the network can pair a span that is not an entity here
     is_paired = (entity_of[scores.pairs] >= 0).all(axis=1)
     rows, labels = np.nonzero((related >= limits) & is_paired[:, None])
+    if table is not None:
+        allowed = _allowed(table, entity_labels, relation_labels, symmetric)
+        heads, tails = columns[scores.pairs[rows]].T
+        is_allowed = allowed[heads, labels, tails]
+        rows, labels = rows[is_allowed], labels[is_allowed]
     doc_of_span = np.zeros(len(scores.spans), dtype=np.int64)
     doc_of_span[chosen] = docs
     pairs = scores.pairs[rows]
@@ -98,8 +118,32 @@ def decode(
     return predictions
 
 
+def _allowed(
+    table: Iterable[Sequence[str]],
+    entity_labels: Sequence[str],
+    relation_labels: Sequence[str],
+    symmetric: frozenset[str],
+) -> np.ndarray:
+    """RETURNS (ndarray): Whether a relation is allowed, by the columns of the head, of
+    the relation and of the tail. Shape: (E + 1, R, E + 1), bool."""
+    entity_columns = {label: i for i, label in enumerate(entity_labels, 1)}
+    relation_columns = {label: i for i, label in enumerate(relation_labels)}
+    size = len(entity_labels) + 1
+    allowed = np.zeros((size, len(relation_labels), size), dtype=bool)
+    for head, label, tail in table:
+        first, second = entity_columns[head], entity_columns[tail]
+        allowed[first, relation_columns[label], second] = True
+        if label in symmetric:
+            allowed[second, relation_columns[label], first] = True
+    return allowed
+
+
 def without_overlaps(entities: Sequence[tuple[int, int, str, float]]) -> list[int]:
-    """Choose entities for ``doc.ents``: the best scores, without overlaps.
+    """Choose the entities with the best scores, without overlaps.
+
+    The entity with the best score is chosen first, then the next one that does not
+    overlap, and so on. Of equal scores, the entity that starts first is chosen, then
+    the shorter one.
 
     spaCy's ``filter_spans`` prefers the longest span instead.
 

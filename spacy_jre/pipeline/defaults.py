@@ -2,6 +2,9 @@
 
 from typing import Any
 
+# name of the component's factory
+FACTORY = "jre"
+
 # spaCy's small encoder, for CPUs and for languages without a transformer
 TOK2VEC: dict[str, Any] = {
     "@architectures": "spacy.HashEmbedCNN.v2",

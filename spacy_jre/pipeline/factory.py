@@ -11,14 +11,14 @@ from spacy.language import Language
 from thinc.api import Model
 
 from ..annotations import DEFAULT_ATTR
-from .defaults import DEFAULT_MODEL, SCORES
+from .defaults import DEFAULT_MODEL, FACTORY, SCORES
 
 if TYPE_CHECKING:
     from .joint_extractor import JointRelationExtractor
 
 
 @Language.factory(
-    "jre",
+    FACTORY,
     assigns=[
         "doc.ents",
         "doc.spans",
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
         "negative_spans": 100,
         "negative_pairs": 100,
         "symmetric": [],
+        "overlaps": "keep",
+        "constraints": "none",
         "overwrite_ents": True,
         "attr": DEFAULT_ATTR,
         "seed": 0,
@@ -52,6 +54,8 @@ def make_joint_extractor(
     negative_spans: int | None,
     negative_pairs: int | None,
     symmetric: list[str],
+    overlaps: Literal["keep", "best", "auto"],
+    constraints: Literal["none", "infer"] | list[list[str]],
     overwrite_ents: bool,
     attr: str,
     seed: int,
@@ -71,6 +75,8 @@ def make_joint_extractor(
         negative_spans=negative_spans,
         negative_pairs=negative_pairs,
         symmetric=symmetric,
+        overlaps=overlaps,
+        constraints=constraints,
         overwrite_ents=overwrite_ents,
         attr=attr,
         seed=seed,

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from spacy.language import Language
@@ -43,11 +44,15 @@ from .forks import disable_tokenizers_parallelism_in_forks
 from .label_sets import (
     check_label_data,
     check_labels,
+    check_table,
     choose_tags,
     collect_labels,
     explain_unknown_label,
+    is_table,
 )
+from .observed import Observed, observe
 from .saved_settings import check_settings
+from .sentence_check import SentenceCheck, has_several_sentences
 from .single_read import SingleRead
 from .warn_once import OnceWarner
 
@@ -77,6 +82,8 @@ class JointRelationExtractor(TrainablePipe):
         negative_spans: int | None = 100,
         negative_pairs: int | None = 100,
         symmetric: Sequence[str] = (),
+        overlaps: Literal["keep", "best", "auto"] = "keep",
+        constraints: Literal["none", "infer"] | Sequence[Sequence[str]] = "none",
         overwrite_ents: bool = True,
         attr: str = DEFAULT_ATTR,
         seed: int = 0,
@@ -95,6 +102,17 @@ class JointRelationExtractor(TrainablePipe):
             and pairs per window in training. None: all, as in the paper of LAI-Net.
         symmetric (Sequence[str]): Relation labels without a direction. A symmetric
             relation is stored once, with the first argument in the text as head.
+        overlaps (str): Which overlapping entities to predict. "keep": all. "best": of
+            entities that overlap, only the one with the best score, and only relations
+            between the remaining entities, so that all arguments of relations are in
+            ``doc.ents``. "auto": as "keep" if a Doc of the training data has
+            overlapping entities, and as "best" if not.
+        constraints (str | list): Which relations can be predicted, by the labels of
+            their entities. "none": all. "infer": only combinations of head label,
+            relation label and tail label that occur in the training data. A list of
+            [head label, relation label, tail label]: only these. A symmetric relation
+            can have both orders. `spacy jre debug-data` shows the combinations and
+            how often they occur.
         overwrite_ents (bool): Whether to replace ``doc.ents`` with the predicted
             entities.
         attr (str): Name of the relation extension.
@@ -119,6 +137,15 @@ class JointRelationExtractor(TrainablePipe):
             field = f"label_thresholds.{label}"
             self._check(field, value, 0.0 <= value <= 1.0, "within 0 and 1")
         self._check("max_span_width", max_span_width, max_span_width >= 1, "at least 1")
+        modes = ("keep", "best", "auto")
+        self._check("overlaps", overlaps, overlaps in modes, ", ".join(modes))
+        self._check(
+            "constraints",
+            constraints,
+            constraints in ("none", "infer")
+            or bool(constraints and is_table(constraints)),
+            "none, infer or a list of [head label, relation label, tail label]",
+        )
         for field, count in (
             ("negative_spans", negative_spans),
             ("negative_pairs", negative_pairs),
@@ -132,15 +159,24 @@ class JointRelationExtractor(TrainablePipe):
             "negative_pairs": negative_pairs,
             "symmetric": sorted(symmetric),
             "overwrite_ents": overwrite_ents,
+            "overlaps": overlaps,
+            "constraints": constraints
+            if isinstance(constraints, str)
+            else [list(row) for row in constraints],
             "attr": attr,
             "entity_labels": [],
             "relation_labels": [],
             "tags": [],
+            # None: not known
+            "has_overlaps": None,
+            "triples": None,
+            "several_sentences": False,
         }
         register_extension(attr)
         self._seed = seed
         self._rng = np.random.default_rng(seed)
         self._warner = OnceWarner()
+        self._sentences = SentenceCheck(name)
         self._logged_truncation = False
         self.half_precision = half_precision
 
@@ -186,18 +222,33 @@ class JointRelationExtractor(TrainablePipe):
         return self.entity_labels + self.relation_labels
 
     @property
-    def label_data(self) -> dict[str, list[str]]:
+    def label_data(self) -> dict[str, Any]:
         """The labels that ``spacy init labels`` writes and ``initialize`` accepts.
 
-        Includes "tags", the tags of tokens, if the network predicts them.
+        Includes "tags", the tags of tokens, if the network predicts them;
+        "has_overlaps", whether the training data has overlapping entities, if
+        `overlaps` is "auto"; and "triples", the labels of head, relation and tail that
+        occur in the training data, if `constraints` is "infer".
         """
-        labels = {
+        labels: dict[str, Any] = {
             "entities": list(self.entity_labels),
             "relations": list(self.relation_labels),
         }
         if self.cfg["tags"]:
             labels["tags"] = list(self.cfg["tags"])
+        for field in self._used_observations:
+            if self.cfg[field] is not None:
+                labels[field] = deepcopy(self.cfg[field])
         return labels
+
+    @property
+    def _used_observations(self) -> list[str]:
+        """The fields of the label data that the settings use, see ``Observed``."""
+        used = {
+            "has_overlaps": self.cfg["overlaps"] == "auto",
+            "triples": self.cfg["constraints"] == "infer",
+        }
+        return [field for field, is_used in used.items() if is_used]
 
     def add_label(self, label: str, *, kind: str) -> int:
         """Add a label before initialization.
@@ -236,19 +287,19 @@ class JointRelationExtractor(TrainablePipe):
         get_examples: Callable[[], Iterable[Example]],
         *,
         nlp: Language | None = None,
-        labels: dict[str, list[str]] | None = None,
+        labels: dict[str, Any] | None = None,
     ) -> None:
         """Collect the labels and build the network.
 
         get_examples (Callable): Returns gold-standard Examples.
         nlp (Language): The pipeline.
         labels (dict): Labels as in ``label_data``. By default, the labels of the
-            examples in alphabetical order. Without "tags", the tags are collected
-            from the examples.
+            examples in alphabetical order. "tags", "has_overlaps" and "triples" are
+            collected from the examples if they are required and not included.
         RAISES (ValueError): J502 without labels, J503 for labels with another
             structure, J504 for an example with an unknown label (if the network
-            predicts tags), J505 or J507 for a setting with an unknown label, J306
-            for an encoder without width.
+            predicts tags), J505, J507 or J511 for a setting with an unknown label,
+            J306 for an encoder without width.
         """
         get_examples = SingleRead(get_examples, f"{type(self).__name__}.initialize")
         count = 0
@@ -259,10 +310,14 @@ class JointRelationExtractor(TrainablePipe):
                 # labels of add_label are first, labels of the data follow
                 names = self.cfg[field]
                 names.extend(sorted(getattr(collected, field) - set(names)))
+            self._set_observed(collected.observed, {})
         else:
             check_label_data(self.name, labels)
             self.cfg["entity_labels"] = list(labels["entities"])
             self.cfg["relation_labels"] = list(labels["relations"])
+            known = all(field in labels for field in self._used_observations)
+            observed = None if known else observe(get_examples(), self.cfg["attr"])
+            self._set_observed(observed, labels)
         self.cfg["tags"] = []
         check_labels(self.name, self._labels, count)
         for code, settings in (
@@ -275,6 +330,9 @@ class JointRelationExtractor(TrainablePipe):
                     raise JREError(
                         code.format(name=self.name, label=label, labels=names)
                     )
+        for table in (self.cfg["constraints"], self.cfg["triples"]):
+            if table and not isinstance(table, str):
+                check_table(self.name, table, self._labels)
         if learns_tags(self.model):
             given = None if labels is None else labels.get("tags")
             with self._explained_labels():
@@ -285,8 +343,21 @@ class JointRelationExtractor(TrainablePipe):
         self._warner = OnceWarner()
         docs = [doc for eg in islice(get_examples(), 10) if len(doc := eg.x)]
         docs = docs or [Doc(self.vocab, words=["word"])]
+        # the training data may consist of texts, such as abstracts, on purpose
+        n_several = sum(map(has_several_sentences, docs))
+        self.cfg["several_sentences"] = 2 * n_several >= len(docs)
         model: Model[Any, Any] = self.model
         model.initialize(X=docs, Y=self._labels)
+
+    def _set_observed(self, observed: Observed | None, given: dict[str, Any]) -> None:
+        """Set what is known of the training data: the given values of a labels file,
+        or else the observed values."""
+        values: dict[str, Any] = {"has_overlaps": None, "triples": None}
+        if observed is not None:
+            values["has_overlaps"] = observed.has_overlaps
+            values["triples"] = observed.table(self._labels)
+        values.update({field: given[field] for field in values if field in given})
+        self.cfg.update(deepcopy(values))
 
     def update(
         self,
@@ -422,6 +493,8 @@ class JointRelationExtractor(TrainablePipe):
         if not any(len(doc) for doc in docs):
             return [Prediction([], []) for _ in docs]
         self._require_upstream(docs)
+        if not self.cfg["several_sentences"]:
+            self._sentences.check(docs)
         scores = self.model.predict((docs, self.cfg["max_span_width"]))
         if scores.n_truncated and not self._logged_truncation:
             # common before the first updates, when the user can do nothing about it
@@ -436,7 +509,26 @@ class JointRelationExtractor(TrainablePipe):
             threshold=self.cfg["threshold"],
             label_thresholds=self.cfg["label_thresholds"],
             symmetric=frozenset(self.cfg["symmetric"]),
+            keep_overlaps=self._keeps_overlaps,
+            table=self._table,
         )
+
+    @property
+    def _keeps_overlaps(self) -> bool:
+        """Whether overlapping entities are kept. With "auto", they are also kept if it
+        is not known whether the training data has any."""
+        if self.cfg["overlaps"] == "auto":
+            return self.cfg["has_overlaps"] is not False
+        return self.cfg["overlaps"] == "keep"
+
+    @property
+    def _table(self) -> list[list[str]] | None:
+        """The relations that can be predicted. None for all, also if the table of the
+        training data is not known."""
+        constraints = self.cfg["constraints"]
+        if isinstance(constraints, str):
+            return self.cfg["triples"] if constraints == "infer" else None
+        return constraints
 
     def set_annotations(
         self, docs: Iterable[Doc], scores: Sequence[Prediction]

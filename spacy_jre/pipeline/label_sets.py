@@ -1,6 +1,6 @@
 """The labels of a component, from data or from a file, and their token tags."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,14 +12,19 @@ from ..errors import Errors, JREError
 from ..training.tags import plain_tags
 from ..training.targets import UnknownLabel, align_gold, find_tags
 from ..types import Labels
+from .observed import Observed
+
+# fields of the label data that are not labels, see ``Observed``
+OBSERVED = ("has_overlaps", "triples")
 
 
 class CollectedLabels(NamedTuple):
-    """The labels of a sequence of Examples."""
+    """The labels of a sequence of Examples, and what else their annotation contains."""
 
     entity_labels: set[str]
     relation_labels: set[str]
     n_examples: int
+    observed: Observed
 
 
 def collect_labels(examples: Iterable[Example], attr: str) -> CollectedLabels:
@@ -30,13 +35,15 @@ def collect_labels(examples: Iterable[Example], attr: str) -> CollectedLabels:
     """
     entities: set[str] = set()
     relations: set[str] = set()
+    observed = Observed()
     count = 0
     for example in examples:
         gold = read_gold(example.reference, attr=attr)
         entities.update(label for _, _, label in gold.entities)
         relations.update(label for _, _, label in gold.relations)
+        observed.add(gold)
         count += 1
-    return CollectedLabels(entities - {""}, relations - {""}, count)
+    return CollectedLabels(entities - {""}, relations - {""}, count, observed)
 
 
 def check_label_data(name: str, labels: Any) -> None:
@@ -46,13 +53,47 @@ def check_label_data(name: str, labels: Any) -> None:
     labels (Any): The labels.
     RAISES (JREError): J503 if the structure is not that of ``label_data``.
     """
+    if not isinstance(labels, dict):
+        raise JREError(Errors.J503.format(name=name, value=labels))
+    names = {field: labels[field] for field in labels if field not in OBSERVED}
     if (
-        not isinstance(labels, dict)
-        or set(labels) - {"tags"} != {"entities", "relations"}
-        or not all(isinstance(names, (list, tuple)) for names in labels.values())
-        or not all(isinstance(n, str) for names in labels.values() for n in names)
+        set(names) - {"tags"} != {"entities", "relations"}
+        or not all(map(is_list_of_labels, names.values()))
+        or not isinstance(labels.get("has_overlaps", False), bool)
+        or not is_table(labels.get("triples", ()))
     ):
         raise JREError(Errors.J503.format(name=name, value=labels))
+
+
+def is_list_of_labels(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(n, str) for n in value)
+
+
+def is_table(value: Any) -> bool:
+    """Check whether a value is a list of [head label, label, tail label]."""
+    return isinstance(value, (list, tuple)) and all(
+        is_list_of_labels(row) and len(row) == 3 for row in value
+    )
+
+
+def check_table(name: str, table: Iterable[Sequence[str]], labels: Labels) -> None:
+    """Check the labels of a table of constraints.
+
+    name (str): Name of the component.
+    table (Iterable): Rows of head label, relation label and tail label.
+    labels (Labels): The labels of the component.
+    RAISES (JREError): J511 for an unknown label.
+    """
+    kinds = ("entity", "relation", "entity")
+    known = (labels.entities, labels.relations, labels.entities)
+    for row in table:
+        for kind, label, names in zip(kinds, row, known, strict=True):
+            if label not in names:
+                raise JREError(
+                    Errors.J511.format(
+                        name=name, row=list(row), label=label, kind=kind, labels=names
+                    )
+                )
 
 
 def check_labels(name: str, labels: Labels, count: int) -> None:
@@ -99,7 +140,7 @@ def choose_tags(
 
 
 def explain_unknown_label(
-    error: UnknownLabel, name: str, label_data: dict[str, list[str]]
+    error: UnknownLabel, name: str, label_data: dict[str, Any]
 ) -> JREError:
     """RETURNS (JREError): The error J504 for an unknown label."""
     kind, label = error.args

@@ -1,7 +1,7 @@
 """Check the settings and labels of a saved component when it is loaded."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
 
@@ -10,6 +10,7 @@ from ..errors import Errors, JREError
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Label = Annotated[str, Field(min_length=1)]
+Table = list[Annotated[list[Label], Field(min_length=3, max_length=3)]]
 
 
 class SavedSettings(Fields):
@@ -26,6 +27,11 @@ class SavedSettings(Fields):
     entity_labels: list[Label]
     relation_labels: list[Label]
     tags: list[str]
+    overlaps: Literal["keep", "best", "auto"]
+    constraints: Literal["none", "infer"] | Table
+    has_overlaps: bool | None
+    triples: Table | None
+    several_sentences: bool
 
 
 def check_settings(
@@ -64,3 +70,11 @@ def check_settings(
             )
         if len(set(names)) != len(names):
             raise make_error(field, "has a label twice")
+    if counts:
+        known = set(settings["entity_labels"]), set(settings["relation_labels"])
+        for field in ("constraints", "triples"):
+            table = settings[field]
+            for row in () if table is None or isinstance(table, str) else table:
+                head, label, tail = row
+                if not ({head, tail} <= known[0] and label in known[1]):
+                    raise make_error(field, f"has unknown labels: {row}")

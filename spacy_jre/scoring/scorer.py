@@ -16,6 +16,10 @@ from spacy.training import Example
 
 from ..annotations import DEFAULT_ATTR, read_gold
 from ..annotations.align import TextAlignment
+from ..annotations.gold import SpanKey
+
+# addresses and entity labels of head and tail, label
+StrictRow = tuple[Any, str, Any, str, str]
 
 
 def make_joint_scorer_v1() -> Callable[..., dict[str, Any]]:
@@ -59,7 +63,7 @@ def score_joint(
                 )
             )
         if gold.knows_relations:
-            triples, gold_triples = set(predicted.relations), set(gold.relations)
+            triples, gold_triples = predicted.relations, gold.relations
             pairs.append(
                 (
                     "rel",
@@ -70,11 +74,8 @@ def score_joint(
             pairs.append(
                 (
                     "rel_strict",
-                    {(at(h), h[2], at(t), t[2], label) for h, t, label in triples},
-                    {
-                        (gold_at(h), h[2], gold_at(t), t[2], label)
-                        for h, t, label in gold_triples
-                    },
+                    {strict_row(triple, at) for triple in triples},
+                    {strict_row(triple, gold_at) for triple in gold_triples},
                 )
             )
         for name, candidates, references in pairs:
@@ -89,6 +90,18 @@ def score_joint(
     for name, table in tables.items():
         scores.update(_summary(name, table if annotated[name] else None))
     return scores
+
+
+def strict_row(
+    triple: tuple[SpanKey, SpanKey, str], address: Callable[[SpanKey], Any]
+) -> StrictRow:
+    """Get what has to be equal for a strictly correct relation.
+
+    triple (tuple): Head, tail and label.
+    address (Callable): Gets the address of an entity, see ``TextAlignment``.
+    """
+    head, tail, label = triple
+    return (address(head), head[2], address(tail), tail[2], label)
 
 
 def _summary(name: str, table: dict[str, PRFScore] | None) -> dict[str, Any]:

@@ -371,3 +371,54 @@ def test_misspelled_option_fails(data):
 def test_override_of_a_missing_section_fails(data):
     result = run("debug-data", CONFIG, *data, "--nowhere.width", "8")
     assert_plain_error(result, "J720", "nowhere -> width")
+
+
+# constraints and overlaps -------------------------------------------------------------
+
+
+def test_all_types_of_arguments_are_shown_with_their_counts(tmp_path, dev):
+    types = [("A", "B"), ("B", "A"), ("A", "A"), ("B", "B"), ("A", "C")]
+    sentences = [
+        {
+            "words": [f"w{i}", "x"],
+            "entities": [(0, 1, head), (1, 2, tail)],
+            "relations": [(0, 1, "near")],
+        }
+        for i, (head, tail) in enumerate([*types, ("A", "B")])
+    ]
+    data = write(tmp_path / "types.spacy", sentences)
+    text = output_of(run("debug-data", CONFIG, "--train", data, "--dev", dev))
+    assert "near A -> B (2)" in text
+    for head, tail in types[1:]:
+        assert f"{head} -> {tail} (1)" in text
+
+
+def test_constraints_of_the_config_are_checked(tmp_path, data):
+    rows = '[["PER", "works_for", "ORG"], ["PER", "spouse", "CAT"]]'
+    report = report_of(tmp_path, *data, "--components.jre.constraints", rows)
+    assert {"unknown-constraints"} <= keys(report, "error")
+    assert {"excluded-relations"} <= keys(report, "warning")
+    assert ["PER", "works_for", "ORG"] in report["settings"]["constraints"]
+
+
+def test_values_of_the_labels_file_replace_those_of_the_training_data(
+    tmp_path, data, config
+):
+    labels = {
+        "entities": ["LOC", "ORG", "PER"],
+        "relations": ["based_in", "lives_in", "spouse", "works_for"],
+        "has_overlaps": False,
+        "triples": [["PER", "spouse", "PER"]],
+    }
+    path = tmp_path / "labels.json"
+    path.write_text(json.dumps(labels), encoding="utf8")
+    section = (
+        f"{INITIALIZE}\n[initialize.components.jre.labels]\n"
+        f'@readers = "spacy.read_labels.v1"\npath = "{path}"\n'
+    )
+    own = config(("[training]\n", f"{section}\n[training]\n"))
+    report = tmp_path / "report.json"
+    options = ("--components.jre.overlaps", "auto", "--components.jre.constraints")
+    run("debug-data", own, *data, *options, "infer", "--output", report)
+    found = json.loads(report.read_text(encoding="utf8"))
+    assert {"excluded-relations", "removed-overlaps"} <= keys(found, "warning")

@@ -342,3 +342,56 @@ def test_symmetric_relation_between_two_labels_is_a_warning(nlp):
     assert result["symmetric-between-types"].level == "warning"
     same = sentence("Ada left Mia", PEOPLE, [(0, 1, "left")])
     assert "symmetric-between-types" not in findings(nlp, settings, train=[ADA, same])
+
+
+# constraints and overlaps -------------------------------------------------------------
+
+NESTED = sentence("Lima Hotel .", [(0, 2, "ORG"), (0, 1, "LOC")])
+
+
+def excluded(nlp, constraints, symmetric=(), **splits):
+    settings = Settings(constraints=constraints, symmetric=symmetric)
+    return findings(nlp, settings, **splits).get("excluded-relations")
+
+
+def test_relations_outside_the_list_are_counted(nlp):
+    rows = (("PER", "left", "LOC"),)
+    finding = excluded(nlp, rows, train=[ADA, MIA])
+    assert finding.level == "warning"
+    for part in ("1 of 2 relations of train", "likes: PER -> LOC (1)", "50.00%"):
+        assert part in finding.message
+
+
+def test_relations_that_are_not_in_the_training_data_are_counted(nlp):
+    other = sentence(
+        "Lima left Ada .", [(0, 1, "LOC"), (2, 3, "PER")], [(0, 1, "left")]
+    )
+    finding = excluded(nlp, "infer", train=[ADA], dev=[ADA, other])
+    assert "1 of 2 relations of dev: left: LOC -> PER (1)" in finding.message
+    assert excluded(nlp, "none", train=[ADA], dev=[other]) is None
+    assert excluded(nlp, "infer", ("left",), train=[ADA], dev=[other]) is None
+
+
+def test_unknown_label_in_constraints_is_an_error(nlp):
+    settings = Settings(constraints=(("PER", "left", "CAT"), ("PER", "ate", "LOC")))
+    finding = findings(nlp, settings, train=[ADA])["unknown-constraints"]
+    assert finding.level == "error"
+    assert "unknown labels: CAT, ate" in finding.message
+    assert "J511" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("overlaps", "train", "expected"),
+    [
+        ("keep", ADA, False),
+        ("best", ADA, True),
+        ("best", NESTED, True),
+        ("auto", ADA, True),
+        ("auto", NESTED, False),
+    ],
+)
+def test_overlapping_entities_that_are_not_predicted_are_reported(
+    nlp, overlaps, train, expected
+):
+    result = findings(nlp, Settings(overlaps=overlaps), train=[train], dev=[NESTED])
+    assert ("removed-overlaps" in result) is expected

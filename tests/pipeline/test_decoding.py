@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spacy_jre.pipeline.decoding import decode, without_overlaps
 from spacy_jre.types import JointScores, Windows
@@ -112,3 +114,155 @@ def test_best_score_is_kept_if_entities_overlap():
     wide, narrow, other = (0, 3, "A", 0.6), (1, 2, "B", 0.9), (3, 4, "C", 0.1)
     assert without_overlaps([wide, narrow, other]) == [1, 2]
     assert without_overlaps([(0, 3, "A", 0.95), narrow]) == [0]
+
+
+def test_first_and_then_shorter_entity_is_kept_if_scores_are_equal():
+    assert without_overlaps([(1, 3, "A", 0.5), (2, 4, "A", 0.5)]) == [0]
+    assert without_overlaps([(1, 2, "A", 0.5), (1, 3, "A", 0.5)]) == [0]
+
+
+# overlaps and constraints -------------------------------------------------------------
+
+
+def nested_scores() -> JointScores:
+    """Hotel Lima (LOC, uncertain), in it Lima (PER, certain), and another LOC."""
+    scores = make_scores(
+        [[0, 2], [1, 2], [4, 5]], [1, 2, 1], [[0, 2], [1, 2]], [[5, -5], [-5, 5]]
+    )
+    scores.entity_logits[0] *= 0.2
+    return scores
+
+
+def test_relation_of_a_removed_entity_is_not_decoded():
+    (prediction,) = decode_with(nested_scores(), keep_overlaps=False)
+    assert [e[:3] for e in prediction.entities] == [(1, 2, "PER"), (4, 5, "LOC")]
+    assert relations_of(prediction) == [(0, 1, "near")]
+
+
+def test_overlapping_entities_and_their_relations_are_kept_by_default():
+    (prediction,) = decode_with(nested_scores())
+    assert [e[:2] for e in prediction.entities] == [(0, 2), (1, 2), (4, 5)]
+    assert relations_of(prediction) == [(0, 2, "in"), (1, 2, "near")]
+
+
+def test_entities_of_different_docs_and_windows_do_not_overlap():
+    # the same token offsets in two Docs, and two windows of the first one
+    windows = Windows(
+        np.asarray([0, 0, 1]), np.asarray([0, 2, 0]), np.asarray([2, 4, 2])
+    )
+    scores = make_scores(
+        [[0, 2], [2, 4], [4, 6], [5, 6]], [1, 1, 1, 2], [], [], windows
+    )
+    scores.entity_logits[3] *= 0.5
+    first, second = decode_with(scores, 2, keep_overlaps=False)
+    assert [e[:2] for e in first.entities] == [(0, 2), (2, 4)]
+    assert [e[:2] for e in second.entities] == [(0, 2)]
+
+
+def test_relation_that_is_not_in_the_table_is_not_predicted():
+    scores = make_scores([[0, 1], [2, 3]], [1, 2], [[0, 1], [1, 0]], [[5, 5], [5, 5]])
+    (prediction,) = decode_with(scores, table=[["LOC", "near", "PER"]])
+    assert relations_of(prediction) == [(0, 1, "near")]
+
+
+def test_empty_table_allows_no_relation():
+    scores = make_scores([[0, 1], [2, 3]], [1, 2], [[0, 1]], [[5, 5]])
+    (prediction,) = decode_with(scores, table=[])
+    assert prediction.relations == []
+
+
+@pytest.mark.parametrize("row", [["LOC", "near", "PER"], ["PER", "near", "LOC"]])
+def test_symmetric_relation_in_the_table_is_allowed_in_both_orders(row):
+    scores = make_scores([[4, 6], [0, 2]], [1, 2], [[0, 1], [1, 0]], [[-9, 3], [-9, 1]])
+    (prediction,) = decode_with(scores, symmetric=frozenset({"near"}), table=[row])
+    assert relations_of(prediction) == [(0, 1, "near")]
+    # the score is the higher one of both orders
+    assert prediction.relations[0][3] == pytest.approx(1 / (1 + np.exp(-3)), rel=1e-5)
+
+
+LABELS = ("LOC", "PER")
+RELATIONS = ("in", "near")
+ALL_ROWS = [[h, r, t] for h in LABELS for r in RELATIONS for t in LABELS]
+
+
+@st.composite
+def score_arrays(draw):
+    """Scores of all spans of two or three windows, the last one of a second Doc."""
+    counts = draw(st.lists(st.integers(1, 4), min_size=2, max_size=3))
+    starts = [0, counts[0], 0] if len(counts) == 3 else [0, 0]
+    docs = [0, 0, 1] if len(counts) == 3 else [0, 1]
+    windows = Windows(
+        np.asarray(docs),
+        np.asarray(starts),
+        np.asarray([s + n for s, n in zip(starts, counts, strict=True)]),
+    )
+    spans, pairs = [], []
+    for offset, count in zip(windows.first_token.tolist(), counts, strict=True):
+        here = [
+            [offset + start, offset + end]
+            for start in range(count)
+            for end in range(start + 1, count + 1)
+        ]
+        indices = range(len(spans), len(spans) + len(here))
+        spans += here
+        pairs += [[i, j] for i in indices for j in indices if i != j]
+    seed = draw(st.integers(0, 2**16))
+    rng = np.random.default_rng(seed)
+    # few values, so that some scores are equal
+    return JointScores(
+        windows=windows,
+        spans=np.asarray(spans, dtype=np.int64),
+        entity_logits=rng.integers(-1, 3, (len(spans), 3)).astype("float32"),
+        pairs=np.asarray(pairs, dtype=np.int64).reshape(-1, 2),
+        relation_scores=rng.integers(0, 5, (len(pairs), 2)).astype("float32") / 4,
+    )
+
+
+def triples_of(prediction):
+    """Relations with the values of their entities instead of the indices."""
+    return {
+        (prediction.entities[head], prediction.entities[tail], label, score)
+        for head, tail, label, score in prediction.relations
+    }
+
+
+@given(scores=score_arrays(), symmetric=st.sampled_from([(), ("near",), RELATIONS]))
+def test_entities_without_overlaps_are_the_best_and_keep_their_relations(
+    scores, symmetric
+):
+    symmetric = frozenset(symmetric)
+    kept = decode_with(scores, 2, symmetric=symmetric)
+    best = decode_with(scores, 2, symmetric=symmetric, keep_overlaps=False)
+    for all_, one in zip(kept, best, strict=True):
+        chosen = [all_.entities[i] for i in without_overlaps(all_.entities)]
+        assert one.entities == chosen
+        tokens = [i for start, end, *_ in chosen for i in range(start, end)]
+        assert len(tokens) == len(set(tokens))
+        assert triples_of(one) == {
+            row for row in triples_of(all_) if row[0] in chosen and row[1] in chosen
+        }
+
+
+@given(
+    scores=score_arrays(),
+    table=st.lists(st.sampled_from(ALL_ROWS)),
+    symmetric=st.sampled_from([(), ("near",), RELATIONS]),
+)
+def test_every_relation_is_in_the_table_and_no_other_is_removed(
+    scores, table, symmetric
+):
+    rows = {tuple(row) for row in table}
+    rows |= {(t, label, h) for h, label, t in rows if label in symmetric}
+    symmetric = frozenset(symmetric)
+    free = decode_with(scores, 2, symmetric=symmetric)
+    constrained = decode_with(scores, 2, symmetric=symmetric, table=table)
+    for all_, one in zip(free, constrained, strict=True):
+        assert one.entities == all_.entities
+        assert triples_of(one) == {
+            row for row in triples_of(all_) if (row[0][2], row[2], row[1][2]) in rows
+        }
+
+
+@given(scores=score_arrays())
+def test_table_of_all_combinations_changes_nothing(scores):
+    assert decode_with(scores, 2, table=ALL_ROWS) == decode_with(scores, 2)

@@ -1,0 +1,222 @@
+"""`spacy jre tune-thresholds`: choose the thresholds of a pipeline on dev data."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import spacy
+from confection import ConfigValidationError
+from spacy.language import Language
+from spacy.scorer import PRFScore
+from spacy.training import Corpus, Example
+from thinc.api import Config
+
+from ..annotations import register_extension
+from ..corpora.reader import find_docbins, read_docbin
+from ..errors import Errors, JREError
+from ..pipeline.defaults import FACTORY
+from ..scoring.scorer import score_joint
+from ..scoring.thresholds import (
+    LabelScores,
+    Thresholds,
+    choose_thresholds,
+    collect_scores,
+    count_all,
+)
+
+# relations with a lower score are not collected, and no threshold is lower
+LOWEST = 0.001
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The result.
+
+    path (Path): Folder of the tuned pipeline.
+    component (str): Name of the component.
+    old, new (Thresholds): The thresholds before and after.
+    table (dict[str, LabelScores]): The relations by label.
+    """
+
+    path: Path
+    component: str
+    old: Thresholds
+    new: Thresholds
+    table: dict[str, LabelScores]
+
+    @property
+    def not_in_config(self) -> list[str]:
+        """Labels whose thresholds are only saved with the component, because a config
+        file cannot contain them."""
+        return [label for label in self.new.labels if not is_key(label)]
+
+    def micro(self) -> tuple[PRFScore, PRFScore]:
+        """RETURNS (tuple): The counts of all labels before and after."""
+        return count_all(self.table, self.old), count_all(self.table, self.new)
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """RETURNS (list): For each label and for all, the number of gold relations, and
+        the threshold and F1 (in percent) before and after."""
+        before, after = self.micro()
+        support = sum(entry.support for entry in self.table.values())
+        return [
+            *(
+                (
+                    label,
+                    str(entry.support),
+                    f"{self.old.of(label):g}",
+                    _percent(entry.count(self.old.of(label))),
+                    f"{self.new.of(label):g}",
+                    _percent(entry.count(self.new.of(label))),
+                )
+                for label, entry in sorted(self.table.items())
+            ),
+            ("micro", str(support), "", _percent(before), "", _percent(after)),
+        ]
+
+
+def _percent(counts: PRFScore) -> str:
+    return f"{100 * counts.fscore:.2f}"
+
+
+def tune_thresholds(
+    model: str,
+    dev: Path,
+    *,
+    output: Path | None = None,
+    component: str = "",
+    min_support: int = 10,
+) -> Tuning:
+    """Choose the thresholds with the highest strict F1, and save the pipeline.
+
+    The data is read as in `spacy evaluate`, and predicted once.
+
+    model (str): Name or path of a pipeline.
+    dev (Path): The data, a .spacy file or a folder.
+    output (Path | None): Folder for the tuned pipeline. None to change the pipeline.
+    component (str): Name of the component. Can be empty if there is only one.
+    min_support (int): Minimum number of gold relations of a label with its own
+        threshold.
+    RETURNS (Tuning): The thresholds and counts.
+    RAISES (ValueError): J740, J722 for the component, J741 for data without relations,
+        J742 for an installed pipeline without `output`, and the errors of the reader.
+    """
+    if output is None and not Path(model).is_dir():
+        raise JREError(Errors.J742.format(model=model))
+    nlp = spacy.load(model)
+    name = choose_component(nlp, model, component)
+    cfg = _settings_of(nlp, name)
+    register_extension(cfg["attr"])
+    docs = [
+        doc
+        for path in find_docbins(Path(dev))
+        for doc in read_docbin(path, nlp, attr=cfg["attr"])
+    ]
+    # as in `spacy evaluate`, so that it gives the same scores
+    examples = list(Corpus(dev).make_examples(nlp, docs))
+    old = Thresholds(cfg["threshold"], dict(cfg["label_thresholds"]))
+    lowest = min(LOWEST, old.threshold, *old.labels.values())
+    _set_thresholds(nlp, name, Thresholds(lowest, {}))
+    _predict(nlp, name, examples)
+    table = collect_scores(examples, attr=cfg["attr"], symmetric=cfg["symmetric"])
+    if not any(entry.support for entry in table.values()):
+        raise JREError(Errors.J741.format(path=dev))
+    new = choose_thresholds(table, old, min_support=min_support, lowest=lowest)
+    _set_thresholds(nlp, name, new)
+    if len(components_of(nlp)) == 1:
+        _update_performance(nlp, name, new, examples)
+    path = Path(model) if output is None else output
+    nlp.to_disk(path)
+    return Tuning(path, name, old, new, table)
+
+
+def choose_component(nlp: Language, model: str, name: str) -> str:
+    """Choose the component `jre` of a pipeline.
+
+    nlp (Language): The pipeline.
+    model (str): Name or path of the pipeline, for the error message.
+    name (str): Name of the component. Can be empty if there is only one.
+    RAISES (ValueError): J740 without such a component, J722 if there are several.
+    """
+    names = components_of(nlp)
+    known = ", ".join(names) or "none"
+    if not names or (name and name not in names):
+        raise JREError(
+            Errors.J740.format(model=model, name=name or FACTORY, known=known)
+        )
+    if not name and len(names) > 1:
+        raise JREError(Errors.J722.format(path=model, known=known))
+    return name or names[0]
+
+
+def components_of(nlp: Language) -> list[str]:
+    """RETURNS (list[str]): The names of the components `jre` of a pipeline."""
+    return [
+        name for name in nlp.pipe_names if nlp.get_pipe_meta(name).factory == FACTORY
+    ]
+
+
+def _settings_of(nlp: Language, name: str) -> dict[str, Any]:
+    pipe: Any = nlp.get_pipe(name)
+    return pipe.cfg
+
+
+def _set_thresholds(nlp: Language, name: str, thresholds: Thresholds) -> None:
+    """Set thresholds in the component, and in the config of the pipeline."""
+    in_config = {
+        label: value for label, value in thresholds.labels.items() if is_key(label)
+    }
+    for settings, labels in (
+        (_settings_of(nlp, name), dict(thresholds.labels)),
+        (nlp.get_pipe_config(name), in_config),
+    ):
+        settings["threshold"] = thresholds.threshold
+        settings["label_thresholds"] = labels
+
+
+def is_key(label: str) -> bool:
+    """Check whether a label can be the name of a setting in a config file. A label with
+    a colon or an equals sign cannot.
+    """
+    config = Config({"section": {label: 0.5}})
+    try:
+        return Config().from_str(config.to_str()) == config
+    except ConfigValidationError:
+        return False
+
+
+def _predict(nlp: Language, name: str, examples: list[Example]) -> None:
+    """Predict with the component and those before it.
+
+    Later components do not change its predictions, except for another `jre`, which
+    replaces them.
+    """
+    later = nlp.pipe_names[nlp.pipe_names.index(name) + 1 :]
+    with nlp.select_pipes(disable=later):
+        docs = nlp.pipe([example.predicted for example in examples])
+        for example, doc in zip(examples, docs, strict=True):
+            example.predicted = doc
+
+
+def _update_performance(
+    nlp: Language,
+    name: str,
+    thresholds: Thresholds,
+    examples: list[Example],
+) -> None:
+    """Update the scores on the dev data in the meta.json, if it has any."""
+    performance = nlp.meta.get("performance")
+    if not performance:
+        return
+    cfg = _settings_of(nlp, name)
+    for example in examples:
+        doc = example.predicted
+        kept = [
+            relation
+            for relation in doc._.get(cfg["attr"])
+            if np.float32(relation.score) >= np.float32(thresholds.of(relation.label))
+        ]
+        doc._.set(cfg["attr"], kept)
+    scores = score_joint(examples, attr=cfg["attr"], symmetric=cfg["symmetric"])
+    performance.update({k: v for k, v in scores.items() if k in performance})

@@ -421,6 +421,23 @@ class Errors(metaclass=_ErrorsWithCodes):
     )
     J735 = "The project variable {name} must be {expected}, not {value!r}."
     J736 = "--{name} must be {expected}, not {value}."
+    J740 = "{path}: field '{field}' {problem}."
+    J741 = (
+        "{path}: row {row!r} with model {model!r} and dataset {dataset!r} can't be "
+        "trained: {error}"
+    )
+    J742 = (
+        "{path}: the dataset {dataset!r} has {found} training Doc(s), but the sample "
+        "has {size}. Choose a smaller number in 'samples'."
+    )
+    J743 = (
+        "{path} exists, but has no place for this table. Add these two lines where it "
+        "belongs:\n{start}\n{end}"
+    )
+    J744 = (
+        "{failed} of {total} run(s) failed. Their log files are listed above. Run the "
+        "command again to repeat them: finished runs are skipped."
+    )
 
 
 class Warnings(metaclass=_ErrorsWithCodes):

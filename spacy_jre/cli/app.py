@@ -311,6 +311,111 @@ def cross_validate_cli(
         msg.good(f"{output / 'summary.json'}")
 
 
+@jre_cli.command("experiment")
+def experiment_cli(
+    file: Annotated[Path, typer.Argument(help="Experiment file (YAML)")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Output folder. Default: training/experiments/<name of the file>"
+        ),
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Number of trainings at the same time")
+    ] = 1,
+    gpu_id: GpuId = -1,
+    threads: Annotated[
+        int, typer.Option(min=0, help="CPU threads of each run. 0: as in the file")
+    ] = 0,
+    keep_models: Annotated[
+        bool, typer.Option("--keep-models", help="Keep the trained pipelines")
+    ] = False,
+    table: Annotated[
+        bool, typer.Option("--table", help="Only print the table of the finished runs")
+    ] = False,
+    table_into: Annotated[
+        Path | None,
+        typer.Option(help="Only write the table of the finished runs to this file"),
+    ] = None,
+    trust: Trust = None,
+) -> None:
+    """Train and score all runs of an experiment file. Skip finished runs.
+
+    A file defines models, datasets, seeds and settings. See docs/experiments.md. All
+    rows are checked before the first training. The exit code is 1 if a run failed.
+    """
+    import tqdm
+
+    from .experiment.plan import check_runs, plan_runs, read_experiment
+    from .experiment.runs import RESULTS, Results, convert_data, run_all
+    from .experiment.table import insert_table, make_table
+
+    with _plain_errors(), trust_remote_code(*(trust or ())):
+        experiment = read_experiment(file)
+        runs = plan_runs(file, experiment)
+        output = output or Path("training") / "experiments" / file.stem
+        results = Results(output / RESULTS)
+        if results.incomplete:
+            count = results.incomplete
+            msg.warn(f"{results.path}: {count} incomplete line(s) were ignored")
+        if table or table_into:
+            markdown = make_table(experiment, runs, results.by_fingerprint)
+            if table:
+                typer.echo(markdown)
+            if table_into is not None:
+                insert_table(table_into, file.stem, markdown)
+                msg.good(f"{table_into}")
+            return
+        _check_device(gpu_id)
+        check_runs(file, runs)
+        pending = [r for r in runs if r.fingerprint not in results.by_fingerprint]
+        msg.info(f"{len(runs)} runs, {len(runs) - len(pending)} finished before")
+        convert_data(file, pending, output, experiment.max_loss)
+        count = len({run.fingerprint for run in pending})
+        failed = 0
+        # only shown in a terminal
+        with tqdm.tqdm(total=count, disable=None, unit="run") as progress:
+            for run, result, log in run_all(
+                pending,
+                output,
+                results,
+                jobs=jobs,
+                gpu_id=gpu_id,
+                threads=threads or experiment.threads,
+                keep_models=keep_models,
+                trust=trust or (),
+            ):
+                progress.update()
+                with progress.external_write_mode():
+                    if result is None:
+                        failed += 1
+                        msg.fail(f"{run.label}: see {log}")
+                        continue
+                    f1 = ", ".join(
+                        f"{name} {100 * result['last'][name]:.2f}"
+                        for name in ("ents_f", "rel_f", "rel_strict_f")
+                    )
+                    msg.good(f"{run.label}: {f1} ({result['seconds']:.0f} s)")
+        msg.good(f"{results.path}")
+        if failed:
+            raise JREError(Errors.J744.format(failed=failed, total=count))
+
+
+@jre_cli.command("experiment-run", hidden=True)
+def experiment_run_cli(
+    spec: Annotated[Path, typer.Argument(help="The spec.json of a run")],
+    trust: Trust = None,
+) -> None:
+    """Train and score one run. `spacy jre experiment` starts this command."""
+    import srsly
+
+    from .experiment.runs import end_with_parent, execute_run
+
+    end_with_parent()
+    with _plain_errors(), trust_remote_code(*(trust or ())):
+        execute_run(srsly.read_json(spec))
+
+
 @jre_cli.command("validate")
 def validate_cli(
     folder: Annotated[

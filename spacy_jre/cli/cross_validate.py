@@ -92,7 +92,7 @@ def cross_validate(
     dataset = find_dataset(source) or Dataset(source)
     config_fingerprint = fingerprint(config)
     fingerprints = {
-        fold: _data_fingerprints(dataset, fold)
+        fold: data_fingerprints(dataset, fold)
         for fold in folds or range(max(1, dataset.folds))
     }
     for fold, data in fingerprints.items():
@@ -163,7 +163,7 @@ def _as_json(value: Any) -> Any:
     return json.loads(json.dumps(value))
 
 
-def _data_fingerprints(dataset: Dataset, fold: int) -> dict[str, list[str]]:
+def data_fingerprints(dataset: Dataset, fold: int) -> dict[str, list[str]]:
     """Get the fingerprints of the files of a fold and of dataset.json."""
     paths = dataset.paths(fold)
     if not paths:

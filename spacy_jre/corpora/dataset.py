@@ -134,6 +134,11 @@ class Dataset:
             )
         return keep
 
+    @property
+    def has_dev(self) -> bool:
+        """Whether dev is separate from test."""
+        return not self.files or "dev" in self.files or bool(self.dev_share)
+
     def paths(self, fold: int = 0) -> dict[str, list[Path]]:
         """Get the files of each split.
 

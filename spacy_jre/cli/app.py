@@ -311,6 +311,46 @@ def cross_validate_cli(
         msg.good(f"{output / 'summary.json'}")
 
 
+@jre_cli.command("evaluate")
+def evaluate_cli(
+    model: Annotated[str, typer.Argument(help="Name or path of a pipeline")],
+    data: Annotated[Path, typer.Argument(help="Data (.spacy)")],
+    output: Annotated[
+        Path | None, typer.Option(help="Output JSON file for all scores")
+    ] = None,
+    gpu_id: GpuId = -1,
+    trust: Trust = None,
+) -> None:
+    """Score a pipeline on gold tokens and sentences, as in training.
+
+    `spacy evaluate` does not keep the sentences of the data. Its scores also depend on
+    the tokenizer and the sentencizer of the pipeline.
+    """
+    import srsly
+
+    from .evaluate import evaluate
+
+    with _plain_errors(), trust_remote_code(*(trust or ())):
+        _check_device(gpu_id)
+        scores = evaluate(model, data, gpu_id=gpu_id)
+        for kind, name in (
+            ("ents", "Entities"),
+            ("rel", "Relations"),
+            ("rel_strict", "Relations with entity types (strict)"),
+        ):
+            labels = scores[f"{kind}_per_type"] or {}
+            micro = {figure: scores[f"{kind}_{figure}"] for figure in "prf"}
+            rows = [
+                (label, *(f"{100 * (row[figure] or 0):.2f}" for figure in "prf"))
+                for label, row in {"all": micro, **labels}.items()
+            ]
+            msg.table(rows, title=name, header=("", "P", "R", "F"), divider=True)
+        if output is not None:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            srsly.write_json(output, scores)
+            msg.good(f"{output}")
+
+
 @jre_cli.command("experiment")
 def experiment_cli(
     file: Annotated[Path, typer.Argument(help="Experiment file (YAML)")],

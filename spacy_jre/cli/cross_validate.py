@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import srsly
-from spacy.cli.evaluate import evaluate
 from weasel.util import get_checksum
 
 from ..about import __version__
@@ -24,6 +23,7 @@ from ..corpora.dataset import Dataset, find_dataset
 from ..corpora.sources import walk_files
 from ..errors import Errors, JREError
 from .convert import Settings, check_losses, convert_path
+from .evaluate import evaluate
 from .train import run_training
 
 # the scores that are averaged, with the names of nlp.evaluate
@@ -130,9 +130,7 @@ def cross_validate(
                 **training,
             )
             model = folder / "model-best"
-            evaluated = evaluate(
-                str(model), corpus / "test.spacy", use_gpu=gpu_id, silent=True
-            )
+            evaluated = evaluate(model, corpus / "test.spacy", gpu_id=gpu_id)
             scores = {name: float(evaluated[name] or 0.0) for name in SCORES}
             if not keep_models:
                 for trained in ("model-best", "model-last"):

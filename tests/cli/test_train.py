@@ -85,7 +85,7 @@ def test_config_with_tok2vec_can_be_loaded(tmp_path):
     config.to_disk(tmp_path / "config.cfg")
     written = load_config(tmp_path / "config.cfg", overrides=PATHS)
     nlp = load_model_from_config(written, auto_fill=True)
-    assert nlp.pipe_names == ["jre"]
+    assert nlp.pipe_names == ["sentencizer", "jre"]
 
 
 def test_config_without_a_rate_for_tok2vec_fails():

@@ -24,17 +24,17 @@ from typing import Any, NamedTuple
 import spacy
 import srsly
 import torch
-from spacy.cli._util import setup_gpu
 
 from ...about import __version__
 from ...annotations import register_extension
 from ...corpora.dataset import FILE as DATASET_FILE
 from ...corpora.dataset import Dataset, find_dataset
 from ...corpora.formats.docbin import RelationDocBin
-from ...corpora.reader import Corpus, read_docbin
+from ...corpora.reader import read_docbin
 from ...errors import Errors, JREError
 from ..convert import Settings, check_losses, convert_path
 from ..cross_validate import SCORES
+from ..evaluate import evaluate
 from ..train import run_training
 from .plan import LOG_SETTING, PlannedRun
 
@@ -343,10 +343,7 @@ def execute_run(spec: Mapping[str, Any]) -> None:
 
 
 def _score(model: Path, spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Score a pipeline on gold tokens and sentences, as in training and the papers."""
-    setup_gpu(spec["gpu_id"], silent=True)
-    nlp = spacy.load(model)
-    scores = nlp.evaluate(list(Corpus(spec["scored"])(nlp)))
+    scores = evaluate(model, Path(spec["scored"]), gpu_id=spec["gpu_id"])
     return {
         # None without gold annotations
         **{name: float(scores[name] or 0.0) for name in SCORES},

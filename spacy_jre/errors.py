@@ -438,6 +438,7 @@ class Errors(metaclass=_ErrorsWithCodes):
         "{failed} of {total} run(s) failed. Their log files are listed above. Run the "
         "command again to repeat them: finished runs are skipped."
     )
+    J745 = "--recipe must be one of {known}, not {value!r}."
 
 
 class Warnings(metaclass=_ErrorsWithCodes):

@@ -95,7 +95,7 @@ def test_steps_of_the_schedule_follow_from_the_recipe(path):
     assert schedule["warmup_steps"] == round(recipe["warmup"] * total)
     cold_start = config["components"]["jre"]["model"].get("cold_start", 0)
     assert cold_start == round(recipe.get("cold_start", 0) * total)
-    if path.parent.name == "configs":
+    if path.parent.name in ("configs", "paper"):
         # CoNLL04
         assert training["eval_frequency"] == math.ceil(922 / recipe["batch_size"])
 

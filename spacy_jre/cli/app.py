@@ -41,6 +41,10 @@ MaxLoss = Annotated[
         help="Maximum share of records, entities or relations that may be lost"
     ),
 ]
+Recipe = Annotated[
+    str,
+    typer.Option(help="recommended, or paper: the config in the folder paper/ beside"),
+]
 Trust = Annotated[
     list[str] | None,
     typer.Option(
@@ -73,6 +77,7 @@ def train_cli(
     seed: Seed = 0,
     gpu_id: GpuId = -1,
     threads: Threads = 0,
+    recipe: Recipe = "recommended",
     dataset: Annotated[
         str, typer.Option(help="Name of the dataset, saved in meta.json")
     ] = "",
@@ -96,6 +101,7 @@ def train_cli(
     schedule, override its inputs: --recipe.warmup 0.05.
     """
     from .overrides import SET_BY_TRAIN, read_overrides
+    from .recipes import choose_config
     from .train import check_numbers, run_training
 
     with _plain_errors(), trust_remote_code(*(trust or ())):
@@ -103,7 +109,7 @@ def train_cli(
         check_numbers(epochs=epochs, batch_size=batch_size, threads=threads, seed=seed)
         _check_device(gpu_id)
         run_training(
-            config,
+            choose_config(config, recipe),
             output,
             train,
             dev,
@@ -242,6 +248,7 @@ def cross_validate_cli(
     folds: Annotated[str, typer.Option(help="Folds, e.g. 0-4,7. Default: all")] = "",
     seeds: Annotated[str, typer.Option(help="Random seeds, e.g. 1-3")] = "0",
     encoder: Annotated[str, typer.Option(help="See `spacy jre train`")] = "",
+    recipe: Recipe = "recommended",
     epochs: Epochs = 0,
     batch_size: BatchSize = 0,
     gpu_id: GpuId = -1,
@@ -262,6 +269,7 @@ def cross_validate_cli(
 
     from .cross_validate import average, cross_validate, parse_numbers
     from .overrides import SET_BY_CROSS_VALIDATE, read_overrides
+    from .recipes import choose_config
     from .train import check_numbers
 
     with _plain_errors(), trust_remote_code(*(trust or ())):
@@ -270,7 +278,7 @@ def cross_validate_cli(
         _check_device(gpu_id)
         runs = []
         for run in cross_validate(
-            config,
+            choose_config(config, recipe),
             source,
             output,
             folds=parse_numbers(folds) if folds else (),
@@ -531,6 +539,7 @@ def debug_data_cli(
     component: Annotated[
         str, typer.Option(help="Name of the component, if there are several")
     ] = "",
+    recipe: Recipe = "recommended",
     output: Annotated[
         Path | None, typer.Option(help="Output JSON file for statistics and findings")
     ] = None,
@@ -550,6 +559,7 @@ def debug_data_cli(
     from .debug_data import debug_data
     from .debug_print import print_report
     from .overrides import read_overrides
+    from .recipes import choose_config
 
     with _plain_errors():
         overrides = read_overrides(ctx.args)
@@ -557,6 +567,7 @@ def debug_data_cli(
             if path is not None:
                 overrides[f"paths.{name}"] = str(path)
         import_code(code)
+        config = choose_config(config, recipe)
         report = debug_data(config, overrides=overrides, test=test, component=component)
         print_report(report)
         if output is not None:
@@ -574,6 +585,7 @@ def check_vars_cli(
         str, typer.Option(help="Name of a config in configs/, without .cfg")
     ],
     version: Annotated[str, typer.Option(help="Version of the package")],
+    recipe: Recipe = "recommended",
     fold: Fold = 0,
     encoder: Annotated[str, typer.Option(help="See `spacy jre train`")] = "",
     seed: Seed = 0,
@@ -595,6 +607,7 @@ def check_vars_cli(
             command_line_of_parent(),
             dataset=dataset,
             model=model,
+            recipe=recipe,
             version=version,
             fold=fold,
             encoder=encoder,

@@ -1,5 +1,6 @@
 """`spacy jre train`: spaCy's training with a computed number of schedule steps."""
 
+import inspect
 import math
 import shutil
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ import srsly
 import torch
 from spacy.cli._util import import_code, show_validation_error
 from spacy.cli.train import train
-from spacy.util import load_config
+from spacy.util import load_config, registry
 from thinc.api import Config
 from wasabi import MarkdownRenderer
 
@@ -138,6 +139,23 @@ def choose_language(config: Config, lang: str) -> None:
     nlp["lang"] = lang
 
 
+def network_settings(about: Dataset, config: Config) -> dict[str, Any]:
+    """Get the arguments of the architecture that a dataset.json defines.
+
+    RETURNS (dict[str, Any]): Config overrides by dotted name, without arguments that
+        the architecture of the config does not have.
+    """
+    if not about.network:
+        return {}
+    name = config["components"]["jre"]["model"]["@architectures"]
+    accepted = inspect.signature(registry.get("architectures", name)).parameters
+    return {
+        f"components.jre.model.{argument}": value
+        for argument, value in about.network.items()
+        if argument in accepted
+    }
+
+
 def plan_training(
     config_path: Path,
     about: Dataset | None,
@@ -177,6 +195,7 @@ def plan_training(
         choose_language(config, lang)
     computed: dict[str, Any] = {
         **(about.settings if about is not None else {}),
+        **(network_settings(about, config) if about is not None else {}),
         **schedule_overrides(
             n_sentences, recipe["batch_size"], recipe["epochs"], recipe["warmup"]
         ),

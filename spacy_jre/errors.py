@@ -438,6 +438,24 @@ class Errors(metaclass=_ErrorsWithCodes):
         "{model} is not a folder. An installed pipeline can't be changed: write the "
         "tuned pipeline to a new folder with --output."
     )
+    J750 = "{path}: field '{field}' {problem}."
+    J751 = (
+        "{path}: row {row!r} with model {model!r} and dataset {dataset!r} can't be "
+        "trained: {error}"
+    )
+    J752 = (
+        "{path}: the dataset {dataset!r} has {found} training Doc(s), but the sample "
+        "has {size}. Choose a smaller number in 'samples'."
+    )
+    J753 = (
+        "{path} exists, but has no place for this table. Add these two lines where it "
+        "belongs:\n{start}\n{end}"
+    )
+    J754 = (
+        "{failed} of {total} run(s) failed. Their log files are listed above. Run the "
+        "command again to repeat them: finished runs are skipped."
+    )
+    J755 = "--recipe must be one of {known}, not {value!r}."
 
 
 class Warnings(metaclass=_ErrorsWithCodes):

@@ -34,10 +34,10 @@ def test_dependencies_of_a_step_exist_or_are_outputs_of_earlier_steps(workflow, 
         outputs.update(COMMANDS[name].get("outputs", []))
 
 
-def test_paths_of_a_run_contain_dataset_model_fold_and_seed():
+def test_paths_of_a_run_contain_dataset_model_recipe_fold_and_seed():
     for name in ("train", "evaluate", "show"):
         for output in COMMANDS[name]["outputs"]:
-            for var in ("dataset", "model", "fold", "seed"):
+            for var in ("dataset", "model", "recipe", "fold", "seed"):
                 assert f"${{vars.{var}}}" in output
 
 
@@ -71,7 +71,7 @@ def test_misspelled_variable_stops_the_project():
 
 def test_package_builds_the_wheel_of_spacy_jre():
     *_, model, own = COMMANDS["package"]["script"]
-    folder = "packages/${vars.dataset}/${vars.model}"
+    folder = "packages/${vars.dataset}/${vars.model}/${vars.recipe}"
     assert f"model-best {folder} " in model
     assert own == f"python -m build --no-isolation --outdir {folder} ."
 

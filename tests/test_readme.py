@@ -58,7 +58,7 @@ def test_readme_has_the_two_commands(command):
 
 def test_readme_has_the_file_names_of_the_wheels():
     project = srsly.read_yaml(ROOT / "project.yml")
-    assert f"sinet/spacy_jre-{__version__}-py3-none-any.whl" in TEXT
+    assert f"sinet/recommended/spacy_jre-{__version__}-py3-none-any.whl" in TEXT
     assert f"en_jre_sinet-{project['vars']['version']}-py3-none-any.whl" in TEXT
 
 

@@ -41,6 +41,10 @@ MaxLoss = Annotated[
         help="Maximum share of records, entities or relations that may be lost"
     ),
 ]
+Recipe = Annotated[
+    str,
+    typer.Option(help="recommended, or paper: the config in the folder paper/ beside"),
+]
 Trust = Annotated[
     list[str] | None,
     typer.Option(
@@ -73,6 +77,7 @@ def train_cli(
     seed: Seed = 0,
     gpu_id: GpuId = -1,
     threads: Threads = 0,
+    recipe: Recipe = "recommended",
     dataset: Annotated[
         str, typer.Option(help="Name of the dataset, saved in meta.json")
     ] = "",
@@ -96,6 +101,7 @@ def train_cli(
     schedule, override its inputs: --recipe.warmup 0.05.
     """
     from .overrides import SET_BY_TRAIN, read_overrides
+    from .recipes import choose_config
     from .train import check_numbers, run_training
 
     with _plain_errors(), trust_remote_code(*(trust or ())):
@@ -103,7 +109,7 @@ def train_cli(
         check_numbers(epochs=epochs, batch_size=batch_size, threads=threads, seed=seed)
         _check_device(gpu_id)
         run_training(
-            config,
+            choose_config(config, recipe),
             output,
             train,
             dev,
@@ -242,6 +248,7 @@ def cross_validate_cli(
     folds: Annotated[str, typer.Option(help="Folds, e.g. 0-4,7. Default: all")] = "",
     seeds: Annotated[str, typer.Option(help="Random seeds, e.g. 1-3")] = "0",
     encoder: Annotated[str, typer.Option(help="See `spacy jre train`")] = "",
+    recipe: Recipe = "recommended",
     epochs: Epochs = 0,
     batch_size: BatchSize = 0,
     gpu_id: GpuId = -1,
@@ -262,6 +269,7 @@ def cross_validate_cli(
 
     from .cross_validate import average, cross_validate, parse_numbers
     from .overrides import SET_BY_CROSS_VALIDATE, read_overrides
+    from .recipes import choose_config
     from .train import check_numbers
 
     with _plain_errors(), trust_remote_code(*(trust or ())):
@@ -270,7 +278,7 @@ def cross_validate_cli(
         _check_device(gpu_id)
         runs = []
         for run in cross_validate(
-            config,
+            choose_config(config, recipe),
             source,
             output,
             folds=parse_numbers(folds) if folds else (),
@@ -309,6 +317,151 @@ def cross_validate_cli(
         }
         srsly.write_json(output / "summary.json", summary)
         msg.good(f"{output / 'summary.json'}")
+
+
+@jre_cli.command("evaluate")
+def evaluate_cli(
+    model: Annotated[str, typer.Argument(help="Name or path of a pipeline")],
+    data: Annotated[Path, typer.Argument(help="Data (.spacy)")],
+    output: Annotated[
+        Path | None, typer.Option(help="Output JSON file for all scores")
+    ] = None,
+    gpu_id: GpuId = -1,
+    trust: Trust = None,
+) -> None:
+    """Score a pipeline on gold tokens and sentences, as in training.
+
+    `spacy evaluate` does not keep the sentences of the data. Its scores also depend on
+    the tokenizer and the sentencizer of the pipeline.
+    """
+    import srsly
+
+    from .evaluate import evaluate
+
+    with _plain_errors(), trust_remote_code(*(trust or ())):
+        _check_device(gpu_id)
+        scores = evaluate(model, data, gpu_id=gpu_id)
+        for kind, name in (
+            ("ents", "Entities"),
+            ("rel", "Relations"),
+            ("rel_strict", "Relations with entity types (strict)"),
+        ):
+            labels = scores[f"{kind}_per_type"] or {}
+            micro = {figure: scores[f"{kind}_{figure}"] for figure in "prf"}
+            rows = [
+                (label, *(f"{100 * (row[figure] or 0):.2f}" for figure in "prf"))
+                for label, row in {"all": micro, **labels}.items()
+            ]
+            msg.table(rows, title=name, header=("", "P", "R", "F"), divider=True)
+        if output is not None:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            srsly.write_json(output, scores)
+            msg.good(f"{output}")
+
+
+@jre_cli.command("experiment")
+def experiment_cli(
+    file: Annotated[Path, typer.Argument(help="Experiment file (YAML)")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Output folder. Default: training/experiments/<name of the file>"
+        ),
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Number of trainings at the same time")
+    ] = 1,
+    gpu_id: GpuId = -1,
+    threads: Annotated[
+        int, typer.Option(min=0, help="CPU threads of each run. 0: as in the file")
+    ] = 0,
+    keep_models: Annotated[
+        bool, typer.Option("--keep-models", help="Keep the trained pipelines")
+    ] = False,
+    table: Annotated[
+        bool, typer.Option("--table", help="Only print the table of the finished runs")
+    ] = False,
+    table_into: Annotated[
+        Path | None,
+        typer.Option(help="Only write the table of the finished runs to this file"),
+    ] = None,
+    trust: Trust = None,
+) -> None:
+    """Train and score all runs of an experiment file. Skip finished runs.
+
+    A file defines models, datasets, seeds and settings. See docs/experiments.md. All
+    rows are checked before the first training. The exit code is 1 if a run failed.
+    """
+    import tqdm
+
+    from .experiment.plan import check_runs, plan_runs, read_experiment
+    from .experiment.runs import RESULTS, Results, convert_data, run_all
+    from .experiment.table import insert_table, make_table
+
+    with _plain_errors(), trust_remote_code(*(trust or ())):
+        experiment = read_experiment(file)
+        runs = plan_runs(file, experiment)
+        output = output or Path("training") / "experiments" / file.stem
+        results = Results(output / RESULTS)
+        if results.incomplete:
+            count = results.incomplete
+            msg.warn(f"{results.path}: {count} incomplete line(s) were ignored")
+        if table or table_into:
+            markdown = make_table(experiment, runs, results.by_fingerprint)
+            if table:
+                typer.echo(markdown)
+            if table_into is not None:
+                insert_table(table_into, file.stem, markdown)
+                msg.good(f"{table_into}")
+            return
+        _check_device(gpu_id)
+        check_runs(file, runs)
+        pending = [r for r in runs if r.fingerprint not in results.by_fingerprint]
+        msg.info(f"{len(runs)} runs, {len(runs) - len(pending)} finished before")
+        convert_data(file, pending, output, experiment.max_loss)
+        count = len({run.fingerprint for run in pending})
+        failed = 0
+        # only shown in a terminal
+        with tqdm.tqdm(total=count, disable=None, unit="run") as progress:
+            for run, result, log in run_all(
+                pending,
+                output,
+                results,
+                jobs=jobs,
+                gpu_id=gpu_id,
+                threads=threads or experiment.threads,
+                keep_models=keep_models,
+                trust=trust or (),
+            ):
+                progress.update()
+                with progress.external_write_mode():
+                    if result is None:
+                        failed += 1
+                        msg.fail(f"{run.label}: see {log}")
+                        continue
+                    f1 = ", ".join(
+                        f"{name} {100 * result['last'][name]:.2f}"
+                        for name in ("ents_f", "rel_f", "rel_strict_f")
+                    )
+                    msg.good(f"{run.label}: {f1} ({result['seconds']:.0f} s)")
+        msg.good(f"{results.path}")
+        if failed:
+            raise JREError(Errors.J754.format(failed=failed, total=count))
+
+
+@jre_cli.command("experiment-run", hidden=True)
+def experiment_run_cli(
+    spec: Annotated[Path, typer.Argument(help="The spec.json of a run")],
+    trust: Trust = None,
+) -> None:
+    """Train and score one run. `spacy jre experiment` starts this command."""
+    import srsly
+
+    from .experiment.runs import end_with_parent, execute_run
+
+    end_with_parent()
+    with _plain_errors(), trust_remote_code(*(trust or ())):
+        execute_run(srsly.read_json(spec))
 
 
 @jre_cli.command("validate")
@@ -386,6 +539,7 @@ def debug_data_cli(
     component: Annotated[
         str, typer.Option(help="Name of the component, if there are several")
     ] = "",
+    recipe: Recipe = "recommended",
     output: Annotated[
         Path | None, typer.Option(help="Output JSON file for statistics and findings")
     ] = None,
@@ -405,6 +559,7 @@ def debug_data_cli(
     from .debug_data import debug_data
     from .debug_print import print_report
     from .overrides import read_overrides
+    from .recipes import choose_config
 
     with _plain_errors():
         overrides = read_overrides(ctx.args)
@@ -412,6 +567,7 @@ def debug_data_cli(
             if path is not None:
                 overrides[f"paths.{name}"] = str(path)
         import_code(code)
+        config = choose_config(config, recipe)
         report = debug_data(config, overrides=overrides, test=test, component=component)
         print_report(report)
         if output is not None:
@@ -483,6 +639,7 @@ def check_vars_cli(
         str, typer.Option(help="Name of a config in configs/, without .cfg")
     ],
     version: Annotated[str, typer.Option(help="Version of the package")],
+    recipe: Recipe = "recommended",
     fold: Fold = 0,
     encoder: Annotated[str, typer.Option(help="See `spacy jre train`")] = "",
     seed: Seed = 0,
@@ -504,6 +661,7 @@ def check_vars_cli(
             command_line_of_parent(),
             dataset=dataset,
             model=model,
+            recipe=recipe,
             version=version,
             fold=fold,
             encoder=encoder,

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import srsly
-from spacy.cli.evaluate import evaluate
 from weasel.util import get_checksum
 
 from ..about import __version__
@@ -24,6 +23,7 @@ from ..corpora.dataset import Dataset, find_dataset
 from ..corpora.sources import walk_files
 from ..errors import Errors, JREError
 from .convert import Settings, check_losses, convert_path
+from .evaluate import evaluate
 from .train import run_training
 
 # the scores that are averaged, with the names of nlp.evaluate
@@ -92,7 +92,7 @@ def cross_validate(
     dataset = find_dataset(source) or Dataset(source)
     config_fingerprint = fingerprint(config)
     fingerprints = {
-        fold: _data_fingerprints(dataset, fold)
+        fold: data_fingerprints(dataset, fold)
         for fold in folds or range(max(1, dataset.folds))
     }
     for fold, data in fingerprints.items():
@@ -130,9 +130,7 @@ def cross_validate(
                 **training,
             )
             model = folder / "model-best"
-            evaluated = evaluate(
-                str(model), corpus / "test.spacy", use_gpu=gpu_id, silent=True
-            )
+            evaluated = evaluate(model, corpus / "test.spacy", gpu_id=gpu_id)
             scores = {name: float(evaluated[name] or 0.0) for name in SCORES}
             if not keep_models:
                 for trained in ("model-best", "model-last"):
@@ -163,7 +161,7 @@ def _as_json(value: Any) -> Any:
     return json.loads(json.dumps(value))
 
 
-def _data_fingerprints(dataset: Dataset, fold: int) -> dict[str, list[str]]:
+def data_fingerprints(dataset: Dataset, fold: int) -> dict[str, list[str]]:
     """Get the fingerprints of the files of a fold and of dataset.json."""
     paths = dataset.paths(fold)
     if not paths:

@@ -18,6 +18,7 @@ from weasel.util.environment import ENV_VARS
 
 from ..corpora.dataset import Dataset, find_dataset
 from ..errors import Errors, JREError
+from .recipes import choose_config
 from .train import check_encoder
 
 
@@ -47,6 +48,7 @@ def check_vars(
     *,
     dataset: str,
     model: str,
+    recipe: str,
     version: str,
     fold: int,
     encoder: str,
@@ -57,7 +59,7 @@ def check_vars(
     arguments (Sequence[str]): The command line of ``spacy project run``.
     RAISES (ValueError): J734 for an unknown variable, J735 for an invalid model,
         dataset or version, J634 for a fold that does not exist, J733 for an invalid
-        encoder.
+        encoder, J755 for an unknown recipe, J601 for a recipe without a config.
     """
     known = srsly.read_yaml(path)["vars"]
     in_environment = os.environ.get(ENV_VARS.CONFIG_OVERRIDES, "").split()
@@ -71,6 +73,7 @@ def check_vars(
     if model not in configs:
         expected = f"one of {', '.join(configs)}"
         raise JREError(_wrong("model", expected, model))
+    choose_config(path.parent / "configs" / f"{model}.cfg", recipe)
     folder = path.parent / "assets" / dataset
     if not folder.is_dir():
         expected = "a folder in assets/ with train, dev and test files"

@@ -1,5 +1,6 @@
 """`spacy jre train`: spaCy's training with a computed number of schedule steps."""
 
+import inspect
 import math
 import shutil
 from collections.abc import Mapping, Sequence
@@ -10,12 +11,12 @@ import srsly
 import torch
 from spacy.cli._util import import_code, show_validation_error
 from spacy.cli.train import train
-from spacy.util import load_config
+from spacy.util import load_config, registry
 from thinc.api import Config
 from wasabi import MarkdownRenderer
 
 from ..about import __version__
-from ..corpora.dataset import find_dataset, settings_of_data
+from ..corpora.dataset import Dataset, find_dataset
 from ..corpora.reader import find_docbins, load_docbin
 from ..errors import Errors, JREError
 from ..pipeline.defaults import TOK2VEC as TOK2VEC_BLOCK
@@ -139,6 +140,75 @@ def choose_language(config: Config, lang: str) -> None:
     nlp["lang"] = lang
 
 
+def network_settings(about: Dataset, config: Config) -> dict[str, Any]:
+    """Get the arguments of the architecture that a dataset.json defines.
+
+    RETURNS (dict[str, Any]): Config overrides by dotted name, without arguments that
+        the architecture of the config does not have.
+    """
+    if not about.network:
+        return {}
+    name = config["components"]["jre"]["model"]["@architectures"]
+    accepted = inspect.signature(registry.get("architectures", name)).parameters
+    return {
+        f"components.jre.model.{argument}": value
+        for argument, value in about.network.items()
+        if argument in accepted
+    }
+
+
+def plan_training(
+    config_path: Path,
+    about: Dataset | None,
+    n_sentences: int,
+    *,
+    encoder: str = "",
+    epochs: int = 0,
+    batch_size: int = 0,
+    lang: str = "",
+    overrides: Mapping[str, Any],
+) -> tuple[Config, dict[str, Any]]:
+    """Get the config of a training, and the values that depend on the data.
+
+    about (Dataset | None): The dataset.json of the data.
+    n_sentences (int): Number of Docs in the training data.
+    RETURNS (tuple[Config, dict[str, Any]]): The config with the overrides, and
+        further overrides by dotted name: the settings of the dataset.json and the
+        steps of the schedule. The given overrides take precedence over them.
+    RAISES (ValueError): J706 or J731 for the config, J710 or J733 for the encoder,
+        and confection's error for overrides that the config has no section for.
+    """
+    config = load_config(config_path, overrides=dict(overrides), interpolate=False)
+    if "recipe" not in config:
+        raise JREError(Errors.J706.format(path=config_path))
+    recipe = dict(config["recipe"])
+    recipe["epochs"] = epochs or recipe.get("epochs")
+    # --training.batcher.size sets the batch size, too
+    batch_size = overrides.get("training.batcher.size", batch_size)
+    recipe["batch_size"] = batch_size or recipe.get("batch_size")
+    check_recipe(config_path, recipe)
+    if encoder:
+        choose_encoder(config, encoder)
+    elif about is not None and about.encoder:
+        choose_encoder(config, about.encoder, "The dataset.json of the data")
+    lang = lang or (about.lang if about is not None else "")
+    if lang:
+        choose_language(config, lang)
+    computed: dict[str, Any] = {
+        **(about.settings if about is not None else {}),
+        **(network_settings(about, config) if about is not None else {}),
+        **schedule_overrides(
+            n_sentences, recipe["batch_size"], recipe["epochs"], recipe["warmup"]
+        ),
+    }
+    if "cold_start" in recipe:
+        # a share of all updates. LAI-Net counts updates
+        steps = computed["training.max_steps"]
+        cold = round(steps * recipe["cold_start"])
+        computed["components.jre.model.cold_start"] = cold
+    return config, computed
+
+
 def run_training(
     config_path: Path,
     output: Path,
@@ -168,40 +238,22 @@ def run_training(
     """
     import_code(None)
     given = dict(overrides or {})
-    with show_validation_error(config_path):
-        config = load_config(config_path, overrides=given, interpolate=False)
-    if "recipe" not in config:
-        raise JREError(Errors.J706.format(path=config_path))
-    recipe = dict(config["recipe"])
-    recipe["epochs"] = epochs or recipe.get("epochs")
-    # --training.batcher.size sets the batch size, too
-    batch_size = given.get("training.batcher.size", batch_size)
-    recipe["batch_size"] = batch_size or recipe.get("batch_size")
-    check_recipe(config_path, recipe)
     about = find_dataset(Path(train_path).parent)
-    if encoder:
-        choose_encoder(config, encoder)
-    elif about is not None and about.encoder:
-        choose_encoder(config, about.encoder, "The dataset.json of the data")
-    settings = settings_of_data(Path(train_path))
-    default_lang = settings.pop("nlp.lang", "")
-    if lang or default_lang:
-        choose_language(config, lang or default_lang)
     count = sum(len(load_docbin(path)) for path in find_docbins(Path(train_path)))
-    computed: dict[str, Any] = {
-        **settings,
-        "paths.train": str(train_path),
-        "paths.dev": str(dev_path),
-        "system.seed": seed,
-        **schedule_overrides(
-            count, recipe["batch_size"], recipe["epochs"], recipe["warmup"]
-        ),
-    }
-    if "cold_start" in recipe:
-        # a share of all updates. LAI-Net counts updates
-        steps = computed["training.max_steps"]
-        cold = round(steps * recipe["cold_start"])
-        computed["components.jre.model.cold_start"] = cold
+    with show_validation_error(config_path):
+        config, computed = plan_training(
+            config_path,
+            about,
+            count,
+            encoder=encoder,
+            epochs=epochs,
+            batch_size=batch_size,
+            lang=lang,
+            overrides=given,
+        )
+    computed["paths.train"] = str(train_path)
+    computed["paths.dev"] = str(dev_path)
+    computed["system.seed"] = seed
     if symmetric:
         computed["components.jre.symmetric"] = list(symmetric)
     if threads:

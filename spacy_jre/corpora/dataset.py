@@ -6,7 +6,7 @@
      "files": {"train": ["train.json"], "dev": [...], "test": [...]},
      "folds": 10, "train_minus_test": true, "dev_share": 0.15, "without_overlaps": true,
      "per_sentence": true, "keep": "last", "encoder": "tok2vec",
-     "settings": {config path: value}, ...}
+     "settings": {config path: value}, "network": {argument: value}, ...}
 
 All fields have a default. Without ``files``, the folder needs one file each for train,
 dev and test. In file names, ``{fold}`` is replaced with the number of the fold.
@@ -33,7 +33,7 @@ MAX_FOLDS = 1000
 # fields that also apply to the converted files
 FACTS = (
     *("title", "license", "source", "lang", "entities", "relations"),
-    *("keep", "encoder", "settings"),
+    *("keep", "encoder", "settings", "network"),
 )
 
 
@@ -41,6 +41,11 @@ FACTS = (
 SETTINGS = (
     *("threshold", "label_thresholds", "max_span_width", "symmetric"),
     *("negative_spans", "negative_pairs", "overwrite_ents"),
+)
+# arguments of an architecture that a dataset can define for the networks that have them
+NETWORK = (
+    *("annotations", "max_length", "max_candidates"),
+    *("entity_layers", "entity_heads", "relation_layers", "relation_heads"),
 )
 
 
@@ -79,6 +84,9 @@ class Dataset:
         data, such as ``components.jre.symmetric``. Only settings of the component and
         its network are allowed, so that downloaded data cannot run code or choose
         files.
+    network (Mapping[str, Any]): Arguments of ``components.jre.model``, such as
+        LAI-Net's ``annotations``. Each one is used if the architecture of the config
+        has it, otherwise it has no effect.
     limits (Mapping[str, Any]): Limits for ``spacy jre validate``.
     """
 
@@ -103,6 +111,7 @@ class Dataset:
     keep: Annotated[Literal["best", "last"], Field(validate_default=True)] = "best"
     encoder: Encoder = ""
     settings: dict[str, Any] = field(default_factory=dict)
+    network: dict[str, Any] = field(default_factory=dict)
     limits: dict[str, Any] = field(default_factory=dict)
 
     @field_validator("files")
@@ -123,6 +132,17 @@ class Dataset:
                 raise ValueError(f"{problem}: {name}")
         return settings
 
+    @field_validator("network")
+    @classmethod
+    def _check_network(cls, network: dict[str, Any]) -> dict[str, Any]:
+        for name, value in network.items():
+            if name not in NETWORK:
+                known = ", ".join(NETWORK)
+                raise ValueError(f"can only set {known}, not: {name}")
+            if _names_function(value):
+                raise ValueError(f"must not refer to a registered function: {name}")
+        return network
+
     @field_validator("keep")
     @classmethod
     def _check_keep(cls, keep: str, info: ValidationInfo) -> str:
@@ -133,6 +153,11 @@ class Dataset:
                 "must be 'last': there is no dev data to select the best epoch"
             )
         return keep
+
+    @property
+    def has_dev(self) -> bool:
+        """Whether dev is separate from test."""
+        return not self.files or "dev" in self.files or bool(self.dev_share)
 
     def paths(self, fold: int = 0) -> dict[str, list[Path]]:
         """Get the files of each split.

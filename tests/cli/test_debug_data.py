@@ -186,7 +186,7 @@ def test_warnings_of_the_reader_are_findings(tmp_path, train, dev):
 def test_component_can_have_any_name(config, data, train, dev):
     path = config(
         ("[components.jre", "[components.own"),
-        ('pipeline = ["jre"]', 'pipeline = ["own"]'),
+        ('"jre"]', '"own"]'),
     )
     overrides = {"paths.train": str(train), "paths.dev": str(dev)}
     assert debug_data(path, overrides=overrides).component == "own"

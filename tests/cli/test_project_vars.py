@@ -51,6 +51,7 @@ def test_other_options_pass(monkeypatch):
     ("name", "value", "code", "parts"),
     [
         ("model", "Sinet", "J735", ["'Sinet'", "iser, lainet, sinet, spert, stsn"]),
+        ("recipe", "papers", "J755", ["'papers'", "recommended, paper"]),
         ("dataset", "mine", "J735", ["'mine'", "a folder in assets/"]),
         ("version", "one", "J735", ["'one'", "0.1.0"]),
         ("fold", 3, "J634", ["newswire", "Fold 3"]),

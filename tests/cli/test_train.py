@@ -85,7 +85,7 @@ def test_config_with_tok2vec_can_be_loaded(tmp_path):
     config.to_disk(tmp_path / "config.cfg")
     written = load_config(tmp_path / "config.cfg", overrides=PATHS)
     nlp = load_model_from_config(written, auto_fill=True)
-    assert nlp.pipe_names == ["jre"]
+    assert nlp.pipe_names == ["sentencizer", "jre"]
 
 
 def test_config_without_a_rate_for_tok2vec_fails():
@@ -274,6 +274,50 @@ def test_command_line_overrides_the_dataset(train, corpus):
     assert config["nlp"]["lang"] == "de"
     assert slot(config)["name"] == "elsewhere"
     assert config["components"]["jre"]["symmetric"] == ["knows"]
+
+
+ANNOTATIONS = {"PER": "a person", "works_for": "works for"}
+
+
+def test_network_of_a_dataset_is_used_by_an_architecture_that_has_it(train, corpus):
+    write_json(corpus / "dataset.json", {"network": {"annotations": ANNOTATIONS}})
+    model = train(ROOT / "configs" / "paper" / "lainet.cfg").config["components"]["jre"]
+    assert model["model"]["annotations"] == ANNOTATIONS
+
+
+@pytest.mark.parametrize("name", ["spert", "sinet", "stsn", "iser"])
+def test_network_of_a_dataset_has_no_effect_on_other_architectures(train, corpus, name):
+    write_json(corpus / "dataset.json", {"network": {"annotations": ANNOTATIONS}})
+    path = ROOT / "configs" / "paper" / f"{name}.cfg"
+    model = train(path).config["components"]["jre"]["model"]
+    assert model == load(path)["components"]["jre"]["model"]
+
+
+def test_recipe_chooses_the_config(corpus, tmp_path, monkeypatch):
+    chosen = []
+    monkeypatch.setattr(
+        module, "run_training", lambda config, *_, **__: chosen.append(config)
+    )
+    data = ("--train", corpus / "train.spacy", "--dev", corpus / "dev.spacy")
+    configs = ROOT / "configs"
+    for recipe in ("recommended", "paper"):
+        options = ("--recipe", recipe, "--output", tmp_path / "out")
+        result = run("train", configs / "sinet.cfg", *data, *options)
+        assert result.exit_code == 0, result.output
+    assert chosen == [configs / "sinet.cfg", configs / "paper" / "sinet.cfg"]
+
+
+@pytest.mark.parametrize(
+    ("config", "recipe", "code", "part"),
+    [
+        ("configs/sinet.cfg", "papers", "J755", "recommended, paper"),
+        ("configs/test/sinet.cfg", "paper", "J601", "configs/test/paper/sinet.cfg"),
+    ],
+)
+def test_recipe_without_a_config_fails(corpus, tmp_path, config, recipe, code, part):
+    data = ("--train", corpus / "train.spacy", "--dev", corpus / "dev.spacy")
+    options = ("--recipe", recipe, "--output", tmp_path / "out")
+    assert_plain_error(run("train", ROOT / config, *data, *options), code, part)
 
 
 def test_config_is_used_without_a_dataset(train):

@@ -59,6 +59,7 @@ def test_all_fields_are_read(tmp_path):
         "keep": "last",
         "encoder": "tok2vec",
         "settings": {"components.jre.symmetric": ["knows"]},
+        "network": {"annotations": {"PER": "a person"}},
         "limits": {"min_sentences": 3},
     }
     dataset = read(tmp_path, **values)
@@ -116,6 +117,15 @@ def test_share_can_be_an_integer(tmp_path):
                 "nlp.tokenizer",
             )
         ),
+        *(
+            ("network", {name: 3}, f"not: {name}")
+            for name in ("tok2vec", "@architectures", "dropout")
+        ),
+        (
+            "network",
+            {"annotations": {"@readers": "x"}},
+            "must not refer to a registered function",
+        ),
         (
             "settings",
             {"components.jre.model.annotations": {"a": [{"@readers": "x"}]}},
@@ -140,7 +150,7 @@ def test_invalid_field_raises(tmp_path, field, value, problem):
 def test_type_of_every_field_is_checked(tmp_path):
     # no field accepts null
     names = [name for name in vars(Dataset(tmp_path)) if name != "folder"]
-    assert len(names) == 16
+    assert len(names) == 17
     for name in names:
         with pytest.raises(ValueError, match=rf"J633.*'{name}' is invalid"):
             read(tmp_path, **{name: None})

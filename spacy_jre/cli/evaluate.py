@@ -1,0 +1,26 @@
+"""Score a pipeline on gold tokens and sentences.
+
+`spacy evaluate` reads Docs without their sentences. A pipeline with a sentencizer then
+splits sentences that contain a period, and loses the relations across the parts.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import spacy
+from spacy.cli._util import setup_gpu
+
+from ..corpora.reader import Corpus
+
+
+def evaluate(model: Path | str, data: Path, *, gpu_id: int = -1) -> dict[str, Any]:
+    """Get the scores of a pipeline, as in the evaluations while it was trained.
+
+    model (Path | str): Name or folder of the pipeline.
+    data (Path): Data (.spacy).
+    RETURNS (dict[str, Any]): The scores of ``nlp.evaluate``.
+    RAISES (ValueError): The errors of ``Corpus``.
+    """
+    setup_gpu(gpu_id, silent=True)
+    nlp = spacy.load(model)
+    return nlp.evaluate(list(Corpus(data)(nlp)))

@@ -1,0 +1,1 @@
+"""`spacy jre experiment`: models, datasets, folds, seeds and settings in one file."""

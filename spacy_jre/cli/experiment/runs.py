@@ -1,0 +1,396 @@
+"""Train and score the runs of an experiment in processes of their own.
+
+Each finished run is one line in ``results.jsonl``. Only this process writes the file,
+so that an interrupted command leaves at most one incomplete line.
+"""
+
+import json
+import os
+import platform
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import spacy
+import srsly
+import torch
+
+from ...about import __version__
+from ...annotations import register_extension
+from ...corpora.dataset import FILE as DATASET_FILE
+from ...corpora.dataset import Dataset, find_dataset
+from ...corpora.formats.docbin import RelationDocBin
+from ...corpora.reader import read_docbin
+from ...errors import Errors, JREError
+from ..convert import Settings, check_losses, convert_path
+from ..cross_validate import SCORES
+from ..evaluate import evaluate
+from ..train import run_training
+from .plan import LOG_SETTING, PlannedRun
+
+RESULTS = "results.jsonl"
+PER_TYPE = ("ents_per_type", "rel_per_type", "rel_strict_per_type")
+PACKAGES = ("spacy", "thinc", "torch", "transformers", "numpy")
+
+
+class Outcome(NamedTuple):
+    """A run that has ended.
+
+    result (dict | None): Its line of the results. None if the run failed.
+    log (Path): The log file of its process.
+    """
+
+    run: PlannedRun
+    result: dict[str, Any] | None
+    log: Path
+
+
+# results
+
+
+class Results:
+    """The results of an experiment, in a file of JSON lines."""
+
+    def __init__(self, path: Path):
+        """Read the file if it exists. RAISES (OSError): If it can't be read."""
+        self.path = path
+        self.by_fingerprint: dict[str, dict[str, Any]] = {}
+        self.incomplete = 0  # lines
+        text = path.read_text(encoding="utf8") if path.is_file() else ""
+        # a line that was interrupted while it was written has no line break
+        self._separator = "\n" if text and not text.endswith("\n") else ""
+        for line in text.splitlines():
+            try:
+                result = json.loads(line)
+                self.by_fingerprint[result["fingerprint"]] = result
+            except (ValueError, KeyError, TypeError):
+                self.incomplete += bool(line.strip())
+
+    def add(self, result: dict[str, Any]) -> None:
+        """Append a line, and write it to the disk."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf8") as file:
+            file.write(f"{self._separator}{json.dumps(result, ensure_ascii=False)}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self._separator = ""
+        self.by_fingerprint[result["fingerprint"]] = result
+
+
+# data
+
+
+def convert_data(
+    path: Path, runs: Sequence[PlannedRun], output: Path, max_loss: float
+) -> None:
+    """Convert the datasets of runs, and draw the samples of the training data.
+
+    path (Path): The experiment file, for error messages.
+    RAISES (ValueError): J752 for a sample that is larger than the training data, and
+        the errors of the conversion.
+    """
+    converted: set[Path] = set()
+    for run in runs:
+        folder = corpus_folder(run, output)
+        if folder not in converted:
+            # left by an earlier call; the source may have none now
+            (folder / DATASET_FILE).unlink(missing_ok=True)
+            conversions = convert_path(run.source, folder, Settings(fold=run.fold))
+            check_losses(conversions, max_loss)
+            converted.add(folder)
+        train = train_file(run, output)
+        if run.sample is not None and train not in converted:
+            _draw_sample(path, run, folder, train)
+            converted.add(train)
+
+
+def corpus_folder(run: PlannedRun, output: Path) -> Path:
+    return output / "corpus" / slug(run.dataset) / str(run.fold)
+
+
+def train_file(run: PlannedRun, output: Path) -> Path:
+    """RETURNS (Path): The training data of a run."""
+    folder = corpus_folder(run, output)
+    if run.sample is not None:
+        folder = folder / f"{run.sample}-docs-seed-{run.seed}"
+    return folder / "train.spacy"
+
+
+def _draw_sample(path: Path, run: PlannedRun, folder: Path, target: Path) -> None:
+    register_extension()
+    about = find_dataset(folder) or Dataset(folder)
+    docs = read_docbin(folder / "train.spacy", spacy.blank(about.lang))
+    order = list(range(len(docs)))
+    random.Random(run.seed).shuffle(order)
+    assert run.sample is not None
+    if run.sample > len(docs):
+        raise JREError(
+            Errors.J752.format(
+                path=path, dataset=run.dataset, found=len(docs), size=run.sample
+            )
+        )
+    docbin = RelationDocBin()
+    for number in sorted(order[: run.sample]):
+        docbin.add(docs[number])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    docbin.to_disk(target)
+    # `run_training` reads it from the folder of the training data
+    (target.parent / DATASET_FILE).unlink(missing_ok=True)
+    if (folder / DATASET_FILE).is_file():
+        shutil.copy(folder / DATASET_FILE, target.parent)
+
+
+def slug(name: str) -> str:
+    """RETURNS (str): A name for a file. Different names can have the same one."""
+    return re.sub(r"[^\w.]+", "-", name).strip("-.") or "-"
+
+
+# processes
+
+
+def run_all(
+    runs: Sequence[PlannedRun],
+    output: Path,
+    results: Results,
+    *,
+    jobs: int = 1,
+    gpu_id: int = -1,
+    threads: int = 1,
+    keep_models: bool = False,
+    trust: Sequence[str] = (),
+) -> Iterator[Outcome]:
+    """Train and score runs in parallel processes, and add their results to the file.
+
+    The data of the runs must have been converted.
+
+    runs (Sequence[PlannedRun]): The runs. Of several runs with the same fingerprint,
+        only the first one is trained.
+    jobs (int): Number of processes.
+    threads (int): CPU threads of each process.
+    keep_models (bool): Whether to keep the trained pipelines.
+    trust (Sequence[str]): See ``trust_remote_code``.
+    YIELDS (Outcome): One per trained run, as soon as it has ended.
+    """
+    unique: dict[str, PlannedRun] = {}
+    for run in runs:
+        unique.setdefault(run.fingerprint, run)
+    processes = _Processes(threads, trust)
+    with ThreadPoolExecutor(jobs) as executor:
+        try:
+            futures: dict[Future[Outcome], PlannedRun] = {}
+            for run in unique.values():
+                spec = _specify(run, output, gpu_id, threads, keep_models)
+                futures[executor.submit(processes.execute, run, spec)] = run
+            for future in as_completed(futures):
+                outcome = future.result()
+                if outcome.result is not None:
+                    results.add(outcome.result)
+                yield outcome
+        finally:
+            # e.g. Ctrl-C
+            executor.shutdown(wait=False, cancel_futures=True)
+            processes.stop()
+
+
+def run_folder(run: PlannedRun, output: Path) -> Path:
+    """RETURNS (Path): The folder of a run with its log file."""
+    sample = "" if run.sample is None else f"-{run.sample}"
+    names = f"{run.model}-{run.row}-{run.dataset}-{run.fold}{sample}-{run.seed}"
+    return output / "runs" / f"{slug(names)[:100]}-{run.fingerprint[:8]}"
+
+
+def _specify(
+    run: PlannedRun, output: Path, gpu_id: int, threads: int, keep_models: bool
+) -> dict[str, Any]:
+    """RETURNS (dict[str, Any]): The arguments of `execute_run`."""
+    corpus = corpus_folder(run, output)
+    return {
+        "config": str(run.config),
+        "output": str(run_folder(run, output)),
+        "train": str(train_file(run, output)),
+        "dev": str(corpus / "dev.spacy"),
+        "scored": str(corpus / f"{run.split}.spacy"),
+        "encoder": run.encoder,
+        "seed": run.seed,
+        "gpu_id": gpu_id,
+        "threads": threads,
+        "overrides": dict(run.overrides),
+        "keep_models": keep_models,
+    }
+
+
+class _Processes:
+    """The running processes."""
+
+    def __init__(self, threads: int, trust: Sequence[str]):
+        self.trust = [part for name in trust for part in ("--trust-remote-code", name)]
+        self.environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+        self.running: set[subprocess.Popen[bytes]] = set()
+        self._stopped = False
+        self._lock = threading.Lock()
+
+    def execute(self, run: PlannedRun, spec: Mapping[str, Any]) -> Outcome:
+        """Run one process and read its result."""
+        folder = Path(spec["output"])
+        # left by an interrupted call
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        srsly.write_json(folder / "spec.json", dict(spec))
+        log = folder / "log.txt"
+        command = [sys.executable, "-m", "spacy", "jre", "experiment-run"]
+        with log.open("wb") as file:
+            with self._lock:
+                if self._stopped:
+                    return Outcome(run, None, log)
+                process = subprocess.Popen(
+                    [*command, str(folder / "spec.json"), *self.trust],
+                    # closed if this process ends, which then ends the other process
+                    stdin=subprocess.PIPE,
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    env=self.environment,
+                )
+                self.running.add(process)
+            code = process.wait()
+            self.running.discard(process)
+        result = folder / "result.json"
+        if code or not result.is_file():
+            return Outcome(run, None, log)
+        return Outcome(run, {**_describe(run), **srsly.read_json(result)}, log)
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stopped = True
+            for process in self.running:
+                process.kill()
+
+
+def _describe(run: PlannedRun) -> dict[str, Any]:
+    names = ("model", "row", "dataset", "fold", "sample", "seed", "split", "overrides")
+    return {
+        "fingerprint": run.fingerprint,
+        **{name: getattr(run, name) for name in names},
+        "config": str(run.config),
+    }
+
+
+# inside the process of a run
+
+
+def end_with_parent() -> None:
+    """End this process if the standard input is closed.
+
+    The parent process holds the other end, so it is closed even if the parent was
+    killed.
+    """
+
+    def wait() -> None:
+        # not sys.stdin, whose lock would abort the interpreter at its end
+        while os.read(0, 1024):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def execute_run(spec: Mapping[str, Any]) -> None:
+    """Train and score one run, and write its ``result.json``."""
+    output = Path(spec["output"])
+    epochs_file = output / "epochs.jsonl"
+    started, cpu_started = time.perf_counter(), time.process_time()
+    run_training(
+        Path(spec["config"]),
+        output,
+        Path(spec["train"]),
+        Path(spec["dev"]),
+        encoder=spec["encoder"],
+        seed=spec["seed"],
+        gpu_id=spec["gpu_id"],
+        threads=spec["threads"],
+        overrides={**spec["overrides"], LOG_SETTING: str(epochs_file)},
+    )
+    seconds = time.perf_counter() - started
+    cpu_seconds = time.process_time() - cpu_started
+    epochs = read_epochs(epochs_file)
+    about = find_dataset(Path(spec["train"]).parent)
+    keeps_last = about is not None and about.keep == "last"
+    result = {
+        "last": _score(output / "model-last", spec),
+        "best": _score(output / "model-best", spec),
+        "best_epoch": epochs[-1]["epoch"] if keeps_last else best_epoch(epochs),
+        "epochs": epochs,
+        "seconds": round(seconds, 1),
+        "cpu_seconds": round(cpu_seconds, 1),
+        "threads": spec["threads"],
+        "machine": describe_machine(spec["gpu_id"]),
+        "versions": versions(),
+    }
+    if not spec["keep_models"]:
+        for name in ("model-best", "model-last"):
+            shutil.rmtree(output / name)
+    # written last, because it marks the run as finished
+    srsly.write_json(output / "result.json", result)
+
+
+def _score(model: Path, spec: Mapping[str, Any]) -> dict[str, Any]:
+    scores = evaluate(model, Path(spec["scored"]), gpu_id=spec["gpu_id"])
+    return {
+        # None without gold annotations
+        **{name: float(scores[name] or 0.0) for name in SCORES},
+        **{name: scores[name] for name in PER_TYPE},
+    }
+
+
+def read_epochs(path: Path) -> list[dict[str, Any]]:
+    """Read the evaluations on dev, which spaCy's logger has written.
+
+    RETURNS (list[dict]): ``epoch``, ``score`` (which selects the best epoch) and F1
+        scores between 0 and 1, in order. Epoch 0 is the evaluation after the first
+        update.
+    """
+    rows = list(srsly.read_jsonl(path))
+    per_epoch = next((row["step"] for row in rows if row["step"]), 1)
+    return [
+        {
+            "epoch": row["step"] // per_epoch,
+            "score": row["score"],
+            # the logger writes percentages
+            **{k: v / 100 for k, v in row["scores"].items() if k in SCORES},
+        }
+        for row in rows
+    ]
+
+
+def best_epoch(epochs: Sequence[Mapping[str, Any]]) -> int:
+    """RETURNS (int): The epoch of model-best: the last one with the best score."""
+    return max(epochs, key=lambda row: (row["score"], row["epoch"]))["epoch"]
+
+
+def describe_machine(gpu_id: int) -> dict[str, Any]:
+    """RETURNS (dict[str, Any]): CPU, number of cores, and GPU."""
+    cpu = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        found = re.search(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(), re.M)
+        cpu = found[1] if found else cpu
+    gpu = torch.cuda.get_device_name(gpu_id) if gpu_id >= 0 else None
+    return {"cpu": cpu, "cores": os.cpu_count(), "gpu": gpu}
+
+
+def versions() -> dict[str, str]:
+    """RETURNS (dict[str, str]): Versions of Python and the main packages."""
+    return {
+        "spacy_jre": __version__,
+        "python": platform.python_version(),
+        **{package: version(package) for package in PACKAGES},
+    }

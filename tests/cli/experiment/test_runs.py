@@ -1,0 +1,277 @@
+"""Runs are trained in their own processes, once, and failures are reported."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import spacy
+import srsly
+
+from spacy_jre.cli.cross_validate import SCORES
+from spacy_jre.cli.experiment import runs as module
+from spacy_jre.cli.experiment.plan import plan_runs, read_experiment
+from spacy_jre.cli.experiment.runs import (
+    RESULTS,
+    Outcome,
+    Results,
+    best_epoch,
+    convert_data,
+    execute_run,
+    read_epochs,
+    train_file,
+)
+from spacy_jre.corpora.reader import read_docbin
+
+from ..helpers import assert_plain_error, output_of, run
+
+SCORE = dict.fromkeys(SCORES, 0.5)
+
+
+@pytest.fixture
+def output(tmp_path):
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Replace the processes. The specs of the runs are added to a list."""
+    specs = []
+
+    def execute(self, run, spec):
+        specs.append(spec)
+        result = {"fingerprint": run.fingerprint, "seconds": 1.0, "cpu_seconds": 6.0}
+        return Outcome(run, {**result, "last": SCORE, "best": SCORE}, "log.txt")
+
+    monkeypatch.setattr(module._Processes, "execute", execute)
+    return specs
+
+
+def experiment(path, output, *options):
+    return run("experiment", path, "--output", output, *options)
+
+
+# results
+
+
+def test_results_are_read_back(tmp_path):
+    path = tmp_path / "new" / RESULTS
+    Results(path).add({"fingerprint": "a", "x": "é"})
+    Results(path).add({"fingerprint": "b"})
+    assert Results(path).by_fingerprint.keys() == {"a", "b"}
+    assert Results(path).incomplete == 0
+
+
+def test_interrupted_line_is_ignored_and_does_not_damage_the_next_one(tmp_path):
+    path = tmp_path / RESULTS
+    path.write_text('{"fingerprint": "a"}\n{"fingerprint": "b", "la')
+    results = Results(path)
+    assert (results.by_fingerprint.keys(), results.incomplete) == ({"a"}, 1)
+    results.add({"fingerprint": "c"})
+    results.add({"fingerprint": "d"})
+    again = Results(path)
+    assert (again.by_fingerprint.keys(), again.incomplete) == ({"a", "c", "d"}, 1)
+
+
+def test_interrupted_line_is_reported(values, write, output, started):
+    output.mkdir()
+    (output / RESULTS).write_text('{"fingerprint": "b"')
+    result = experiment(write(values), output)
+    assert "1 incomplete line(s) were ignored" in output_of(result)
+
+
+# command
+
+
+def test_finished_runs_are_skipped(values, write, output, started):
+    path = write(values)
+    first = experiment(path, output)
+    assert first.exit_code == 0, first.output
+    assert len(started) == 4
+    assert experiment(path, output).exit_code == 0
+    assert len(started) == 4
+    values["seeds"] = [1, 2, 3]
+    result = experiment(write(values), output)
+    assert "6 runs, 4 finished before" in output_of(result)
+    assert len(started) == 6
+
+
+def test_equal_rows_are_trained_once(values, write, output, started):
+    values["rows"]["same as low"] = values["rows"]["low"]
+    assert experiment(write(values), output).exit_code == 0
+    assert len(started) == 4
+    table = run("experiment", write(values), "--output", output, "--table").output
+    assert "| spert | same as low | 50.0 ± 0.0 |" in table
+
+
+def test_settings_are_passed_to_the_process(values, write, output, started):
+    values |= {"encoder": "tok2vec", "batch_size": 7, "threads": 3}
+    values["models"]["spert"]["config"] = str(
+        module.Path(__file__).parents[3] / "configs" / "spert.cfg"
+    )
+    assert experiment(write(values), output, "--keep-models").exit_code == 0
+    spec = started[1]
+    assert spec["overrides"] == {
+        "recipe.epochs": 1,
+        "recipe.batch_size": 7,
+        "components.jre.threshold": 0.2,
+    }
+    assert spec["encoder"] == "tok2vec"
+    assert (spec["seed"], spec["threads"], spec["gpu_id"]) == (1, 3, -1)
+    assert spec["keep_models"] is True
+    assert spec["scored"].endswith("test.spacy")
+
+
+def test_invalid_row_fails_before_the_first_training(values, write, output, started):
+    values["rows"]["low"]["overrides"] = {"components.jre.threshold": "low"}
+    assert_plain_error(experiment(write(values), output), "J751", "'low'")
+    assert started == []
+
+
+def test_failed_run_is_reported_and_the_others_go_on(
+    values, write, output, started, monkeypatch
+):
+    execute = module._Processes.execute
+
+    def fail_once(self, run, spec):
+        outcome = execute(self, run, spec)
+        return outcome._replace(result=None) if len(started) == 2 else outcome
+
+    monkeypatch.setattr(module._Processes, "execute", fail_once)
+    result = experiment(write(values), output)
+    assert_plain_error(result, "J754", "1 of 4 run(s) failed", "seed 1: see log.txt")
+    assert len(Results(output / RESULTS).by_fingerprint) == 3
+    # repeated by the next call
+    assert experiment(write(values), output).exit_code == 0
+    assert len(started) == 5
+
+
+# samples
+
+
+def sampled(values, write, output, size):
+    values["datasets"]["tiny"]["samples"] = size
+    path = write(values)
+    runs = plan_runs(path, read_experiment(path))
+    convert_data(path, runs, output, 0.0)
+    nlp = spacy.blank("xx")
+    return {
+        (run.sample, run.seed): [
+            doc.text for doc in read_docbin(train_file(run, output), nlp)
+        ]
+        for run in runs
+    }
+
+
+def test_sample_is_a_part_of_the_training_data_in_its_order(values, write, output):
+    texts = sampled(values, write, output, [3, 6, None])
+    everything = texts[None, 1]
+    assert len(everything) == 10
+    for size in (3, 6):
+        for seed in (1, 2):
+            sample = texts[size, seed]
+            assert len(sample) == size
+            assert sample == [text for text in everything if text in sample]
+
+
+def test_small_sample_is_a_part_of_a_larger_one(values, write, output):
+    texts = sampled(values, write, output, [3, 6])
+    assert set(texts[3, 1]) < set(texts[6, 1])
+
+
+def test_each_seed_draws_another_sample(values, write, output):
+    texts = sampled(values, write, output, [5])
+    assert texts[5, 1] != texts[5, 2]
+    assert texts == sampled(values, write, output, [5])
+
+
+def test_sample_larger_than_the_data_fails(values, write, output, started):
+    values["datasets"]["tiny"]["samples"] = [11]
+    parts = ("'tiny' has 10 training Doc(s)", "11")
+    assert_plain_error(experiment(write(values), output), "J752", *parts)
+    assert started == []
+
+
+# epochs
+
+
+def write_log(path, scores):
+    rows = [
+        {"epoch": n, "step": 7 * n, "scores": {"rel_f": 100 * s}, "score": s}
+        for n, s in enumerate(scores)
+    ]
+    srsly.write_jsonl(path, rows)
+    return read_epochs(path)
+
+
+def test_epochs_are_counted_by_evaluations(tmp_path):
+    epochs = write_log(tmp_path / "x.jsonl", [0.0, 0.25, 0.5])
+    assert [row["epoch"] for row in epochs] == [0, 1, 2]
+    assert [row["rel_f"] for row in epochs] == [0.0, 0.25, 0.5]
+
+
+def test_best_epoch_is_the_last_one_with_the_best_score(tmp_path):
+    # spaCy replaces model-best if the score is equal
+    assert best_epoch(write_log(tmp_path / "x.jsonl", [0.0, 0.5, 0.5, 0.25])) == 2
+
+
+# processes
+
+
+def spec_of(values, write, output):
+    path = write(values)
+    planned = plan_runs(path, read_experiment(path))[0]
+    convert_data(path, [planned], output, 0.0)
+    return module._specify(planned, output, -1, 1, False)
+
+
+def test_run_writes_scores_of_the_last_and_the_best_epoch(values, write, output):
+    values["epochs"] = 2
+    spec = spec_of(values, write, output)
+    execute_run(spec)
+    folder = module.Path(spec["output"])
+    result = json.loads((folder / "result.json").read_text())
+    for part in ("last", "best"):
+        assert all(0 <= result[part][name] <= 1 for name in SCORES)
+        assert result[part]["ents_per_type"].keys() >= {"PER", "LOC", "ORG"}
+    assert [row["epoch"] for row in result["epochs"]] == [0, 1, 2]
+    # keep: last
+    assert result["best_epoch"] == 2
+    assert result["best"] == result["last"]
+    assert result["seconds"] > 0
+    assert result["cpu_seconds"] > 0
+    assert result["versions"]["spacy_jre"]
+    assert result["machine"]["cores"] == os.cpu_count()
+    assert not (folder / "model-last").exists()
+
+
+@pytest.mark.slow
+def test_killed_command_is_resumed_and_leaves_no_process(values, write, output):
+    values["seeds"] = [1]
+    values["rows"]["broken"] = {"encoder": "nowhere"}
+    values["models"]["spert"]["overrides"] = {
+        "recipe.epochs": 4,
+    }
+    command = [sys.executable, "-m", "spacy", "jre", "experiment", write(values)]
+    command += ["--output", output, "--jobs", "2"]
+    first = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    while not list(output.glob("runs/*/epochs.jsonl")):
+        assert first.poll() is None
+        time.sleep(0.1)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    time.sleep(2)
+    left = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+    assert str(output) not in left
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 1
+    assert "broken" in again.stdout
+    results = Results(output / RESULTS)
+    assert {r["row"] for r in results.by_fingerprint.values()} == {
+        "as configured",
+        "low",
+    }
+    assert results.incomplete == 0

@@ -129,7 +129,7 @@ def train_file(run: PlannedRun, output: Path) -> Path:
 def _draw_sample(path: Path, run: PlannedRun, folder: Path, target: Path) -> None:
     register_extension()
     about = find_dataset(folder) or Dataset(folder)
-    docs = read_docbin(folder / "train.spacy", spacy.blank(about.lang))
+    docs = list(read_docbin(folder / "train.spacy", spacy.blank(about.lang)))
     order = list(range(len(docs)))
     random.Random(run.seed).shuffle(order)
     assert run.sample is not None

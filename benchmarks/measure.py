@@ -29,6 +29,13 @@ class Times(NamedTuple):
     cpu: list[float]
 
 
+class Seconds(NamedTuple):
+    """The time of one run: on the clock, and of the CPU."""
+
+    wall: float
+    cpu: float
+
+
 def interleave(
     variants: Mapping[str, Callable[[], object]],
     rounds: int,
@@ -38,7 +45,8 @@ def interleave(
 ) -> dict[str, Times]:
     """Measure variants in turn, so that a change of the machine affects all of them.
 
-    variants (Mapping): The functions to measure, by name.
+    variants (Mapping): The functions to measure, by name. A function that returns
+        Seconds measures itself.
     rounds (int): Measurements of each variant. An additional first round warms up.
     prepare (Callable): Called before each measurement.
     synchronize (Callable): Waits for the device.
@@ -50,11 +58,13 @@ def interleave(
             prepare()
             synchronize()
             wall, cpu = time.perf_counter(), time.process_time()
-            run()
+            seconds = run()
             synchronize()
+            if not isinstance(seconds, Seconds):
+                seconds = Seconds(time.perf_counter() - wall, time.process_time() - cpu)
             if number:
-                times[name].wall.append(time.perf_counter() - wall)
-                times[name].cpu.append(time.process_time() - cpu)
+                times[name].wall.append(seconds.wall)
+                times[name].cpu.append(seconds.cpu)
     return times
 
 

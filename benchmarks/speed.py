@@ -11,6 +11,10 @@ The variants are measured in turn, so that a change of the machine affects all o
 - update: one training update. The annotation is that of the files or, for texts without
   annotation, the predictions of the pipeline
 
+- peer: with --peer, the published code, run in processes of their own through its
+  command line. The time to start it is subtracted. It needs its own trained model,
+  which --peer-config names, and its own environment, which --peer-python names
+
 A config is trained with --updates updates on the files first: an untrained network
 predicts an entity for most spans, which is slow.
 """
@@ -21,6 +25,7 @@ import inspect
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
@@ -43,6 +48,7 @@ from measure import (
     fresh_examples,
     interleave,
 )
+from peer import Peer
 from spacy.language import Language
 from spacy.training import Example
 from spacy.util import load_config, load_model_from_config
@@ -57,6 +63,7 @@ BARE = "bare encoder"
 PIPE = "nlp.pipe"
 HALF = "nlp.pipe, half precision"
 UPDATE = "update"
+PEER = "peer"
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
@@ -95,8 +102,25 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     parser.add_argument(
         "--threads", type=int, default=1, help="threads of PyTorch (default: 1)"
     )
+    parser.add_argument(
+        "--peer", type=Path, metavar="DIR", help="a checkout of the published code"
+    )
+    parser.add_argument(
+        "--peer-config",
+        type=Path,
+        metavar="FILE",
+        help="its configuration of a prediction, e.g. configs/example_predict.conf",
+    )
+    parser.add_argument(
+        "--peer-python",
+        default=sys.executable,
+        metavar="PYTHON",
+        help="the Python of its environment (default: the current one)",
+    )
     parser.add_argument("--output", type=Path, help="write the results as JSON")
     options = parser.parse_args(arguments)
+    if options.peer and not options.peer_config:
+        parser.error("--peer requires --peer-config")
     torch.set_num_threads(options.threads)
     register_extension()
     examples = read_examples(options.texts, options.limit)
@@ -108,7 +132,18 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
         )
     else:
         nlp = spacy.load(options.model)
-    results = measure(nlp, examples, options.rounds, options.batch_size)
+    with tempfile.TemporaryDirectory() as temporary:
+        peer = None
+        if options.peer:
+            peer = Peer(
+                options.peer.resolve(),
+                options.peer_config,
+                [[token.text for token in example.reference] for example in examples],
+                python=options.peer_python,
+                threads=options.threads,
+                temporary=Path(temporary),
+            )
+        results = measure(nlp, examples, options.rounds, options.batch_size, peer)
     if options.output:
         options.output.write_text(json.dumps(results, indent=2))
     return results
@@ -146,11 +181,16 @@ def train_config(
 
 
 def measure(
-    nlp: Language, examples: Sequence[Example], rounds: int, size: int
+    nlp: Language,
+    examples: Sequence[Example],
+    rounds: int,
+    size: int,
+    peer: Peer | None,
 ) -> dict[str, Any]:
     """Measure all variants, and print their speeds and ratios.
 
     size (int): Sentences of an update.
+    peer (Peer | None): The published code.
     RETURNS (dict): Seconds, sentences per second, ratios, and the variants that were
         skipped with their reasons.
     """
@@ -178,6 +218,11 @@ def measure(
     optimizer = create_adamw_v1(0.0)
     variants[UPDATE] = lambda: update(learner, batch, optimizer)
     counts[UPDATE] = len(batch)
+
+    if peer is not None:
+        variants[PEER] = peer
+        # without the first sentence, which is subtracted
+        counts[PEER] = len(docs) - 1
 
     def prepare() -> None:
         stream[:] = copy_docs(nlp, docs)
@@ -223,15 +268,19 @@ def report(
     """Print the measurements. RETURNS (dict): The same as values."""
     rounds = len(times[PIPE].cpu)
     print(f"{rounds} rounds, {torch.get_num_threads()} threads. Minimum / median / ")
-    print("maximum of the rounds. Ratios: CPU time divided by that of the other.")
+    print("maximum of the rounds. Ratios: CPU time per sentence divided by that of the")
+    print("other.")
     results: dict[str, Any] = {"skipped": skipped}
     for name, one in times.items():
         cpu = [counts[name] / seconds for seconds in one.cpu]
         wall = [counts[name] / seconds for seconds in one.wall]
         ratios = {
-            other: [a / b for a, b in zip(one.cpu, times[other].cpu, strict=True)]
+            other: [
+                (a / counts[name]) / (b / counts[other])
+                for a, b in zip(one.cpu, times[other].cpu, strict=True)
+            ]
             for other in (BARE, PIPE)
-            if other in times and other != name and counts[other] == counts[name]
+            if other in times and other != name and name != UPDATE
         }
         results[name] = {
             "seconds": one._asdict(),

@@ -18,6 +18,11 @@ class SpanContext(nn.Module):
     positions, including masked ones. The context vector is the forward state at the
     last position and the backward state at the first. Without attention, this is
     ISER_GRU of tables 3 and 4.
+
+    Every span reads its whole window, and the attention is quadratic in it. So time
+    grows faster than the square of the length: on one CPU thread, a prediction with
+    all-MiniLM-L6-v2 and 4 entities takes 0.15 s for 32 tokens, 0.9 s for 64, 4.3 s for
+    128 and 22 s for 256. Set sentence boundaries.
     """
 
     def __init__(self, width: int, *, n_heads: int | None, memory: int):

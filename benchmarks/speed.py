@@ -21,7 +21,6 @@ predicts an entity for most spans, which is slow.
 
 import argparse
 import copy
-import inspect
 import json
 import os
 import sys
@@ -56,7 +55,6 @@ from thinc.api import Optimizer
 
 from spacy_jre import register_extension
 from spacy_jre.corpora.reader import Corpus
-from spacy_jre.pipeline.factory import make_joint_extractor
 from spacy_jre.training.optimizer import create_adamw_v1
 
 BARE = "bare encoder"
@@ -206,11 +204,8 @@ def measure(
         variants[BARE] = BareEncoder(encoder, docs)
         counts[BARE] = len(docs)
     variants[PIPE] = lambda: list(nlp.pipe(stream))
-    half = in_half_precision(nlp)
-    if half is None:
-        skipped[HALF] = "the component has no setting half_precision"
-    else:
-        variants[HALF] = lambda: list(half.pipe(stream))
+    half = copy_pipeline(nlp, {"half_precision": "always"})
+    variants[HALF] = lambda: list(half.pipe(stream))
         counts[HALF] = len(docs)
     # a pipeline of its own: an update changes the weights
     learner = copy_pipeline(nlp, {})
@@ -229,13 +224,6 @@ def measure(
 
     times = interleave(variants, rounds, prepare=prepare)
     return report(times, counts, skipped)
-
-
-def in_half_precision(nlp: Language) -> Language | None:
-    """RETURNS (Language | None): The pipeline in half precision, if it can be set."""
-    if "half_precision" not in inspect.signature(make_joint_extractor).parameters:
-        return None
-    return copy_pipeline(nlp, {"half_precision": "always"})
 
 
 def copy_pipeline(nlp: Language, settings: dict[str, Any]) -> Language:

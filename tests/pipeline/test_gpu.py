@@ -1,6 +1,5 @@
 """Training and prediction on a GPU, compared with the CPU. Run with --gpu."""
 
-import inspect
 from contextlib import contextmanager
 
 import numpy as np
@@ -10,7 +9,6 @@ import torch
 from thinc.api import require_cpu, require_gpu
 
 from spacy_jre.architectures.torch_node import get_module
-from spacy_jre.pipeline.factory import make_joint_extractor
 from spacy_jre.training.optimizer import create_adamw_v1
 
 from ..conftest import needs_spacy_transformers
@@ -43,10 +41,6 @@ BERT_WITHOUT_DROPOUT = {
     "attention_probs_dropout_prob": 0.0,
 }
 TOLERANCE = 1e-3
-needs_half_precision = pytest.mark.skipif(
-    "half_precision" not in inspect.signature(make_joint_extractor).parameters,
-    reason="the component has no setting half_precision",
-)
 
 
 @pytest.fixture(autouse=True)
@@ -193,7 +187,6 @@ def test_pipeline_learns_on_the_gpu(config):
         assert learn(nlp, examples, 60) < 0.5 * first
 
 
-@needs_half_precision
 def test_pipeline_learns_in_half_precision_on_the_gpu(config):
     with on("cuda"):
         nlp, examples = make_nlp(config, half_precision="always")
@@ -202,7 +195,6 @@ def test_pipeline_learns_in_half_precision_on_the_gpu(config):
         predictions_of(nlp)  # raises no error
 
 
-@needs_half_precision
 def test_scores_in_half_precision_are_near_those_in_float32(config):
     nlp, _ = make_nlp(config)
     with on("cuda"):

@@ -206,7 +206,7 @@ def measure(
     variants[PIPE] = lambda: list(nlp.pipe(stream))
     half = copy_pipeline(nlp, {"half_precision": "always"})
     variants[HALF] = lambda: list(half.pipe(stream))
-        counts[HALF] = len(docs)
+    counts[HALF] = len(docs)
     # a pipeline of its own: an update changes the weights
     learner = copy_pipeline(nlp, {})
     batch = with_annotation(learner, examples[:size])

@@ -93,9 +93,9 @@ class TorchShim(PyTorchShim):
         earlier = [parameter.grad for parameter in parameters]
         for parameter in parameters:
             parameter.grad = None
-        grads.kwargs["grad_tensors"] = self._grad_scaler.scale(
-            grads.kwargs["grad_tensors"], inplace=True
-        )
+        # the scale has a dimension, the gradient of a loss has none
+        views = [gradient.unsqueeze(0) for gradient in grads.kwargs["grad_tensors"]]
+        self._grad_scaler.scale(views, inplace=True)
         torch.autograd.backward(*grads.args, **grads.kwargs)
         tensors = [t for t in inputs.args if isinstance(t, torch.Tensor)]
         gradients = [t.grad for t in [*parameters, *tensors] if t.grad is not None]

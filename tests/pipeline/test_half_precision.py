@@ -147,6 +147,8 @@ def test_other_value_is_refused(nlp):
 
 
 @pytest.mark.gpu
+# the warnings of CuPy depend on its version
+@pytest.mark.filterwarnings("default")
 def test_float16_on_a_gpu_is_scaled_after_the_switch(tiny_bert, monkeypatch):
     monkeypatch.setattr(torch_node, "half_dtype", lambda device: torch.float16)
     spacy.require_gpu()

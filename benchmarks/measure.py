@@ -99,7 +99,8 @@ def find_encoder(component: JointRelationExtractor) -> HFEncoder | None:
 class BareEncoder:
     """The transformer alone: sentences sorted by length, in batches of 32.
 
-    The wordpieces are computed before, so the time is only that of the transformer.
+    The wordpieces are computed before, so the time is only that of the transformer,
+    without case features and without a mix of its layers.
     """
 
     def __init__(self, encoder: HFEncoder, docs: Sequence[Doc]):
@@ -123,10 +124,11 @@ class BareEncoder:
             self.batches.append((ids.to(device), mask.long().to(device)))
 
     def __call__(self) -> None:
-        self.encoder.eval()
+        transformer = self.encoder.encoder
+        transformer.eval()
         with torch.inference_mode():
             for ids, mask in self.batches:
-                self.encoder(ids, mask)
+                transformer(input_ids=ids, attention_mask=mask)
 
 
 def copy_docs(nlp: Language, docs: Sequence[Doc]) -> list[Doc]:

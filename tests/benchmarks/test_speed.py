@@ -116,6 +116,17 @@ def test_pipeline_without_the_component_is_an_error(texts, tmp_path):
         run("--model", tmp_path, "--texts", texts)
 
 
+def test_bare_encoder_is_the_transformer_alone(tiny_bert, wide_bert, monkeypatch):
+    nlp, examples = make_nlp(model_config("SINET+recipe", tiny_bert, wide_bert))
+    measure = load("measure")
+    encoder = measure.find_encoder(nlp.get_pipe("jre"))
+    called = []
+    monkeypatch.setattr(type(encoder), "forward", lambda *args: called.append("extras"))
+    encoder.encoder.register_forward_hook(lambda *args: called.append("transformer"))
+    measure.BareEncoder(encoder, [example.reference for example in examples])()
+    assert called == ["transformer"]
+
+
 def test_variants_are_measured_in_turn():
     calls = []
     variants = {name: lambda name=name: calls.append(name) for name in "ab"}

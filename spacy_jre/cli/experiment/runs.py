@@ -262,7 +262,8 @@ class _Processes:
                 )
                 self.running.add(process)
             code = process.wait()
-            self.running.discard(process)
+            with self._lock:  # `stop` iterates over the set
+                self.running.discard(process)
         result = folder / "result.json"
         if code or not result.is_file():
             return Outcome(run, None, log)

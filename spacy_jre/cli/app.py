@@ -43,7 +43,10 @@ MaxLoss = Annotated[
 ]
 Recipe = Annotated[
     str,
-    typer.Option(help="recommended, or paper: the config in the folder paper/ beside"),
+    typer.Option(
+        help="recommended: the config. paper: the config of the same name in the folder "
+        "paper/ next to it, with the settings of the model's paper"
+    ),
 ]
 Trust = Annotated[
     list[str] | None,
@@ -348,9 +351,10 @@ def evaluate_cli(
         ):
             labels = scores[f"{kind}_per_type"] or {}
             micro = {figure: scores[f"{kind}_{figure}"] for figure in "prf"}
+            # a list, because a label can be "micro"
             rows = [
                 (label, *(f"{100 * (row[figure] or 0):.2f}" for figure in "prf"))
-                for label, row in {"all": micro, **labels}.items()
+                for label, row in [*labels.items(), ("micro", micro)]
             ]
             msg.table(rows, title=name, header=("", "P", "R", "F"), divider=True)
         if output is not None:
@@ -596,19 +600,20 @@ def tune_thresholds_cli(
         ),
     ] = 10,
     gpu_id: GpuId = -1,
+    trust: Trust = None,
 ) -> None:
     """Choose the thresholds with the best strict relation F1 on development data.
 
-    Predicts the data once and tries all thresholds: one per relation label, and one for
-    the labels with few relations. Saves them in the pipeline, as `threshold` and
-    `label_thresholds` of the component.
+    Predicts the data once, with its tokens and sentences, and tries all thresholds: one
+    per relation label, and one for the labels with few relations. Saves them in the
+    pipeline, as `threshold` and `label_thresholds` of the component.
     """
     from spacy.cli._util import setup_gpu
 
     from .train import check_numbers
     from .tune_thresholds import tune_thresholds
 
-    with _plain_errors():
+    with _plain_errors(), trust_remote_code(*(trust or ())):
         check_numbers(min_support=min_support)
         _check_device(gpu_id)
         setup_gpu(gpu_id, silent=True)

@@ -11,6 +11,9 @@ import spacy
 from spacy.cli._util import setup_gpu
 
 from ..corpora.reader import Corpus
+from ..errors import Errors, JREError
+from ..pipeline.defaults import FACTORY
+from .components import components_of
 
 
 def evaluate(model: Path | str, data: Path, *, gpu_id: int = -1) -> dict[str, Any]:
@@ -19,8 +22,14 @@ def evaluate(model: Path | str, data: Path, *, gpu_id: int = -1) -> dict[str, An
     model (Path | str): Name or folder of the pipeline.
     data (Path): Data (.spacy).
     RETURNS (dict[str, Any]): The scores of ``nlp.evaluate``.
-    RAISES (ValueError): The errors of ``Corpus``.
+    RAISES (ValueError): J740 for a pipeline without the component, and the errors of
+        ``Corpus``.
     """
     setup_gpu(gpu_id, silent=True)
     nlp = spacy.load(model)
-    return nlp.evaluate(list(Corpus(data)(nlp)))
+    names = components_of(nlp)
+    if not names:
+        raise JREError(Errors.J740.format(model=model, name=FACTORY, known="none"))
+    # of several components, the last one determines the scores
+    pipe: Any = nlp.get_pipe(names[-1])
+    return nlp.evaluate(list(Corpus(data, attr=pipe.cfg["attr"])(nlp)))

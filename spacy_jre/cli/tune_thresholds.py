@@ -9,13 +9,11 @@ import spacy
 from confection import ConfigValidationError
 from spacy.language import Language
 from spacy.scorer import PRFScore
-from spacy.training import Corpus, Example
+from spacy.training import Example
 from thinc.api import Config
 
-from ..annotations import register_extension
-from ..corpora.reader import find_docbins, read_docbin
+from ..corpora.reader import Corpus
 from ..errors import Errors, JREError
-from ..pipeline.defaults import FACTORY
 from ..scoring.scorer import score_joint
 from ..scoring.thresholds import (
     LabelScores,
@@ -24,6 +22,7 @@ from ..scoring.thresholds import (
     collect_scores,
     count_all,
 )
+from .components import choose_component, components_of
 
 # relations with a lower score are not collected, and no threshold is lower
 LOWEST = 0.001
@@ -90,7 +89,8 @@ def tune_thresholds(
 ) -> Tuning:
     """Choose the thresholds with the highest strict F1, and save the pipeline.
 
-    The data is read as in `spacy evaluate`, and predicted once.
+    The data is read as in training and in `spacy jre evaluate`, with its tokens and
+    sentences, and predicted once.
 
     model (str): Name or path of a pipeline.
     dev (Path): The data, a .spacy file or a folder.
@@ -107,14 +107,7 @@ def tune_thresholds(
     nlp = spacy.load(model)
     name = choose_component(nlp, model, component)
     cfg = _settings_of(nlp, name)
-    register_extension(cfg["attr"])
-    docs = [
-        doc
-        for path in find_docbins(Path(dev))
-        for doc in read_docbin(path, nlp, attr=cfg["attr"])
-    ]
-    # as in `spacy evaluate`, so that it gives the same scores
-    examples = list(Corpus(dev).make_examples(nlp, docs))
+    examples = list(Corpus(dev, attr=cfg["attr"])(nlp))
     old = Thresholds(cfg["threshold"], dict(cfg["label_thresholds"]))
     lowest = min(LOWEST, old.threshold, *old.labels.values())
     _set_thresholds(nlp, name, Thresholds(lowest, {}))
@@ -129,32 +122,6 @@ def tune_thresholds(
     path = Path(model) if output is None else output
     nlp.to_disk(path)
     return Tuning(path, name, old, new, table)
-
-
-def choose_component(nlp: Language, model: str, name: str) -> str:
-    """Choose the component `jre` of a pipeline.
-
-    nlp (Language): The pipeline.
-    model (str): Name or path of the pipeline, for the error message.
-    name (str): Name of the component. Can be empty if there is only one.
-    RAISES (ValueError): J740 without such a component, J722 if there are several.
-    """
-    names = components_of(nlp)
-    known = ", ".join(names) or "none"
-    if not names or (name and name not in names):
-        raise JREError(
-            Errors.J740.format(model=model, name=name or FACTORY, known=known)
-        )
-    if not name and len(names) > 1:
-        raise JREError(Errors.J722.format(path=model, known=known))
-    return name or names[0]
-
-
-def components_of(nlp: Language) -> list[str]:
-    """RETURNS (list[str]): The names of the components `jre` of a pipeline."""
-    return [
-        name for name in nlp.pipe_names if nlp.get_pipe_meta(name).factory == FACTORY
-    ]
 
 
 def _settings_of(nlp: Language, name: str) -> dict[str, Any]:

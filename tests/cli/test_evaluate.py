@@ -14,7 +14,7 @@ from spacy_jre.corpora.reader import Corpus
 
 from ..conftest import STORY, make_record
 from ..pipeline.helpers import learn, tok2vec_config
-from .helpers import output_of, run
+from .helpers import assert_plain_error, output_of, run
 
 # one sentence of the data, two sentences by the rules
 WITH_PERIOD = {
@@ -91,3 +91,28 @@ def test_command_writes_all_scores(model, data, tmp_path):
     text = output_of(result)
     assert "works_for" in text
     assert "100.00" in text
+
+
+def test_relations_of_the_extension_of_the_component_are_read(tmp_path):
+    register_extension("links")
+    try:
+        blank = spacy.blank("en")
+        docs = RelationDocBin()
+        for sentence in STORY:
+            doc = build_doc(make_record(sentence), blank, attr="links")
+            docs.add(doc)
+        path = tmp_path / "data.spacy"
+        docs.to_disk(path)
+        nlp = spacy.blank("en")
+        nlp.add_pipe("jre", config={**tok2vec_config(), "attr": "links"})
+        examples = list(Corpus(path, attr="links")(nlp))
+        nlp.initialize(lambda: examples)
+        nlp.to_disk(tmp_path / "model")
+        assert evaluate(tmp_path / "model", path)["rel_f"] is not None
+    finally:
+        Doc.remove_extension("links")
+
+
+def test_pipeline_without_the_component_is_refused(data, tmp_path):
+    spacy.blank("en").to_disk(tmp_path / "blank")
+    assert_plain_error(run("evaluate", tmp_path / "blank", data), "J740", "'jre'")

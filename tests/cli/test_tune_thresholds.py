@@ -4,11 +4,11 @@ import shutil
 import pytest
 import spacy
 import srsly
-from spacy.cli.evaluate import evaluate
-from spacy.tokens import DocBin
+from spacy.tokens import Doc, DocBin
 
 from spacy_jre import register_extension
 from spacy_jre.annotations import build_doc
+from spacy_jre.cli.evaluate import evaluate
 from spacy_jre.cli.tune_thresholds import is_key, tune_thresholds
 from spacy_jre.corpora.reader import Corpus
 from spacy_jre.pipeline.joint_extractor import JointRelationExtractor
@@ -45,16 +45,11 @@ def trained(tmp_path_factory):
     return folder
 
 
-def evaluated(model, dev, tmp_path):
-    evaluate(str(model), dev, output=tmp_path / "scores.json")
-    return srsly.read_json(tmp_path / "scores.json")
-
-
-def test_reported_figures_are_those_of_spacy_evaluate(trained, dev, tmp_path):
+def test_reported_figures_are_those_of_spacy_jre_evaluate(trained, dev, tmp_path):
     output = tmp_path / "tuned"
     tuning = tune_thresholds(str(trained), dev, output=output, min_support=2)
     before, after = tuning.micro()
-    old, new = (evaluated(model, dev, tmp_path) for model in (trained, output))
+    old, new = (evaluate(model, dev) for model in (trained, output))
     assert before.fscore == pytest.approx(old["rel_strict_f"])
     assert after.fscore == pytest.approx(new["rel_strict_f"])
     assert after.fscore > before.fscore
@@ -62,6 +57,31 @@ def test_reported_figures_are_those_of_spacy_evaluate(trained, dev, tmp_path):
         counts = entry.count(tuning.new.of(label)).to_dict()
         assert counts == pytest.approx(new["rel_strict_per_type"][label])
     assert new["ents_f"] == old["ents_f"]
+
+
+def test_sentences_of_the_data_are_kept(tmp_path, monkeypatch):
+    # one sentence of the data, two sentences by the rules
+    sentence = {
+        "words": ["Ada", "of", "Fjordline", "Ltd", ".", "Lives", "in", "Oslo"],
+        "entities": [(0, 1, "PER"), (2, 4, "ORG"), (7, 8, "LOC")],
+        "relations": [(0, 1, "works_for"), (0, 2, "lives_in")],
+    }
+    dev = write(tmp_path / "dev.spacy", [sentence])
+    nlp, _ = make_nlp()
+    nlp.add_pipe("sentencizer", before="jre")
+    nlp.to_disk(tmp_path / "model")
+    counts = []
+    predict = JointRelationExtractor.predict
+
+    def counting(self, docs):
+        counts.extend(len(list(doc.sents)) for doc in docs)
+        return predict(self, docs)
+
+    monkeypatch.setattr(JointRelationExtractor, "predict", counting)
+    tune_thresholds(str(tmp_path / "model"), dev)
+    assert counts == [1]
+    by_rules = nlp.get_pipe("sentencizer")(Doc(nlp.vocab, sentence["words"]))
+    assert len(list(by_rules.sents)) == 2
 
 
 def test_thresholds_are_saved_in_component_and_config(trained, dev, tmp_path):

@@ -1,0 +1,32 @@
+"""Find the component `jre` of a pipeline."""
+
+from spacy.language import Language
+
+from ..errors import Errors, JREError
+from ..pipeline.defaults import FACTORY
+
+
+def choose_component(nlp: Language, model: str, name: str = "") -> str:
+    """Choose the component `jre` of a pipeline.
+
+    nlp (Language): The pipeline.
+    model (str): Name or path of the pipeline, for the error message.
+    name (str): Name of the component. Can be empty if there is only one.
+    RAISES (ValueError): J740 without such a component, J722 if there are several.
+    """
+    names = components_of(nlp)
+    known = ", ".join(names) or "none"
+    if not names or (name and name not in names):
+        raise JREError(
+            Errors.J740.format(model=model, name=name or FACTORY, known=known)
+        )
+    if not name and len(names) > 1:
+        raise JREError(Errors.J722.format(path=model, known=known))
+    return name or names[0]
+
+
+def components_of(nlp: Language) -> list[str]:
+    """RETURNS (list[str]): The names of the components `jre` of a pipeline."""
+    return [
+        name for name in nlp.pipe_names if nlp.get_pipe_meta(name).factory == FACTORY
+    ]

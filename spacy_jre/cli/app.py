@@ -44,8 +44,8 @@ MaxLoss = Annotated[
 Recipe = Annotated[
     str,
     typer.Option(
-        help="recommended: the config. paper: the config of the same name in the folder "
-        "paper/ next to it, with the settings of the model's paper"
+        help="recommended: the config. paper: the config with the same name in the "
+        "folder paper/ next to it, which has the settings of the model's paper"
     ),
 ]
 Trust = Annotated[

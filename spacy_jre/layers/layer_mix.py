@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-# weight of the last layer before training; the other layers share the rest
+# Weight of the last layer before training. The other layers share the rest equally. So
+# the first mixes are near the output of the pretrained transformer.
 LAST_WEIGHT = 0.55
 
 

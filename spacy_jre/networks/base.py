@@ -106,7 +106,8 @@ def pool_units_to_tokens(units: Tensor, layout: Layout) -> tuple[Tensor, Layout]
         longest_token=1,
         host_counts=layout.pooled_counts,
     )
-    return rows[filled.bool()], pooled
+    # selecting the tokens would synchronize with the GPU
+    return rows[filled.bool()] if layout.has_empty else rows, pooled
 
 
 def make_pooler(pooling: Pooling, units: Tensor, layout: Layout) -> SpanPooler:

@@ -52,7 +52,7 @@ class TaskInputs(nn.Module):
         pooling (str | None): "max" pools the wordpieces of each token.
         recurrent (str | None): A residual BiLSTM over the tokens: one for both tasks
             ("shared") or one for each task ("per_task"). It pools the wordpieces of
-            each token, too.
+            each token, too. The sentence vectors remain those of the encoder.
         dropout (float): Rate on the input of the LSTM.
         RAISES (ValueError): J202 or J203 for invalid settings.
         """

@@ -81,7 +81,8 @@ class ISER(JointNetwork):
         n_entity_labels (int): E, without "none".
         n_relation_labels (int): R.
         width_embedding (int): Size of the width embedding.
-        dropout (float): Rate before both classifiers.
+        dropout (float): Rate before both classifiers, before the LSTM of ``recurrent``
+            and after the hidden layer of ``relation_hidden``.
         n_heads (int): Heads of the attention of SEA. D must be divisible by it.
         fusion (bool): Whether to use interactive fusion. Without it, spans and SEA
             use the entity view, and pairs and the context between them use the
@@ -100,8 +101,10 @@ class ISER(JointNetwork):
             uses wordpieces.
         views (int): Number of views of the encoder. See ``TaskInputs``.
         recurrent (str | None): A residual BiLSTM over the tokens before equations 1 and
-            2, "shared" by the tasks or one "per_task". See ``TaskInputs``.
-        relation_hidden (int): Size of a hidden layer in the pair classifier. 0: none.
+            2, "shared" by the tasks or one "per_task". The wordpieces of the tokens are
+            pooled first. See ``TaskInputs``.
+        relation_hidden (int): Size of a hidden layer with GELU in the pair classifier.
+            0: none.
         start_end (bool): Whether the vectors of spans and arguments include the first
             and the last unit.
         RAISES (ValueError): J201, J202 or J203 for invalid settings.

@@ -77,7 +77,8 @@ class SINET(JointNetwork):
         n_entity_labels (int): E, without "none".
         n_relation_labels (int): R.
         width_embedding (int): Size of the width embedding.
-        dropout (float): Rate before both classifiers.
+        dropout (float): Rate before both classifiers, before the LSTM of ``recurrent``
+            and after the hidden layer of ``relation_hidden``.
         attention_dropout (float): Rate inside the attention (authors' code: 0.2).
         n_heads (int): Attention heads (figure 3). D must be divisible by it.
         n_layers (int): Attention layers (figure 3), each with its own weights.
@@ -93,8 +94,10 @@ class SINET(JointNetwork):
             uses wordpieces, as in the paper.
         views (int): Number of views of the encoder. See ``TaskInputs``.
         recurrent (str | None): A residual BiLSTM over the tokens before equation 1,
-            "shared" by the tasks or one "per_task". See ``TaskInputs``.
-        relation_hidden (int): Size of a hidden layer in the pair classifier. 0: none.
+            "shared" by the tasks or one "per_task". The wordpieces of the tokens are
+            pooled first. See ``TaskInputs``.
+        relation_hidden (int): Size of a hidden layer with GELU in the pair classifier.
+            0: none.
         start_end (bool): Whether the vectors of spans and arguments include the first
             and the last unit.
         RAISES (ValueError): J201, J202 or J203 for invalid settings.

@@ -57,13 +57,15 @@ class SpERT(JointNetwork):
         n_entity_labels (int): E, without "none".
         n_relation_labels (int): R.
         width_embedding (int): Size of the width embedding.
-        dropout (float): Rate before both classifiers.
+        dropout (float): Rate before both classifiers, before the LSTM of ``recurrent``
+            and after the hidden layer of ``relation_hidden``.
         pooling (str | None): "max" pools the wordpieces of each token first. None
             uses wordpieces, as in the paper.
         views (int): Number of views of the encoder. See ``TaskInputs``.
         recurrent (str | None): A residual BiLSTM over the tokens, "shared" by the tasks
-            or one "per_task". See ``TaskInputs``.
-        relation_hidden (int): Size of a hidden layer in the pair classifier. 0: none.
+            or one "per_task". Their wordpieces are pooled first. See ``TaskInputs``.
+        relation_hidden (int): Size of a hidden layer with GELU in the pair classifier.
+            0: none.
         start_end (bool): Whether the vectors of spans and arguments include the first
             and the last unit.
         RAISES (ValueError): J202 or J203 for invalid settings.

@@ -75,7 +75,8 @@ class STSN(JointNetwork):
         n_relation_labels (int): R.
         n_tags (int): Number of token tags, including "O". Ignored without layers.
         width_embedding (int): Size of the width embedding.
-        dropout (float): Rate before the span and the pair classifier.
+        dropout (float): Rate before the span and the pair classifier, before the LSTM
+            of ``recurrent`` and after the hidden layer of ``relation_hidden``.
         attention_dropout (float): Rate inside the attention layers: on the weights
             and on both sub-layers. The paper does not specify it.
         n_heads (int): Heads of every attention unit. D must be divisible by it.
@@ -89,7 +90,8 @@ class STSN(JointNetwork):
             entity view. See ``TaskInputs``.
         recurrent (str | None): A residual BiLSTM over the tokens, "shared" by the tasks
             or one "per_task". See ``TaskInputs``.
-        relation_hidden (int): Size of a hidden layer in the pair classifier. 0: none.
+        relation_hidden (int): Size of a hidden layer with GELU in the pair classifier.
+            0: none.
         RAISES (ValueError): J201, J202 or J203 for invalid settings.
         """
         super().__init__()

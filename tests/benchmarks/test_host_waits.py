@@ -6,7 +6,7 @@ import torch
 from spacy_jre.layers.pairs import propose_pairs
 from spacy_jre.layers.span_chunks import compute_in_chunks
 
-from ..pipeline.helpers import MODELS, learn, make_nlp, model_config, predictions_of
+from ..pipeline.helpers import learn, make_nlp, model_config, predictions_of
 from .helpers import load
 
 # Waits of an update and of a prediction, and copies to the device of both. Each wait
@@ -14,14 +14,18 @@ from .helpers import load
 MAXIMA = {
     "SpERT": (2, 4, 10, 7),
     "SINET": (2, 4, 10, 7),
-    "STSN": (4, 5, 11, 7),
+    "STSN": (2, 4, 11, 7),
     "ISER": (4, 6, 10, 7),
     "LAINet": (6, 6, 15, 8),
+    "SpERT+recipe": (2, 4, 11, 8),
+    "SINET+recipe": (2, 4, 11, 8),
+    "STSN+recipe": (2, 4, 12, 8),
+    "ISER+recipe": (4, 6, 11, 8),
 }
 count_host_waits = load("host_waits").count_host_waits
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=MAXIMA)
 def counted(request, tiny_bert, wide_bert):
     nlp, examples = make_nlp(model_config(request.param, tiny_bert, wide_bert))
     learn(nlp, examples, 8)

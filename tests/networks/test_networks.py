@@ -102,6 +102,18 @@ def test_given_spans_and_pairs_have_a_logit_per_label(network):
     assert outputs.relation_logits.shape == (n_pairs, N_RELATION_LABELS)
 
 
+@pytest.mark.parametrize("make_batch", [training_batch, prediction_batch])
+def test_logits_do_not_depend_on_whether_tokens_without_units_are_expected(
+    network, make_batch
+):
+    batch = make_batch(((2, 1, 3), (1, 2)))  # all tokens have units
+    network.eval()
+    expected = logits_of(network(*batch))
+    actual = logits_of(network(*with_layout(batch, has_empty=False)))
+    for first, second in zip(expected, actual, strict=True):
+        assert torch.equal(first, second)
+
+
 def test_given_pairs_are_returned_unchanged(network):
     batch = training_batch()
     outputs = network(*batch)

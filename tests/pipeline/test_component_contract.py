@@ -1,4 +1,4 @@
-"""The behaviour of the component, tested with each of the five models, and with the
+"""The behavior of the component, tested with each of the five models, and with the
 settings that are not from the papers."""
 
 import math

@@ -1,4 +1,4 @@
-"""Behaviour of a component with LAI-Net that differs from the other models."""
+"""Behavior of a component with LAI-Net that differs from the other models."""
 
 from contextlib import contextmanager
 

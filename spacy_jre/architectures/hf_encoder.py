@@ -270,6 +270,7 @@ class TransformerSettings:
     max_batch_pieces: int
     mixed_precision: bool
     extras: Extras = Extras()
+    context_pieces: int = 0
 
     def load(self) -> HFEncoder:
         """See ``HFEncoder.from_name``."""

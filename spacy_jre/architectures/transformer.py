@@ -13,7 +13,7 @@ from thinc.api import ArgsKwargs, Model, Ops, torch2xp, xp2torch
 from torch import Tensor
 
 from ..errors import Errors, JREError, Warnings
-from ..layers.checks import check_choice
+from ..layers.checks import check_choice, check_range
 from ..types import Encoded, EncodedGradient, Windows
 from .case_features import word_shape
 from .header import SavedTensors, read_fields
@@ -33,7 +33,7 @@ from .torch_node import (
     set_module,
     torch_node,
 )
-from .windows import sentence_windows, split_windows
+from .windows import sentence_windows, split_windows, with_context
 from .word_pieces import split_words
 
 Batch = list[np.ndarray]
@@ -47,6 +47,7 @@ def build_transformer_encoder_v1(
     mixed_precision: bool = False,
     case_features: bool = False,
     mix_layers: Literal["shared", "per_task"] | None = None,
+    context_pieces: int = 0,
 ) -> Model[list[Doc], Encoded]:
     """spacy-jre.TransformerEncoder.v1: a transformer that is not shared.
 
@@ -69,9 +70,14 @@ def build_transformer_encoder_v1(
     mix_layers (str | None): "shared": mix the hidden states of all layers with trained
         weights. "per_task": one mix for entities and one for relations. None: the last
         layer.
+    context_pieces (int): Extend each window to this number of wordpieces with the text
+        before and after it in its Doc. The vectors of the added wordpieces are not
+        used. 0: no context. The data must have Docs of several sentences.
     RAISES (JREError): J319 for a setting that can run code, J202 for an attention
-        implementation that transformers does not ship or an unknown mix.
+        implementation that transformers does not ship or an unknown mix, J203 for a
+        negative number.
     """
+    check_range("context_pieces", context_pieces, context_pieces >= 0, "at least 0")
     check_settings(tokenizer_config, transformer_config)
     check_choice("mix_layers", mix_layers, tuple(VIEWS))
     settings = TransformerSettings(
@@ -81,6 +87,7 @@ def build_transformer_encoder_v1(
         max_batch_pieces,
         mixed_precision,
         Extras(case_features, mix_layers),
+        context_pieces,
     )
     wrapper = torch_node(
         NotBuilt(),
@@ -122,24 +129,28 @@ def forward(
     windows, pieces, sizes = cut_into_pieces(docs, module.tokenizer, module.max_pieces)
     xp = model.ops.xp
 
+    settings = model.attrs["settings"]
     unit_counts = np.asarray([len(p) for p in pieces], dtype=np.int64)
     first_unit = np.cumsum(unit_counts) - unit_counts
     n_units = int(unit_counts.sum())
+    ids = np.asarray([piece for window in pieces for piece in window], dtype=np.int64)
     shapes = None
     if module.shapes is not None:
         of_token = [word_shape(token.text) for doc in docs for token in doc]
-        of_unit = np.repeat(np.asarray(of_token, dtype=np.int64), sizes)
-        shapes = np.split(of_unit, np.cumsum(unit_counts)[:-1])
-    skip = len(module.prefix)
+        shapes = np.repeat(np.asarray(of_token, dtype=np.int64), sizes)
+    context = min(settings.context_pieces, module.max_pieces)
+    starts, ends = with_context(windows, unit_counts, context)
+    # column of the first unit of each window
+    skip = len(module.prefix) + first_unit - starts
     batches = pack(
-        unit_counts + skip + len(module.suffix),
-        model.attrs["settings"].max_batch_pieces,
+        ends - starts + len(module.prefix) + len(module.suffix),
+        settings.max_batch_pieces,
     )
     units: Any = None
     sentence: Any = None
     callbacks: list[Callable[[Any, Any], None]] = []
     for batch in batches:
-        padded = _pad(module, pieces, shapes, batch)
+        padded = _pad(module, ids, shapes, starts[batch], ends[batch])
         hidden, backprop_batch = wrapper(padded, is_train)
         if units is None:
             units = xp.zeros((n_units, hidden.shape[2]), dtype="float32")
@@ -148,7 +159,8 @@ def forward(
         rows = np.repeat(np.arange(len(batch)), counts)
         within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
         unit_rows = xp.asarray(within + np.repeat(first_unit[batch], counts))
-        rows, columns = xp.asarray(rows), xp.asarray(within + skip)
+        columns = xp.asarray(within + np.repeat(skip[batch], counts))
+        rows = xp.asarray(rows)
         window_rows = xp.asarray(batch)
         units[unit_rows] = hidden[rows, columns]
         if module.cls_position is not None:
@@ -168,13 +180,14 @@ def forward(
         sentence = xp.zeros((0, width), dtype="float32")
     if module.cls_position is None:
         sentence = mean_per_window(model.ops, units, unit_counts)
-    ends = np.cumsum(sizes)
+    token_ends = np.cumsum(sizes)
+    token_units = np.stack([token_ends - sizes, token_ends], 1).astype(np.int64)
     encoded = Encoded(
         windows=windows,
         units=units,
         sentence=sentence,
         unit_counts=unit_counts,
-        token_units=np.stack([ends - sizes, ends], 1).astype(np.int64),
+        token_units=token_units,
         views=module.views,
     )
 
@@ -283,34 +296,35 @@ def backprop_mean(ops: Ops, gradient: Any, counts: np.ndarray) -> Any:
 
 def _pad(
     module: HFEncoder,
-    pieces: list[list[int]],
-    shapes: list[np.ndarray] | None,
-    batch: np.ndarray,
+    ids: np.ndarray,
+    shapes: np.ndarray | None,
+    starts: np.ndarray,
+    ends: np.ndarray,
 ) -> tuple[np.ndarray, ...]:
-    """Add the special tokens to the windows of a sub-batch and pad them.
+    """Add the special tokens to the sequences of a sub-batch and pad them.
 
-    pieces (list): The wordpiece IDs of each window.
-    shapes (list | None): The word shapes of the wordpieces of each window.
-    batch (ndarray): The windows of the sub-batch. Shape: (B,).
+    ids (ndarray): The wordpiece IDs of the whole batch. Shape: (U,).
+    shapes (ndarray | None): Their word shapes. Shape: (U,).
+    starts, ends (ndarray): The first unit of each sequence and the unit after the last.
+        Shape of each: (B,).
     RETURNS (tuple): Wordpiece IDs, attention mask and, if given, word shapes. Shape of
         each: (B, L).
     """
-    extra = len(module.prefix) + len(module.suffix)
-    longest = max(len(pieces[number]) for number in batch) + extra
-    padding = module.tokenizer.pad_token_id or 0
-    ids = np.full((len(batch), longest), padding, dtype=np.int64)
-    mask = np.zeros((len(batch), longest), dtype=np.int64)
-    for row, number in enumerate(batch):
-        full = module.prefix + pieces[number] + module.suffix
-        ids[row, : len(full)] = full
-        mask[row, : len(full)] = 1
-    if shapes is None:
-        return ids, mask
-    padded = np.zeros_like(ids)
-    first = len(module.prefix)
-    for row, number in enumerate(batch):
-        padded[row, first : first + len(shapes[number])] = shapes[number]
-    return ids, mask, padded
+    first, n_special = len(module.prefix), len(module.prefix) + len(module.suffix)
+    lengths = ends - starts
+    size = len(starts), int(lengths.max()) + n_special
+    padded = np.full(size, module.tokenizer.pad_token_id or 0, dtype=np.int64)
+    mask = np.zeros(size, dtype=np.int64)
+    padded_shapes = np.zeros(size, dtype=np.int64)
+    for row, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        last = first + end - start
+        padded[row, :first] = module.prefix
+        padded[row, first:last] = ids[start:end]
+        padded[row, last : last + len(module.suffix)] = module.suffix
+        mask[row, : last + len(module.suffix)] = 1
+        if shapes is not None:
+            padded_shapes[row, first:last] = shapes[start:end]
+    return (padded, mask) if shapes is None else (padded, mask, padded_shapes)
 
 
 def _convert_inputs(

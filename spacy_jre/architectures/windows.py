@@ -55,5 +55,31 @@ def split_windows(windows: Windows, sizes: np.ndarray, limit: int) -> Windows:
     return Windows(_ints(number), _ints(start), _ints(end))
 
 
+def with_context(
+    windows: Windows, unit_counts: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Extend windows with the units before and after them in their Doc.
+
+    A window gets as many units from both sides. If one side has fewer, the other side
+    gives more.
+
+    windows (Windows): The windows, in Doc order.
+    unit_counts (ndarray): Units per window. Shape: (W,).
+    size (int): Number of units of an extended window. A window that has more, or a Doc
+        that has fewer, is not cut or extended further.
+    RETURNS (tuple[ndarray, ndarray]): The first unit of each extended window and the
+        unit after the last. Units count over the batch. Shape of each: (W,).
+    """
+    end = np.cumsum(unit_counts)
+    start = end - unit_counts
+    before = start - start[np.searchsorted(windows.doc, windows.doc, side="left")]
+    after = end[np.searchsorted(windows.doc, windows.doc, side="right") - 1] - end
+    missing = np.maximum(size - unit_counts, 0)
+    from_before = np.minimum(before, missing // 2)
+    from_after = np.minimum(after, missing - from_before)
+    from_before = np.minimum(before, missing - from_after)
+    return start - from_before, end + from_after
+
+
 def _ints(values: list[int]) -> np.ndarray:
     return np.asarray(values, dtype=np.int64)

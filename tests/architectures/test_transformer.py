@@ -64,6 +64,10 @@ def rebuild(module):
     return load(NotBuilt(), save_module(module), torch.device("cpu"))
 
 
+def ids_and_mask(inputs) -> dict:
+    return {name: inputs[name] for name in ("input_ids", "attention_mask")}
+
+
 @pytest.fixture
 def encoder(tiny_bert):
     model = make_encoder(tiny_bert)
@@ -146,6 +150,73 @@ def test_case_changes_the_units_of_an_uncased_tokenizer(tiny_bert, nlp):
         encoder.initialize()
         units = [encoder.predict([doc]).units for doc in (lower, title)]
         assert np.allclose(*units) == equal
+
+
+@pytest.fixture
+def doc_of_three_sentences(nlp):
+    doc = Doc(nlp.vocab, words=[w for s in STORY[:3] for w in s["words"]])
+    ends = np.cumsum([len(s["words"]) for s in STORY[:3]])
+    for token in doc:
+        token.is_sent_start = token.i in {0, *ends}
+    return doc
+
+
+def test_context_of_the_whole_doc_gives_its_hidden_states(
+    tiny_bert, doc_of_three_sentences
+):
+    encoder = make_encoder(tiny_bert, context_pieces=62, case_features=True)
+    encoder.initialize()
+    module = get_module(encoder.layers[0])
+    words = [token.text for token in doc_of_three_sentences]
+    ids = module.tokenizer(words, is_split_into_words=True, return_tensors="pt")
+    shapes = [0 if w is None else word_shape(words[w]) for w in ids.word_ids()]
+    with torch.no_grad():
+        hidden = module(**ids_and_mask(ids), shapes=torch.tensor([shapes]))[0]
+    encoded = encoder.predict([doc_of_three_sentences])
+    assert len(encoded.unit_counts) == 3
+    np.testing.assert_allclose(encoded.units, hidden[1:-1], atol=1e-5)
+    np.testing.assert_allclose(encoded.sentence, hidden[:1].repeat(3, 1), atol=1e-5)
+
+
+def test_context_does_not_change_windows_and_token_units(
+    tiny_bert, doc_of_three_sentences
+):
+    alone, extended = (make_encoder(tiny_bert, context_pieces=n) for n in (0, 30))
+    alone.initialize()
+    extended.initialize()
+    expected = alone.predict([doc_of_three_sentences])
+    actual = extended.predict([doc_of_three_sentences])
+    np.testing.assert_array_equal(actual.token_units, expected.token_units)
+    np.testing.assert_array_equal(actual.unit_counts, expected.unit_counts)
+    assert not np.allclose(actual.units, expected.units)
+
+
+def test_docs_are_not_context_of_each_other(tiny_bert, docs):
+    alone, extended = (make_encoder(tiny_bert, context_pieces=n) for n in (0, 62))
+    alone.initialize()
+    extended.initialize()
+    np.testing.assert_allclose(
+        extended.predict(docs).units, alone.predict(docs).units, atol=1e-5
+    )
+
+
+def test_gradient_of_one_window_reaches_its_context(tiny_bert, doc_of_three_sentences):
+    encoder = make_encoder(tiny_bert, context_pieces=62)
+    encoder.initialize()
+    encoded, backprop = encoder.begin_update([doc_of_three_sentences])
+    d_units = np.zeros_like(encoded.units)
+    d_units[: encoded.unit_counts[0]] = 1.0
+    backprop(EncodedGradient(d_units, np.zeros_like(encoded.sentence)))
+    module = get_module(encoder.layers[0])
+    used = module.encoder.get_input_embeddings().weight.grad.any(1).nonzero().flatten()
+    words = [token.text for token in doc_of_three_sentences]
+    ids = module.tokenizer(words, is_split_into_words=True)["input_ids"]
+    assert set(used.tolist()) == set(ids)
+
+
+def test_negative_context_raises_error(tiny_bert):
+    with pytest.raises(ValueError, match=r"J203.*context_pieces"):
+        build_transformer_encoder_v1(tiny_bert, context_pieces=-1)
 
 
 def test_token_units_match_the_tokenizer(encoder, docs, tiny_bert):

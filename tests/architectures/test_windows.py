@@ -4,7 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spacy.tokens import Doc
 
-from spacy_jre.architectures.windows import sentence_windows, split_windows
+from spacy_jre.architectures.windows import (
+    sentence_windows,
+    split_windows,
+    with_context,
+)
 from spacy_jre.types import Windows
 
 
@@ -91,3 +95,51 @@ def test_windows_count_tokens_of_the_batch(counts):
     windows = make_windows(counts)
     assert windows.n_tokens == sum(counts)
     assert windows.first_token.tolist() == [0, *np.cumsum(counts)[:-1]]
+
+
+# two Docs with 10 and 6 units
+CONTEXT_WINDOWS = Windows(
+    np.array([0, 0, 0, 1]), np.array([0, 3, 5, 0]), np.array([3, 5, 9, 5])
+)
+CONTEXT_UNITS = np.array([4, 2, 4, 6])
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        (0, [(0, 4), (4, 6), (6, 10), (10, 16)]),
+        # one from each side; only from the right, or left, at the ends of the Doc
+        (4, [(0, 4), (3, 7), (6, 10), (10, 16)]),
+        (6, [(0, 6), (2, 8), (4, 10), (10, 16)]),
+        # an odd number: one more from the right
+        (5, [(0, 5), (3, 8), (5, 10), (10, 16)]),
+        (100, [(0, 10), (0, 10), (0, 10), (10, 16)]),
+    ],
+)
+def test_windows_are_extended_within_their_doc(size, expected):
+    starts, ends = with_context(CONTEXT_WINDOWS, CONTEXT_UNITS, size)
+    assert list(zip(starts.tolist(), ends.tolist(), strict=True)) == expected
+
+
+def test_no_windows_have_no_context():
+    none = np.zeros(0, dtype=np.int64)
+    starts, ends = with_context(Windows(none, none, none), none, 4)
+    assert (len(starts), len(ends)) == (0, 0)
+
+
+@settings(deadline=None, derandomize=True)
+@given(
+    st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=4), max_size=4),
+    st.integers(0, 30),
+)
+def test_context_has_the_size_unless_the_doc_is_shorter(docs, size):
+    number = np.repeat(np.arange(len(docs)), [len(doc) for doc in docs])
+    counts = np.array([n for doc in docs for n in doc], dtype=np.int64)
+    zeros = np.zeros(len(counts), dtype=np.int64)
+    starts, ends = with_context(Windows(number, zeros, zeros), counts, size)
+    last = np.cumsum(counts)
+    assert (starts <= last - counts).all()
+    assert (ends >= last).all()
+    for index, doc in enumerate(number):
+        expected = max(counts[index], min(size, sum(docs[doc])))
+        assert ends[index] - starts[index] == expected

@@ -1,4 +1,5 @@
 import pytest
+import spacy
 from spacy.tokens import DocBin
 
 from spacy_jre.cli.train import schedule_overrides
@@ -51,7 +52,9 @@ def train(tmp_path, data):
 def test_config_without_a_recipe_fails(tmp_path):
     config = tmp_path / "own.cfg"
     config.write_text(CONFIG.read_text().replace("[recipe]", "[other]"))
-    result = run("train", config, "--output", tmp_path, "--train", "x", "--dev", "x")
+    data = tmp_path / "train.spacy"
+    DocBin(docs=[spacy.blank("en")("Oslo")]).to_disk(data)
+    result = run("train", config, "--output", tmp_path, "--train", data, "--dev", data)
     assert_plain_error(result, "J706", str(config))
 
 

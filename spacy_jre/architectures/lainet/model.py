@@ -49,7 +49,7 @@ def lainet_model(
         Texts.
     RAISES (JREError): J311 for another encoder, J203 for a setting out of range, J202
         for an attention that does not support the mask of LAI-Net, and for case
-        features and mixed layers, which LAI-Net does not use.
+        features, mixed layers and context, which LAI-Net does not support.
     """
     transformer = tok2vec.attrs.get("settings")
     if not isinstance(transformer, TransformerSettings):
@@ -65,6 +65,7 @@ def lainet_model(
     for name, value, default in (
         ("case_features", transformer.extras.case_features, False),
         ("mix_layers", transformer.extras.mix_layers, None),
+        ("context_pieces", transformer.context_pieces, 0),
     ):
         check_choice(f"{name} of the encoder of LAI-Net", value, (default,))
     check_range(

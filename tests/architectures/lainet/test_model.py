@@ -232,6 +232,15 @@ def attends(attention: str) -> dict:
     return {"transformer_config": {"attn_implementation": attention}}
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [{"case_features": True}, {"mix_layers": "shared"}, {"context_pieces": 9}],
+)
+def test_setting_of_the_encoder_that_is_not_supported_raises_error(setting):
+    with pytest.raises(ValueError, match=rf"J202.*{next(iter(setting))}.*LAI-Net"):
+        make_model("x", encoder=setting)
+
+
 @pytest.mark.parametrize("attention", ["flash_attention_2", "flex_attention"])
 def test_attention_without_mask_support_raises_error(attention):
     with pytest.raises(ValueError, match=r"J202.*LAI-Net.*eager, sdpa.*" + attention):

@@ -307,8 +307,11 @@ def _convert_inputs(
         pairs=None if candidates.pairs is None else index(candidates.pairs),
         width_counts=candidates.width_counts,
         pair_limits=index(np.minimum(windows.counts, MAX_PAIRED_ENTITIES)),
-        pooled_counts=torch.from_numpy(
-            np.bincount(windows.token_window[sizes > 0], minlength=len(windows.doc))
+        host_counts=tuple(encoded.unit_counts.tolist()),
+        pooled_counts=tuple(
+            np.bincount(
+                windows.token_window[sizes > 0], minlength=len(windows.doc)
+            ).tolist()
         ),
     )
     units = xp2torch(encoded.units, requires_grad=is_train, device=device)

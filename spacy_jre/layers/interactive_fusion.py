@@ -1,12 +1,13 @@
 """Cross attention between two views of the same units, fused to one."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
 
-from .padding import WindowPadding, window_ids
+from .padding import WindowPadding
+from .window_lstm import run_windows
 
 
 class FusedUnits(NamedTuple):
@@ -38,12 +39,18 @@ class InteractiveFusion(nn.Module):
         self.lstm = nn.LSTM(2 * width, width // 2, bidirectional=True)
 
     def forward(
-        self, entity: Tensor, relation: Tensor, unit_counts: Tensor, longest: int
+        self,
+        entity: Tensor,
+        relation: Tensor,
+        unit_counts: Tensor,
+        longest: int,
+        host_counts: Sequence[int] | None = None,
     ) -> FusedUnits:
         """
         entity, relation (Tensor): X_e and X_r. Shape of each: (U, D).
         unit_counts (Tensor): Units per window. Shape: (W,).
         longest (int): The largest count.
+        host_counts (Sequence[int] | None): See ``run_windows``.
         RETURNS (FusedUnits): H and the attention weights.
         """
         padding = WindowPadding(unit_counts, longest, entity.shape[0])
@@ -65,30 +72,5 @@ class InteractiveFusion(nn.Module):
             1,
         )
         # equation 5
-        return FusedUnits(run_windows(self.lstm, rows, unit_counts), *weights)
-
-
-def run_windows(network: nn.LSTM, rows: Tensor, counts: Tensor) -> Tensor:
-    """Run a recurrent network over each window, without padding.
-
-    ``pack_padded_sequence`` would do this, but it refuses windows without rows.
-
-    rows (Tensor): Rows of all windows, one window after the other. Shape: (N, D).
-    counts (Tensor): Rows per window. Shape: (W,).
-    RETURNS (Tensor): The outputs in the same order. Shape: (N, outputs).
-    """
-    total = rows.shape[0]
-    windows = window_ids(counts, total)
-    starts = counts.cumsum(0) - counts
-    positions = torch.arange(total, device=rows.device) - starts[windows]
-    if total == 0:
-        return rows.new_zeros((0, 2 * network.hidden_size))
-    # packed order: all first rows, all second rows, ..., longer windows first
-    ranks = torch.argsort(torch.argsort(counts, descending=True, stable=True))
-    order = torch.argsort(positions * counts.shape[0] + ranks[windows])
-    # torch requires the batch sizes on the host: the windows with more than 0, 1, 2 ...
-    # rows. This synchronizes with the GPU.
-    lengths = torch.tensor(counts.tolist())
-    sizes = (lengths > torch.arange(int(lengths.max())).unsqueeze(1)).sum(1)
-    packed = PackedSequence(rows[order], sizes)
-    return network(packed)[0].data[torch.argsort(order)]
+        rows = run_windows(self.lstm, rows, unit_counts, host_counts)
+        return FusedUnits(rows, *weights)

@@ -29,11 +29,10 @@ class Layout:
     pair_limits (Tensor | None): If pairs is None, the maximum number of entities of
         each window to pair. None: the number of its tokens. Shape: (W,).
     pair_chunk (int): Number of proposed pairs to score at once.
-    pooled_counts (Tensor | None): Tokens with units per window, on the host. Shape:
-        (W,).
-    host_counts (Tensor | None): Units per window, on the host, if they are tokens.
-        None: a layer that needs them copies ``unit_counts`` from the device. Shape:
-        (W,).
+    host_counts (tuple[int, ...] | None): Units per window, on the host. None: a layer
+        that needs them copies ``unit_counts`` from the device.
+    pooled_counts (tuple[int, ...] | None): Tokens with units per window, on the host:
+        the units per window after pooling to tokens.
     """
 
     unit_counts: Tensor
@@ -48,8 +47,8 @@ class Layout:
     width_counts: tuple[int, ...] = ()
     pair_limits: Tensor | None = None
     pair_chunk: int = 20000
-    pooled_counts: Tensor | None = None
-    host_counts: Tensor | None = None
+    host_counts: tuple[int, ...] | None = None
+    pooled_counts: tuple[int, ...] | None = None
 
     @property
     def n_tokens(self) -> int:

@@ -1,10 +1,11 @@
 """A residual bidirectional LSTM over the rows of each window."""
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from .checks import check_range
-from .padding import WindowPadding
+from .window_lstm import run_windows
 
 
 class ResidualBiLSTM(nn.Module):
@@ -23,25 +24,15 @@ class ResidualBiLSTM(nn.Module):
         super().__init__()
         check_range("the encoder's width", width, width % 2 == 0, "even")
         self.dropout = nn.Dropout(dropout)
-        self.lstm = nn.LSTM(width, width // 2, batch_first=True, bidirectional=True)
+        self.lstm = nn.LSTM(width, width // 2, bidirectional=True)
 
-    def forward(self, rows: Tensor, padding: WindowPadding, lengths: Tensor) -> Tensor:
+    def forward(
+        self, rows: Tensor, counts: Tensor, host_counts: Sequence[int] | None = None
+    ) -> Tensor:
         """
         rows (Tensor): Rows of all windows, one window after the other. Shape: (N, D).
-        padding (WindowPadding): Pads the rows to windows.
-        lengths (Tensor): Rows per window, on the host: torch packs sequences by
-            lengths on the host. Shape: (W,).
+        counts (Tensor): Rows per window. Shape: (W,).
+        host_counts (Sequence[int] | None): See ``run_windows``.
         RETURNS (Tensor): Shape: (N, D).
         """
-        if rows.shape[0] == 0:
-            return rows
-        padded = padding.pad(self.dropout(rows))
-        # torch does not pack an empty sequence. The output of an empty window is not
-        # read.
-        packed = pack_padded_sequence(
-            padded, lengths.clamp(min=1), batch_first=True, enforce_sorted=False
-        )
-        output, _ = pad_packed_sequence(
-            self.lstm(packed)[0], batch_first=True, total_length=padded.shape[1]
-        )
-        return rows + padding.unpad(output)
+        return rows + run_windows(self.lstm, self.dropout(rows), counts, host_counts)

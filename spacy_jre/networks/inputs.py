@@ -6,7 +6,6 @@ from torch import Tensor, nn
 
 from ..layers.checks import check_choice, check_range
 from ..layers.layout import Layout
-from ..layers.padding import WindowPadding
 from ..layers.residual_lstm import ResidualBiLSTM
 from .base import pool_units_to_tokens
 
@@ -84,14 +83,9 @@ class TaskInputs(nn.Module):
             entity, relation = units.chunk(2, 1)
             entity_sentence, relation_sentence = sentence.chunk(2, 1)
         if len(self.recurrent):
-            padding = WindowPadding(
-                layout.unit_counts, layout.longest_units, units.shape[0]
-            )
-            lengths = layout.host_counts
-            if lengths is None:
-                lengths = layout.unit_counts.cpu()
+            counts = layout.unit_counts, layout.host_counts
             of_entity, of_relation = self.recurrent[0], self.recurrent[-1]
             shared = entity is relation and of_entity is of_relation
-            entity = of_entity(entity, padding, lengths)
-            relation = entity if shared else of_relation(relation, padding, lengths)
+            entity = of_entity(entity, *counts)
+            relation = entity if shared else of_relation(relation, *counts)
         return TaskUnits(entity, relation, entity_sentence, relation_sentence), layout

@@ -204,7 +204,13 @@ class ISER(JointNetwork):
         relation = self.relation_view(tasks.relation)
         if self.fusion is None:
             return Views(entity, relation, None)
-        fused = self.fusion(entity, relation, layout.unit_counts, layout.longest_units)
+        fused = self.fusion(
+            entity,
+            relation,
+            layout.unit_counts,
+            layout.longest_units,
+            layout.host_counts,
+        )
         weights = fused.relation_to_entity, fused.entity_to_relation
         return Views(fused.rows, fused.rows, weights)
 

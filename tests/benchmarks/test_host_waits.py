@@ -15,12 +15,12 @@ MAXIMA = {
     "SpERT": (2, 4, 10, 7),
     "SINET": (2, 4, 10, 7),
     "STSN": (2, 4, 11, 7),
-    "ISER": (4, 6, 10, 7),
+    "ISER": (3, 5, 10, 7),
     "LAINet": (6, 6, 15, 8),
     "SpERT+recipe": (2, 4, 11, 8),
     "SINET+recipe": (2, 4, 11, 8),
     "STSN+recipe": (2, 4, 12, 8),
-    "ISER+recipe": (4, 6, 11, 8),
+    "ISER+recipe": (3, 5, 11, 8),
 }
 count_host_waits = load("host_waits").count_host_waits
 

@@ -5,7 +5,6 @@ import torch
 from torch.autograd import gradcheck
 from torch.testing import assert_close
 
-from spacy_jre.layers.padding import WindowPadding
 from spacy_jre.layers.residual_lstm import ResidualBiLSTM
 
 WIDTH = 6
@@ -18,9 +17,7 @@ def lstm():
 
 
 def run(lstm: ResidualBiLSTM, counts: list[int], rows: torch.Tensor) -> torch.Tensor:
-    lengths = torch.tensor(counts, dtype=torch.long)
-    padding = WindowPadding(lengths, max(counts, default=0), len(rows))
-    return lstm(rows, padding, lengths)
+    return lstm(rows, torch.tensor(counts, dtype=torch.long), tuple(counts))
 
 
 @pytest.mark.parametrize("counts", [[3, 1, 2], [1, 2, 3], [0, 3, 0, 2, 0], [5]])

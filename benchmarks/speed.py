@@ -54,6 +54,7 @@ from spacy.util import load_config, load_model_from_config
 from thinc.api import Optimizer
 
 from spacy_jre import register_extension
+from spacy_jre.annotations import has_relations
 from spacy_jre.corpora.reader import Corpus
 from spacy_jre.training.optimizer import create_adamw_v1
 
@@ -239,7 +240,7 @@ def with_annotation(nlp: Language, examples: Sequence[Example]) -> list[Example]
     """RETURNS (list[Example]): The examples, annotated by the pipeline if they have no
     relation annotation."""
     attr = find_component(nlp).cfg["attr"]
-    if all(f"jre:{attr}" in example.reference.user_data for example in examples):
+    if all(has_relations(example.reference, attr) for example in examples):
         return fresh_examples(nlp, examples)
     docs = copy_docs(nlp, [example.reference for example in examples])
     return [Example(doc, doc) for doc in nlp.pipe(docs)]

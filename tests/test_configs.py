@@ -11,6 +11,9 @@ from spacy.util import load_config, load_model_from_config, registry
 
 from spacy_jre.networks.iser import ISER
 from spacy_jre.networks.lainet import LAINet
+from spacy_jre.networks.sinet import SINET
+from spacy_jre.networks.spert import SpERT
+from spacy_jre.networks.stsn import STSN
 
 from .conftest import ROOT
 
@@ -73,11 +76,32 @@ def test_pretrained_weights_of_lainet_have_a_lower_rate():
     assert factors("lainet", names) == {0.125}
 
 
+@pytest.mark.parametrize("model", ["spert", "sinet", "stsn"])
+def test_weights_of_an_inline_transformer_have_the_rate_1e_4(model):
+    training = load_config(ROOT / f"configs/{model}.cfg")["training"]
+    rate = training["optimizer"]["learn_rate"]["initial_rate"]
+    (factor,) = factors(model, ["encoder.embeddings.x", "encoder.encoder.layer.0.x"])
+    assert rate * factor == pytest.approx(1e-4)
+
+
+EXTRAS = {"views": 2, "recurrent": "per_task", "relation_hidden": 8}
+
+
 @pytest.mark.parametrize(
-    ("model", "network", "prefix"), [("iser", ISER, ""), ("lainet", LAINet, "network.")]
+    ("model", "network", "settings", "prefix"),
+    [
+        ("spert", SpERT, EXTRAS, ""),
+        ("sinet", SINET, EXTRAS, ""),
+        ("stsn", STSN, {**EXTRAS, "n_tags": 4}, ""),
+        ("iser", ISER, EXTRAS, ""),
+        ("lainet", LAINet, {}, "network."),
+    ],
 )
-def test_other_weights_have_the_full_rate(model, network, prefix):
-    names = [prefix + name for name, _ in network(16, 3, 2).named_parameters()]
+def test_other_weights_have_the_full_rate(model, network, settings, prefix):
+    module = network(16, 3, 2, **settings)
+    names = [prefix + name for name, _ in module.named_parameters()]
+    # case features and mixed layers of an inline transformer
+    names += ["shapes.weight", "mix.logits"]
     # W and b are the weights of thinc's layers
     assert factors(model, [*names, "W", "b"]) == {1.0}
 
@@ -148,6 +172,9 @@ WRONG = [
     ("model.dropout", "high"),
     ("model.pooling", "median"),
     ("model.mixed_precision", "perhaps"),
+    ("model.recurrent", "both"),
+    ("model.relation_hidden", "many"),
+    ("model.start_end", "perhaps"),
     ("model.tok2vec", "text"),
     ("threshold", "low"),
     ("label_thresholds", ["a"]),
@@ -156,6 +183,9 @@ WRONG = [
     ("symmetric", "yes"),
     ("overwrite_ents", "perhaps"),
     ("attr", 3),
+    ("overlaps", "first"),
+    ("constraints", "all"),
+    ("half_precision", "bf16"),
 ]
 WRONG_SINET = [
     ("model.n_heads", "four"),
@@ -231,7 +261,14 @@ def test_wrong_type_fails(name, field, value):
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("max_batch_pieces", "many"), ("name", 7)]
+    ("field", "value"),
+    [
+        ("max_batch_pieces", "many"),
+        ("name", 7),
+        ("case_features", "perhaps"),
+        ("mix_layers", "both"),
+        ("context_pieces", "many"),
+    ],
 )
 def test_wrong_type_of_the_encoder_fails(field, value):
     block = {"@architectures": "spacy-jre.TransformerEncoder.v1", "name": "x"}

@@ -1,7 +1,9 @@
 """`spacy jre debug-data`: check the corpora of a training config."""
 
+import json
 import warnings
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 
 from confection import ConfigValidationError
 from spacy.language import Language
+from spacy.training import Example
 from spacy.util import load_config, load_model_from_config, registry
 from thinc.api import Config
 from thinc.layers import noop
@@ -31,7 +34,10 @@ from ..inspection import (
 from ..pipeline.defaults import FACTORY
 from ..pipeline.joint_extractor import JointRelationExtractor
 from ..pipeline.label_sets import check_label_data
+from ..pipeline.sentence_check import has_several_sentences
 
+# factories of components that set sentence boundaries
+SENTENCE_SETTERS = ("sentencizer", "senter", "parser")
 # settings of the component that limit what can be trained and predicted
 READ = (
     "max_span_width",
@@ -138,15 +144,18 @@ def debug_data(
         blocks["test"] = _at_path(blocks["dev"], test, settings)
     splits: dict[str, Inspection] = {}
     findings: list[Finding] = []
+    unsplit: Counter[str] = Counter()
     for split, block in blocks.items():
         with _config_errors(path):
             reader = registry.resolve({"corpus": block})["corpus"]
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            splits[split] = inspect_split(reader(nlp), settings, name=split)
+            examples = _count_unsplit(reader(nlp), split, unsplit)
+            splits[split] = inspect_split(examples, settings, name=split)
         messages = dict.fromkeys(str(warning.message) for warning in caught)
         findings += [Finding("warning", "reader", message) for message in messages]
-    annotating = training.get("annotating_components")
+    annotating = training.get("annotating_components") or []
+    findings += _check_unsplit(config, name, unsplit, annotating)
     if annotating:
         findings.append(
             Finding(
@@ -168,6 +177,42 @@ def debug_data(
             for sample in choose_samples(splits["train"].samples)
         ],
     )
+
+
+# sentences ----------------------------------------------------------------------------
+
+
+def _count_unsplit(
+    examples: Iterable[Example], split: str, counts: Counter[str]
+) -> Iterator[Example]:
+    """Count the Docs of several sentences without boundaries, as they are read."""
+    for example in examples:
+        counts[split] += has_several_sentences(example.predicted)
+        yield example
+
+
+def _check_unsplit(
+    config: Config, name: str, counts: Counter[str], annotating: Sequence[str]
+) -> Iterator[Finding]:
+    """Check for Docs that are one sentence in training and several ones afterwards."""
+    pipeline = list(config.get("nlp", {}).get("pipeline", []))
+    before = pipeline[: pipeline.index(name)] if name in pipeline else []
+    setters = [
+        one
+        for one in before
+        if one not in annotating
+        and config["components"].get(one, {}).get("factory") in SENTENCE_SETTERS
+    ]
+    if counts.total() and setters:
+        found = ", ".join(f"{split} {count}" for split, count in counts.items())
+        yield Finding(
+            "warning",
+            "unsplit-texts",
+            f"Docs of several sentences without sentence boundaries: {found}. Each is "
+            f"one sentence in training, but {', '.join(setters)} splits it in "
+            "evaluation and prediction. Convert the data with --sentences rules, or "
+            f"set annotating_components = {json.dumps(setters)} in [training].",
+        )
 
 
 # the config ---------------------------------------------------------------------------

@@ -3,9 +3,9 @@ import re
 
 import pytest
 import spacy
-from spacy.tokens import Doc, DocBin
+from spacy.tokens import Doc, DocBin, Span
 
-from spacy_jre.annotations import build_doc
+from spacy_jre.annotations import build_doc, register_extension
 from spacy_jre.cli.debug_data import debug_data
 
 from ..conftest import ROOT, STORY, make_record
@@ -219,6 +219,42 @@ def test_annotating_components_are_reported(config, train, dev):
     (finding,) = (one for one in findings if one.key == "annotating-components")
     assert finding.level == "advice"
     assert "senter" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("changes", "boundaries", "expected"),
+    [
+        ([], False, True),
+        ([], True, False),
+        ([('"sentencizer", "jre"', '"jre"')], False, False),
+        (
+            [("[training]\n", '[training]\nannotating_components = ["sentencizer"]\n')],
+            False,
+            False,
+        ),
+    ],
+    ids=["sentencizer", "with boundaries", "no sentencizer", "annotating"],
+)
+def test_texts_that_only_the_pipeline_splits_are_reported(
+    config, tmp_path, dev, changes, boundaries, expected
+):
+    register_extension()
+    words = ["Ada", "cooks", ".", "Mia", "sings", "."]
+    starts = [boundaries and word in ("Ada", "Mia") for word in words]
+    text = Doc(
+        spacy.blank("en").vocab, words, sent_starts=starts if boundaries else None
+    )
+    text.ents = [Span(text, 0, 1, "PER"), Span(text, 3, 4, "PER")]
+    text._.relations = []
+    train = tmp_path / "texts.spacy"
+    DocBin(docs=[text], store_user_data=True).to_disk(train)
+    overrides = {"paths.train": str(train), "paths.dev": str(dev)}
+    findings = debug_data(config(*changes), overrides=overrides).findings
+    found = [one for one in findings if one.key == "unsplit-texts"]
+    assert bool(found) is expected
+    if found:
+        assert "train 1, dev 0" in found[0].message
+        assert 'annotating_components = ["sentencizer"]' in found[0].message
 
 
 # output -------------------------------------------------------------------------------

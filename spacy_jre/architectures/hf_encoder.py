@@ -202,7 +202,7 @@ class HFEncoder(nn.Module):
             # some invalid settings raise an error in the forward pass only
             with blame("config"), torch.inference_mode():
                 ids = torch.tensor([[*module.prefix, *module.suffix] or [0]])
-                module.eval()(ids, torch.ones_like(ids))
+                module.eval()(ids, torch.ones_like(ids), torch.zeros_like(ids))
         return module
 
     @property
@@ -241,14 +241,15 @@ class HFEncoder(nn.Module):
     ) -> Tensor:
         """
         input_ids, attention_mask (Tensor): Shape of each: (B, L).
-        shapes (Tensor | None): The word shape of each wordpiece. Ignored without case
+        shapes (Tensor | None): The word shape of each wordpiece. Required with case
             features. Shape: (B, L).
         RETURNS (Tensor): The last hidden state, or the mixes of the hidden states.
             Shape: (B, L, views * D).
         """
         inputs = {"input_ids": input_ids}
-        if self.shapes is not None and shapes is not None:
+        if self.shapes is not None:
             embedded = self.encoder.get_input_embeddings()(input_ids)
+            # without IDs, RoBERTa also numbers the padding, which is at the end
             inputs = {"inputs_embeds": embedded + self.shapes(shapes)}
         outputs = self.encoder(
             **inputs,

@@ -41,6 +41,7 @@ FACTS = (
 SETTINGS = (
     *("threshold", "label_thresholds", "max_span_width", "symmetric"),
     *("negative_spans", "negative_pairs", "overwrite_ents"),
+    *("overlaps", "constraints"),
 )
 # arguments of an architecture that a dataset can define for the networks that have them
 NETWORK = (

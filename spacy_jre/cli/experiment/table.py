@@ -19,8 +19,8 @@ COLUMNS = (
 )
 LEGEND = (
     "F1 of the last epoch: entities (Ent), relations by boundaries and label (Rel), "
-    "and also by entity types (Rel+). The last score is that of the epoch with the "
-    "best Rel+ on dev. Mean ± sample standard deviation of n runs."
+    'and also by entity types (Rel+). "Rel+, best epoch" is that of the epoch '
+    "with the best Rel+ on dev. Mean ± sample standard deviation of n runs."
 )
 
 

@@ -1,16 +1,19 @@
 """Hugging Face transformers and their tokenizers, loaded by name or from a header."""
 
+from collections import OrderedDict
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 from transformers.dynamic_module_utils import get_class_from_dynamic_module
 
 from ..errors import Errors, JREError
@@ -40,6 +43,8 @@ CODE_SETTINGS = ("trust_remote_code", "code_revision", "weights_only")
 MixLayers = Literal["shared", "per_task"]
 # number of views in the output of the encoder
 VIEWS = {None: 1, "shared": 1, "per_task": 2}
+# the module of the hooks that record hidden states
+CAPTURING = "transformers.utils.output_capturing"
 # settings that change the module, but are not part of the saved configuration
 SHAPING = ("add_pooling_layer", "attn_implementation")
 
@@ -218,6 +223,16 @@ class HFEncoder(nn.Module):
             fields["auto_map"] = {k: v for k, v in auto_map.items() if k in classes}
         return fields
 
+    def __getstate__(self) -> dict[str, Any]:
+        """RETURNS (dict): The state for pickle, which has no hooks of transformers."""
+        modules = {**self._modules, "encoder": without_hooks(self.encoder)}
+        return {**self.__dict__, "_modules": modules}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore the module after unpickling or copying."""
+        super().__setstate__(state)
+        register_outputs(self.encoder)
+
     @property
     def max_pieces(self) -> int:
         """Maximum number of wordpieces in a window, without special tokens."""
@@ -314,6 +329,56 @@ def resolve_name(name: str) -> str:
         return str(import_module(module).get_model_path())
     except (ImportError, AttributeError) as error:
         raise JREError(Errors.J310.format(name=name, module=module)) from error
+
+
+def register_outputs(transformer: nn.Module) -> None:
+    """Register the outputs that the hooks of transformers 5 can record.
+
+    transformers does this when it creates a model, but not when a model is unpickled in
+    another process. It would then return no hidden states.
+
+    transformer (Module): A PreTrainedModel.
+    """
+    if find_spec(CAPTURING) is None:
+        return
+    registry = import_module(CAPTURING)._CAN_RECORD_REGISTRY
+    for module in transformer.modules():
+        if isinstance(module, PreTrainedModel):
+            registry[module] = module._can_record_outputs
+
+
+def without_hooks(transformer: nn.Module) -> nn.Module:
+    """Remove the hooks with which transformers 5 records hidden states.
+
+    They are local functions, which cannot be pickled. transformers installs them again
+    in the next forward pass.
+
+    transformer (Module): A PreTrainedModel. It is not changed.
+    RETURNS (Module): The same module, or a copy without hooks if it has any. The copy
+        has the same tensors: torch sends them to other processes by file descriptors,
+        which would be closed with the tensors of a copy.
+    """
+    copies: dict[nn.Module, nn.Module] = {}
+
+    def copy_module(module: nn.Module) -> nn.Module:
+        if module not in copies:
+            copies[module] = copied = copy(module)
+            attributes = vars(copied)
+            attributes.pop("_output_capturing_hooks_installed", None)
+            attributes["_modules"] = {
+                name: child if child is None else copy_module(child)
+                for name, child in module._modules.items()
+            }
+            attributes["_forward_hooks"] = OrderedDict(
+                (key, hook)
+                for key, hook in module._forward_hooks.items()
+                if hook.__module__ != CAPTURING
+            )
+        return copies[module]
+
+    hooks = (h for m in transformer.modules() for h in m._forward_hooks.values())
+    has_hooks = any(hook.__module__ == CAPTURING for hook in hooks)
+    return copy_module(transformer) if has_hooks else transformer
 
 
 def check_vocabulary(transformer: Any, tokenizer: Any) -> None:

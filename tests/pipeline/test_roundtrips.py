@@ -3,6 +3,8 @@
 import copy
 import pickle
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from spacy.tokens import DocBin
 from ..conftest import STORY
 from .helpers import (
     MODELS,
+    RECIPE,
     RECIPES,
     learn,
     logits,
@@ -99,6 +102,29 @@ def test_copy_of_a_component_has_its_own_weights(config, make_copy):
     np.testing.assert_allclose(unchanged, before, atol=1e-5)
     after = pipe.model.predict((docs, 3)).entity_logits
     assert not np.allclose(after, before, atol=1e-5)
+
+
+def test_unpickled_pipeline_predicts_the_same_in_a_new_process(tiny_bert, tmp_path):
+    # after a prediction, transformers 5 has hooks in the module, and a new process does
+    # not know which outputs they record
+    nlp, examples = make_nlp(model_config(f"SINET{RECIPE}", tiny_bert, ""))
+    learn(nlp, examples, 40)
+    expected = [[(e.text, e.label_) for e in nlp(text).ents] for text in TEXTS]
+    assert any(expected)
+    path = tmp_path / "nlp.pickle"
+    path.write_bytes(pickle.dumps(nlp))
+    code = (
+        "import pickle, sys\n"
+        "from pathlib import Path\n"
+        "nlp = pickle.loads(Path(sys.argv[1]).read_bytes())\n"
+        f"for text in {TEXTS!r}:\n"
+        "    print([(e.text, e.label_) for e in nlp(text).ents])\n"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert process.stdout.splitlines() == [str(ents) for ents in expected], (
+        process.stderr
+    )
 
 
 def test_weights_on_disk_are_safetensors_without_pickle(saved):

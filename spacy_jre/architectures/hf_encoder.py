@@ -74,7 +74,7 @@ class HFEncoder(nn.Module):
     encoder: Any  # a PreTrainedModel; the stubs of torch infer Tensor | Module
 
     def __init__(
-        self, transformer: nn.Module, tokenizer: Any, extras: "Extras | None" = None
+        self, transformer: nn.Module, tokenizer: Any, extras: Extras | None = None
     ):
         """
         transformer (Module): A PreTrainedModel.
@@ -115,7 +115,7 @@ class HFEncoder(nn.Module):
         name: str,
         tokenizer_config: dict[str, Any],
         transformer_config: dict[str, Any],
-        extras: "Extras | None" = None,
+        extras: Extras | None = None,
     ) -> "HFEncoder":
         """Load a transformer and its tokenizer by name.
 
@@ -160,7 +160,7 @@ class HFEncoder(nn.Module):
         transformer_config: dict[str, Any],
         fields: EncoderFields,
         tensors: SavedTensors,
-        extras: "Extras | None" = None,
+        extras: Extras | None = None,
     ) -> Callable[[], "HFEncoder"]:
         """Validate the fields of ``metadata``.
 
@@ -193,7 +193,7 @@ class HFEncoder(nn.Module):
 
     @classmethod
     def _make(
-        cls, make: Callable[[], nn.Module], tokenizer: Any, extras: "Extras | None"
+        cls, make: Callable[[], nn.Module], tokenizer: Any, extras: Extras | None
     ) -> "HFEncoder":
         with blame("config"):
             transformer = make()
@@ -266,13 +266,10 @@ class HFEncoder(nn.Module):
             embedded = self.encoder.get_input_embeddings()(input_ids)
             # without IDs, RoBERTa also numbers the padding, which is at the end
             inputs = {"inputs_embeds": embedded + self.shapes(shapes)}
-        outputs = self.encoder(
-            **inputs,
-            attention_mask=attention_mask,
-            output_hidden_states=self.mix is not None,
-        )
+        inputs["attention_mask"] = attention_mask
         if self.mix is None:
-            return outputs.last_hidden_state
+            return self.encoder(**inputs).last_hidden_state
+        outputs = self.encoder(**inputs, output_hidden_states=True)
         return self.mix(outputs.hidden_states)
 
 

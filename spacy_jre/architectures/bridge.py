@@ -34,6 +34,7 @@ from .torch_node import (
     get_module,
     is_built,
     set_module,
+    to_tensor,
     torch_node,
 )
 from .units import listeners_of, with_units
@@ -290,11 +291,7 @@ def _convert_inputs(
     device = device_of(model)
     windows = encoded.windows
     sizes = encoded.token_units[:, 1] - encoded.token_units[:, 0]
-
-    def index(array: np.ndarray) -> Tensor:
-        tensor = torch.from_numpy(np.ascontiguousarray(array))
-        return tensor.to(device, non_blocking=True)
-
+    index = partial(to_tensor, device=device)
     layout = Layout(
         unit_counts=index(encoded.unit_counts),
         token_counts=index(windows.counts),
@@ -350,10 +347,7 @@ def convert_outputs(
         )
         return scores, refuse_backprop
     device = device_of(model)
-    tensors = (
-        None if t is None else torch.from_numpy(t).to(device, non_blocking=True)
-        for t in targets
-    )
+    tensors = (None if t is None else to_tensor(t, device) for t in targets)
     loss = network.loss(outputs, Targets(*tensors))
     value = LossValue(loss.value.detach(), loss.n_multi_label)
     return value, partial(_backprop_loss, loss.value)

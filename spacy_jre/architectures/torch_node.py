@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, cast
 
+import numpy as np
 import safetensors.torch
 import torch
 from thinc.api import (
@@ -209,6 +210,12 @@ def get_module(node: Model[Any, Any]) -> nn.Module:
 def device_of(node: Model[Any, Any]) -> torch.device:
     """RETURNS (torch.device): The device of the module's parameters."""
     return cast(PyTorchShim, node.shims[0]).device
+
+
+def to_tensor(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    """RETURNS (Tensor): A copy of the array on a device, or on the CPU, the array."""
+    tensor = torch.from_numpy(np.ascontiguousarray(array))
+    return tensor.to(device, non_blocking=True)
 
 
 def is_built(node: Model[Any, Any]) -> bool:

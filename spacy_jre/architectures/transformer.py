@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from spacy.attrs import ORTH
 from spacy.tokens import Doc
 from thinc.api import ArgsKwargs, Model, Ops, torch2xp, xp2torch
@@ -31,6 +30,7 @@ from .torch_node import (
     get_module,
     is_built,
     set_module,
+    to_tensor,
     torch_node,
 )
 from .windows import sentence_windows, split_windows, with_context
@@ -331,9 +331,7 @@ def _convert_inputs(
     model: Model[Any, Any], X: tuple[np.ndarray, ...], is_train: bool
 ) -> tuple[ArgsKwargs, Callable[[ArgsKwargs], tuple[Any, ...]]]:
     device = device_of(model)
-    tensors = tuple(
-        torch.from_numpy(array).to(device, non_blocking=True) for array in X
-    )
+    tensors = tuple(to_tensor(array, device) for array in X)
     return ArgsKwargs(args=tensors, kwargs={}), _no_gradient
 
 

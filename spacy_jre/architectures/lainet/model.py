@@ -5,7 +5,6 @@ from copy import deepcopy
 from functools import partial
 from typing import Any
 
-import torch
 from pydantic import NonNegativeInt, PositiveInt
 from spacy.tokens import Doc
 from thinc.api import ArgsKwargs, Model
@@ -19,7 +18,7 @@ from ..bridge import network_node, root_model
 from ..header import SavedTensors, read_fields, wrong
 from ..hf_encoder import HFEncoder, TransformerSettings
 from ..hf_header import EncoderFields
-from ..torch_node import device_of, get_module, is_built, set_module
+from ..torch_node import device_of, get_module, is_built, set_module, to_tensor
 from .input import InputFormat, Texts
 from .module import InputSettings, MarkingTransformer
 from .vocabulary import (
@@ -106,9 +105,7 @@ def _convert_inputs(
     texts, candidates, targets = X
     is_entity = None
     if targets is not None:
-        is_entity = torch.from_numpy(targets.entities > 0).to(
-            device_of(model), non_blocking=True
-        )
+        is_entity = to_tensor(targets.entities > 0, device_of(model))
     return ArgsKwargs(args=(texts, candidates, is_entity), kwargs={}), _no_gradient
 
 

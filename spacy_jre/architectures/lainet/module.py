@@ -17,6 +17,7 @@ from ...networks.lainet import EntityOutputs, LAINet, LAINetOutputs, MarkedSpans
 from ...types import Candidates
 from ..bridge import MAX_PAIRED_ENTITIES
 from ..hf_encoder import HFEncoder
+from ..torch_node import to_tensor
 from ..transformer import cut_into_pieces, pack
 from .input import (
     Graphs,
@@ -181,8 +182,7 @@ class MarkingTransformer(JointNetwork):
         )
 
     def _tensor(self, array: np.ndarray) -> Tensor:
-        tensor = torch.from_numpy(np.ascontiguousarray(array))
-        return tensor.to(self.device, non_blocking=True)
+        return to_tensor(array, self.device)
 
     def _classify(
         self, texts: Texts, spans: np.ndarray, is_entity: Tensor | None

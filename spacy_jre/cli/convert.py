@@ -304,6 +304,21 @@ def check_losses(conversions: Sequence[Conversion], max_loss: float) -> None:
             )
 
 
+def convert_again(
+    source: Path, target: Path, settings: Settings, max_loss: float
+) -> None:
+    """Convert a dataset to a folder that can have the files of an earlier conversion.
+
+    source, target (Path): See ``convert_path``.
+    settings (Settings): The settings.
+    max_loss (float): See ``check_losses``.
+    RAISES (ValueError): See ``convert_path`` and ``check_losses``.
+    """
+    # the source may have none now
+    (target / DATASET_FILE).unlink(missing_ok=True)
+    check_losses(convert_path(source, target, settings), max_loss)
+
+
 def _name(target: Path, split: str, settings: Settings) -> Path:
     return target / f"{split}{ENDINGS[settings.to]}"
 

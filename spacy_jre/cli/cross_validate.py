@@ -22,7 +22,7 @@ from ..corpora.dataset import FILE as DATASET_FILE
 from ..corpora.dataset import Dataset, find_dataset
 from ..corpora.sources import walk_files
 from ..errors import Errors, JREError
-from .convert import Settings, check_losses, convert_path
+from .convert import Settings, convert_again
 from .evaluate import evaluate
 from .train import run_training
 
@@ -115,10 +115,8 @@ def cross_validate(
             # the old scores are not those of the new pipelines
             metrics.unlink(missing_ok=True)
             if not converted:
-                # left by an earlier call; the source may have none now
-                (corpus / DATASET_FILE).unlink(missing_ok=True)
                 settings = Settings(fold=fold, checksums=checksums)
-                check_losses(convert_path(source, corpus, settings), max_loss)
+                convert_again(source, corpus, settings, max_loss)
                 converted = True
             run_training(
                 config,

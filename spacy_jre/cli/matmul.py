@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 
 import torch
@@ -46,9 +47,9 @@ def prefers_onednn() -> bool:
 
 
 def describe_cpu() -> str:
-    """RETURNS (str): A text that contains the vendor of an x86 CPU."""
+    """RETURNS (str): A text that contains the vendor and the model of an x86 CPU."""
     if CPU_INFO.is_file():
         with CPU_INFO.open(encoding="utf8", errors="replace") as lines:
-            # the first CPU; a server has hundreds
-            return "".join(next(lines, "") for _ in range(4))
+            # the first CPU, up to an empty line; a server has hundreds
+            return "".join(takewhile(str.strip, lines))
     return platform.processor()

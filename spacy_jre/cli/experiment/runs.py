@@ -32,9 +32,10 @@ from ...corpora.dataset import Dataset, find_dataset
 from ...corpora.formats.docbin import RelationDocBin
 from ...corpora.reader import read_docbin
 from ...errors import Errors, JREError
-from ..convert import Settings, check_losses, convert_path
+from ..convert import Settings, convert_again
 from ..cross_validate import SCORES
 from ..evaluate import evaluate
+from ..matmul import describe_cpu
 from ..train import run_training
 from .plan import LOG_SETTING, PlannedRun
 
@@ -103,10 +104,7 @@ def convert_data(
     for run in runs:
         folder = corpus_folder(run, output)
         if folder not in converted:
-            # left by an earlier call; the source may have none now
-            (folder / DATASET_FILE).unlink(missing_ok=True)
-            conversions = convert_path(run.source, folder, Settings(fold=run.fold))
-            check_losses(conversions, max_loss)
+            convert_again(run.source, folder, Settings(fold=run.fold), max_loss)
             converted.add(folder)
         train = train_file(run, output)
         if run.sample is not None and train not in converted:
@@ -379,11 +377,8 @@ def best_epoch(epochs: Sequence[Mapping[str, Any]]) -> int:
 
 def describe_machine(gpu_id: int) -> dict[str, Any]:
     """RETURNS (dict[str, Any]): CPU, number of cores, and GPU."""
-    cpu = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        found = re.search(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(), re.M)
-        cpu = found[1] if found else cpu
+    model = re.search(r"^model name\s*:\s*(.+)$", describe_cpu(), re.M)
+    cpu = model[1] if model else platform.processor() or platform.machine()
     gpu = torch.cuda.get_device_name(gpu_id) if gpu_id >= 0 else None
     return {"cpu": cpu, "cores": os.cpu_count(), "gpu": gpu}
 

@@ -17,6 +17,13 @@ from spacy_jre.architectures.torch_node import get_module
 from ..conftest import STORY, make_example, transformer_config
 
 MODELS = ["SpERT", "SINET", "STSN", "ISER", "LAINet"]
+NO_DROPOUT = {
+    "SpERT": {"dropout": 0.0},
+    "SINET": {"dropout": 0.0, "attention_dropout": 0.0},
+    "STSN": {"dropout": 0.0, "attention_dropout": 0.0},
+    "ISER": {"dropout": 0.0},
+    "LAINet": {"dropout": 0.0, "graph_dropout": 0.0},
+}
 # with the settings that are not from the papers
 RECIPE = "+recipe"
 RECIPES = [f"{name}{RECIPE}" for name in ("SpERT", "SINET", "STSN", "ISER")]

@@ -14,6 +14,7 @@ from spacy_jre.training.optimizer import create_adamw_v1
 from ..conftest import needs_spacy_transformers
 from .helpers import (
     MODELS,
+    NO_DROPOUT,
     learn,
     logits,
     make_nlp,
@@ -29,13 +30,6 @@ pytestmark = [
     pytest.mark.filterwarnings("default"),
 ]
 # without dropout, both devices compute the same
-NO_DROPOUT = {
-    "SpERT": {"dropout": 0.0},
-    "SINET": {"dropout": 0.0, "attention_dropout": 0.0},
-    "STSN": {"dropout": 0.0, "attention_dropout": 0.0},
-    "ISER": {"dropout": 0.0},
-    "LAINet": {"dropout": 0.0, "graph_dropout": 0.0},
-}
 BERT_WITHOUT_DROPOUT = {
     "hidden_dropout_prob": 0.0,
     "attention_probs_dropout_prob": 0.0,

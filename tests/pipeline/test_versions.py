@@ -19,17 +19,10 @@ import spacy
 from spacy_jre import register_extension
 
 from ..conftest import ROOT, save_tiny_bert
-from .helpers import MODELS, make_nlp, model_config
+from .helpers import MODELS, NO_DROPOUT, make_nlp, model_config
 from .other_version import load_and_train, read_result, scores
 
 PYTHON = os.environ.get("SPACY_JRE_OTHER_PYTHON")
-NO_DROPOUT = {
-    "SpERT": {"dropout": 0.0},
-    "SINET": {"dropout": 0.0, "attention_dropout": 0.0},
-    "STSN": {"dropout": 0.0, "attention_dropout": 0.0},
-    "ISER": {"dropout": 0.0},
-    "LAINet": {"dropout": 0.0, "graph_dropout": 0.0},
-}
 
 pytestmark = [
     pytest.mark.slow,

@@ -35,11 +35,18 @@ class LeftOut:
     reason (str): What was left out and why, with the location in the file.
     broken (bool): Whether the file has an error there. False if its content is valid
         but not supported.
+    cause (str): The reason without details, such as "the offsets are outside the
+        text". Reports count the content that was left out by kind and cause.
+    entities, relations (int): For a broken record: the number of its entities and
+        relations, which are lost with it.
     """
 
     kind: str
     reason: str
     broken: bool = False
+    cause: str = ""
+    entities: int = 0
+    relations: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,8 @@ class Record:
     document (str | None): Name of the document that the text is from, if known. A
         split keeps the records of a document together.
     left_out (tuple[LeftOut, ...]): Annotation in the file that the record leaves out.
+    trimmed (int): Number of entities that had whitespace at the start or end in the
+        file. Ignored when records are compared.
     source (str): File and location, for messages. Ignored when records are compared.
     meta (Mapping[str, Any]): Other fields of the format, such as ``orig_id``.
     """
@@ -68,6 +77,7 @@ class Record:
     sentences: tuple[tuple[int, int], ...] | None = None
     document: str | None = None
     left_out: tuple[LeftOut, ...] = ()
+    trimmed: int = field(default=0, compare=False)
     source: str = field(default="record", compare=False)
     meta: Mapping[str, Any] = field(default_factory=dict)
 
@@ -174,6 +184,7 @@ def split_sentences(record: Record) -> Iterator[Record]:
             words=None if record.words is None else inside,
             sentences=None,
             left_out=tuple(left_out),
+            trimmed=record.trimmed if number == 0 else 0,
             source=source,
             meta={},  # describes the whole record
         )

@@ -159,8 +159,9 @@ class Conversion:
         """
         report = self.report
         kinds = [left_out.kind for left_out in report.left_out]
-        entities = kinds.count("entity") + sum(x.entities for x in self.too_long)
-        relations = kinds.count("relation") + sum(x.relations for x in self.too_long)
+        whole: list[LeftOut | TooLong] = [*self.skipped, *self.too_long]
+        entities = kinds.count("entity") + sum(x.entities for x in whole)
+        relations = kinds.count("relation") + sum(x.relations for x in whole)
         broken = [
             left_out
             for left_out in (*self.skipped, *report.left_out)

@@ -15,7 +15,7 @@ from xml.parsers import expat
 
 from srsly.msgpack import Packer
 
-from ..annotations import LeftOut
+from ..annotations import LeftOut, Record
 from ..errors import Errors, JREError
 
 # JSON can contain it as an escape sequence, but UTF-8 cannot encode it
@@ -51,6 +51,12 @@ class Location:
 
     def at(self, where: str) -> "Location":
         return Location(self.path, f"{self.where}, {where}")
+
+    def each(self, kind: str, rows: list[Any]) -> Iterator[tuple["Location", Any]]:
+        """YIELDS (tuple[Location, Any]): The location of each row, such as "line 2,
+        entity 0", and the row."""
+        for index, row in enumerate(rows):
+            yield self.at(f"{kind} {index}"), row
 
     def error(self, field: str, problem: str) -> JREError:
         """RETURNS (JREError): J605, to be raised."""
@@ -352,21 +358,57 @@ def _skip_whitespace(text: str, position: int) -> int:
     return position
 
 
-def each_record(
-    items: Iterable[Item], parse: Callable[[Item], Result | None], skip: OnSkip
+def each_item(
+    items: Iterable[Item],
+    parse: Callable[[Item], Result | None],
+    skip: OnSkip,
+    count: Callable[[Item], tuple[int, int]] = lambda item: (0, 0),
 ) -> Iterator[Result]:
     """Parse items one by one. Broken items are skipped.
 
     items (Iterable): The items.
-    parse (Callable): Returns a record, or None if it has already called `skip`.
+    parse (Callable): Returns a result, or None if it has already called `skip`.
     skip (Callable): Called for each broken item.
-    YIELDS (Result): The records.
+    count (Callable): Returns the numbers of entities and relations of an item, which
+        are lost if it is broken.
+    YIELDS (Result): The results.
     """
     for item in items:
         try:
-            record = parse(item)
+            result = parse(item)
         except JREError as error:
-            skip(LeftOut("record", str(error), broken=True))
+            entities, relations = count(item)
+            reason = str(error)
+            skip(LeftOut("record", reason, True, "", entities, relations))
             continue
-        if record is not None:
-            yield record
+        if result is not None:
+            yield result
+
+
+def each_record(
+    items: Iterable[Item],
+    parse: Callable[[Item], Record | None],
+    skip: OnSkip,
+    count: Callable[[Item], tuple[int, int]] = lambda item: (0, 0),
+) -> Iterator[Record]:
+    """Parse items to records. See ``each_item``. With `refuse` as `skip`, a broken
+    annotation in the ``left_out`` of a record raises an error, too."""
+    for record in each_item(items, parse, skip, count):
+        if skip is refuse:
+            for left_out in record.left_out:
+                refuse(left_out)
+        yield record
+
+
+def count_rows(value: Any, entities: str, relations: str) -> tuple[int, int]:
+    """Count the annotations of a JSON object that cannot be read.
+
+    value (Any): The object, or any other value.
+    entities, relations (str): Names of its lists of entities and relations.
+    RETURNS (tuple[int, int]): Lengths of the lists, 0 for a list that does not exist.
+    """
+    if not isinstance(value, dict):
+        return 0, 0
+    lists = (value.get(entities), value.get(relations))
+    counts = [len(rows) if isinstance(rows, list) else 0 for rows in lists]
+    return counts[0], counts[1]

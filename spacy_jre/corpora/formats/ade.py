@@ -15,7 +15,15 @@ from itertools import groupby
 from pathlib import Path
 
 from ...annotations import EntityRecord, LeftOut, Record, RelationRecord
-from ..sources import Location, OnSkip, each_record, read_lines, refuse, short_repr
+from ..sources import (
+    Location,
+    OnSkip,
+    each_item,
+    each_record,
+    read_lines,
+    refuse,
+    short_repr,
+)
 from .surface import find_all
 
 COLUMNS = ("PubMed id", "sentence", "argument", "start", "end", "drug", "start", "end")
@@ -33,7 +41,7 @@ def read_ade(
     RAISES (ValueError): J601, J602 for the file. With `refuse`: J604, J605 with line
         and column.
     """
-    lines = each_record(read_lines(path, skip), _read_line, skip)
+    lines = each_item(read_lines(path, skip), _read_line, skip)
     groups = groupby(lines, key=lambda line: (line.document, line.sentence))
     parse = partial(_read_sentence, label, skip)
     return each_record((list(group) for _, group in groups), parse, skip)

@@ -119,12 +119,7 @@ def _read_document(
     for line in sorted(lines, key=lambda line: {"T": 0, "R": 2}.get(line.text[0], 1)):
         draft.add(line)
     document = readable_name(stem.relative_to(root))
-    record = replace(draft.to_record(), document=document, source=f"{stem}{parts[0]}")
-    if skip is refuse:
-        # a broken line does not skip the document, but is an error by default
-        for left_out in record.left_out:
-            refuse(left_out)
-    return record
+    return replace(draft.to_record(), document=document, source=f"{stem}{parts[0]}")
 
 
 def _decode(path: Path) -> str:

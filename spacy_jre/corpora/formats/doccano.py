@@ -15,20 +15,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...annotations import EntityRecord, Record, RelationRecord
+from ...annotations import Record
 from ...errors import Errors, JREError
-from ..sources import Location, OnSkip, each_record, read_json, refuse, short_repr
+from ..rows import Rows
+from ..sources import Location, OnSkip, count_rows, each_record, read_json, refuse
 
 
 def read_doccano(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:
     """
     path (Path): The file, with one text per line or a list.
     skip (Callable): Called for each skipped text.
-    YIELDS (Record): One per text. ``meta`` keeps the other fields.
+    YIELDS (Record): One per text. ``meta`` keeps the other fields. ``left_out`` has the
+        broken entities and relations.
     RAISES (ValueError): J601, J602, J604 for the file. With `refuse`: J612 for an
-        export without relations, J605 with line and field, J107, J109 for an entity.
+        export without relations, J605 with line and field.
     """
-    return each_record(read_json(path, skip), _read_text, skip)
+    return each_record(read_json(path, skip), _read_text, skip, _count)
+
+
+def _count(item: tuple[Location, Any]) -> tuple[int, int]:
+    return count_rows(item[1], "entities", "relations")
 
 
 def _read_text(item: tuple[Location, Any]) -> Record:
@@ -46,37 +52,26 @@ def _read_text(item: tuple[Location, Any]) -> Record:
                 "project as JSONL(relation).",
             )
         )
-    text = location.get(task, "text", str)
-    entities: list[EntityRecord] = []
-    numbers: dict[int | str, int] = {}
-    for index, entity in enumerate(location.get(task, "entities", list)):
-        here = location.at(f"entity {index}")
-        key = here.get(entity, "id", (int, str))
-        if key in numbers:
-            raise here.error(
-                "id", f"is {short_repr(key)}, like that of entity {numbers[key]}"
-            )
-        numbers[key] = index
-        start = here.get(entity, "start_offset", int)
-        end = here.get(entity, "end_offset", int)
-        entities.append(EntityRecord(start, end, here.get(entity, "label", str)))
-    relations = []
-    for index, relation in enumerate(location.get(task, "relations", list)):
-        here = location.at(f"relation {index}")
-        ends = []
-        for field in ("from_id", "to_id"):
-            key = here.get(relation, field, (int, str))
-            if key not in numbers:
-                raise here.error(
-                    field, f"is {short_repr(key)}, which is not the id of an entity"
-                )
-            ends.append(numbers[key])
-        label = here.get(relation, "type", str)
-        relations.append(RelationRecord(ends[0], ends[1], label))
+    rows = Rows(location.get(task, "text", str))
+    for here, entity in location.each("entity", location.get(task, "entities", list)):
+        with rows.row("entity", key=_id_of(entity)):
+            key = here.get(entity, "id", (int, str))
+            start = here.get(entity, "start_offset", int)
+            end = here.get(entity, "end_offset", int)
+            rows.add_entity(here, start, end, here.get(entity, "label", str), key)
+    relations = location.get(task, "relations", list)
+    for here, relation in location.each("relation", relations):
+        with rows.row("relation"):
+            head = here.get(relation, "from_id", (int, str))
+            tail = here.get(relation, "to_id", (int, str))
+            rows.add_relation(here, head, tail, here.get(relation, "type", str))
     return Record(
-        text=text,
-        entities=tuple(entities),
-        relations=tuple(relations),
+        **rows.fields(),
         source=str(location),
         meta=location.rest(task, "text", "entities", "relations"),
     )
+
+
+def _id_of(entity: Any) -> int | str | None:
+    key = entity.get("id") if isinstance(entity, dict) else None
+    return key if isinstance(key, int | str) else None

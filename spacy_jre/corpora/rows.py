@@ -1,0 +1,166 @@
+"""Collect the entities and relations of a record row by row. A broken row is left out
+and reported, and the other rows of the record are kept."""
+
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..annotations import EntityRecord, LeftOut, RelationRecord
+from ..errors import JREError
+from .sources import Location, short_repr
+
+OUTSIDE = "the offsets are outside the text"
+BLANK = "the entity has no text"
+REPEATED_ID = "the id occurs twice"
+UNKNOWN_ARGUMENT = "an argument does not exist"
+LOST_ARGUMENT = "an argument was left out"
+BROKEN_ROW = "a field is missing or invalid"
+
+
+class RowError(JREError):
+    """A broken row, with the cause for ``LeftOut``."""
+
+    def __init__(self, error: JREError, cause: str):
+        super().__init__(str(error))
+        self.cause = cause
+
+
+@dataclass
+class Rows:
+    """The entities and relations of a record that is being read.
+
+    text (str): The text of the record.
+    entities (list[EntityRecord]): The entities, without whitespace at their edges.
+    relations (list[RelationRecord]): The relations.
+    left_out (list[LeftOut]): The rows that were left out.
+    trimmed (int): Number of entities that had whitespace at the edges.
+
+    Example::
+
+        rows = Rows(text)
+        for here, row in location.each("entity", task["entities"]):
+            with rows.row("entity", key=row.get("id")):
+                start, end = here.get(row, "start", int), here.get(row, "end", int)
+                label = here.get(row, "label", str)
+                rows.add_entity(here, start, end, label, row["id"])
+    """
+
+    text: str
+    entities: list[EntityRecord] = field(default_factory=list)
+    relations: list[RelationRecord] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    trimmed: int = 0
+    _index_of: dict[Hashable, int] = field(default_factory=dict)
+    _lost: set[Hashable] = field(default_factory=set)
+
+    @contextmanager
+    def row(self, kind: str, key: Hashable = None) -> Iterator[None]:
+        """Leave out the row if the code in the block raises an error of this package.
+
+        kind (str): "entity" or "relation".
+        key (Hashable): The id of an entity. Relations that refer to it are reported as
+            lost, and not as broken.
+        """
+        try:
+            yield
+        except JREError as error:
+            cause = error.cause if isinstance(error, RowError) else BROKEN_ROW
+            self.leave_out(kind, str(error), cause, broken=True, key=key)
+
+    def leave_out(
+        self,
+        kind: str,
+        reason: str,
+        cause: str,
+        *,
+        broken: bool = False,
+        key: Hashable = None,
+    ) -> None:
+        """Report a row that is not in the record.
+
+        kind, reason, cause, broken: See ``LeftOut``.
+        key (Hashable): The id of an entity that relations can refer to.
+        """
+        self.left_out.append(LeftOut(kind, reason, broken=broken, cause=cause))
+        if key is not None and key not in self._index_of:
+            self._lost.add(key)
+
+    def add_entity(
+        self, here: Location, start: int, end: int, label: str, key: Hashable = None
+    ) -> int:
+        """Add an entity. Whitespace at its edges is removed and counted.
+
+        here (Location): The location of the row.
+        start, end (int): Character offsets, end exclusive.
+        label (str): The label.
+        key (Hashable): The id that relations refer to. Default: the number of the
+            entity, from 0.
+        RETURNS (int): The index of the entity in the record.
+        RAISES (RowError): J605 for offsets outside the text, an entity without text, an
+            empty label or an id that is used before.
+        """
+        if not 0 <= start < end <= len(self.text):
+            problem = (
+                f"is {start}..{end}, outside the text of {len(self.text)} characters"
+            )
+            raise RowError(here.error("start/end", problem), OUTSIDE)
+        trimmed = trim(self.text, start, end)
+        if trimmed[0] == trimmed[1]:
+            problem = f"is {start}..{end}, which is only whitespace"
+            raise RowError(here.error("start/end", problem), BLANK)
+        if not label:
+            raise RowError(here.error("label", "is empty"), BROKEN_ROW)
+        index = len(self.entities)
+        key = index if key is None else key
+        if key in self._index_of:
+            problem = f"is {short_repr(key)}, like that of entity {self._index_of[key]}"
+            raise RowError(here.error("id", problem), REPEATED_ID)
+        self.trimmed += trimmed != (start, end)
+        self.entities.append(EntityRecord(*trimmed, label))
+        self._index_of[key] = index
+        return index
+
+    def add_relation(
+        self, here: Location, head: Hashable, tail: Hashable, label: str
+    ) -> None:
+        """Add a relation. If an argument was left out, the relation is left out, too.
+
+        here (Location): The location of the row.
+        head, tail (Hashable): The ids of the entities.
+        label (str): The label.
+        RAISES (RowError): J605 for an id that no entity has, or an empty label.
+        """
+        if not label:
+            raise RowError(here.error("label", "is empty"), BROKEN_ROW)
+        ends = []
+        for role, key in (("head", head), ("tail", tail)):
+            if key in self._index_of:
+                ends.append(self._index_of[key])
+            elif key in self._lost:
+                name = short_repr(key)
+                reason = f"{here}: the {role} {name} of the relation was left out"
+                self.leave_out("relation", reason, LOST_ARGUMENT)
+                return
+            else:
+                problem = f"is {short_repr(key)}, which is not the id of an entity"
+                raise RowError(here.error(role, problem), UNKNOWN_ARGUMENT)
+        self.relations.append(RelationRecord(ends[0], ends[1], label))
+
+    def fields(self) -> dict[str, Any]:
+        """RETURNS (dict[str, Any]): The fields of the record."""
+        return {
+            "text": self.text,
+            "entities": tuple(self.entities),
+            "relations": tuple(self.relations),
+            "left_out": tuple(self.left_out),
+            "trimmed": self.trimmed,
+        }
+
+
+def trim(text: str, start: int, end: int) -> tuple[int, int]:
+    """RETURNS (tuple[int, int]): The offsets without whitespace at the edges. They are
+    equal if there is only whitespace."""
+    covered = text[start:end]
+    start += len(covered) - len(covered.lstrip())
+    return start, start + len(covered.strip())

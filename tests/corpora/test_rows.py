@@ -1,0 +1,97 @@
+"""Broken rows of a record are left out and reported, and the other rows are kept."""
+
+from pathlib import Path
+
+import pytest
+
+from spacy_jre.annotations import EntityRecord, LeftOut, Record, RelationRecord
+from spacy_jre.corpora.rows import (
+    BLANK,
+    BROKEN_ROW,
+    LOST_ARGUMENT,
+    OUTSIDE,
+    REPEATED_ID,
+    UNKNOWN_ARGUMENT,
+    Rows,
+)
+from spacy_jre.corpora.sources import Location, count_rows, each_record, refuse
+from spacy_jre.errors import JREError
+
+TEXT = "Ada met  Bo. "
+HERE = Location(Path("people.json"), "line 3, entity 0")
+
+
+def test_whitespace_at_the_edges_is_removed_and_counted():
+    rows = Rows(TEXT)
+    assert rows.add_entity(HERE, 7, 11, "Person") == 0
+    assert rows.add_entity(HERE, 0, 3, "Person") == 1
+    assert rows.entities == [
+        EntityRecord(9, 11, "Person"),
+        EntityRecord(0, 3, "Person"),
+    ]
+    assert rows.fields()["trimmed"] == 1
+
+
+@pytest.mark.parametrize(
+    "start, end, label, cause",
+    [
+        (0, 14, "Person", OUTSIDE),
+        (-1, 3, "Person", OUTSIDE),
+        (3, 3, "Person", OUTSIDE),
+        (7, 9, "Person", BLANK),
+        (0, 3, "", BROKEN_ROW),
+    ],
+)
+def test_broken_entity_costs_only_its_row_and_its_relations(start, end, label, cause):
+    rows = Rows(TEXT)
+    with rows.row("entity", key="x"):
+        rows.add_entity(HERE, start, end, label, "x")
+    rows.add_entity(HERE, 0, 3, "Person", "a")
+    rows.add_entity(HERE, 9, 11, "Person", "b")
+    rows.add_relation(HERE, "a", "x", "Met")
+    rows.add_relation(HERE, "b", "a", "Met")
+    assert rows.relations == [RelationRecord(1, 0, "Met")]
+    first, second = rows.left_out
+    assert (first.kind, first.cause, first.broken) == ("entity", cause, True)
+    assert "people.json, line 3, entity 0" in first.reason
+    assert (second.kind, second.cause, second.broken) == (
+        "relation",
+        LOST_ARGUMENT,
+        False,
+    )
+
+
+def test_entity_with_the_id_of_another_one_is_left_out():
+    rows = Rows(TEXT)
+    rows.add_entity(HERE, 0, 3, "Person", 7)
+    with rows.row("entity", key=7):
+        rows.add_entity(HERE, 9, 11, "Person", 7)
+    rows.add_relation(HERE, 7, 7, "Self")
+    assert [left_out.cause for left_out in rows.left_out] == [REPEATED_ID]
+    assert rows.relations == [RelationRecord(0, 0, "Self")]
+
+
+def test_relation_to_an_unknown_id_is_broken():
+    rows = Rows(TEXT)
+    rows.add_entity(HERE, 0, 3, "Person", "a")
+    with rows.row("relation"):
+        rows.add_relation(HERE, "a", "z", "Met")
+    assert [(x.cause, x.broken) for x in rows.left_out] == [(UNKNOWN_ARGUMENT, True)]
+    assert "'z'" in rows.left_out[0].reason
+
+
+def test_broken_record_reports_its_annotations():
+    def fail(item):
+        raise HERE.error("text", "is missing")
+
+    skipped: list[LeftOut] = []
+    rows = [{"entities": [1, 2], "relations": [3]}, {"entities": None}, "text"]
+    count = lambda item: count_rows(item, "entities", "relations")  # noqa: E731
+    assert list(each_record(rows, fail, skipped.append, count)) == []
+    assert [(x.entities, x.relations) for x in skipped] == [(2, 1), (0, 0), (0, 0)]
+
+
+def test_broken_row_raises_if_nothing_may_be_skipped():
+    broken = Record("Ada", left_out=(LeftOut("entity", "Ada is broken", broken=True),))
+    with pytest.raises(JREError, match="Ada is broken"):
+        list(each_record([broken], lambda record: record, refuse))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from spacy_jre.annotations import EntityRecord, LeftOut, Record, RelationRecord
+from spacy_jre.annotations import LeftOut, Record, RelationRecord
 from spacy_jre.corpora.rows import (
     BLANK,
     BROKEN_ROW,
@@ -33,7 +33,7 @@ def test_whitespace_at_the_edges_is_removed_and_counted():
 
 
 @pytest.mark.parametrize(
-    "start, end, label, cause",
+    ("start", "end", "label", "cause"),
     [
         (0, 14, "Person", OUTSIDE),
         (-1, 3, "Person", OUTSIDE),

@@ -351,6 +351,16 @@ class Errors(metaclass=_ErrorsWithCodes):
     J632 = "{source}: {count} id(s) not found in any record, such as {first}."
     J633 = "{path}: field '{field}' {problem}."
     J634 = "{folder} has {folds} fold(s), numbered from 0. Fold {fold} does not exist."
+    J665 = (
+        "{path}: the gzip file is damaged or incomplete: {error}. Download it again, "
+        "or compress it again."
+    )
+    J666 = (
+        "{path}: the gzip file unpacks to more than {ratio} times its size. Unpack it "
+        "with gunzip, check its content, and convert the unpacked file."
+    )
+    J667 = "{path} is not UTF-8. {problem}."
+    J668 = "{path}, line {line}: not UTF-8: {error}. {problem}."
     # command line and display
     J701 = "Unknown format {value!r}. Known: {known}."
     J702 = (

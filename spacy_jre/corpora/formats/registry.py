@@ -20,6 +20,7 @@ from ..sources import (
 from .ade import read_ade, read_ade_dose, read_ade_negatives
 from .brat import read_brat
 from .conll04 import read_conll04
+from .conllu import is_conllu, read_conllu
 from .ddi import read_ddi
 from .docbin import read_docbin_records
 from .doccano import read_doccano
@@ -157,7 +158,11 @@ def _is_dose(sample: Sample) -> bool:
 
 def _is_inline(sample: Sample) -> bool:
     marked = re.compile(r"\|[^\s|\[\]\\]+( [0-9]+)?\]")
-    return not sample.values and any(marked.search(line) for line in sample.lines)
+    return (
+        not sample.values
+        and any(marked.search(line) for line in sample.lines)
+        and not is_conllu(sample.lines)
+    )
 
 
 FORMATS: dict[str, Format] = {
@@ -172,6 +177,13 @@ FORMATS: dict[str, Format] = {
             "BIO and head columns",
             read_multihead,
             lambda s: bool(s.lines) and s.lines[0].startswith("#doc"),
+        ),
+        Format(
+            "conllu",
+            "CoNLL-U Plus with # relations",
+            read_conllu,
+            lambda s: is_conllu(s.lines),
+            options=("discontinuous",),
         ),
         Format(
             "ade",

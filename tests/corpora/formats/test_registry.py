@@ -25,6 +25,7 @@ STORIES = {
     "prodigy.jsonl": "prodigy",
     "spert.json": "spert",
     "spo.jsonl": "spo",
+    "story.conllu": "conllu",
     "story.corp": "conll04",
     "triples.json": "triples",
 }

@@ -361,6 +361,10 @@ class Errors(metaclass=_ErrorsWithCodes):
     )
     J667 = "{path} is not UTF-8. {problem}."
     J668 = "{path}, line {line}: not UTF-8: {error}. {problem}."
+    J669 = (
+        "{path}: the document has the annotations of several projects: {projects}. "
+        "Download those of one project from PubAnnotation."
+    )
     # command line and display
     J701 = "Unknown format {value!r}. Known: {known}."
     J702 = (

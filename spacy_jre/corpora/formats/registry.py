@@ -18,6 +18,7 @@ from ..sources import (
     walk_files,
 )
 from .ade import read_ade, read_ade_dose, read_ade_negatives
+from .bioc import is_bioc, read_bioc
 from .brat import read_brat
 from .conll04 import read_conll04
 from .conllu import is_conllu, read_conllu
@@ -30,6 +31,8 @@ from .inline import read_inline
 from .label_studio import read_label_studio
 from .multihead import read_multihead
 from .prodigy import read_prodigy
+from .pubannotation import is_pubannotation, read_pubannotation
+from .pubtator import is_pubtator, read_pubtator
 from .spert_json import read_spert_json
 from .spo import read_spo
 from .triples import read_triples
@@ -46,11 +49,13 @@ class Sample:
     values (tuple): The first values, if the file is JSON.
     lines (tuple[str, ...]): The first non-empty lines, if the file is text.
     suffixes (frozenset[str]): The suffix of the file, or of all files in the folder.
+    first (Sample | None): For a folder: the sample of its first XML or JSON file.
     """
 
     values: tuple[Any, ...] = ()
     lines: tuple[str, ...] = ()
     suffixes: frozenset[str] = frozenset()
+    first: "Sample | None" = None
 
     def objects(self, *keys: str) -> list[dict[str, Any]]:
         """RETURNS (list[dict]): The values that are objects with all given keys."""
@@ -124,7 +129,18 @@ def _is_inception(sample: Sample) -> bool:
     )
 
 
+def _is_bioc(sample: Sample) -> bool:
+    sample = sample.first or sample
+    return is_bioc(sample.values, sample.lines)
+
+
+def _is_pubannotation(sample: Sample) -> bool:
+    return any(map(is_pubannotation, (sample.first or sample).objects("text")))
+
+
 def _is_ddi(sample: Sample) -> bool:
+    if _is_bioc(sample):
+        return False
     if ".xml" in sample.suffixes and not sample.lines:  # a folder
         return not sample.suffixes & {".xmi", ".zip"}
     return any("<document" in line for line in sample.lines[:5]) and any(
@@ -162,6 +178,7 @@ def _is_inline(sample: Sample) -> bool:
         not sample.values
         and any(marked.search(line) for line in sample.lines)
         and not is_conllu(sample.lines)
+        and not is_pubtator(sample.lines)
     )
 
 
@@ -226,6 +243,27 @@ FORMATS: dict[str, Format] = {
             _is_ddi,
             options=("discontinuous",),
         ),
+        Format(
+            "bioc",
+            "BioC XML or JSON",
+            read_bioc,
+            _is_bioc,
+            options=("discontinuous", "repeats"),
+        ),
+        Format(
+            "pubtator",
+            "PubTator",
+            read_pubtator,
+            lambda s: is_pubtator(s.lines),
+            options=("repeats",),
+        ),
+        Format(
+            "pubannotation",
+            "JSON of PubAnnotation",
+            read_pubannotation,
+            _is_pubannotation,
+            options=("discontinuous",),
+        ),
         Format("prodigy", "rel.manual JSON lines", read_prodigy, _is_prodigy),
         Format("label-studio", "JSON export", read_label_studio, _is_label_studio),
         Format("doccano", "JSONL(relation)", read_doccano, _is_doccano),
@@ -272,7 +310,10 @@ def take_sample(path: Path) -> Sample:
     if path.is_dir():
         # the reader reports the links that are not followed
         files = walk_files(path, skip=lambda left_out: None)
-        return Sample(suffixes=frozenset(map(inner_suffix, files[:10_000])))
+        suffixes = frozenset(map(inner_suffix, files[:10_000]))
+        read = (file for file in files if inner_suffix(file) in (".xml", ".json"))
+        first = next(read, None)
+        return Sample(suffixes=suffixes, first=take_sample(first) if first else None)
     suffixes = frozenset({inner_suffix(path)})
     with open_file(path) as file:
         head = file.read(HEAD)

@@ -15,6 +15,7 @@ from ..story import FOLDER, STORY, assert_is_the_story, content
 
 STORIES = {
     "ade.rel": "ade",
+    "bioc.xml": "bioc",
     "brat": "brat",
     "doccano.jsonl": "doccano",
     "dygie.jsonl": "dygie",
@@ -23,6 +24,8 @@ STORIES = {
     "label_studio.json": "label-studio",
     "multihead.txt": "multihead",
     "prodigy.jsonl": "prodigy",
+    "pubannotation.json": "pubannotation",
+    "pubtator.txt": "pubtator",
     "spert.json": "spert",
     "spo.jsonl": "spo",
     "story.conllu": "conllu",

@@ -429,11 +429,10 @@ def _choose_place(
     known: list[tuple[int, int, int, str]] = []
     for here, number, row in _each_row(levels, "annotations", "annotation"):
         with suppress(JREError):  # reported when the entity is read
-            (location,) = here.get(row, "locations", list)[:1]
-            offset, length = (
-                _read_number(here, location, name) for name in ("offset", "length")
-            )
-            if len(row["locations"]) == 1:
+            locations = here.get(row, "locations", list)
+            if len(locations) == 1:
+                offset = _read_number(here, locations[0], "offset")
+                length = _read_number(here, locations[0], "length")
                 known.append((offset, length, number, here.get(row, "text", str)))
 
     def matches(place: Place) -> int:

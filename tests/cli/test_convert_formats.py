@@ -1,5 +1,6 @@
 """Conversion: input and output formats, splits, sentences and counts of losses."""
 
+import gzip
 import json
 import shutil
 
@@ -164,6 +165,34 @@ def test_brat_folders_are_splits(tmp_path):
     assert [c.target.name for c in conversions] == [f"{s}.spacy" for s in DIVIDED]
     assert [c.report.docs for c in conversions] == [4, 2, 4]
     assert texts(tmp_path / "out" / "dev.spacy") == [r.text for r in STORY[:2]]
+
+
+def test_gzip_files_are_splits(tmp_path):
+    (tmp_path / "in").mkdir()
+    for split in DIVIDED:
+        data = gzip.compress((FOLDER / "doccano.jsonl").read_bytes())
+        (tmp_path / "in" / f"{split}.jsonl.gz").write_bytes(data)
+    convert(tmp_path / "in", tmp_path / "out")
+    for split in DIVIDED:
+        path = tmp_path / "out" / f"{split}.spacy"
+        assert texts(path) == [record.text for record in STORY]
+
+
+@pytest.mark.parametrize("encoding", ["latin1", "utf-16"])
+@pytest.mark.parametrize("indent", [None, 1])
+def test_file_in_another_encoding_has_one_error_with_the_remedy(
+    tmp_path, encoding, indent
+):
+    text = "Bodø, Tromsø"
+    entities = [{"id": 1, "label": "LOC", "start_offset": 0, "end_offset": 4}]
+    row = {"text": text, "entities": entities, "relations": []}
+    lines = [json.dumps(row, ensure_ascii=False, indent=indent)] * 8
+    source = tmp_path / "export.jsonl"
+    source.write_bytes("\n".join(lines).encode(encoding))
+    result = run("convert", source, tmp_path / "x.spacy")
+    code = "J668" if indent and encoding == "latin1" else "J667"
+    assert_plain_error(result, code, str(source), "iconv")
+    assert output_of(result).count("iconv") == 1
 
 
 def test_single_brat_folder_is_one_source(tmp_path):

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -312,8 +313,10 @@ def take_sample(path: Path) -> Sample:
         files = walk_files(path, skip=lambda left_out: None)
         suffixes = frozenset(map(inner_suffix, files[:10_000]))
         read = (file for file in files if inner_suffix(file) in (".xml", ".json"))
-        first = next(read, None)
-        return Sample(suffixes=suffixes, first=take_sample(first) if first else None)
+        first = None
+        with suppress(JREError):  # the reader reports the error
+            first = next(map(take_sample, read), None)
+        return Sample(suffixes=suffixes, first=first)
     suffixes = frozenset({inner_suffix(path)})
     with open_file(path) as file:
         head = file.read(HEAD)
@@ -342,7 +345,7 @@ def _parse_lines(path: Path) -> list[Any]:
     values = []
     with open_file(path) as file:
         for _ in range(VALUES):
-            line = file.readline(MAX_LINE + 1)
+            line = file.readline(MAX_LINE + 1).decode("utf-8-sig", errors="replace")
             try:
                 values.append(json.loads(line))
             except (ValueError, RecursionError):

@@ -274,6 +274,8 @@ class _Level(NamedTuple):
     value: Json
 
 
+# location of an annotation or a relation, number of its passage, and its object
+Row = tuple[Location, int, Any]
 # (offset, length, number of the passage) -> character offsets
 Place = Callable[[int, int, int], tuple[int, int] | None]
 
@@ -313,18 +315,43 @@ def _read_document(
         here = location.at(f"passage {number}")
         texts += _read_texts(here, number, passage)
         levels.append(_Level(here, number, passage))
-        for index, sentence in enumerate(_parts(passage, "sentences")):
-            levels.append(_Level(here.at(f"sentence {index}"), number, sentence))
+        sentences = here.check("sentences", passage.get("sentences") or [], list)
+        for there, sentence in here.each("sentence", sentences):
+            there.check("sentence", sentence, dict)
+            levels.append(_Level(there, number, sentence))
     text, starts = _join(texts)
     rows = Rows(text)
     concepts = Concepts(rows, repeats)
-    place = _choose_place(texts, starts, text, levels)
-    names: dict[str, list[Key]] = {}
-    annotations: list[Json] = []
-    for here, number, row in _each_row(levels, "annotations", "annotation"):
+    annotations = list(_each_row(levels, "annotations", "annotation"))
+    links = list(_each_row(levels, "relations", "relation"))
+    place = _choose_place(texts, starts, text, annotations)
+    meta = {
+        "infons": document.get("infons"),
+        "passages": [p["infons"] for p in passages if p.get("infons")],
+        "annotations": _add_entities(concepts, annotations, place, discontinuous),
+        "relations": _add_relations(concepts, annotations, links),
+    }
+    meta = {key: value for key, value in meta.items() if value}
+    name = document.get("id")
+    return Record(
+        **rows.fields(),
+        sentences=_read_sentences(texts, starts),
+        document=str(name) if isinstance(name, str | int) and name != "" else None,
+        source=str(location),
+        meta=location.rest({"bioc": meta} if meta else {}),
+    )
+
+
+def _add_entities(
+    concepts: Concepts,
+    annotations: Iterable[Row],
+    place: Place,
+    discontinuous: Discontinuous,
+) -> list[Json]:
+    """RETURNS (list[Json]): The id and the infons of each entity, for ``meta``."""
+    rows, kept = concepts.rows, []
+    for here, number, row in annotations:
         key = _key_of(number, row)
-        if key is not None:
-            names.setdefault(key[1], []).append(key)
         if _is_unplaced(row):
             reason = f"{here}: the annotation has no location"
             rows.leave_out("annotation", reason, NO_LOCATION, key=key)
@@ -332,12 +359,22 @@ def _read_document(
         with rows.row("entity", key=key):
             mention = _read_mention(here, number, row, place, key)
             if concepts.add(mention, discontinuous):
-                annotations.append({k: row[k] for k in ("id", "infons") if k in row})
-    others = _each_row(levels, "relations", "relation")
-    relation_keys = {_key_of(number, row) for _, number, row in others}
-    relation_names = {key[1] for key in relation_keys if key is not None}
-    relations: list[Json] = []
-    for here, number, row in _each_row(levels, "relations", "relation"):
+                kept.append(_for_meta(row))
+    return kept
+
+
+def _add_relations(
+    concepts: Concepts, annotations: Iterable[Row], links: Sequence[Row]
+) -> list[Json]:
+    """RETURNS (list[Json]): The id and the infons of each relation, for ``meta``."""
+    rows, kept = concepts.rows, []
+    keys_of: dict[str, list[Key]] = {}
+    for _, number, row in annotations:
+        if key := _key_of(number, row):
+            keys_of.setdefault(key[1], []).append(key)
+    link_keys = (_key_of(number, row) for _, number, row in links)
+    only_relations = {key[1] for key in link_keys if key} - keys_of.keys()
+    for here, number, row in links:
         with rows.row("relation"):
             before = len(rows.relations)
             label = _read_label(here, row, _RELATION_LABELS)
@@ -349,32 +386,20 @@ def _read_document(
                 reason = f"{here}: {label} has {len(nodes)} nodes"
                 rows.leave_out("relation", reason, MANY_ARGUMENTS)
             else:
-                head, tail = _read_nodes(here, nodes)
-                if {head, tail} & relation_names - names.keys():
+                names = _read_nodes(here, nodes)
+                if only_relations & {*names}:
                     reason = f"{here}: a node of {label} is a relation"
                     rows.leave_out("relation", reason, RELATION_ARGUMENT)
                 else:
-                    first, second = (
-                        _find_key(names, number, name) for name in (head, tail)
-                    )
-                    rows.add_relation(here, first, second, label)
-            kept = {k: row[k] for k in ("id", "infons") if k in row}
-            relations += [kept] * (len(rows.relations) - before)
-    name = document.get("id")
-    meta = {
-        "infons": document.get("infons"),
-        "passages": [p["infons"] for p in passages if p.get("infons")],
-        "annotations": annotations,
-        "relations": relations,
-    }
-    meta = {key: value for key, value in meta.items() if value}
-    return Record(
-        **rows.fields(),
-        sentences=_read_sentences(texts, starts),
-        document=str(name) if isinstance(name, str | int) and name != "" else None,
-        source=str(location),
-        meta=location.rest({"bioc": meta} if meta else {}),
-    )
+                    head, tail = (_find_key(keys_of, number, name) for name in names)
+                    rows.add_relation(here, head, tail, label)
+            # with `all`, a relation between concepts is several relations
+            kept += [_for_meta(row)] * (len(rows.relations) - before)
+    return kept
+
+
+def _for_meta(row: Json) -> Json:
+    return {name: row[name] for name in ("id", "infons") if name in row}
 
 
 def _read_texts(here: Location, number: int, passage: Json) -> Iterator[_Text]:
@@ -384,7 +409,7 @@ def _read_texts(here: Location, number: int, passage: Json) -> Iterator[_Text]:
         return
     sentences = here.check("sentences", passage.get("sentences") or [], list)
     for there, sentence in here.each("sentence", sentences):
-        text = there.check("text", there.get(sentence, "text", str), str)
+        text = there.get(sentence, "text", str)
         yield _Text(_read_number(there, sentence, "offset"), offset, number, text, True)
 
 
@@ -403,7 +428,7 @@ def _join(texts: Sequence[_Text]) -> tuple[str, list[int]]:
 def _read_sentences(
     texts: Sequence[_Text], starts: Sequence[int]
 ) -> tuple[tuple[int, int], ...] | None:
-    if not all(text.is_sentence for text in texts):
+    if not texts or not all(text.is_sentence for text in texts):
         return None
     return tuple(
         (start, start + len(text.text))
@@ -413,21 +438,11 @@ def _read_sentences(
 
 
 def _choose_place(
-    texts: Sequence[_Text], starts: Sequence[int], text: str, levels: Iterable[_Level]
+    texts: Sequence[_Text], starts: Sequence[int], text: str, annotations: Iterable[Row]
 ) -> Place:
     """Find the variant of the offsets that matches most of the repeated texts."""
-    places: list[Place] = []
-    for relative in (False, True) if any(t.passage for t in texts) else (False,):
-        for convert in UNITS[: 1 if text.isascii() else None]:
-            segments = []
-            for source, start in zip(texts, starts, strict=True):
-                units = convert(source.text)
-                segments.append(_Segment(source, start, units, max(units)))
-            places.append(partial(_place, segments, relative))
-    if len(places) == 1:
-        return places[0]
     known: list[tuple[int, int, int, str]] = []
-    for here, number, row in _each_row(levels, "annotations", "annotation"):
+    for here, number, row in annotations:
         with suppress(JREError):  # reported when the entity is read
             locations = here.get(row, "locations", list)
             if len(locations) == 1:
@@ -435,23 +450,41 @@ def _choose_place(
                 length = _read_number(here, locations[0], "length")
                 known.append((offset, length, number, here.get(row, "text", str)))
 
-    def matches(place: Place) -> int:
+    def count_matches(place: Place) -> int:
         spans = ((place(*span), expected) for *span, expected in known)
         return sum(s is not None and has_text(text, [s], e) for s, e in spans)
 
-    return max(places, key=matches)
+    places = _each_place(texts, starts, text)
+    best = next(places)
+    most = count_matches(best)
+    while most < len(known) and (place := next(places, None)):
+        matches = count_matches(place)
+        if matches > most:
+            most, best = matches, place
+    return best
 
 
-def _each_row(
-    levels: Iterable[_Level], name: str, kind: str
-) -> Iterator[tuple[Location, int, Any]]:
-    """The annotations or relations of all levels, with the number of the passage."""
+def _each_place(
+    texts: Sequence[_Text], starts: Sequence[int], text: str
+) -> Iterator[Place]:
+    """The variants of the offsets, the most common one first."""
+    all_segments = []
+    for convert in UNITS[: 1 if text.isascii() else None]:
+        segments = []
+        for source, start in zip(texts, starts, strict=True):
+            units = convert(source.text)
+            segments.append(_Segment(source, start, units, max(units)))
+        all_segments.append(segments)
+        yield partial(_place, segments, False)
+    if any(source.passage for source in texts):
+        for segments in all_segments:
+            yield partial(_place, segments, True)
+
+
+def _each_row(levels: Iterable[_Level], name: str, kind: str) -> Iterator[Row]:
+    """The annotations or relations of all levels."""
     for location, number, value in levels:
-        rows = (
-            location.check(name, location.get(value, name, list), list)
-            if (isinstance(value, dict) and value.get(name) is not None)
-            else []
-        )
+        rows = location.check(name, value.get(name) or [], list)
         for here, row in location.each(kind, rows):
             yield here, number, row
 
@@ -461,9 +494,9 @@ def _key_of(number: int, row: Any) -> Key | None:
     return None if name is None or name == "" else (number, str(name))
 
 
-def _find_key(names: Mapping[str, list[Key]], number: int, name: str) -> Key:
+def _find_key(keys_of: Mapping[str, list[Key]], number: int, name: str) -> Key:
     """The annotation of an id, in the same passage if there are several."""
-    keys = names.get(name, [])
+    keys = keys_of.get(name, [])
     return (number, name) if (number, name) in keys or not keys else keys[0]
 
 

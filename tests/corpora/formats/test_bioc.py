@@ -543,6 +543,8 @@ def test_relation_to_a_concept_without_a_mention_is_reported(tmp_path):
         (["passages", 0, "offset"], ABSENT, ", passage 0", "offset"),
         (["passages", 0, "offset"], "x", ", passage 0", "offset"),
         (["passages", 0, "text"], 5, ", passage 0", "text"),
+        (["passages", 0, "sentences"], 5, ", passage 0", "sentences"),
+        (["passages", 0, "sentences"], [5], ", passage 0, sentence 0", "sentence"),
         (["passages", 0, "annotations"], "x", ", passage 0", "annotations"),
         (["passages", 0, "annotations", 0], 5, ", passage 0, annotation 0", "infons"),
         ([*FIRST, "infons"], {}, ", passage 0, annotation 0", "infons"),

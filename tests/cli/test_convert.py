@@ -277,8 +277,8 @@ def test_project_file_without_assets_has_no_checksums(tmp_path, source):
 
 
 def test_unknown_format_fails(tmp_path, source):
-    result = run("convert", source, tmp_path / "x.spacy", "--format", "conllu")
-    assert_plain_error(result, "J701", "'conllu'", ", ".join(FORMATS))
+    result = run("convert", source, tmp_path / "x.spacy", "--format", "docx")
+    assert_plain_error(result, "J701", "'docx'", ", ".join(FORMATS))
 
 
 def test_unknown_content_fails(tmp_path, source):

@@ -40,7 +40,7 @@ from ..training.targets import UnknownLabel, align_gold, make_targets
 from ..types import JointScores, Labels, Prediction
 from .decoding import decode, without_overlaps
 from .factory import make_joint_extractor
-from .forks import disable_tokenizers_parallelism_in_forks
+from .forks import disable_threads_in_forks
 from .label_sets import (
     check_label_data,
     check_labels,
@@ -59,7 +59,7 @@ from .warn_once import OnceWarner
 # importing the component also registers its factory
 __all__ = ["JointRelationExtractor", "make_joint_extractor"]
 
-disable_tokenizers_parallelism_in_forks()
+disable_threads_in_forks()
 
 
 class JointRelationExtractor(TrainablePipe):

@@ -77,6 +77,13 @@ class Errors(metaclass=_ErrorsWithCodes):
         "{source}: the text has {length} characters, more than the {limit} that the "
         "tokenizer accepts (nlp.max_length). Split it into shorter records."
     )
+    J120 = (
+        "The relation data of the Doc, doc.user_data[{key!r}], was set on a Doc with "
+        "another text, so that its offsets are wrong here. Span.as_doc("
+        "copy_user_data=True) copies it without changes: use "
+        "spacy_jre.span_as_doc(span) instead. To keep this Doc, delete the key, or set "
+        "doc._.{attr} again."
+    )
     # layers and networks
     J201 = "The width {width} is not divisible by the number of heads, {heads}."
     J202 = "{name} must be one of {allowed}, not {value!r}."

@@ -441,6 +441,11 @@ class JointRelationExtractor(TrainablePipe):
 
     # saving ---------------------------------------------------------------------------
 
+    def __setstate__(self, state: Any) -> None:
+        """Restore the component from a pickle, which does not call the constructor."""
+        super().__setstate__(state)  # type: ignore[misc]
+        register_extension(self.cfg["attr"])
+
     def from_bytes(
         self, bytes_data: bytes, *, exclude: Iterable[str] = ()
     ) -> "JointRelationExtractor":

@@ -14,7 +14,9 @@ STORIES = {
     "ade.rel": "ade",
     "brat": "brat",
     "doccano.jsonl": "doccano",
+    "docred.json": "docred",
     "dygie.jsonl": "dygie",
+    "gliner.jsonl": "gliner",
     "inception": "inception",
     "inline.txt": "inline",
     "label_studio.json": "label-studio",
@@ -23,7 +25,11 @@ STORIES = {
     "spert.json": "spert",
     "spo.jsonl": "spo",
     "story.corp": "conll04",
+    "tacred.json": "tacred",
     "triples.json": "triples",
+    "ubiai.json": "ubiai",
+    "uie.jsonl": "uie",
+    "uie_prompts.jsonl": "uie-prompts",
 }
 
 

@@ -30,7 +30,7 @@ from ..sources import Location, OnSkip, count_rows, each_record, read_json, refu
 from .words import read_words, word_span
 
 Span = tuple[int, int]
-RELATION_FIELDS = ("relation_text", "label", "type")
+RELATION_FIELDS = ("label", "relation_text", "type")
 
 
 def read_gliner(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:

@@ -130,7 +130,9 @@ def _read_document(
         **rows.fields(),
         words=words,
         sentences=tuple(bounds) if len(bounds) > 1 else None,
-        document=None if title is None else str(title),
+        document=None
+        if title is None
+        else str(location.check("title", title, (str, int))),
         source=str(location),
         meta={
             **location.rest(document, "title", "sents", "vertexSet"),

@@ -56,9 +56,11 @@ def _read_row(item: tuple[Location, Any]) -> _Row:
     location, value = item
     words = read_words(location, "token", location.get(value, "token", list))
     document = value.get("docid")
+    if document is not None:
+        document = str(location.check("docid", document, (str, int)))
     # checks the fields that are kept in meta
     location.rest(value, "token")
-    return _Row(location, words, None if document is None else str(document), value)
+    return _Row(location, words, document, value)
 
 
 def _read_sentence(sentence: list[_Row]) -> Record:
@@ -74,7 +76,9 @@ def _read_sentence(sentence: list[_Row]) -> Record:
         with rows.row("entity", key=mention):
             rows.add_entity(first.location, *mention, key=mention)
     untyped = sum(
-        f"{role}_type" not in row.value for row in sentence for role in ("subj", "obj")
+        row.value.get(f"{role}_type") is None
+        for row in sentence
+        for role in ("subj", "obj")
     )
     if untyped:
         reason = (
@@ -123,7 +127,7 @@ def _read_mention(
         start = here.get(value, f"{role}_start", int)
         end = here.get(value, f"{role}_end", int)
         label = ENTITY
-        if f"{role}_type" in value:
+        if value.get(f"{role}_type") is not None:
             label = here.get(value, f"{role}_type", str)
         if not label:
             raise here.error(f"{role}_type", "is empty")

@@ -73,7 +73,9 @@ def _read_document(item: tuple[Location, Any]) -> Record:
     name = document.get("documentName")
     return Record(
         **rows.fields(),
-        document=None if name is None else str(name),
+        document=None
+        if name is None
+        else str(location.check("documentName", name, (str, int))),
         source=str(location),
         meta=location.rest(document, "document", "tokens", "relations", "documentName"),
     )

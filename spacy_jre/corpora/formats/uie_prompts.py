@@ -4,7 +4,7 @@
 
     {"content": text, "prompt": "person",
      "result_list": [{"text", "start", "end"}, ...]}
-    {"content": text, "prompt": "Ida Holm的employer", "result_list": [...]}
+    {"content": text, "prompt": "Ada Quint的employer", "result_list": [...]}
 
 Offsets are characters, end exclusive. The rows with the same content become one record.
 A prompt is an entity type, or ``subject的relation`` (in English

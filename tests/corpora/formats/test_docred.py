@@ -172,6 +172,7 @@ def test_empty_sentence_has_no_boundaries(tmp_path):
 @pytest.mark.parametrize(
     ("keys", "value", "where", "field"),
     [
+        (["title"], "\ud800", "record 0", "title"),
         (["sents"], ABSENT, "record 0", "sents"),
         (["sents", 0], None, "record 0", "sents"),
         (["vertexSet"], None, "record 0", "vertexSet"),

@@ -68,6 +68,12 @@ def test_guessed_reader_reads_the_story(name, format):
         ('{\n  "sentences": [["a"]],\n  "ner": [[]], "relations": [[]]\n}', "dygie"),
         ('{"text": "a"}\n{"text": "b", "spo_list": []}\n', "spo"),
         ("Ada sang.\n\n[Ada|PER] sang.\n", "inline"),
+        ('[{"document": "a", "tokens": [{"entityLabel": "X"}]}]', "ubiai"),
+        ('[{"tokenized_text": ["a"], "ner": []}]', "gliner"),
+        ('[{"title": "a", "sents": [["a"]], "vertexSet": []}]', "docred"),
+        ('[{"token": ["a"], "subj_start": 0, "obj_start": 0}]', "tacred"),
+        ('{"text": "a", "tokens": ["a"], "entity": [], "relation": []}\n', "uie"),
+        ('{"content": "a", "prompt": "X", "result_list": []}\n', "uie-prompts"),
         ("\ufeff#doc 1\n0\ta\tO\t['N']\t[0]\n", "multihead"),
     ],
 )

@@ -113,7 +113,7 @@ def test_span_with_two_types_is_two_entities(tmp_path):
 
 
 def test_arguments_without_a_type_get_a_label_which_is_reported(tmp_path):
-    untyped = changed(changed(WORKS, ["subj_type"], ABSENT), ["obj_type"], ABSENT)
+    untyped = changed(changed(WORKS, ["subj_type"], ABSENT), ["obj_type"], None)
     (record,) = read_all(tmp_path, untyped)
     assert [e.label for e in record.entities] == ["Entity", "Entity"]
     (left_out,) = record.left_out
@@ -126,6 +126,7 @@ def test_arguments_without_a_type_get_a_label_which_is_reported(tmp_path):
     [
         (["token"], ABSENT, "record 0", "token"),
         (["token", 0], 3, "record 0", "token"),
+        (["docid"], {}, "record 0", "docid"),
         (["subj_start"], None, "record 0, subj", "subj_start"),
         (["obj_end"], ABSENT, "record 0, obj", "obj_end"),
         (["obj_end"], 10, "record 0, obj", "start/end"),
@@ -161,7 +162,7 @@ FAULTS = {
     "outside": lambda rng, row: row.update(subj_end=88),
     "negative": lambda rng, row: row.update(obj_start=-1),
     "null offset": lambda rng, row: row.update(obj_end=None),
-    "null type": lambda rng, row: row.update(subj_type=None),
+    "empty type": lambda rng, row: row.update(subj_type=""),
     "null relation": lambda rng, row: row.update(relation=None),
     "null words": lambda rng, row: row.update(token=None),
 }

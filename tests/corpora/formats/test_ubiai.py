@@ -127,6 +127,7 @@ def test_document_without_annotation_is_a_record(tmp_path):
     ("keys", "value", "where", "field"),
     [
         (["document"], ABSENT, "record 0", "document"),
+        (["documentName"], "\ud800", "record 0", "documentName"),
         (["tokens"], {}, "record 0", "tokens"),
         (["relations"], "x", "record 0", "relations"),
         (["tokens", 1], None, "record 0, entity 1", "start"),

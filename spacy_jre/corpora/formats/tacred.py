@@ -23,6 +23,8 @@ from ..sources import Location, OnSkip, each_item, each_record, read_json, refus
 from .words import read_words, word_span
 
 NO_RELATION = "no_relation"
+ARGUMENTS = tuple(f"{r}_{f}" for r in ("subj", "obj") for f in ("start", "end", "type"))
+FIELDS = ("id", "relation", *ARGUMENTS)
 Mention = tuple[int, int, str]
 
 
@@ -47,9 +49,23 @@ def read_tacred(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:
     """
     items = read_json(path, skip)
     sentences: dict[Any, list[_Row]] = {}
-    for row in each_item(items, _read_row, skip, lambda item: (2, 1)):
-        sentences.setdefault((row.document, row.words), []).append(row)
-    return each_record(sentences.values(), _read_sentence, skip)
+    for row in each_item(items, _read_row, skip, _count_row):
+        rows = sentences.setdefault((row.document, row.words), [])
+        if rows:  # the other fields are those of the first row
+            value = {key: row.value[key] for key in FIELDS if key in row.value}
+            row = row._replace(value=value)
+        rows.append(row)
+    return each_record(sentences.values(), _read_sentence, skip, _count)
+
+
+def _count_row(item: tuple[Location, Any]) -> tuple[int, int]:
+    is_negative = isinstance(item[1], dict) and item[1].get("relation") == NO_RELATION
+    return 2, 0 if is_negative else 1
+
+
+def _count(sentence: list[_Row]) -> tuple[int, int]:
+    counts = [_count_row((row.location, row.value)) for row in sentence]
+    return sum(count[0] for count in counts), sum(count[1] for count in counts)
 
 
 def _read_row(item: tuple[Location, Any]) -> _Row:
@@ -58,8 +74,7 @@ def _read_row(item: tuple[Location, Any]) -> _Row:
     document = value.get("docid")
     if document is not None:
         document = str(location.check("docid", document, (str, int)))
-    # checks the fields that are kept in meta
-    location.rest(value, "token")
+    location.rest({"id": value.get("id")})  # raises an error if it cannot be stored
     return _Row(location, words, document, value)
 
 
@@ -98,8 +113,6 @@ def _read_sentence(sentence: list[_Row]) -> Record:
             else:
                 rows.add_relation(row.location, head, tail, label)
     index_of = {(e.start, e.end, e.label): i for i, e in enumerate(rows.entities)}
-    known = ("id", "docid", "token", "relation")
-    arguments = [f"{r}_{f}" for r in ("subj", "obj") for f in ("start", "end", "type")]
     return Record(
         **rows.fields(),
         words=first.words,
@@ -112,7 +125,7 @@ def _read_sentence(sentence: list[_Row]) -> Record:
                 for head, tail in negative
                 if head in index_of and tail in index_of
             ],
-            **first.location.rest(first.value, *known, *arguments),
+            **first.location.rest(first.value, "docid", "token", *FIELDS),
         },
     )
 

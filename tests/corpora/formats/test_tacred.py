@@ -158,6 +158,13 @@ def test_row_that_is_no_object_is_skipped(tmp_path):
     assert len(record.relations) == 1
 
 
+def test_sentence_whose_other_fields_cannot_be_stored_is_skipped(tmp_path):
+    skipped = []
+    rows = [{**TITLE, "seed": 10**30}, NOTHING]
+    assert read_all(tmp_path, *rows, skip=skipped.append) == []
+    assert [(s.kind, s.entities, s.relations) for s in skipped] == [("record", 4, 1)]
+
+
 FAULTS = {
     "outside": lambda rng, row: row.update(subj_end=88),
     "negative": lambda rng, row: row.update(obj_start=-1),

@@ -28,7 +28,15 @@ from ...annotations import LeftOut, Record
 from ...annotations.records import word_offsets
 from ...errors import Errors, JREError
 from ..rows import LOST_ARGUMENT, UNKNOWN_ARGUMENT, RowError, Rows
-from ..sources import Location, OnSkip, each_record, read_json, read_text, refuse
+from ..sources import (
+    Location,
+    OnSkip,
+    each_record,
+    read_json,
+    read_text,
+    refuse,
+    stays_inside,
+)
 from .words import read_words, word_span
 
 NAMES = "rel_info.json"
@@ -42,9 +50,11 @@ def read_docred(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:
         mention. ``meta`` keeps the labels with their evidence, the mentions of each
         entity ("vertexSet") and other fields.
     RAISES (ValueError): J601, J602, J604 for the file, J655 for ``rel_info.json``. With
-        `refuse`: J605 with line and field.
+        `refuse`: J605 with line and field, J617 if ``rel_info.json`` is a symbolic link
+        to a target outside the folder.
     """
-    names = _read_names(path.with_name(NAMES))
+    info = path.with_name(NAMES)
+    names = _read_names(info) if stays_inside(info, path.parent, skip) else {}
     parse = partial(_read_document, names, skip)
     return each_record(read_json(path, skip), parse, skip, _count)
 

@@ -155,6 +155,18 @@ def test_invalid_rel_info_raises_with_the_fix(tmp_path, text):
         read_all(tmp_path, DOCUMENT)
 
 
+def test_rel_info_outside_the_folder_is_not_read(tmp_path):
+    outside = tmp_path / "outside.json"
+    outside.write_text(json.dumps({"P1830": "owner of"}), encoding="utf8")
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "rel_info.json").symlink_to(outside)
+    skipped = []
+    (record,) = read_all(folder, DOCUMENT, skip=skipped.append)
+    assert [r.label for r in record.relations] == ["P1830"]
+    assert "[J617]" in skipped[0].reason
+
+
 def test_document_without_labels_is_not_annotated(tmp_path):
     skipped = []
     unlabeled = changed(DOCUMENT, ["labels"], ABSENT)

@@ -10,9 +10,8 @@ Offsets are characters, end exclusive. The rows with the same content become one
 A prompt is an entity type, or ``subject的relation`` (in English
 ``relation of subject``), whose results are the tails. It is read as a relation
 
-- if the subject is the text of an entity of the same content, or
-- if the subject is in the content, and the relation is one of those found by the first
-  rule elsewhere in the file.
+- if the subject is the text of a result of the same content, or
+- if the relation is one of those found by the first rule elsewhere in the file.
 
 If the subject has several mentions, each result is connected with the nearest one.
 Entities of relations that no entity prompt has get the label ``Entity``, which is
@@ -29,7 +28,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...annotations import Record
-from ..rows import ENTITY, LOST_ARGUMENT, UNTYPED, Rows, check_text
+from ..rows import (
+    ENTITY,
+    LOST_ARGUMENT,
+    UNKNOWN_ARGUMENT,
+    UNTYPED,
+    Rows,
+    check_text,
+)
 from ..sources import (
     Location,
     OnSkip,
@@ -143,7 +149,8 @@ def _read_content(
     first = content[0]
     text, texts = first.content, _texts(content)
     rows = Rows(text)
-    labels_of: dict[Span, list[str]] = {}
+    found: set[Span] = set()  # all results
+    labels_of: dict[Span, list[str]] = {}  # the entities
     relations: list[_Relation] = []
     for row in content:
         if row.prompt.endswith("]") and "[" in row.prompt:
@@ -152,13 +159,13 @@ def _read_content(
                 rows.leave_out("classification", reason, CLASSIFICATION)
             continue
         pair = row.find_relation(texts) or next(
-            (p for p in row.splits() if p[1] in known and p[0] in text), None
+            (split for split in row.splits() if split[1] in known), None
         )
         for here, result in row.results:
             with rows.row("relation" if pair else "entity"):
                 span = _read_span(rows, here, result)
+                found.add(span)
                 if pair:
-                    labels_of.setdefault(span, [])
                     relations.append(_Relation(here, *pair, span))
                 elif not row.prompt:
                     raise here.error("prompt", "is empty")
@@ -168,16 +175,24 @@ def _read_content(
                     rows.trimmed += span != (start, end)
     edges: list[tuple[_Relation, Span]] = []
     for relation in relations:
-        heads = [span for span in labels_of if text[slice(*span)] == relation.subject]
+        heads = [
+            span for span in sorted(found) if text[slice(*span)] == relation.subject
+        ]
         if not heads and relation.subject in texts:
             reason = f"{relation.location}: the subject of the relation was left out"
             rows.leave_out("relation", reason, LOST_ARGUMENT)
             continue
         size = len(relation.subject)
         heads = heads or [(at, at + size) for at in find_all(text, relation.subject)]
+        if not heads:
+            problem = f"has the subject {relation.subject!r}, which is not in the text"
+            reason = str(relation.location.error("prompt", problem))
+            rows.leave_out("relation", reason, UNKNOWN_ARGUMENT, broken=True)
+            continue
         head = min(heads, key=partial(_distance, relation.tail))
-        labels_of.setdefault(head, [])
         edges.append((relation, head))
+        for span in (head, relation.tail):
+            labels_of.setdefault(span, [])
     for span in sorted(labels_of):
         if not labels_of[span]:
             covered = short_repr(text[slice(*span)])

@@ -103,8 +103,17 @@ def test_all_mentions_in_the_same_sentence_are_related(tmp_path):
 
 
 def test_without_a_common_sentence_the_nearest_mentions_are_related(tmp_path):
-    (record,) = read_all(tmp_path, with_labels(ACROSS))
-    assert [(r.head, r.tail) for r in record.relations] == [(4, 5)]
+    document = with_labels(ACROSS)
+    document["vertexSet"] = [*DOCUMENT["vertexSet"][:2], DOCUMENT["vertexSet"][2][::-1]]
+    (record,) = read_all(tmp_path, document)
+    assert record.entities[6].start == 43  # the mention in the second sentence
+    assert [(r.head, r.tail) for r in record.relations] == [(4, 6)]
+
+
+def test_mention_is_only_related_to_itself_if_there_is_no_other(tmp_path):
+    labels = [{"h": n, "t": n, "r": "P1382", "evidence": []} for n in (1, 2)]
+    (record,) = read_all(tmp_path, with_labels(*labels))
+    assert [(r.head, r.tail) for r in record.relations] == [(4, 4), (5, 6)]
 
 
 def test_relation_across_sentences_is_reported_per_sentence(tmp_path):

@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 
 from spacy_jre.annotations import EntityRecord, Record, RelationRecord
 from spacy_jre.corpora.formats.uie_prompts import read_uie_prompts
-from spacy_jre.corpora.rows import BLANK, BROKEN_ROW, LOST_ARGUMENT, OUTSIDE
+from spacy_jre.corpora.rows import (
+    BLANK,
+    BROKEN_ROW,
+    LOST_ARGUMENT,
+    OUTSIDE,
+    UNKNOWN_ARGUMENT,
+)
 
 from ..counts import read_and_reported, with_faults
 from ..mutations import ABSENT, changed
@@ -113,6 +119,14 @@ def test_known_relation_of_a_subject_in_the_text_is_a_relation(tmp_path):
     assert [e.label for e in record.entities] == ["Entity", "Entity"]
 
 
+def test_known_relation_of_a_subject_that_is_not_in_the_text_is_left_out(tmp_path):
+    row_of_bo = row("home town of Bo Dahl", OSLO)
+    record, left_out = read_faulty(tmp_path, *ROWS, row_of_bo)
+    assert left_out == [("relation", UNKNOWN_ARGUMENT)]
+    assert record.entities == read_all(tmp_path, *ROWS)[0].entities
+    assert "line 8, result 0: field 'prompt'" in record.left_out[0].reason
+
+
 def test_nearest_mention_of_the_subject_is_the_head(tmp_path):
     rows = [
         row("人物", result("王芳", 0), result("王芳", 6), content=TWICE),
@@ -204,6 +218,13 @@ def test_broken_result_costs_only_its_row_and_its_relations(tmp_path, broken, ca
     record, left_out = read_faulty(tmp_path, *rows)
     assert left_out == [("entity", cause), ("relation", LOST_ARGUMENT)]
     assert triples(record) == [("Hotel Lima", "home town", "Oslo")]
+
+
+def test_result_of_a_lost_relation_is_no_entity(tmp_path):
+    rows = changed([ROWS[0], ROWS[3]], [0, "result_list", 0, "end"], 99)
+    record, left_out = read_faulty(tmp_path, *rows)
+    assert left_out == [("entity", OUTSIDE), ("relation", LOST_ARGUMENT)]
+    assert record.entities == ()
 
 
 def test_whitespace_at_the_edges_is_no_part_of_an_entity(tmp_path):

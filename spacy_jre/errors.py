@@ -358,6 +358,10 @@ class Errors(metaclass=_ErrorsWithCodes):
     J632 = "{source}: {count} id(s) not found in any record, such as {first}."
     J633 = "{path}: field '{field}' {problem}."
     J634 = "{folder} has {folds} fold(s), numbered from 0. Fold {fold} does not exist."
+    J655 = (
+        "{path} can't be read as the names of DocRED's relations: {problem}. Replace "
+        "it with the rel_info.json of DocRED, or remove it to use the ids as labels."
+    )
     # command line and display
     J701 = "Unknown format {value!r}. Known: {known}."
     J702 = (

@@ -16,6 +16,10 @@ REPEATED_ID = "the id occurs twice"
 UNKNOWN_ARGUMENT = "an argument does not exist"
 LOST_ARGUMENT = "an argument was left out"
 BROKEN_ROW = "a field is missing or invalid"
+OTHER_TEXT = "the text at the offsets is different"
+UNTYPED = "the entity has no type"
+# label of entities without a type
+ENTITY = "Entity"
 
 
 class RowError(JREError):
@@ -86,6 +90,20 @@ class Rows:
         if key is not None and key not in self._index_of:
             self._lost.add(key)
 
+    def check_span(self, here: Location, start: int, end: int) -> tuple[int, int]:
+        """RETURNS (tuple[int, int]): The offsets without whitespace at the edges.
+        RAISES (RowError): J605 for offsets outside the text, or without text."""
+        if not 0 <= start < end <= len(self.text):
+            problem = (
+                f"is {start}..{end}, outside the text of {len(self.text)} characters"
+            )
+            raise RowError(here.error("start/end", problem), OUTSIDE)
+        trimmed = trim(self.text, start, end)
+        if trimmed[0] == trimmed[1]:
+            problem = f"is {start}..{end}, which is only whitespace"
+            raise RowError(here.error("start/end", problem), BLANK)
+        return trimmed
+
     def add_entity(
         self, here: Location, start: int, end: int, label: str, key: Hashable = None
     ) -> int:
@@ -100,15 +118,7 @@ class Rows:
         RAISES (RowError): J605 for offsets outside the text, an entity without text, an
             empty label or an id that is used before.
         """
-        if not 0 <= start < end <= len(self.text):
-            problem = (
-                f"is {start}..{end}, outside the text of {len(self.text)} characters"
-            )
-            raise RowError(here.error("start/end", problem), OUTSIDE)
-        trimmed = trim(self.text, start, end)
-        if trimmed[0] == trimmed[1]:
-            problem = f"is {start}..{end}, which is only whitespace"
-            raise RowError(here.error("start/end", problem), BLANK)
+        trimmed = self.check_span(here, start, end)
         if not label:
             raise RowError(here.error("label", "is empty"), BROKEN_ROW)
         index = len(self.entities)
@@ -164,3 +174,25 @@ def trim(text: str, start: int, end: int) -> tuple[int, int]:
     covered = text[start:end]
     start += len(covered) - len(covered.lstrip())
     return start, start + len(covered.strip())
+
+
+def check_text(
+    here: Location, text: str, start: int, end: int, expected: str | None
+) -> None:
+    """Check that an entity has the text that the file repeats. Whitespace is ignored.
+
+    here (Location): The location of the row.
+    text (str): The text of the record.
+    start, end (int): Character offsets, end exclusive. Offsets outside the text are
+        reported by ``Rows.add_entity``.
+    expected (str | None): The text in the row, if there is one.
+    RAISES (RowError): J605 if it is different.
+    """
+    found = text[start:end]
+    inside = 0 <= start < end <= len(text)
+    if inside and expected is not None and found.split() != expected.split():
+        problem = (
+            f"is {short_repr(expected)}, but the text at {start}..{end} is "
+            f"{short_repr(found)}"
+        )
+        raise RowError(here.error("text", problem), OTHER_TEXT)

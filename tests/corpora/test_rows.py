@@ -9,10 +9,13 @@ from spacy_jre.corpora.rows import (
     BLANK,
     BROKEN_ROW,
     LOST_ARGUMENT,
+    OTHER_TEXT,
     OUTSIDE,
     REPEATED_ID,
     UNKNOWN_ARGUMENT,
+    RowError,
     Rows,
+    check_text,
 )
 from spacy_jre.corpora.sources import Location, count_rows, each_record, refuse
 from spacy_jre.errors import JREError
@@ -92,3 +95,18 @@ def test_broken_row_raises_if_nothing_may_be_skipped():
     broken = Record("Ada", left_out=(LeftOut("entity", "Ada is broken", broken=True),))
     with pytest.raises(JREError, match="Ada is broken"):
         list(each_record([broken], lambda record: record, refuse))
+
+
+@pytest.mark.parametrize("text", ["Bo.", " Bo.\n", None])
+def test_same_text_is_accepted_without_whitespace(text):
+    check_text(HERE, TEXT, 7, 12, text)
+
+
+def test_other_text_raises_with_both_texts():
+    with pytest.raises(RowError, match=r"J605.*'Bob'.*' Bo\.'") as error:
+        check_text(HERE, TEXT, 8, 12, "Bob")
+    assert error.value.cause == OTHER_TEXT
+
+
+def test_offsets_outside_the_text_are_left_to_add_entity():
+    check_text(HERE, TEXT, 9, 99, "Bob")

@@ -16,7 +16,9 @@ from .conll04 import read_conll04
 from .ddi import read_ddi
 from .docbin import read_docbin_records
 from .doccano import read_doccano
+from .docred import read_docred
 from .dygie import read_dygie
+from .gliner import read_gliner
 from .inception import read_inception
 from .inline import read_inline
 from .label_studio import read_label_studio
@@ -24,7 +26,11 @@ from .multihead import read_multihead
 from .prodigy import read_prodigy
 from .spert_json import read_spert_json
 from .spo import read_spo
+from .tacred import read_tacred
 from .triples import read_triples
+from .ubiai import read_ubiai
+from .uie import read_uie
+from .uie_prompts import read_uie_prompts
 
 # bytes and JSON values of a file that are read to guess its format
 HEAD = 1 << 16
@@ -106,6 +112,18 @@ def _is_label_studio(sample: Sample) -> bool:
         if "annotation_id" in v or _items_have(v.get("label"), "labels")
     ]
     return bool(small) or any({"annotations", "completions"} & v.keys() for v in whole)
+
+
+def _is_ubiai(sample: Sample) -> bool:
+    return any(
+        _items_have(v["tokens"], "entityLabel")
+        or _items_have(v.get("relations"), "relationLabel")
+        for v in sample.objects("document", "tokens")
+    )
+
+
+def _is_gliner(sample: Sample) -> bool:
+    return any("ner" in v or "relations" in v for v in sample.objects("tokenized_text"))
 
 
 def _is_inception(sample: Sample) -> bool:
@@ -210,6 +228,33 @@ FORMATS: dict[str, Format] = {
         Format("prodigy", "rel.manual JSON lines", read_prodigy, _is_prodigy),
         Format("label-studio", "JSON export", read_label_studio, _is_label_studio),
         Format("doccano", "JSONL(relation)", read_doccano, _is_doccano),
+        Format("ubiai", "JSON export", read_ubiai, _is_ubiai),
+        Format("gliner", "JSON of GLiNER, GLiREL", read_gliner, _is_gliner),
+        Format(
+            "docred",
+            "JSON of DocRED, Re-DocRED",
+            read_docred,
+            lambda s: bool(s.objects("sents", "vertexSet")),
+        ),
+        Format(
+            "tacred",
+            "JSON of TACRED, Re-TACRED",
+            read_tacred,
+            lambda s: bool(s.objects("token", "subj_start", "obj_start")),
+        ),
+        Format(
+            "uie",
+            "JSON lines of UIE",
+            read_uie,
+            lambda s: bool(s.objects("text", "tokens", "entity", "relation")),
+            options=("discontinuous",),
+        ),
+        Format(
+            "uie-prompts",
+            "JSON lines of PaddleNLP's UIE",
+            read_uie_prompts,
+            lambda s: bool(s.objects("content", "prompt", "result_list")),
+        ),
         Format("inception", "UIMA CAS, XMI or JSON", read_inception, _is_inception),
         Format(
             "spacy",

@@ -351,6 +351,10 @@ class Errors(metaclass=_ErrorsWithCodes):
     J632 = "{source}: {count} id(s) not found in any record, such as {first}."
     J633 = "{path}: field '{field}' {problem}."
     J634 = "{folder} has {folds} fold(s), numbered from 0. Fold {fold} does not exist."
+    J640 = (
+        "{path} is encoded in UTF-16, but the file must be in UTF-8. Save it as UTF-8, "
+        "or convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW_FILE."
+    )
     # command line and display
     J701 = "Unknown format {value!r}. Known: {known}."
     J702 = (

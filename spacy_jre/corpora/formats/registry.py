@@ -9,7 +9,7 @@ from typing import Any
 
 from ...annotations import Record
 from ...errors import Errors, JREError
-from ..sources import MAX_LINE, walk_files
+from ..sources import MAX_LINE, refuse_utf16, walk_files
 from .ade import read_ade, read_ade_dose, read_ade_negatives
 from .brat import read_brat
 from .conll04 import read_conll04
@@ -29,6 +29,8 @@ from .triples import read_triples
 # bytes and JSON values of a file that are read to guess its format
 HEAD = 1 << 16
 VALUES = 50
+# fields of doccano's exports without relations
+_DOCCANO_CLASSES = {"id", "text", "data", "label", "labels", "Comments", "comments"}
 
 
 @dataclass(frozen=True)
@@ -87,14 +89,24 @@ def _is_prodigy(sample: Sample) -> bool:
 
 
 def _is_doccano(sample: Sample) -> bool:
+    texts = [
+        v
+        for v in (*sample.objects("text"), *sample.objects("data"))
+        if isinstance(v.get("text", v.get("data")), str)
+    ]
     return any(
         _items_have(v.get("entities"), "start_offset")
         or any(
             isinstance(rows, list)
-            and any(isinstance(row, list) and len(row) == 3 for row in rows)
+            and any(
+                (isinstance(row, list) and len(row) == 3)
+                # the reader names the right export
+                or (isinstance(row, str) and v.keys() <= _DOCCANO_CLASSES)
+                for row in rows
+            )
             for rows in (v.get("label"), v.get("labels"))
         )
-        for v in (*sample.objects("text"), *sample.objects("data"))
+        for v in texts
     )
 
 
@@ -234,7 +246,7 @@ def guess_format(path: Path) -> Format:
     path (Path): The file or folder.
     RETURNS (Format): The format.
     RAISES (ValueError): J601 if the path does not exist, J610 if no format fits, J611
-        if several formats fit.
+        if several formats fit, J640 if the file is UTF-16.
     """
     sample = take_sample(path)
     formats = [format for format in FORMATS.values() if format.fits(sample)]
@@ -248,7 +260,7 @@ def guess_format(path: Path) -> Format:
 
 
 def take_sample(path: Path) -> Sample:
-    """RAISES (ValueError): J601 if the path does not exist."""
+    """RAISES (ValueError): J601 if the path does not exist, J640 if it is UTF-16."""
     if path.is_dir():
         # the reader reports the links that are not followed
         files = walk_files(path, skip=lambda left_out: None)
@@ -258,6 +270,7 @@ def take_sample(path: Path) -> Sample:
     suffixes = frozenset({path.suffix})
     with path.open("rb") as file:
         head = file.read(HEAD)
+        refuse_utf16(head, path)
         if b"\0" in head:  # binary: only the suffix is used
             return Sample(suffixes=suffixes)
         text = head.decode("utf-8-sig", errors="replace")

@@ -355,6 +355,16 @@ class Errors(metaclass=_ErrorsWithCodes):
         "{path} is encoded in UTF-16, but the file must be in UTF-8. Save it as UTF-8, "
         "or convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW_FILE."
     )
+    J641 = (
+        "{path}: the file has an annotation without the text of its task. Set the "
+        "environment variable FUTURE_SAVE_TASK_TO_STORAGE=1, restart Label Studio and "
+        "synchronize the target storage, or export the project as JSON."
+    )
+    J642 = (
+        "{path}: the text is not in the export, only its address: field {field!r} is "
+        "{value}. Import the texts into Label Studio instead of their addresses, or "
+        "replace the addresses by the texts in the export."
+    )
     # command line and display
     J701 = "Unknown format {value!r}. Known: {known}."
     J702 = (

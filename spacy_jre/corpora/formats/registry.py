@@ -40,11 +40,13 @@ class Sample:
     values (tuple): The first values, if the file is JSON.
     lines (tuple[str, ...]): The first non-empty lines, if the file is text.
     suffixes (frozenset[str]): The suffix of the file, or of all files in the folder.
+    inside (tuple): The first values of the first file in the folder, if it is JSON.
     """
 
     values: tuple[Any, ...] = ()
     lines: tuple[str, ...] = ()
     suffixes: frozenset[str] = frozenset()
+    inside: tuple[Any, ...] = ()
 
     def objects(self, *keys: str) -> list[dict[str, Any]]:
         """RETURNS (list[dict]): The values that are objects with all given keys."""
@@ -111,13 +113,21 @@ def _is_doccano(sample: Sample) -> bool:
 
 
 def _is_label_studio(sample: Sample) -> bool:
+    if sample.inside:  # the folder of a target storage
+        return _is_label_studio(Sample(sample.inside))
     whole = [v for v in sample.objects("data") if isinstance(v["data"], dict)]
+    storage = [v for v in sample.objects("result") if isinstance(v["result"], list)]
     small = [
         v
         for v in sample.objects("text")
         if "annotation_id" in v or _items_have(v.get("label"), "labels")
     ]
-    return bool(small) or any({"annotations", "completions"} & v.keys() for v in whole)
+    annotations = {"annotations", "completions", "predictions"}
+    return (
+        bool(small)
+        or any("task" in v or "completed_by" in v for v in storage)
+        or any(annotations & v.keys() for v in whole)
+    )
 
 
 def _is_inception(sample: Sample) -> bool:
@@ -220,7 +230,13 @@ FORMATS: dict[str, Format] = {
             options=("discontinuous",),
         ),
         Format("prodigy", "rel.manual JSON lines", read_prodigy, _is_prodigy),
-        Format("label-studio", "JSON export", read_label_studio, _is_label_studio),
+        Format(
+            "label-studio",
+            "JSON export",
+            read_label_studio,
+            _is_label_studio,
+            options=("text_field", "relation_label", "predictions"),
+        ),
         Format("doccano", "JSONL(relation)", read_doccano, _is_doccano),
         Format("inception", "UIMA CAS, XMI or JSON", read_inception, _is_inception),
         Format(
@@ -264,7 +280,12 @@ def take_sample(path: Path) -> Sample:
     if path.is_dir():
         # the reader reports the links that are not followed
         files = walk_files(path, skip=lambda left_out: None)
-        return Sample(suffixes=frozenset(p.suffix for p in files[:10_000]))
+        suffixes = frozenset(p.suffix for p in files[:10_000])
+        inside: tuple[Any, ...] = ()
+        shown = [file for file in files[:10_000] if not file.name.startswith(".")]
+        if shown and {file.suffix for file in shown} <= {"", ".json"}:
+            inside = take_sample(shown[0]).values
+        return Sample(suffixes=suffixes, inside=inside)
     if not path.is_file():
         raise JREError(Errors.J601.format(path=path))
     suffixes = frozenset({path.suffix})
@@ -277,7 +298,8 @@ def take_sample(path: Path) -> Sample:
         lines = tuple(line for line in text.splitlines() if line.strip())
         first_character = text.lstrip()[:1]
         values: list[Any] = []
-        if first_character == "{":
+        # lines of an indented object can be valid JSON, too
+        if first_character == "{" and lines[0].strip() != "{":
             file.seek(0)
             lines_read = (file.readline(MAX_LINE + 1) for _ in range(VALUES))
             values = _parse_lines(lines_read)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from spacy_jre.annotations import EntityRecord, Record, RelationRecord
 from spacy_jre.corpora.formats.label_studio import read_label_studio
 
-from ..mutations import put_unexpected_value
+from ..mutations import ABSENT, changed, put_unexpected_value
 from ..story import FOLDER, assert_is_the_story
 
 TEXT = "Ada Quint cooks in Oslo."
@@ -54,6 +54,11 @@ def put(path, *tasks):
 
 def read(path, *tasks):
     return list(read_label_studio(put(path, *tasks)))
+
+
+def read_all(path, *tasks):
+    """Read the tasks without an error for broken rows."""
+    return list(read_label_studio(put(path, *tasks), skip=lambda left_out: None))
 
 
 def read_one(path, *tasks):
@@ -192,7 +197,7 @@ def test_region_with_several_labels_becomes_several_entities(path):
     assert pairs(record) == [(0, 2, "lives_in")]
 
 
-@pytest.mark.parametrize("kind", ["hypertextlabels", "choices", "textarea"])
+@pytest.mark.parametrize("kind", ["choices", "textarea", "paragraphlabels"])
 def test_region_of_another_type_is_left_out(path, kind):
     record = read_one(path, task({**ADA, "type": kind}, OSLO))
     assert kinds(record) == [("region", False)]
@@ -200,7 +205,7 @@ def test_region_of_another_type_is_left_out(path, kind):
 
 
 def test_relation_to_a_left_out_region_is_left_out(path):
-    record = read_one(path, task({**ADA, "type": "hypertextlabels"}, OSLO, LIVES))
+    record = read_one(path, task({**ADA, "type": "choices"}, OSLO, LIVES))
     assert record.relations == ()
     assert kinds(record) == [("region", False), ("relation", False)]
 
@@ -259,7 +264,7 @@ def test_offset_past_the_end_shows_utf16_offsets(path):
 
 
 def test_region_that_covers_another_text_is_left_out_as_broken(path):
-    record = read_one(path, task(region("a", 0, 8, "PER", text="Ada Quint"), OSLO))
+    (record,) = read_all(path, task(region("a", 0, 8, "PER", text="Ada Quint"), OSLO))
     assert record.entities == (EntityRecord(19, 23, "LOC"),)
     assert kinds(record) == [("entity", True)]
     assert "'Ada Quin'" in record.left_out[0].reason
@@ -300,17 +305,31 @@ def test_relation_with_several_labels_becomes_several_relations(path):
     assert pairs(record) == [(0, 1, "at"), (0, 1, "in")]
 
 
-@pytest.mark.parametrize("labels", [[], None])
-def test_relation_without_label_is_left_out(path, labels):
-    record = read_one(path, task(ADA, OSLO, {**LIVES, "labels": labels}))
-    assert record.relations == ()
+@pytest.mark.parametrize("labels", [[], None, ABSENT])
+def test_relation_without_label_gets_a_label_and_is_reported(path, labels):
+    unlabeled = changed(LIVES, ["labels"], labels)
+    record = read_one(path, task(ADA, OSLO, unlabeled))
+    assert pairs(record) == [(0, 1, "related")]
+    (note,) = record.left_out
+    assert (note.kind, note.broken) == ("label", False)
+    assert note.reason == (
+        f"{path}, line 1, record 0, annotation 0, result 2: the relation has no label "
+        "and gets 'related' (--relation-label)"
+    )
+
+
+def test_label_of_unlabeled_relations_is_an_option(path):
+    tasks = put(path, task(ADA, OSLO, relation("a", "b")))
+    (record,) = read_label_studio(tasks, relation_label="link")
+    assert pairs(record) == [(0, 1, "link")]
+    assert "'link'" in record.left_out[0].reason
+
+
+def test_without_relation_label_unlabeled_relations_are_lost(path):
+    tasks = put(path, task(ADA, OSLO, relation("a", "b"), LIVES))
+    (record,) = read_label_studio(tasks, relation_label="")
+    assert pairs(record) == [(0, 1, "lives_in")]
     assert kinds(record) == [("relation", False)]
-
-
-def test_relation_without_labels_field_is_left_out(path):
-    at = relation("a", "b")
-    del at["labels"]
-    assert kinds(read_one(path, task(ADA, OSLO, at))) == [("relation", False)]
 
 
 @pytest.mark.parametrize(
@@ -321,14 +340,17 @@ def test_relation_without_labels_field_is_left_out(path):
         ([], "", "data"),
         (several(3), ", annotation 0", "result"),
         (several({"result": None}), ", annotation 0", "result"),
-        (task(3), ", annotation 0, result 0", "result"),
+        (task(3), ", annotation 0, result 0", "type"),
         (task({"id": "a"}), ", annotation 0, result 0", "type"),
         (task({"type": "labels"}), ", annotation 0, result 0", "id"),
         (task({**ADA, "value": []}), ", annotation 0, result 0", "value"),
-        (task(region("a", "0", 9, "X")), ", annotation 0, result 0", "start"),
+        (task(region("a", [], 9, "X")), ", annotation 0, result 0", "start"),
         (task(region("a", 0, None, "X")), ", annotation 0, result 0", "end"),
         (task(region("a", 0, 9, 5)), ", annotation 0, result 0", "labels"),
-        (task(ADA, LIVES), ", annotation 0, result 1", "to_id"),
+        (task(ADA, LIVES), ", annotation 0, result 1", "tail"),
+        (task(region("a", 0, 25, "X")), ", annotation 0, result 0", "start/end"),
+        (task(region("a", 0, 9, "")), ", annotation 0, result 0", "label"),
+        (task(ADA, ADA), ", annotation 0, result 1", "id"),
         (task(ADA, relation([], "a", "at")), ", annotation 0, result 1", "from_id"),
         (
             task(ADA, relation("a", "a", "at", direction="up")),
@@ -343,16 +365,43 @@ def test_broken_field_is_reported_with_file_and_location(path, result, where, fi
     assert f"{path}, line 1, record 0{where}: field '{field}'" in str(error.value)
 
 
-def test_offsets_outside_the_text_raise(path):
-    with pytest.raises(ValueError, match=r"J107.*line 1, record 0: entity 0"):
-        read(path, task(region("a", 0, 25, "X")))
+@pytest.mark.parametrize(
+    ("results", "lost"),
+    [
+        ([ADA, OSLO, {**LIVES, "to_id": "x"}, LIVES], ["relation"]),
+        ([ADA, OSLO, {**LIVES, "from_id": None}, LIVES], ["relation"]),
+        ([ADA, region("b", 19, 25, "LOC"), OSLO, LIVES], ["entity"]),
+        ([region("a", 0, 25, "PER"), OSLO, LIVES], ["entity", "relation"]),
+        (
+            [region("a", 0, 25, "PER", "COOK"), OSLO, LIVES],
+            ["entity"] * 2 + ["relation"],
+        ),
+        ([ADA, ADA, OSLO, LIVES], ["entity"]),
+        ([ADA, OSLO, None, LIVES], ["entity"]),
+    ],
+)
+def test_broken_row_costs_only_that_row_and_its_relations(path, results, lost):
+    first, record = read_all(path, task(ADA), task(*results))
+    assert [left.kind for left in record.left_out] == lost
+    assert len(record.relations) == ("relation" not in lost or len(results) == 4)
+    assert first.left_out == ()
 
 
-def test_broken_task_is_skipped(path):
+def test_broken_task_is_skipped_with_its_counts(path):
     skipped = []
-    tasks = put(path, task(ADA), task(ADA, LIVES), task(OSLO))
+    two = region("b", 19, 23, "LOC", "CITY")
+    bi = relation("a", "b", "at", direction="bi")
+    broken = changed(task(ADA, two, bi, LIVES), ["data"], {})
+    tasks = put(path, task(ADA), broken, task(OSLO))
     assert len(list(read_label_studio(tasks, skip=skipped.append))) == 2
-    assert [left.broken for left in skipped] == [True]
+    (left,) = skipped
+    assert (left.broken, left.entities, left.relations) == (True, 3, 3)
+
+
+def test_whitespace_at_the_edges_is_removed_and_counted(path):
+    record = read_one(path, task(region("a", 0, 10, "PER", text="Ada Quint ")))
+    assert record.entities == (EntityRecord(0, 9, "PER"),)
+    assert record.trimmed == 1
 
 
 # any file

@@ -351,24 +351,23 @@ def _read_regions(
                 cause = "the region has no label"
                 rows.leave_out("entity", f"{here}: {cause}", cause, key=key)
                 continue
-            span = _find_span(here, value, text, unit)
             # two controls of the labeling setup can label the same region
             control = short_repr(result.get("from_name"))
             again = key in controls and control not in controls[key]
             controls.setdefault(key, set()).add(control)
-            score = _score(result) if has_scores else 1.0
             to_name = str(result.get("to_name"))
-            elsewhere = span is None and bool(objects) and to_name not in objects
+            score = _score(result) if has_scores else 1.0
             for index, label in enumerate(labels):
                 own = (key, control, index) if again or index else key
-                if elsewhere:
-                    reason = f"{here}: {OTHER_FIELD}, {to_name!r}"
-                    rows.leave_out("entity", reason, OTHER_FIELD, key=own)
-                    continue
                 with rows.row("entity", key=own):
-                    if span is None:
+                    span = _find_span(here, value, text, unit)
+                    if span is not None:
+                        rows.add_entity(here, *span, label, own, score)
+                    elif objects and to_name not in objects:
+                        reason = f"{here}: {OTHER_FIELD}, {to_name!r}"
+                        rows.leave_out("entity", reason, OTHER_FIELD, key=own)
+                    else:
                         raise _misplaced(here, value, text, unit)
-                    rows.add_entity(here, *span, label, own, score)
 
 
 def _find_span(
@@ -428,8 +427,6 @@ def _read_relations(
         if not isinstance(result, dict) or result.get("type") != "relation":
             continue
         with rows.row("relation"):
-            head = here.get(result, "from_id", (str, int))
-            tail = here.get(result, "to_id", (str, int))
             labels = _labels(here, result, "labels")
             direction = result.get("direction") or "right"
             if direction not in ("right", "left", "bi"):
@@ -442,13 +439,14 @@ def _read_relations(
                 labels = [default_label]
                 cause += f" and gets {default_label!r} (--relation-label)"
                 rows.leave_out("label", f"{here}: {cause}", cause)
-            forward = [(head, tail)] if direction != "left" else []
-            backward = [(tail, head)] if direction != "right" else []
+            forward = [("from_id", "to_id")] if direction != "left" else []
+            backward = [("to_id", "from_id")] if direction != "right" else []
             score = _score(result) if has_scores else 1.0
             for label in labels:
-                for first, second in forward + backward:
+                for ends in forward + backward:
                     with rows.row("relation"):
-                        rows.add_relation(here, first, second, label, score)
+                        head, tail = (here.get(result, e, (str, int)) for e in ends)
+                        rows.add_relation(here, head, tail, label, score)
 
 
 # writer

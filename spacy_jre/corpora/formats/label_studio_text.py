@@ -120,8 +120,9 @@ def offsets_of(value: Value) -> tuple[int, int] | None:
 
 
 def is_in_html(value: Value) -> bool:
-    """Whether a region is in HTML."""
-    return "globalOffsets" in value or isinstance(value.get("start"), str)
+    """Whether a region is in HTML: its start is an XPath."""
+    start = value.get("start")
+    return "globalOffsets" in value or (isinstance(start, str) and start[:1] == "/")
 
 
 def words_of(value: Value) -> list[str]:

@@ -237,9 +237,13 @@ def refuse_utf16(head: bytes, path: Path) -> None:
 
     head (bytes): The start of the file.
     path (Path): The file, for the message.
-    RAISES (ValueError): J640 for the byte order mark of UTF-16.
+    RAISES (ValueError): J640 for the byte order mark of UTF-16, or if every second
+        byte at the start is zero.
     """
-    if head.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+    even, odd = head[0:4:2], head[1:4:2]
+    if head.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) or (
+        (even == b"\0\0" and 0 not in odd) or (odd == b"\0\0" and 0 not in even)
+    ):
         raise JREError(Errors.J640.format(path=path))
 
 

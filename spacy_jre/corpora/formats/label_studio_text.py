@@ -36,8 +36,7 @@ class TaskText:
             parsed = HtmlText(value)
             self.text, self.converts = parsed.text, _html_units(parsed)
         else:
-            self.text = value
-            self.converts = _with_utf16(value, partial(_inside, len(value)))
+            self.text, self.converts = value, _plain_units(value)
 
     def find_each(self, value: Value) -> list[tuple[int, int] | None]:
         """Find a region by its offsets.
@@ -76,6 +75,16 @@ def _with_utf16(text: str, convert: Convert) -> list[Convert]:
     if text.isascii() or max(text) <= "\uffff":
         return [convert]
     return [convert, partial(_from_units, from_utf16(text), convert)]
+
+
+def _plain_units(text: str) -> list[Convert]:
+    units = _with_utf16(text, partial(_inside, len(text)))
+    if "\r\n" in text:  # one character in browsers
+        pairs = {match.end() - 1 for match in re.finditer("\r\n", text)}
+        positions = [i for i in range(len(text) + 1) if i not in pairs]
+        convert = partial(_from_units, dict(enumerate(positions)), units[0])
+        units += _with_utf16(text.replace("\r\n", "\n"), convert)
+    return units
 
 
 def _html_units(parsed: HtmlText) -> list[Convert]:

@@ -30,7 +30,7 @@ from .triples import read_triples
 HEAD = 1 << 16
 VALUES = 50
 # fields of doccano's exports without relations
-_DOCCANO_CLASSES = {"id", "text", "data", "label", "labels", "Comments", "comments"}
+_SMALL = {"id", "text", "data", "label", "labels", "Comments", "comments"}
 
 
 @dataclass(frozen=True)
@@ -91,25 +91,24 @@ def _is_prodigy(sample: Sample) -> bool:
 
 
 def _is_doccano(sample: Sample) -> bool:
-    texts = [
-        v
+    return any(
+        _items_have(v.get("entities"), "start_offset") or _has_no_relations(v)
         for v in (*sample.objects("text"), *sample.objects("data"))
         if isinstance(v.get("text", v.get("data")), str)
-    ]
-    return any(
-        _items_have(v.get("entities"), "start_offset")
-        or any(
-            isinstance(rows, list)
-            and any(
-                (isinstance(row, list) and len(row) == 3)
-                # the reader names the right export
-                or (isinstance(row, str) and v.keys() <= _DOCCANO_CLASSES)
-                for row in rows
-            )
-            for rows in (v.get("label"), v.get("labels"))
-        )
-        for v in texts
     )
+
+
+def _has_no_relations(value: dict[str, Any]) -> bool:
+    """Whether a value is from another export of doccano. The reader names the right
+    one."""
+    for rows in (value.get("label"), value.get("labels")):
+        if isinstance(rows, list):
+            if any(isinstance(row, list) and len(row) == 3 for row in rows):
+                return True
+            names = any(isinstance(row, str) for row in rows)
+            if (names or (not rows and "id" in value)) and value.keys() <= _SMALL:
+                return True
+    return False
 
 
 def _is_label_studio(sample: Sample) -> bool:

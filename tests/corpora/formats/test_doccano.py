@@ -180,6 +180,7 @@ NO_RELATIONS = [
     {"id": 3, "text": "Oslo", "labels": [[0, 4, "LOC"]]},
     {"data": "Oslo", "label": [[0, 4, "LOC"]]},
     {"id": 3, "text": "Oslo", "label": ["city"]},
+    {"id": 3, "text": "Oslo", "label": [], "Comments": []},
     {"id": 3, "data": "Oslo", "label": ["entities", "relations"], "Comments": []},
 ]
 

@@ -434,6 +434,17 @@ def test_units_are_mixed_if_the_texts_of_the_regions_show_it(path):
     assert covered == ["Ada", "Bo", "Oslo"]
 
 
+@pytest.mark.parametrize(("start", "end"), [(8, 11), (9, 12), (7, 10)])
+def test_line_break_of_windows_can_be_one_character(path, start, end):
+    # characters, UTF-16 code units, and characters in a browser
+    results = [
+        region("a", 2, 4, "PER", text="Bo"),
+        region("b", start, end, "X", text="Ada"),
+    ]
+    record = read_one(path, task(*results, text="😀 Bo.\r\n\nAda met"))
+    assert [record.text[e.start : e.end] for e in record.entities] == ["Bo", "Ada"]
+
+
 def test_region_without_text_has_the_unit_of_the_others(path):
     results = [region("a", 3, 6, "PER", text="Ada"), region("b", 0, 2, "SIGN")]
     record = read_one(path, task(*results, text="😀 Ada"))

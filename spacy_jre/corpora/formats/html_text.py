@@ -95,6 +95,11 @@ class HtmlText(HTMLParser):
                 visible.append(" ")
             self._count(character, start)
 
+    def parse_marked_section(self, i: int, report: bool = True) -> int:
+        """Ignore ``<![...>``, like browsers. HTMLParser raises an AssertionError for
+        unknown names."""
+        return self.parse_bogus_comment(i)
+
     def _count(self, character: str, start: int) -> None:
         self._counted.append(character)
         self.starts.append(start)

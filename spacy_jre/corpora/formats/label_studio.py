@@ -18,8 +18,9 @@ writer creates tasks with predictions, for correction in Label Studio.
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -104,7 +105,7 @@ def read_label_studio(
     found = Counter(chain.from_iterable(_evidence(options, item) for item in head))
     if found:
         (field, html), _ = found.most_common(1)[0]
-        options = _Options(text_field, relation_label, predictions, skip, field, html)
+        options = replace(options, field=field, html=html)
     read = partial(_read_task, options)
     yield from each_record(chain(head, items), read, skip, partial(_count, options))
 
@@ -114,7 +115,7 @@ def read_label_studio(
 
 def _read_storage(folder: Path, skip: OnSkip) -> Iterator[Item]:
     """Read all files of a target storage, with one task for all of its annotations."""
-    tasks: dict[Any, Item] = {}
+    tasks: dict[Hashable, Item] = {}
     for path in walk_files(folder, skip):
         if path.name.startswith("."):
             continue
@@ -128,7 +129,9 @@ def _read_storage(folder: Path, skip: OnSkip) -> Iterator[Item]:
             if task is value:  # it has all of its annotations
                 tasks[location] = location, task
                 continue
-            key = json.dumps([task.get("id"), task["data"]], sort_keys=True)
+            key: Hashable = location
+            with suppress(RecursionError):
+                key = json.dumps([task.get("id"), task["data"]], sort_keys=True)
             if key in tasks:
                 tasks[key][1]["annotations"] += task["annotations"]
             else:
@@ -340,7 +343,8 @@ def _read_regions(
         key = key if isinstance(key, int | str) else None
         with rows.row("entity", key=key):
             kind = here.get(result, "type", str)
-            here.get(result, "id", (str, int))
+            if "id" in result:  # predictions without relations often have none
+                here.get(result, "id", (str, int))
             if kind not in ENTITY_TYPES:
                 cause = f"a region of type {kind!r}"
                 rows.leave_out("region", f"{here}: {cause}", cause, key=key)
@@ -358,7 +362,9 @@ def _read_regions(
             to_name = str(result.get("to_name"))
             score = _score(result) if has_scores else 1.0
             for index, label in enumerate(labels):
-                own = (key, control, index) if again or index else key
+                own: Hashable = key
+                if key is None or again or index:
+                    own = (here.where, index)
                 with rows.row("entity", key=own):
                     span = _find_span(here, value, text, unit)
                     if span is not None:

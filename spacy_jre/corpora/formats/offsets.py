@@ -57,9 +57,7 @@ def find_unit(texts: Iterable[tuple[str, list[tuple[int, int]]]]) -> str:
     its entities.
 
     Entities are inside the text, and rarely start or end inside a word. Another unit
-    than characters is only chosen if at least one entity is outside the text in
-    characters, or two edges are inside a word, and the unit has at most a tenth of such
-    faults.
+    than characters is only chosen if it has at most a tenth of the entities that do.
 
     texts (Iterable): Texts with the offsets of their entities, end exclusive.
     RETURNS (str): A key of UNITS.
@@ -73,7 +71,7 @@ def find_unit(texts: Iterable[tuple[str, list[tuple[int, int]]]]) -> str:
             faults[unit] += sum(_faults(text, offsets, *span) for span in spans)
     others = sorted((faults[unit], unit) for unit in UNITS if unit != CHARACTERS)
     (fewest, best), (second, _) = others
-    if faults[CHARACTERS] >= 2 and 10 * fewest <= faults[CHARACTERS]:
+    if faults[CHARACTERS] and 10 * fewest <= faults[CHARACTERS]:
         return best if fewest < second else CHARACTERS
     return CHARACTERS
 

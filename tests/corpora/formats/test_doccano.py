@@ -123,6 +123,11 @@ def test_offsets_in_another_unit_are_converted_and_reported(path, convert, unit)
     )
 
 
+def test_single_entity_can_show_the_unit(path):
+    (record,) = read(path, in_unit(utf16, "😀 Ada met Bo", [("Ada", "PER")]))
+    assert forms_of(record) == ["Ada"]
+
+
 def test_unit_of_the_file_holds_for_texts_that_do_not_show_it(path):
     unclear = in_unit(utf16, "😀 a Bo", [("Bo", "PER")])
     first, second = read(path, unclear, in_unit(utf16))

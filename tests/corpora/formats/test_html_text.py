@@ -22,6 +22,7 @@ from spacy_jre.corpora.formats.html_text import HtmlText
             "Ada\n",
             "\nAda\n",
         ),
+        ("a<![if !IE]>b<![x[y]>c<![-d", "abc<![-d", "abc<![-d"),
         ("", "", ""),
     ],
 )
@@ -48,7 +49,19 @@ PARTS = [
     "\n",
     "😀",
 ]
-PARTS += ["<style>", "</style>", "<script>", "</script>", "&amp;", "<body>", "<", "&"]
+PARTS += [
+    "<style>",
+    "</style>",
+    "<script>",
+    "</script>",
+    "&amp;",
+    "<body>",
+    "<",
+    "&",
+    "<![",
+    "x[",
+    ">",
+]
 
 
 @settings(deadline=None, derandomize=True)

@@ -288,6 +288,14 @@ def test_annotation_takes_precedence_over_predictions(path):
     assert record.entities == (EntityRecord(19, 23, "LOC"),)
 
 
+def test_predicted_regions_can_have_no_id(path):
+    bare = [changed(result, ["id"], ABSENT) for result in (ADA, OSLO)]
+    results = [*bare, region(1, 10, 15, "ACT"), relation(1, 1, "self")]
+    (record,) = read_label_studio(put(path, predicted(*results)), predictions=True)
+    assert len(record.entities) == 3
+    assert pairs(record) == [(2, 2, "self")]
+
+
 def test_additional_predictions_are_counted(path):
     result = predicted(ADA)
     result["predictions"] *= 2
@@ -645,7 +653,8 @@ def test_without_relation_label_unlabeled_relations_are_lost(path):
         (several({"result": None}), ", annotation 0", "result"),
         (task(3), ", annotation 0, result 0", "type"),
         (task({"id": "a"}), ", annotation 0, result 0", "type"),
-        (task({"type": "labels"}), ", annotation 0, result 0", "id"),
+        (task({"type": "labels"}), ", annotation 0, result 0", "value"),
+        (task({**ADA, "id": None}), ", annotation 0, result 0", "id"),
         (task({**ADA, "value": []}), ", annotation 0, result 0", "value"),
         (task(region("a", "0", 9, "X")), ", annotation 0, result 0", "start"),
         (task(region("a", 0, None, "X")), ", annotation 0, result 0", "end"),

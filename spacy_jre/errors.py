@@ -358,6 +358,20 @@ class Errors(metaclass=_ErrorsWithCodes):
     J632 = "{source}: {count} id(s) not found in any record, such as {first}."
     J633 = "{path}: field '{field}' {problem}."
     J634 = "{folder} has {folds} fold(s), numbered from 0. Fold {fold} does not exist."
+    J640 = (
+        "{path} is encoded in UTF-16, but the file must be in UTF-8. Save it as UTF-8, "
+        "or convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW_FILE."
+    )
+    J641 = (
+        "{path}: the file has an annotation without the text of its task. Set the "
+        "environment variable FUTURE_SAVE_TASK_TO_STORAGE=1, restart Label Studio and "
+        "synchronize the target storage, or export the project as JSON."
+    )
+    J642 = (
+        "{path}: the text is not in the export, only its address: field {field!r} is "
+        "{value}. Import the texts into Label Studio instead of their addresses, or "
+        "replace the addresses by the texts in the export."
+    )
     J655 = (
         "{path} can't be read as the names of DocRED's relations: {problem}. Replace "
         "it with the rel_info.json of DocRED, or remove it to use the ids as labels."

@@ -105,7 +105,13 @@ class Rows:
         return trimmed
 
     def add_entity(
-        self, here: Location, start: int, end: int, label: str, key: Hashable = None
+        self,
+        here: Location,
+        start: int,
+        end: int,
+        label: str,
+        key: Hashable = None,
+        score: float = 1.0,
     ) -> int:
         """Add an entity. Whitespace at its edges is removed and counted.
 
@@ -114,6 +120,7 @@ class Rows:
         label (str): The label.
         key (Hashable): The id that relations refer to. Default: the number of the
             entity, from 0.
+        score (float): The score of a prediction.
         RETURNS (int): The index of the entity in the record.
         RAISES (RowError): J605 for offsets outside the text, an entity without text, an
             empty label or an id that is used before.
@@ -127,18 +134,24 @@ class Rows:
             problem = f"is {short_repr(key)}, like that of entity {self._index_of[key]}"
             raise RowError(here.error("id", problem), REPEATED_ID)
         self.trimmed += trimmed != (start, end)
-        self.entities.append(EntityRecord(*trimmed, label))
+        self.entities.append(EntityRecord(*trimmed, label, score))
         self._index_of[key] = index
         return index
 
     def add_relation(
-        self, here: Location, head: Hashable, tail: Hashable, label: str
+        self,
+        here: Location,
+        head: Hashable,
+        tail: Hashable,
+        label: str,
+        score: float = 1.0,
     ) -> None:
         """Add a relation. If an argument was left out, the relation is left out, too.
 
         here (Location): The location of the row.
         head, tail (Hashable): The ids of the entities.
         label (str): The label.
+        score (float): The score of a prediction.
         RAISES (RowError): J605 for an id that no entity has, or an empty label.
         """
         if not label:
@@ -155,7 +168,7 @@ class Rows:
             else:
                 problem = f"is {short_repr(key)}, which is not the id of an entity"
                 raise RowError(here.error(role, problem), UNKNOWN_ARGUMENT)
-        self.relations.append(RelationRecord(ends[0], ends[1], label))
+        self.relations.append(RelationRecord(ends[0], ends[1], label, score))
 
     def fields(self) -> dict[str, Any]:
         """RETURNS (dict[str, Any]): The fields of the record."""

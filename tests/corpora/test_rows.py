@@ -32,6 +32,13 @@ def test_whitespace_at_the_edges_is_removed_and_counted():
     assert rows.fields()["trimmed"] == 1
 
 
+def test_scores_are_kept():
+    rows = Rows(TEXT)
+    rows.add_entity(HERE, 0, 3, "Person", score=0.5)
+    rows.add_relation(HERE, 0, 0, "Self", score=0.25)
+    assert (rows.entities[0].score, rows.relations[0].score) == (0.5, 0.25)
+
+
 @pytest.mark.parametrize(
     ("start", "end", "label", "cause"),
     [

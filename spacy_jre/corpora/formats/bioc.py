@@ -53,7 +53,8 @@ from ..sources import (
     short_repr,
     walk_files,
 )
-from .biomedical import UNITS, Concepts, Mention, Pieces, has_text, read_concepts
+from .biomedical import Concepts, Mention, Pieces, has_text, read_concepts
+from .offsets import UNITS
 from .surface import Repeats, check_repeats
 
 # roles, without case and other characters than letters and digits
@@ -469,7 +470,7 @@ def _each_place(
 ) -> Iterator[Place]:
     """The variants of the offsets, the most common one first."""
     all_segments = []
-    for convert in UNITS[: 1 if text.isascii() else None]:
+    for convert in list(UNITS.values())[: 1 if text.isascii() else None]:
         segments = []
         for source, start in zip(texts, starts, strict=True):
             units = convert(source.text)

@@ -8,35 +8,20 @@ concept (``first``), or all pairs (``all``), as for the formats with surface for
 """
 
 import re
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from ...annotations import RelationRecord
-from ..rows import LOST_ARGUMENT, OUTSIDE, RowError, Rows
+from ..rows import LOST_ARGUMENT, OTHER_TEXT, OUTSIDE, RowError, Rows
 from ..sources import Discontinuous, Location, short_repr
-from .offsets import from_utf8, from_utf16
 from .surface import Repeats, choose_pairs
 
 Range = tuple[int, int]
 Pieces = list[Range]
 
 DISCONTINUOUS = "the entity is discontinuous"
-OTHER_TEXT = "the text at the offsets is different"
 UNKNOWN_CONCEPT = "no entity has the concept"
 _NO_CONCEPT = frozenset({"", "-", "-1", "none", "null"})
-
-
-def from_characters(text: str) -> Mapping[int, int]:
-    """RETURNS (Mapping[int, int]): Each character offset, mapped to itself."""
-    return {offset: offset for offset in range(len(text) + 1)}
-
-
-# the functions of ``offsets.py``, the most common unit first
-UNITS: tuple[Callable[[str], Mapping[int, int]], ...] = (
-    from_characters,
-    from_utf16,
-    from_utf8,
-)
 
 
 def join_pieces(here: Location, text: str, pieces: Pieces) -> Pieces:

@@ -35,7 +35,7 @@ from typing import Any, NamedTuple
 
 from ...annotations import LeftOut, Record
 from ...annotations.records import word_offsets
-from ..rows import OUTSIDE, UNKNOWN_ARGUMENT, RowError, Rows
+from ..rows import ENTITY, OUTSIDE, UNKNOWN_ARGUMENT, RowError, Rows
 from ..sources import (
     Block,
     Discontinuous,
@@ -47,8 +47,6 @@ from ..sources import (
     short_repr,
 )
 
-# label of entities without a type
-ENTITY = "Entity"
 DISCONTINUOUS = "the entity is discontinuous"
 _UD = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
 _ENTITY_COLUMNS = {"NER", "NE", "ENTITY", "ENTITIES"}

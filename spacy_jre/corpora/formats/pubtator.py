@@ -26,7 +26,8 @@ from typing import Any
 from ...annotations import Record
 from ..rows import Rows
 from ..sources import Block, Location, OnSkip, each_record, read_blocks, refuse
-from .biomedical import UNITS, Concepts, Mention, has_text, read_concepts
+from .biomedical import Concepts, Mention, has_text, read_concepts
+from .offsets import UNITS
 from .surface import Repeats, check_repeats
 
 PASSAGE = re.compile(r"([^\s|]+)\|([a-z])\|(.*)", re.DOTALL)
@@ -133,9 +134,9 @@ def _read_mentions(
                     raise location.error(name, f"is {value!r}, not a number")
             read.append((location, columns, int(columns[1]), int(columns[2])))
     text = rows.text
-    units = [unit(text) for unit in UNITS[: 1 if text.isascii() else None]]
+    converts = list(UNITS.values())[: 1 if text.isascii() else None]
     best = max(
-        units,
+        (convert(text) for convert in converts),
         key=lambda offsets: sum(
             start in offsets
             and end in offsets

@@ -26,7 +26,9 @@ from .conllu import is_conllu, read_conllu
 from .ddi import read_ddi
 from .docbin import read_docbin_records
 from .doccano import read_doccano
+from .docred import read_docred
 from .dygie import read_dygie
+from .gliner import read_gliner
 from .inception import read_inception
 from .inline import read_inline
 from .label_studio import read_label_studio
@@ -36,11 +38,17 @@ from .pubannotation import is_pubannotation, read_pubannotation
 from .pubtator import is_pubtator, read_pubtator
 from .spert_json import read_spert_json
 from .spo import read_spo
+from .tacred import read_tacred
 from .triples import read_triples
+from .ubiai import read_ubiai
+from .uie import read_uie
+from .uie_prompts import read_uie_prompts
 
 # bytes and JSON values of a file that are read to guess its format
 HEAD = 1 << 16
 VALUES = 50
+# fields of doccano's exports without relations
+_SMALL = {"id", "text", "data", "label", "labels", "Comments", "comments"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,8 @@ class Sample:
     values (tuple): The first values, if the file is JSON.
     lines (tuple[str, ...]): The first non-empty lines, if the file is text.
     suffixes (frozenset[str]): The suffix of the file, or of all files in the folder.
-    first (Sample | None): For a folder: the sample of its first XML or JSON file.
+    first (Sample | None): For a folder: the sample of its first XML or JSON file, or
+        of its first file, if there are only JSON files and files without a suffix.
     """
 
     values: tuple[Any, ...] = ()
@@ -102,24 +111,53 @@ def _is_prodigy(sample: Sample) -> bool:
 
 def _is_doccano(sample: Sample) -> bool:
     return any(
-        _items_have(v.get("entities"), "start_offset")
-        or any(
-            isinstance(rows, list)
-            and any(isinstance(row, list) and len(row) == 3 for row in rows)
-            for rows in (v.get("label"), v.get("labels"))
-        )
+        _items_have(v.get("entities"), "start_offset") or _has_no_relations(v)
         for v in (*sample.objects("text"), *sample.objects("data"))
+        if isinstance(v.get("text", v.get("data")), str)
     )
 
 
+def _has_no_relations(value: dict[str, Any]) -> bool:
+    """Whether a value is from another export of doccano. The reader names the right
+    one."""
+    for rows in (value.get("label"), value.get("labels")):
+        if isinstance(rows, list):
+            if any(isinstance(row, list) and len(row) == 3 for row in rows):
+                return True
+            names = any(isinstance(row, str) for row in rows)
+            if (names or (not rows and "id" in value)) and value.keys() <= _SMALL:
+                return True
+    return False
+
+
 def _is_label_studio(sample: Sample) -> bool:
+    if sample.first and sample.suffixes <= {"", ".json"}:  # folder of a target storage
+        return _is_label_studio(sample.first)
     whole = [v for v in sample.objects("data") if isinstance(v["data"], dict)]
+    storage = [v for v in sample.objects("result") if isinstance(v["result"], list)]
     small = [
         v
         for v in sample.objects("text")
         if "annotation_id" in v or _items_have(v.get("label"), "labels")
     ]
-    return bool(small) or any({"annotations", "completions"} & v.keys() for v in whole)
+    annotations = {"annotations", "completions", "predictions"}
+    return (
+        bool(small)
+        or any("task" in v or "completed_by" in v for v in storage)
+        or any(annotations & v.keys() for v in whole)
+    )
+
+
+def _is_ubiai(sample: Sample) -> bool:
+    return any(
+        _items_have(v["tokens"], "entityLabel")
+        or _items_have(v.get("relations"), "relationLabel")
+        for v in sample.objects("document", "tokens")
+    )
+
+
+def _is_gliner(sample: Sample) -> bool:
+    return any("ner" in v or "relations" in v for v in sample.objects("tokenized_text"))
 
 
 def _is_inception(sample: Sample) -> bool:
@@ -266,8 +304,41 @@ FORMATS: dict[str, Format] = {
             options=("discontinuous",),
         ),
         Format("prodigy", "rel.manual JSON lines", read_prodigy, _is_prodigy),
-        Format("label-studio", "JSON export", read_label_studio, _is_label_studio),
+        Format(
+            "label-studio",
+            "JSON export",
+            read_label_studio,
+            _is_label_studio,
+            options=("text_field", "relation_label", "predictions"),
+        ),
         Format("doccano", "JSONL(relation)", read_doccano, _is_doccano),
+        Format("ubiai", "JSON export", read_ubiai, _is_ubiai),
+        Format("gliner", "JSON of GLiNER, GLiREL", read_gliner, _is_gliner),
+        Format(
+            "docred",
+            "JSON of DocRED, Re-DocRED",
+            read_docred,
+            lambda s: bool(s.objects("sents", "vertexSet")),
+        ),
+        Format(
+            "tacred",
+            "JSON of TACRED, Re-TACRED",
+            read_tacred,
+            lambda s: bool(s.objects("token", "subj_start", "obj_start")),
+        ),
+        Format(
+            "uie",
+            "JSON lines of UIE",
+            read_uie,
+            lambda s: bool(s.objects("text", "tokens", "entity", "relation")),
+            options=("discontinuous",),
+        ),
+        Format(
+            "uie-prompts",
+            "JSON lines of PaddleNLP's UIE",
+            read_uie_prompts,
+            lambda s: bool(s.objects("content", "prompt", "result_list")),
+        ),
         Format("inception", "UIMA CAS, XMI or JSON", read_inception, _is_inception),
         Format(
             "spacy",
@@ -292,7 +363,7 @@ def guess_format(path: Path) -> Format:
     path (Path): The file or folder.
     RETURNS (Format): The format.
     RAISES (ValueError): J601 if the path does not exist, J610 if no format fits, J611
-        if several formats fit.
+        if several formats fit, J665-J667 for the file.
     """
     sample = take_sample(path)
     formats = [format for format in FORMATS.values() if format.fits(sample)]
@@ -312,7 +383,11 @@ def take_sample(path: Path) -> Sample:
         # the reader reports the links that are not followed
         files = walk_files(path, skip=lambda left_out: None)
         suffixes = frozenset(map(inner_suffix, files[:10_000]))
-        read = (file for file in files if inner_suffix(file) in (".xml", ".json"))
+        shown = [file for file in files[:10_000] if not file.name.startswith(".")]
+        known = (".xml", ".json")
+        if {inner_suffix(file) for file in shown} <= {"", ".json"}:
+            known = ("", ".json")  # files of Label Studio's target storages
+        read = (file for file in shown if inner_suffix(file) in known)
         first = None
         with suppress(JREError):  # the reader reports the error
             first = next(map(take_sample, read), None)
@@ -330,7 +405,8 @@ def take_sample(path: Path) -> Sample:
         raise JREError(Errors.J667.format(path=path, problem=problem))
     lines = tuple(line for line in text.splitlines() if line.strip())
     values: list[Any] = []
-    if first_character == "{":
+    # lines of an indented object can be valid JSON, too
+    if first_character == "{" and lines[0].strip() != "{":
         values = _parse_lines(path)
     if first_character == "[" or (first_character == "{" and not values):
         values = _parse_values(text)

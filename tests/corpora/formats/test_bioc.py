@@ -19,13 +19,13 @@ from spacy_jre.corpora.formats.bioc import (
 )
 from spacy_jre.corpora.formats.biomedical import (
     DISCONTINUOUS,
-    OTHER_TEXT,
     UNKNOWN_CONCEPT,
 )
 from spacy_jre.corpora.rows import (
     BLANK,
     BROKEN_ROW,
     LOST_ARGUMENT,
+    OTHER_TEXT,
     OUTSIDE,
     REPEATED_ID,
     UNKNOWN_ARGUMENT,

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from spacy_jre.annotations import EntityRecord, Record, RelationRecord
 from spacy_jre.corpora.formats import guess_format
-from spacy_jre.corpora.formats.biomedical import OTHER_TEXT, UNKNOWN_CONCEPT
+from spacy_jre.corpora.formats.biomedical import UNKNOWN_CONCEPT
 from spacy_jre.corpora.formats.pubtator import read_pubtator
-from spacy_jre.corpora.rows import BROKEN_ROW, LOST_ARGUMENT, OUTSIDE
+from spacy_jre.corpora.rows import BROKEN_ROW, LOST_ARGUMENT, OTHER_TEXT, OUTSIDE
 
 from ..counts import Counts, read_and_reported
 from ..story import FOLDER, assert_is_the_story

@@ -18,7 +18,9 @@ STORIES = {
     "bioc.xml": "bioc",
     "brat": "brat",
     "doccano.jsonl": "doccano",
+    "docred.json": "docred",
     "dygie.jsonl": "dygie",
+    "gliner.jsonl": "gliner",
     "inception": "inception",
     "inline.txt": "inline",
     "label_studio.json": "label-studio",
@@ -30,7 +32,11 @@ STORIES = {
     "spo.jsonl": "spo",
     "story.conllu": "conllu",
     "story.corp": "conll04",
+    "tacred.json": "tacred",
     "triples.json": "triples",
+    "ubiai.json": "ubiai",
+    "uie.jsonl": "uie",
+    "uie_prompts.jsonl": "uie-prompts",
 }
 
 
@@ -116,6 +122,12 @@ def test_format_of_xml_in_utf16_is_guessed(tmp_path):
         ('{\n  "sentences": [["a"]],\n  "ner": [[]], "relations": [[]]\n}', "dygie"),
         ('{"text": "a"}\n{"text": "b", "spo_list": []}\n', "spo"),
         ("Ada sang.\n\n[Ada|PER] sang.\n", "inline"),
+        ('[{"document": "a", "tokens": [{"entityLabel": "X"}]}]', "ubiai"),
+        ('[{"tokenized_text": ["a"], "ner": []}]', "gliner"),
+        ('[{"title": "a", "sents": [["a"]], "vertexSet": []}]', "docred"),
+        ('[{"token": ["a"], "subj_start": 0, "obj_start": 0}]', "tacred"),
+        ('{"text": "a", "tokens": ["a"], "entity": [], "relation": []}\n', "uie"),
+        ('{"content": "a", "prompt": "X", "result_list": []}\n', "uie-prompts"),
         ("\ufeff#doc 1\n0\ta\tO\t['N']\t[0]\n", "multihead"),
     ],
 )

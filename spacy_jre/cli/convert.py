@@ -223,6 +223,7 @@ def convert_path(
         nlp = spacy.blank(lang)
     except ImportError as error:
         raise JREError(Errors.J712.format(lang=lang, error=error)) from error
+    settings = replace(settings, lang=lang)
     if dataset is not None and dataset.per_sentence:
         settings = replace(settings, per_sentence=True)
     if dataset is not None:

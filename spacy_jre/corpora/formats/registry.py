@@ -79,9 +79,14 @@ def _is_dygie(sample: Sample) -> bool:
 
 
 def _is_prodigy(sample: Sample) -> bool:
-    marks = {"answer", "_input_hash", "_task_hash", "_view_id"}
+    marks = {"tokens", "answer", "_input_hash", "_task_hash", "_view_id"}
     return any(
-        ("spans" in v or "relations" in v) and ("tokens" in v or marks & v.keys())
+        ("spans" in v or "relations" in v)
+        and (
+            marks & v.keys()
+            or _items_have(v.get("spans"), "start", "end")
+            or _items_have(v.get("relations"), "head", "child")
+        )
         for v in sample.objects("text")
     )
 
@@ -124,9 +129,9 @@ def _is_ddi(sample: Sample) -> bool:
     )
 
 
-def _items_have(items: Any, key: str) -> bool:
+def _items_have(items: Any, *keys: str) -> bool:
     return isinstance(items, list) and any(
-        isinstance(item, dict) and key in item for item in items
+        isinstance(item, dict) and item.keys() >= {*keys} for item in items
     )
 
 
@@ -207,7 +212,13 @@ FORMATS: dict[str, Format] = {
             _is_ddi,
             options=("discontinuous",),
         ),
-        Format("prodigy", "rel.manual JSON lines", read_prodigy, _is_prodigy),
+        Format(
+            "prodigy",
+            "rel.manual JSON lines",
+            read_prodigy,
+            _is_prodigy,
+            options=("lang",),
+        ),
         Format("label-studio", "JSON export", read_label_studio, _is_label_studio),
         Format("doccano", "JSONL(relation)", read_doccano, _is_doccano),
         Format("inception", "UIMA CAS, XMI or JSON", read_inception, _is_inception),

@@ -15,8 +15,9 @@ occurs more than once, its mentions are chosen as follows:
 If both arguments have the same form, the relation is between a mention and itself.
 
 A form that does not occur is searched with another spelling: other Unicode
-normalization or whitespace, then another case, then other accents, then without spaces.
-The entity then has the characters of the text, and ``left_out`` reports the spelling.
+normalization or number of spaces, then another case, then other accents, then other
+spaces next to punctuation. With other accents and spaces, it must not cut a word. The
+entity has the characters of the text, and ``left_out`` reports the spelling.
 """
 
 import re
@@ -134,9 +135,13 @@ def find_mentions(
         for start, end in spans:
             entities[start, end, form.label] = None
     for form in lost_forms:
-        if form.text and form not in kept:
-            reason = f"{location}: {form.label} {form.text!r} is in no other triple"
-            left_out.append(LeftOut("entity", reason, cause=LOST_TRIPLE))
+        if not form.text or form in kept:
+            continue
+        cause, problem = LOST_TRIPLE, "is in no other triple"
+        if not spellings.find(form.text):
+            cause, problem = MISSING, "is not in the text"
+        reason = f"{location}: {form.label} {form.text!r} {problem}"
+        left_out.append(LeftOut("entity", reason, cause=cause))
     for name in sorted({form.text for form in kept}):
         for start, end in spans_of.get(name, [])[:1]:
             if name != text[start:end]:
@@ -226,8 +231,7 @@ class _Spellings:
             end = last + 1
             while end < len(self.text) and unicodedata.combining(self.text[end]):
                 end += 1
-            # without spaces, "he art" would be found in "the artist"
-            if level < _LEVELS - 1 or not _cuts_word(self.text, start, end):
+            if level < 2 or not _cuts_word(self.text, start, end):
                 spans.append((start, end))
         return spans
 
@@ -237,7 +241,7 @@ def _simplify(text: str, level: int) -> tuple[str, list[int]]:
 
     text (str): The text.
     level (int): 0: decompose characters and use single spaces. 1: ignore the case, too.
-        2: ignore accents, too. 3: ignore whitespace, too.
+        2: ignore accents, too. 3: ignore spaces that do not separate words, too.
     RETURNS (tuple[str, list[int]]): The simplified text, and the offset in the text for
         each of its characters.
     """
@@ -245,8 +249,7 @@ def _simplify(text: str, level: int) -> tuple[str, list[int]]:
     origins: list[int] = []
     for offset, character in enumerate(text):
         if character.isspace():
-            blank = level < _LEVELS - 1 and characters[-1:] != [" "]
-            simple = " " if blank else ""
+            simple = "" if characters[-1:] == [" "] else " "
         else:
             simple = unicodedata.normalize("NFKD", character)
             if level > 0:
@@ -255,6 +258,14 @@ def _simplify(text: str, level: int) -> tuple[str, list[int]]:
                 simple = "".join(map(_without_accent, simple))
         characters += simple
         origins += [offset] * len(simple)
+    if level > 2:
+        kept = [
+            index
+            for index, character in enumerate(characters)
+            if character != " " or all(map(_is_letter, characters[index - 1 :][:3:2]))
+        ]
+        characters = [characters[index] for index in kept]
+        origins = [origins[index] for index in kept]
     return "".join(characters), origins
 
 

@@ -52,7 +52,8 @@ def _forms(triple: Any) -> list[str]:
     """The arguments of a triple that can be broken."""
     match triple:
         case [head, _, tail]:
-            return [form for form in (head, tail) if isinstance(form, str) and form]
+            forms = [form.strip() for form in (head, tail) if isinstance(form, str)]
+            return [form for form in forms if form]
     return []
 
 
@@ -74,7 +75,8 @@ def _read_text(repeats: Repeats, label: str, item: tuple[Location, Any]) -> Reco
             head, relation, tail = (here.check("triple_list", x, str) for x in triple)
             if not relation:
                 raise here.error("relation", "is empty")
-            triples.append(Triple(Form(head, label), relation, Form(tail, label)))
+            forms = [Form(form.strip(), label) for form in (head, tail)]
+            triples.append(Triple(forms[0], relation, forms[1]))
     mentions = find_mentions(location, text, triples, repeats=repeats, lost=lost)
     return Record(
         text=text,

@@ -84,8 +84,8 @@ def _read_rel(location: Location, doc: Doc, rows: Rows) -> None:
         for label, value in values.items():
             with rows.row("relation"):
                 here.check("label", label, str)
-                if here.check("value", value, (float, int, bool)) < 0.5:
-                    continue
+                if not here.check("value", value, (float, int, bool)) >= 0.5:
+                    continue  # also NaN
                 ends = []
                 for token in here.check("key", pair, tuple):
                     if token not in index_of:

@@ -351,6 +351,15 @@ class Errors(metaclass=_ErrorsWithCodes):
     J632 = "{source}: {count} id(s) not found in any record, such as {first}."
     J633 = "{path}: field '{field}' {problem}."
     J634 = "{folder} has {folds} fold(s), numbered from 0. Fold {fold} does not exist."
+    J645 = (
+        "{path}, line {line}: {relation!r} at the end of the text is read as "
+        "{reading}. Write each relation on its own line after the sentence. In text, "
+        "write '\\>'."
+    )
+    J646 = (
+        "{source}: inline markup does not support {problem}. Change it, or write "
+        "another format."
+    )
     # command line and display
     J701 = "Unknown format {value!r}. Known: {known}."
     J702 = (

@@ -142,7 +142,7 @@ def convert_cli(
         str, typer.Option(help="Input format. auto: detect it from the content")
     ] = "auto",
     to: Annotated[
-        str, typer.Option(help="Output format: spacy, spert, prodigy or brat")
+        str, typer.Option(help="Output format: spacy, spert, prodigy, brat or inline")
     ] = "spacy",
     also: Annotated[
         list[Path] | None, typer.Option(help="Additional source. Can be repeated")

@@ -1,4 +1,4 @@
-"""`spacy jre convert`: convert annotated files to .spacy, SpERT, Prodigy or brat."""
+"""`spacy jre convert`: convert annotated files to .spacy and other formats."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,6 +28,7 @@ from ..corpora.dataset import Dataset, find_dataset, write_facts
 from ..corpora.formats import find_format, guess_format
 from ..corpora.formats.brat import write_brat
 from ..corpora.formats.docbin import RelationDocBin
+from ..corpora.formats.inline import write_inline
 from ..corpora.formats.prodigy import write_prodigy
 from ..corpora.formats.spert_json import write_spert_json
 from ..corpora.formats.surface import Repeats
@@ -42,12 +43,13 @@ from ..corpora.splits import (
 )
 from ..errors import Errors, JREError
 
-Target = Literal["spacy", "spert", "prodigy", "brat"]
+Target = Literal["spacy", "spert", "prodigy", "brat", "inline"]
 ENDINGS: dict[str, str] = {
     "spacy": ".spacy",
     "spert": ".json",
     "prodigy": ".jsonl",
     "brat": "",
+    "inline": ".txt",
 }
 
 # control characters of a terminal, and halves of surrogate pairs
@@ -402,6 +404,9 @@ def _write(
             report.left_out += record.left_out
             yield record
 
+    if settings.to == "inline":
+        write_inline(unchanged(), target, skip=report.left_out.append)
+        return
     (write_prodigy if settings.to == "prodigy" else write_brat)(unchanged(), target)
 
 

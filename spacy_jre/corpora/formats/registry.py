@@ -154,7 +154,7 @@ def _is_dose(sample: Sample) -> bool:
 
 
 def _is_inline(sample: Sample) -> bool:
-    marked = re.compile(r"\|[^\s|\[\]\\]+( [0-9]+)?\]")
+    marked = re.compile(r"\[(\\.|[^|\[\]\\])+\|[^\s|\[\]\\][^|\[\]\\]*\]")
     return not sample.values and any(marked.search(line) for line in sample.lines)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import spacy
 import srsly
@@ -27,7 +28,7 @@ from ..rows import UNKNOWN_ARGUMENT, RowError, Rows
 from ..sources import Location, OnSkip, each_record, refuse, short_repr
 
 # where spaCy stores doc._.rel
-_REL = ("._.", "rel", None, None)
+_REL: Any = ("._.", "rel", None, None)
 
 
 def read_docbin_records(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:

@@ -62,6 +62,13 @@ def test_guessed_reader_reads_the_story(name, format):
         ('{\n  "sentences": [["a"]],\n  "ner": [[]], "relations": [[]]\n}', "dygie"),
         ('{"text": "a"}\n{"text": "b", "spo_list": []}\n', "spo"),
         ("Ada sang.\n\n[Ada|PER] sang.\n", "inline"),
+        ("[tacos|Main Dish 1]\n", "inline"),
+        (r"[a\]b|PER] sang." + "\n", "inline"),
+        ('{"text": "a", "spans": [{"start": 0, "end": 1, "label": "X"}]}', "prodigy"),
+        (
+            '{"text": "a", "relations": [{"head": 0, "child": 0, "label": "r"}]}',
+            "prodigy",
+        ),
         ("\ufeff#doc 1\n0\ta\tO\t['N']\t[0]\n", "multihead"),
     ],
 )
@@ -90,6 +97,8 @@ def test_file_after_a_long_first_record_is_guessed(tmp_path):
         "[entities]\nProtein\n\n[relations]\n",
         "490:    Ada   said   so .\n",
         "a\tb\tc\n",
+        "Ada] sang | loud].\n",
+        "[Ada] sang.\n",
         "\0\1\2",
     ],
 )

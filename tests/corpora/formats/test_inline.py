@@ -365,6 +365,39 @@ def test_text_that_does_not_end_like_a_relation_is_text(path, markup):
     assert ">" in record.text
 
 
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["Ada", " Mia ", " "]), st.sampled_from(["", " 1", " 2"])
+        ),
+        max_size=5,
+    ),
+    st.lists(
+        st.sampled_from(
+            ["> 1 r 2", "> 2 works for 1", "> 1 r 3", "> 1 r", "> Ada r 1"]
+        ),
+        max_size=5,
+    ),
+    st.booleans(),
+)
+def test_every_row_of_a_faulty_file_is_read_or_reported(
+    tmp_path_factory, marks, relations, same_line
+):
+    path = tmp_path_factory.mktemp("inline") / "any.txt"
+    text = "so " + " ".join(f"[{form}|X{number}]" for form, number in marks)
+    readable = all(relation[-1].isdecimal() for relation in relations)
+    numbers = {number for _, number in marks} - {""}
+    same_line = same_line and readable and numbers == {" 1", " 2"}
+    record = read_all(path, (" " if same_line else "\n").join([text, *relations]))
+    kinds = [left_out.kind for left_out in record.left_out]
+    assert len(record.entities) + kinds.count("entity") == len(marks)
+    assert len(record.relations) + kinds.count("relation") == len(relations)
+    assert record.trimmed == sum(
+        record.text[e.start - 1 : e.end + 1] == " Mia " for e in record.entities
+    )
+
+
 # writing
 
 

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import spacy
+from spacy.language import Language
 
 from ...annotations import LeftOut, Record
 from ...annotations import tokenize as tokenize_text
@@ -61,17 +62,12 @@ def read_prodigy(
     RAISES (ValueError): J601, J602, J604 for the file. With `refuse`: J605 with line
         and field, J111 for the text.
     """
-    parse = partial(_read_task, skip, cache(partial(_make_tokenizer, lang)))
+    parse = partial(_read_task, skip, cache(partial(spacy.blank, lang)))
     return each_record(read_json(path, skip), parse, skip, _count)
 
 
 def _count(item: tuple[Location, Any]) -> tuple[int, int]:
     return count_rows(item[1], "spans", "relations")
-
-
-def _make_tokenizer(lang: str) -> Tokenize:
-    nlp = spacy.blank(lang)
-    return lambda text: [(t.idx, t.idx + len(t)) for t in tokenize_text(text, nlp, "")]
 
 
 @dataclass
@@ -80,28 +76,33 @@ class _Task:
 
     rows (Rows): The entities and relations. The key of an entity is its row.
     span_of (dict[int, Span]): Row -> start, end and label in the file.
-    make_tokenizer (Callable): Create the tokenizer for tasks without tokens.
+    make_nlp (Callable): Returns the pipeline with the tokenizer for tasks without
+        tokens.
     """
 
     location: Location
     task: dict[str, Any]
     rows: Rows
-    make_tokenizer: Callable[[], Tokenize]
+    make_nlp: Callable[[], Language]
     span_of: dict[int, Span] = field(default_factory=dict)
 
     @cached_property
     def tokens(self) -> list[Any]:
-        """The tokens of the task, or else of the tokenizer."""
+        """The tokens of the task, or else of the tokenizer.
+
+        RAISES (ValueError): J115 for a text that is too long for the tokenizer.
+        """
         if self.task.get("tokens") is not None:
             tokens: list[Any] = self.location.get(self.task, "tokens", list)
             return tokens
-        offsets = self.make_tokenizer()(self.rows.text)
+        doc = tokenize_text(self.rows.text, self.make_nlp(), str(self.location))
+        offsets = [(token.idx, token.idx + len(token)) for token in doc]
         return _write_tokens(self.rows.text, offsets)
 
 
 def _read_task(
     skip: OnSkip,
-    make_tokenizer: Callable[[], Tokenize],
+    make_nlp: Callable[[], Language],
     item: tuple[Location, Any],
 ) -> Record | None:
     location, value = item
@@ -114,7 +115,7 @@ def _read_task(
     rows = Rows(text)
     if ours.get("words"):
         rows = Rows.of_words(_read_words(location, value, text))
-    task = _Task(location, value, rows, make_tokenizer)
+    task = _Task(location, value, rows, make_nlp)
     spans = _list(location, value, "spans")
     for number, (here, span) in enumerate(location.each("span", spans)):
         with rows.row("entity", key=number):

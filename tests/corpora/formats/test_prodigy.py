@@ -325,6 +325,16 @@ def test_missing_token_of_the_tokenizer_costs_only_its_row(path):
     assert "field 'child' is 9, but there are 6 tokens" in left.reason
 
 
+def test_text_that_is_too_long_for_the_tokenizer_costs_its_relations(path):
+    task = changed(linked(0, 4), ["tokens"], ABSENT)
+    task["text"] += " " * 1_000_000
+    (record,) = read_all(path, task)
+    assert len(record.entities) == 2
+    (left,) = record.left_out
+    assert left.kind == "relation"
+    assert left.reason.startswith(f"[J115] {path}, line 1")
+
+
 # data of spaCy's tutorial on relation extraction
 
 

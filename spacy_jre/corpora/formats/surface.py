@@ -145,7 +145,9 @@ def find_mentions(
     for name in sorted({form.text for form in kept}):
         for start, end in spans_of.get(name, [])[:1]:
             if name != text[start:end]:
-                reason = f"{location}: {name!r} is {text[start:end]!r} in the text"
+                reason = (
+                    f"{location}: {name!r} is spelled {text[start:end]!r} in the text"
+                )
                 left_out.append(LeftOut("spelling", reason, cause=SPELLING))
     order = {key: index for index, key in enumerate(sorted(entities))}
     return Mentions(

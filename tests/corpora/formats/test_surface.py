@@ -243,7 +243,7 @@ def test_form_is_found_with_another_spelling(text, form, covered):
     (left_out,) = result.left_out
     assert (left_out.kind, left_out.broken) == ("spelling", False)
     assert left_out.cause == SPELLING
-    expected = f"story.json, line 3: {form!r} is {covered!r} in the text"
+    expected = f"story.json, line 3: {form!r} is spelled {covered!r} in the text"
     assert left_out.reason == expected
 
 

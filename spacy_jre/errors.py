@@ -372,6 +372,15 @@ class Errors(metaclass=_ErrorsWithCodes):
         "{value}. Import the texts into Label Studio instead of their addresses, or "
         "replace the addresses by the texts in the export."
     )
+    J645 = (
+        "{path}, line {line}: {relation!r} at the end of the text is read as "
+        "{reading}. Write each relation on its own line after the sentence. In text, "
+        "write '\\>'."
+    )
+    J646 = (
+        "{source}: inline markup does not support {problem}. Change it, or write "
+        "another format."
+    )
     J655 = (
         "{path} can't be read as the names of DocRED's relations: {problem}. Replace "
         "it with the rel_info.json of DocRED, or remove it to use the ids as labels."

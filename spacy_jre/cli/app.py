@@ -143,7 +143,9 @@ def convert_cli(
     ] = "auto",
     to: Annotated[
         str,
-        typer.Option(help="Output format: spacy, spert, prodigy, brat or label-studio"),
+        typer.Option(
+            help="Output format: spacy, spert, prodigy, brat, label-studio or inline"
+        ),
     ] = "spacy",
     also: Annotated[
         list[Path] | None, typer.Option(help="Additional source. Can be repeated")

@@ -89,9 +89,14 @@ def _is_dygie(sample: Sample) -> bool:
 
 
 def _is_prodigy(sample: Sample) -> bool:
-    marks = {"answer", "_input_hash", "_task_hash", "_view_id"}
+    marks = {"tokens", "answer", "_input_hash", "_task_hash", "_view_id"}
     return any(
-        ("spans" in v or "relations" in v) and ("tokens" in v or marks & v.keys())
+        ("spans" in v or "relations" in v)
+        and (
+            marks & v.keys()
+            or _items_have(v.get("spans"), "start", "end")
+            or _items_have(v.get("relations"), "head", "child")
+        )
         for v in sample.objects("text")
     )
 
@@ -163,9 +168,9 @@ def _is_ddi(sample: Sample) -> bool:
     )
 
 
-def _items_have(items: Any, key: str) -> bool:
+def _items_have(items: Any, *keys: str) -> bool:
     return isinstance(items, list) and any(
-        isinstance(item, dict) and key in item for item in items
+        isinstance(item, dict) and item.keys() >= {*keys} for item in items
     )
 
 
@@ -188,7 +193,7 @@ def _is_dose(sample: Sample) -> bool:
 
 
 def _is_inline(sample: Sample) -> bool:
-    marked = re.compile(r"\|[^\s|\[\]\\]+( [0-9]+)?\]")
+    marked = re.compile(r"\[(\\.|[^|\[\]\\])+\|[^\s|\[\]\\][^|\[\]\\]*\]")
     return not sample.values and any(marked.search(line) for line in sample.lines)
 
 
@@ -246,7 +251,13 @@ FORMATS: dict[str, Format] = {
             _is_ddi,
             options=("discontinuous",),
         ),
-        Format("prodigy", "rel.manual JSON lines", read_prodigy, _is_prodigy),
+        Format(
+            "prodigy",
+            "rel.manual JSON lines",
+            read_prodigy,
+            _is_prodigy,
+            options=("lang",),
+        ),
         Format(
             "label-studio",
             "JSON export",

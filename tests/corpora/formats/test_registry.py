@@ -74,6 +74,13 @@ def test_guessed_reader_reads_the_story(name, format):
         ('[{"token": ["a"], "subj_start": 0, "obj_start": 0}]', "tacred"),
         ('{"text": "a", "tokens": ["a"], "entity": [], "relation": []}\n', "uie"),
         ('{"content": "a", "prompt": "X", "result_list": []}\n', "uie-prompts"),
+        ("[tacos|Main Dish 1]\n", "inline"),
+        (r"[a\]b|PER] sang." + "\n", "inline"),
+        ('{"text": "a", "spans": [{"start": 0, "end": 1, "label": "X"}]}', "prodigy"),
+        (
+            '{"text": "a", "relations": [{"head": 0, "child": 0, "label": "r"}]}',
+            "prodigy",
+        ),
         ("\ufeff#doc 1\n0\ta\tO\t['N']\t[0]\n", "multihead"),
     ],
 )
@@ -102,6 +109,8 @@ def test_file_after_a_long_first_record_is_guessed(tmp_path):
         "[entities]\nProtein\n\n[relations]\n",
         "490:    Ada   said   so .\n",
         "a\tb\tc\n",
+        "Ada] sang | loud].\n",
+        "[Ada] sang.\n",
         "\0\1\2",
     ],
 )

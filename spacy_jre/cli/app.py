@@ -182,6 +182,12 @@ def convert_cli(
     discontinuous: Annotated[
         str, typer.Option(help="Discontinuous entities (brat): skip or cover")
     ] = "skip",
+    events: Annotated[
+        bool,
+        typer.Option(
+            help="Read the arguments of events (brat) as relations of their triggers"
+        ),
+    ] = True,
     ids: Annotated[
         Path | None,
         typer.Option(
@@ -220,6 +226,7 @@ def convert_cli(
             tokenized=tokenized,
             repeats=repeats,  # type: ignore[arg-type]
             discontinuous=discontinuous,  # type: ignore[arg-type]
+            events=events,
             ids=ids,
             split=split,
             by=by,  # type: ignore[arg-type]

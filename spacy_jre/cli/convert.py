@@ -71,6 +71,7 @@ class Settings:
     tokenized: bool = False
     repeats: Repeats = "nearest"
     discontinuous: Discontinuous = "skip"
+    events: bool = True
     ids: Path | None = None
     split: str = ""
     by: By = "doc"

@@ -29,6 +29,8 @@ from .triples import read_triples
 # bytes and JSON values of a file that are read to guess its format
 HEAD = 1 << 16
 VALUES = 50
+# of brat
+_ANNOTATIONS = frozenset({".ann", ".a1", ".a2"})
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Sample:
     values (tuple): The first values, if the file is JSON.
     lines (tuple[str, ...]): The first non-empty lines, if the file is text.
     suffixes (frozenset[str]): The suffix of the file, or of all files in the folder.
+        Only ".ann" if the folder has an .ann file beside a .txt file.
     """
 
     values: tuple[Any, ...] = ()
@@ -197,8 +200,8 @@ FORMATS: dict[str, Format] = {
             "brat",
             "a folder of .txt and .ann",
             read_brat,
-            lambda s: bool(s.suffixes & {".ann", ".a1", ".a2"}),
-            options=("discontinuous",),
+            lambda s: bool(s.suffixes & _ANNOTATIONS),
+            options=("discontinuous", "events"),
         ),
         Format(
             "ddi",
@@ -251,8 +254,12 @@ def take_sample(path: Path) -> Sample:
     """RAISES (ValueError): J601 if the path does not exist."""
     if path.is_dir():
         # the reader reports the links that are not followed
-        files = walk_files(path, skip=lambda left_out: None)
-        return Sample(suffixes=frozenset(p.suffix for p in files[:10_000]))
+        files = walk_files(path, skip=lambda left_out: None)[:10_000]
+        texts = {file.with_suffix("") for file in files if file.suffix == ".txt"}
+        if any(f.suffix in _ANNOTATIONS and f.with_suffix("") in texts for f in files):
+            # the other files are of the corpus, but not its annotation
+            return Sample(suffixes=frozenset({".ann"}))
+        return Sample(suffixes=frozenset(file.suffix for file in files))
     if not path.is_file():
         raise JREError(Errors.J601.format(path=path))
     suffixes = frozenset({path.suffix})

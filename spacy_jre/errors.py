@@ -351,6 +351,17 @@ class Errors(metaclass=_ErrorsWithCodes):
     J632 = "{source}: {count} id(s) not found in any record, such as {first}."
     J633 = "{path}: field '{field}' {problem}."
     J634 = "{folder} has {folds} fold(s), numbered from 0. Fold {fold} does not exist."
+    J650 = (
+        "{path}: no layer has the feature {feature!r}. The features that can be the "
+        "label are: {known}. Set --feature NAME, or --feature LAYER=NAME."
+    )
+    J651 = (
+        "{path} contains no document in a format that can be read. Its files are: "
+        "{found}. Export the documents from INCEpTION as 'UIMA CAS XMI (XML 1.0)', "
+        "'UIMA CAS JSON' or 'WebAnno TSV v3.3'. To export a project, choose this "
+        "format in Settings > Export."
+    )
+    J652 = "{where}: {problem}. The file must be in the format WebAnno TSV 3."
     # command line and display
     J701 = "Unknown format {value!r}. Known: {known}."
     J702 = (

@@ -188,6 +188,13 @@ def convert_cli(
             help="Read the arguments of events (brat) as relations of their triggers"
         ),
     ] = True,
+    feature: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Feature that is the label of a layer with several features "
+            "(INCEpTION, WebAnno): NAME or LAYER=NAME. Can be repeated"
+        ),
+    ] = None,
     ids: Annotated[
         Path | None,
         typer.Option(
@@ -210,7 +217,7 @@ def convert_cli(
     """Convert annotated files to .spacy files with relations, and report what is lost.
 
     Formats: inline, spert, dygie, conll04, multihead, ade, ade-dose, ade-neg, spo,
-    triples, brat, ddi, prodigy, label-studio, doccano, inception, spacy.
+    triples, brat, ddi, prodigy, label-studio, doccano, inception, webanno, spacy.
     """
     from .convert import Settings, check_losses, convert_path
 
@@ -227,6 +234,7 @@ def convert_cli(
             repeats=repeats,  # type: ignore[arg-type]
             discontinuous=discontinuous,  # type: ignore[arg-type]
             events=events,
+            features=tuple(feature or ()),
             ids=ids,
             split=split,
             by=by,  # type: ignore[arg-type]

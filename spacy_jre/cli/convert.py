@@ -72,6 +72,7 @@ class Settings:
     repeats: Repeats = "nearest"
     discontinuous: Discontinuous = "skip"
     events: bool = True
+    features: tuple[str, ...] = ()
     ids: Path | None = None
     split: str = ""
     by: By = "doc"

@@ -25,6 +25,7 @@ from .prodigy import read_prodigy
 from .spert_json import read_spert_json
 from .spo import read_spo
 from .triples import read_triples
+from .webanno import HEADER, read_webanno
 
 # bytes and JSON values of a file that are read to guess its format
 HEAD = 1 << 16
@@ -127,6 +128,13 @@ def _is_ddi(sample: Sample) -> bool:
     )
 
 
+def _is_webanno(sample: Sample) -> bool:
+    if not sample.lines:  # a folder
+        others = {".xmi", ".zip", ".xml", ".ann", ".a1", ".a2", ".spacy"}
+        return ".tsv" in sample.suffixes and not sample.suffixes & others
+    return sample.lines[0].startswith(HEADER)
+
+
 def _items_have(items: Any, key: str) -> bool:
     return isinstance(items, list) and any(
         isinstance(item, dict) and key in item for item in items
@@ -213,7 +221,20 @@ FORMATS: dict[str, Format] = {
         Format("prodigy", "rel.manual JSON lines", read_prodigy, _is_prodigy),
         Format("label-studio", "JSON export", read_label_studio, _is_label_studio),
         Format("doccano", "JSONL(relation)", read_doccano, _is_doccano),
-        Format("inception", "UIMA CAS, XMI or JSON", read_inception, _is_inception),
+        Format(
+            "inception",
+            "UIMA CAS, XMI or JSON",
+            read_inception,
+            _is_inception,
+            options=("features",),
+        ),
+        Format(
+            "webanno",
+            "WebAnno TSV 3",
+            read_webanno,
+            _is_webanno,
+            options=("features",),
+        ),
         Format(
             "spacy",
             "a .spacy file",

@@ -195,6 +195,7 @@ def _unreadable(path: object, error: Exception) -> JREError:
     """RETURNS (JREError): J612 with the problem in terms of the format."""
     name, text = type(error).__name__, str(error)
     again = "Export the document again as UIMA CAS XMI or UIMA CAS JSON."
+    same = "Keep the document with the TypeSystem.xml of the same export."
     problem = f"cannot be read: {name}: {text}"
     if isinstance(error, FileNotFoundError):  # see _no_types
         problem = text
@@ -204,15 +205,19 @@ def _unreadable(path: object, error: Exception) -> JREError:
         problem = f"is not valid XML: {text}. {again}"
     elif name in ("JSONDecodeError", "UnicodeDecodeError"):
         problem = f"is not valid JSON: {text}. {again}"
-    elif name == "TypeNotFoundError" or "unexpected keyword argument" in text:
-        problem = (
-            f"does not match its type system: {text}. Keep the document with the "
-            "TypeSystem.xml of the same export."
-        )
+    elif name == "TypeNotFoundError":
+        problem = f"does not match its type system: {text}. {same}"
+    elif unknown := re.search(r"unexpected keyword argument ('\w+')", text):
+        feature = unknown[1]
+        problem = f"does not match its type system, which has no {feature}. {same}"
     elif isinstance(error, KeyError):
         problem = f"is not a valid UIMA CAS: {text} is missing. {again}"
-    elif isinstance(error, AttributeError | IndexError | TypeError | ValueError):
+    elif isinstance(error, ValueError):
         problem = f"is not a valid UIMA CAS: {text}. {again}"
+    elif isinstance(error, AttributeError | IndexError | TypeError):
+        problem = (
+            f"is not a valid UIMA CAS: a value is missing or has another type. {again}"
+        )
     return JREError(Errors.J612.format(path=path, problem=problem))
 
 
@@ -232,8 +237,12 @@ def _in_files(
     }
     # for the export of a project. Its other folders have the imported documents
     versions = [name.parts for name in files if len(name.parts) == 3]
-    is_project = PurePosixPath("exportedproject.json") in files or any(
-        top == "annotation" for top, _, _ in versions
+    is_project = any(
+        name.parts[0] == "annotation"
+        # some versions add a number to the name
+        or re.fullmatch(r"exportedproject\d*\.json", str(name))
+        for name in files
+        if len(name.parts) in (1, 3)
     )
     curated = {title for top, title, _ in versions if top == "curation"}
     for name, read in sorted(files.items()):

@@ -487,9 +487,10 @@ def test_folder_without_documents_raises(folder):
         list(read_inception(folder))
 
 
-def test_files_of_an_export_without_documents_are_named(tmp_path):
+@pytest.mark.parametrize("name", ["exportedproject.json", "exportedproject12.json"])
+def test_files_of_an_export_without_documents_are_named(tmp_path, name):
     members = {"annotation_ser/a.txt/ada.ser": "", "source/a.txt": "Ada"}
-    members |= {"annotation_ser/b.txt/ada.ser": "", "exportedproject.json": "{}"}
+    members |= {"annotation_ser/b.txt/ada.ser": "", name: "{}"}
     path = write_zip(tmp_path / "project.zip", **members)
     with pytest.raises(ValueError, match=r"J651.*project\.zip.*2 \.ser, 1 .*Export"):
         list(read_inception(path))

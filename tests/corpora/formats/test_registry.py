@@ -24,6 +24,7 @@ STORIES = {
     "spo.jsonl": "spo",
     "story.corp": "conll04",
     "triples.json": "triples",
+    "webanno": "webanno",
 }
 
 
@@ -116,7 +117,7 @@ def test_missing_file_raises(tmp_path):
 LINES = {
     name: format
     for name, format in STORIES.items()
-    if format not in ("brat", "inception")
+    if format not in ("brat", "inception", "webanno")
 }
 
 

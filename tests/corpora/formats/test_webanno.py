@@ -12,6 +12,8 @@ from spacy_jre.corpora.formats import guess_format
 from spacy_jre.corpora.formats.inception import read_inception
 from spacy_jre.corpora.formats.webanno import read_webanno
 
+from .. import story
+
 HEADER = "#FORMAT=WebAnno TSV 3.3"
 SPAN = "#T_SP=webanno.custom.Span|label"
 RELATION = "#T_RL=webanno.custom.Link|label|BT_webanno.custom.Span"
@@ -70,6 +72,10 @@ def test_document_is_read(write):
         document="story",
     )
     assert record.source == str(path)
+
+
+def test_story_is_read():
+    story.assert_is_the_story(read_webanno(story.FOLDER / "webanno"))
 
 
 def test_carriage_returns_and_byte_order_mark_are_ignored(write):

@@ -1,4 +1,5 @@
-"""`spacy jre convert`: convert annotated files to .spacy, SpERT, Prodigy or brat."""
+"""`spacy jre convert`: convert annotated files to .spacy, SpERT, Prodigy, brat or
+Label Studio."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,6 +29,7 @@ from ..corpora.dataset import Dataset, find_dataset, write_facts
 from ..corpora.formats import find_format, guess_format
 from ..corpora.formats.brat import write_brat
 from ..corpora.formats.docbin import RelationDocBin
+from ..corpora.formats.label_studio import write_label_studio
 from ..corpora.formats.prodigy import write_prodigy
 from ..corpora.formats.spert_json import write_spert_json
 from ..corpora.formats.surface import Repeats
@@ -42,12 +44,19 @@ from ..corpora.splits import (
 )
 from ..errors import Errors, JREError
 
-Target = Literal["spacy", "spert", "prodigy", "brat"]
+Target = Literal["spacy", "spert", "prodigy", "brat", "label-studio"]
 ENDINGS: dict[str, str] = {
     "spacy": ".spacy",
     "spert": ".json",
     "prodigy": ".jsonl",
     "brat": "",
+    "label-studio": ".json",
+}
+# writers of formats without tokens
+WRITERS: dict[str, Callable[[Iterable[Record], Path], None]] = {
+    "prodigy": write_prodigy,
+    "brat": write_brat,
+    "label-studio": write_label_studio,
 }
 
 # control characters of a terminal, and halves of surrogate pairs
@@ -73,6 +82,9 @@ class Settings:
     discontinuous: Discontinuous = "skip"
     events: bool = True
     features: tuple[str, ...] = ()
+    text_field: str = ""
+    relation_label: str = "related"
+    predictions: bool = False
     ids: Path | None = None
     split: str = ""
     by: By = "doc"
@@ -403,7 +415,7 @@ def _write(
             report.left_out += record.left_out
             yield record
 
-    (write_prodigy if settings.to == "prodigy" else write_brat)(unchanged(), target)
+    WRITERS[settings.to](unchanged(), target)
 
 
 def _counted_sentences(

@@ -35,17 +35,17 @@ from ..sources import (
     Location,
     OnSkip,
     each_record,
+    not_utf8,
     readable_name,
     refuse,
+    refuse_utf16,
     short_repr,
     stays_inside,
     walk_files,
 )
-from .offsets import from_utf8, from_utf16
+from .offsets import CHARACTERS, UNITS
 
 Pieces = list[list[int]]
-# offset in the file -> character offset
-Units = Mapping[int, int]
 
 # .a1 and .a2 are the given and the requested annotations of a shared task
 _SUFFIXES = (".ann", ".a1", ".a2", ".txt")
@@ -132,7 +132,7 @@ def _read_document(
     *,
     root: Path,
     skip: OnSkip,
-    create: "Callable[[str, Units | None], _Draft]",
+    create: "Callable[[str, str, str], _Draft]",
 ) -> Record | None:
     stem, suffixes = item
     text_path = Path(f"{stem}.txt")
@@ -145,23 +145,24 @@ def _read_document(
         raise JREError(Errors.J601.format(path=text_path))
     text = _decode(text_path)
     lines = [line for part in parts for line in _read_lines(Path(f"{stem}{part}"))]
-    draft = create(*_find_text(text, lines))
+    draft = create(*_find_text(text, lines), f"{stem}{parts[0]}")
     # a relation can precede its arguments, and an event those that refer to it
     draft.find_triggers(lines)
     for line in sorted(lines, key=_order):
         draft.add(line)
     document = readable_name(stem.relative_to(root))
-    return replace(draft.to_record(), document=document, source=f"{stem}{parts[0]}")
+    return replace(draft.to_record(), document=document, source=draft.source)
 
 
 def _decode(path: Path) -> str:
-    """RAISES (ValueError): J606 if the file is not UTF-8."""
+    """RAISES (ValueError): J606 if the file is not UTF-8, J640 if it is UTF-16."""
     data = path.read_bytes()
+    refuse_utf16(data[:4], path)
     try:
         return data.decode("utf8")
     except UnicodeDecodeError as error:
         line = _Line(path, data.count(b"\n", 0, error.start) + 1, "")
-        raise JREError(line.message(f"not UTF-8: {error}")) from error
+        raise JREError(line.message(not_utf8(error))) from error
 
 
 class _Line(NamedTuple):
@@ -198,12 +199,12 @@ def _order(line: _Line) -> int:
     return {"T": 0, "R": 2 + refers_to_event}.get(line.text[0], 1)
 
 
-def _find_text(text: str, lines: list[_Line]) -> tuple[str, Units | None]:
+def _find_text(text: str, lines: list[_Line]) -> tuple[str, str]:
     """Find the form of the text and the unit of the offsets that match most entities.
 
-    RETURNS (tuple[str, Units | None]): The text, with or without byte order mark and
-        with CRLF or LF, and the units of the offsets, if these are not characters.
-        Without entities, only the byte order mark is removed.
+    RETURNS (tuple[str, str]): The text, with or without byte order mark and with CRLF
+        or LF, and the unit, a key of UNITS. Without entities, only the byte order mark
+        is removed.
     """
     matches = [match for line in lines if (match := _ENTITY.fullmatch(line.text))]
     # the text of discontinuous entities differs between tools
@@ -215,35 +216,29 @@ def _find_text(text: str, lines: list[_Line]) -> tuple[str, Units | None]:
     ]
     without_bom = text.removeprefix("\ufeff")
     if not matches:
-        return without_bom, None
+        return without_bom, CHARACTERS
     variants = (
         text,
         without_bom,
         text.replace("\r\n", "\n"),
         without_bom.replace("\r\n", "\n"),
     )
-    converters: list[Callable[[str], Units] | None] = [None]
-    if not text.isascii():
-        converters += [from_utf16, from_utf8]
-    most, best = -1, (text, None)
-    for convert in converters:
+    most, best = -1, (text, CHARACTERS)
+    for unit in (CHARACTERS, *UNITS):
+        if unit != CHARACTERS and text.isascii():  # all units are equal
+            break
         for variant in dict.fromkeys(variants):
-            units = convert and convert(variant)
+            offsets = UNITS[unit](variant)
             right = sum(
-                _slice(variant, start, end, units).split() == words
+                {start, end} <= offsets.keys()
+                and variant[offsets[start] : offsets[end]].split() == words
                 for start, end, words in spans
             )
             if right > most:
-                most, best = right, (variant, units)  # type: ignore[assignment]
+                most, best = right, (variant, unit)
             if most == len(spans):
                 return best
     return best
-
-
-def _slice(text: str, start: int, end: int, units: Units | None) -> str:
-    if units is None:
-        return text[start:end]
-    return text[units[start] : units[end]] if {start, end} <= units.keys() else ""
 
 
 def _parse_pieces(offsets: str) -> Pieces:
@@ -279,10 +274,12 @@ class _Draft:
     """A document that is being read. Lines are added one by one.
 
     text (str): The text of the document.
-    units (Units | None): The units of the offsets, if these are not characters.
+    unit (str): The unit of the offsets, a key of UNITS.
+    source (str): The file, for messages.
     cover (bool): Whether to read discontinuous entities as the span that covers them.
     events (bool): Whether to read the arguments of events as relations.
     rows (Rows): The entities and relations. The ids of entities are their keys.
+    offsets (Mapping[int, int]): Offset in the unit -> character.
     pieces (dict[str, Pieces]): Id -> pieces, if `write_brat` would create others.
     names (dict[str, list[str]]): "T" -> ids of the entities, "R" -> ids of the
         relations. Relations of an event or a symmetric relation have the id of its
@@ -294,10 +291,12 @@ class _Draft:
     """
 
     text: str
-    units: Units | None
+    unit: str
+    source: str
     cover: bool
     events: bool
     rows: Rows = field(init=False)
+    offsets: Mapping[int, int] = field(init=False)
     pieces: dict[str, Pieces] = field(default_factory=dict)
     names: dict[str, list[str]] = field(default_factory=lambda: {"T": [], "R": []})
     kept: list[str] = field(default_factory=list)
@@ -307,6 +306,10 @@ class _Draft:
 
     def __post_init__(self) -> None:
         self.rows = Rows(self.text)
+        self.offsets = UNITS[self.unit](self.text)
+        if self.unit != CHARACTERS:
+            cause = f"the offsets are {self.unit} and were converted to characters"
+            self.rows.leave_out("offsets", f"{self.source}: {cause}", cause)
 
     def find_triggers(self, lines: Iterable[_Line]) -> None:
         for line in lines:
@@ -342,19 +345,15 @@ class _Draft:
             self.seen.add(line.name)
 
     def _add_entity(self, line: _Line, label: str, offsets: str, form: str) -> None:
-        pieces, length = _parse_pieces(offsets), len(self.text)
-        if self.units is not None:
-            numbers = [number for piece in pieces for number in piece]
-            if not self.units.keys() >= {*numbers}:
-                problem = f"{offsets} is inside a character or after the text"
-                raise line.error(problem, OUTSIDE)
-            pieces = [[self.units[start], self.units[end]] for start, end in pieces]
+        pieces = _parse_pieces(offsets)
         for start, end in pieces:
-            if not start < end <= length:
+            if not start < end or not self.offsets.keys() >= {start, end}:
                 problem = (
-                    f"{start}..{end} is not a span of a text of {length} characters"
+                    f"{start}..{end} is not a span of the text, which has "
+                    f"{max(self.offsets)} {self.unit}"
                 )
                 raise line.error(problem, OUTSIDE)
+        pieces = [[self.offsets[start], self.offsets[end]] for start, end in pieces]
         start, end = min(s for s, _ in pieces), max(e for _, e in pieces)
         covered = self.text[start:end]
         if len(pieces) == 1 and covered.split() != form.split():

@@ -41,8 +41,17 @@ from ..rows import (
     RowError,
     Rows,
 )
-from ..sources import Location, OnSkip, each_record, refuse, short_repr, walk_files
-from .offsets import from_utf16
+from ..sources import (
+    Location,
+    OnSkip,
+    each_record,
+    not_utf8,
+    refuse,
+    refuse_utf16,
+    short_repr,
+    walk_files,
+)
+from .offsets import from_characters, from_utf16
 from .uima import (
     CHAIN,
     NO_TEXT,
@@ -194,13 +203,14 @@ def read_table(
     document, source (str): See ``Record``.
     chosen (Sequence[str]): See ``read_webanno``.
     RETURNS (Record): The document.
-    RAISES (ValueError): J650, J652.
+    RAISES (ValueError): J640, J650, J652.
     """
+    refuse_utf16(data[:4], source)
     try:
         lines = data.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         number = data.count(b"\n", 0, error.start) + 1
-        raise _error(at(number), f"not UTF-8: {error}") from error
+        raise _error(at(number), not_utf8(error)) from error
     layers, sentences, broken = _read_lines(lines, at)
     annotated = [
         layer for layer in layers if is_annotated(layer.name) and layer.kind != "T_CH"
@@ -312,9 +322,7 @@ def _find_text(
     """
     drafts = [_join(sentences, from_utf16)]
     if any(max(sentence.text, default="") > "\uffff" for sentence in sentences):
-        drafts.append(
-            _join(sentences, lambda text: {n: n for n in range(len(text) + 1)})
-        )
+        drafts.append(_join(sentences, from_characters))
     return max(
         drafts, key=lambda draft: len(draft[2]) - [*draft[2].values()].count(None)
     )

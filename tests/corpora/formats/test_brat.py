@@ -175,6 +175,14 @@ def test_file_that_is_not_utf8_is_reported_with_its_line(write, tmp_path, suffix
     assert f"[J606] {tmp_path}/story{suffix}, line 2: " in skipped.reason
 
 
+@pytest.mark.parametrize("suffix", [".txt", ".ann"])
+def test_file_in_utf16_is_reported_with_the_remedy(write, tmp_path, suffix):
+    write(NILS)
+    (tmp_path / f"story{suffix}").write_text(TEXT, encoding="utf-16")
+    _, _, (skipped,) = read_lenient(tmp_path)
+    assert f"[J640] {tmp_path}/story{suffix} is encoded in UTF-16" in skipped.reason
+
+
 def test_unannotated_text_is_reported_without_an_error(write, tmp_path):
     write(name="b")
     (tmp_path / "a.txt").write_text("a", encoding="utf8")
@@ -562,7 +570,9 @@ def test_unit_of_the_offsets_is_found_by_the_texts(write, encoding):
         ]
     (record,) = read(write(*lines, text=EMOJI))
     assert [form for form, _ in spans(record)] == ["Nils", "Fjordline", "5 €"]
-    assert (record.left_out, record.meta) == ((), {})
+    assert record.meta == {}
+    kinds = [(left.kind, left.broken) for left in record.left_out]
+    assert kinds == [("offsets", False)] * (encoding != "utf-32-le")
 
 
 def test_characters_are_used_if_all_units_match(write):
@@ -580,7 +590,7 @@ def test_discontinuous_entity_is_kept_with_offsets_in_characters(write):
     text = EMOJI
     start = text.index("Mia")
     apart = f"T4\tX {start + 1} {start + 4};{start + 8} {start + 11}\tMia Roe"
-    (record,), (left,), _ = read_lenient(
+    (record,), (_, left), _ = read_lenient(
         write(*in_units("utf-16-le"), apart, text=text)
     )
     assert left.kind == "entity"
@@ -591,9 +601,9 @@ def test_discontinuous_entity_is_kept_with_offsets_in_characters(write):
 
 def test_offset_inside_a_character_is_broken(write):
     inside = f"T4\tX {EMOJI.index('🚀') + 2} {EMOJI.index('🚀') + 4}\t🚀"
-    (left,) = left_out(write(*in_units("utf-16-le"), inside, text=EMOJI))
+    _, left = left_out(write(*in_units("utf-16-le"), inside, text=EMOJI))
     assert (left.kind, left.broken) == ("entity", True)
-    assert "inside a character" in left.reason
+    assert "not a span of the text, which has 45 UTF-16 code units" in left.reason
 
 
 def test_whitespace_at_the_edges_is_trimmed_and_counted(write):

@@ -399,6 +399,13 @@ def test_file_that_is_not_utf8_is_skipped_with_its_line(write, tmp_path):
     assert skipped.reason.startswith(f"[J652] {path}, line 6: not UTF-8")
 
 
+def test_file_in_utf16_raises_with_the_remedy(write):
+    path = write(*STORY)
+    path.write_text(path.read_text(encoding="utf8"), encoding="utf-16")
+    with pytest.raises(ValueError, match=r"J640.*story\.tsv.*UTF-8"):
+        read(path)
+
+
 # a faulty row -> the row that it replaces, and the entities and relations that it loses
 FAULTS = {
     "1-1\t0-3\tMia\tORG[1]\t_\t_\t": ("1-1", 1, 0),

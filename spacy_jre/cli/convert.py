@@ -82,6 +82,8 @@ class Settings:
     tokenized: bool = False
     repeats: Repeats = "nearest"
     discontinuous: Discontinuous = "skip"
+    events: bool = True
+    features: tuple[str, ...] = ()
     text_field: str = ""
     relation_label: str = "related"
     predictions: bool = False

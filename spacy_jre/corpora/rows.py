@@ -143,8 +143,9 @@ class Rows:
             raise RowError(here.error("label", "is empty"), BROKEN_ROW)
         index = len(self.entities)
         key = index if key is None else key
-        if key in self._index_of:
-            problem = f"is {short_repr(key)}, like that of entity {self._index_of[key]}"
+        if key in self._index_of or key in self._lost:
+            # relations could refer to either entity
+            problem = f"is {short_repr(key)}, like that of an entity before it"
             raise RowError(here.error("id", problem), REPEATED_ID)
         self.trimmed += trimmed != (start, end)
         self.entities.append(EntityRecord(*trimmed, label, score))

@@ -225,18 +225,18 @@ def read_text(path: Path) -> str:
         return data.decode("utf8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        problem = _not_utf8(error)
+        problem = not_utf8(error)
         raise JREError(
             Errors.J604.format(path=path, line=line, error=problem)
         ) from error
 
 
-def refuse_utf16(head: bytes, path: Path) -> None:
+def refuse_utf16(head: bytes, path: object) -> None:
     """Raise an error if a file is in UTF-16, such as text saved as "Unicode" on
     Windows.
 
     head (bytes): The start of the file.
-    path (Path): The file, for the message.
+    path (object): The file, for the message.
     RAISES (ValueError): J640 for the byte order mark of UTF-16, or if every second
         byte at the start is zero.
     """
@@ -247,7 +247,8 @@ def refuse_utf16(head: bytes, path: Path) -> None:
         raise JREError(Errors.J640.format(path=path))
 
 
-def _not_utf8(error: UnicodeDecodeError) -> str:
+def not_utf8(error: UnicodeDecodeError) -> str:
+    """RETURNS (str): The problem, for a message, and how to convert the file."""
     return (
         f"not UTF-8: {error}. If the file is in another encoding, such as Latin-1, "
         "convert it: iconv -f LATIN1 -t UTF-8 FILE > NEW_FILE"
@@ -285,7 +286,7 @@ def read_lines(path: Path, skip: OnSkip) -> Iterator[tuple[Location, str]]:
                 line = raw.decode("utf8").rstrip("\r\n")
             except UnicodeDecodeError as error:
                 empty = False
-                problem = _not_utf8(error)
+                problem = not_utf8(error)
                 reason = Errors.J604.format(path=path, line=number, error=problem)
                 skip(LeftOut("record", reason, broken=True))
                 continue

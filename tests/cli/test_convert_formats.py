@@ -645,6 +645,33 @@ def test_unknown_discontinuous_option_fails(tmp_path, discontinuous):
     assert_plain_error(result, "J608", "'join'", "skip or cover")
 
 
+def test_events_are_read_unless_the_option_leaves_them_out(tmp_path):
+    annotations = ("T1\tPER 0 3\tAda", "T2\tSong 4 8\tsang", "E1\tSong:T2 Who:T1")
+    source = write_brat_document(tmp_path / "in", "Ada sang .", *annotations)
+    for option, count in (("--events", 1), ("--no-events", 0)):
+        result = run("convert", source, tmp_path / "x.spacy", "--lang", "xx", option)
+        assert result.exit_code == 0
+        assert len(triples(tmp_path / "x.spacy")) == count
+
+
+def test_feature_of_a_layer_can_be_chosen(tmp_path):
+    lines = ["#FORMAT=WebAnno TSV 3.3", "#T_SP=custom.Singer|name|voice", "", ""]
+    lines += [
+        "#Text=Ada sang",
+        "1-1\t0-3\tAda\tAda L.\talto\t",
+        "1-2\t4-8\tsang\t_\t_\t",
+    ]
+    source = write_lines(tmp_path / "x.tsv", lines)
+    target = tmp_path / "x.spacy"
+    result = run("convert", source, target, "--feature", "name")
+    assert [ent.label_ for ent in read(target)[0].ents] == ["Ada L."]
+    result = run(
+        "convert", source, target, "--feature", "name", "--feature", "Singer=voice"
+    )
+    assert result.exit_code == 0
+    assert [ent.label_ for ent in read(target)[0].ents] == ["alto"]
+
+
 # losses
 
 

@@ -78,6 +78,17 @@ def test_entity_with_the_id_of_another_one_is_left_out():
     assert rows.relations == [RelationRecord(0, 0, "Self")]
 
 
+def test_entity_with_the_id_of_a_broken_one_is_left_out():
+    rows = Rows(TEXT)
+    for start, end in ((0, 99), (0, 3)):
+        with rows.row("entity", key=7):
+            rows.add_entity(HERE, start, end, "Person", 7)
+    rows.add_relation(HERE, 7, 7, "Self")
+    causes = [left_out.cause for left_out in rows.left_out]
+    assert causes == [OUTSIDE, REPEATED_ID, LOST_ARGUMENT]
+    assert rows.relations == []
+
+
 def test_relation_to_an_unknown_id_is_broken():
     rows = Rows(TEXT)
     rows.add_entity(HERE, 0, 3, "Person", "a")

@@ -233,9 +233,7 @@ def _is_relation_label(text: str) -> bool:
     return text == text.strip() and not re.search(r"[|\[\]\\\r\n]", text)
 
 
-def write_inline(
-    records: Iterable[Record], path: Path, skip: OnSkip = refuse
-) -> None:
+def write_inline(records: Iterable[Record], path: Path, skip: OnSkip = refuse) -> None:
     """Write text with inline markup.
 
     records (Iterable[Record]): The records.

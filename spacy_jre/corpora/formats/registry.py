@@ -31,10 +31,13 @@ from .triples import read_triples
 from .ubiai import read_ubiai
 from .uie import read_uie
 from .uie_prompts import read_uie_prompts
+from .webanno import HEADER, read_webanno
 
 # bytes and JSON values of a file that are read to guess its format
 HEAD = 1 << 16
 VALUES = 50
+# of brat
+_ANNOTATIONS = frozenset({".ann", ".a1", ".a2"})
 # fields of doccano's exports without relations
 _SMALL = {"id", "text", "data", "label", "labels", "Comments", "comments"}
 
@@ -46,6 +49,7 @@ class Sample:
     values (tuple): The first values, if the file is JSON.
     lines (tuple[str, ...]): The first non-empty lines, if the file is text.
     suffixes (frozenset[str]): The suffix of the file, or of all files in the folder.
+        Only ".ann" if the folder has an .ann file beside a .txt file.
     inside (tuple): The first values of the first file in the folder, if it is JSON.
     """
 
@@ -168,6 +172,13 @@ def _is_ddi(sample: Sample) -> bool:
     )
 
 
+def _is_webanno(sample: Sample) -> bool:
+    if not sample.lines:  # a folder
+        others = {".xmi", ".zip", ".xml", ".ann", ".a1", ".a2", ".spacy"}
+        return ".tsv" in sample.suffixes and not sample.suffixes & others
+    return sample.lines[0].startswith(HEADER)
+
+
 def _items_have(items: Any, *keys: str) -> bool:
     return isinstance(items, list) and any(
         isinstance(item, dict) and item.keys() >= {*keys} for item in items
@@ -241,8 +252,8 @@ FORMATS: dict[str, Format] = {
             "brat",
             "a folder of .txt and .ann",
             read_brat,
-            lambda s: bool(s.suffixes & {".ann", ".a1", ".a2"}),
-            options=("discontinuous",),
+            lambda s: bool(s.suffixes & _ANNOTATIONS),
+            options=("discontinuous", "events"),
         ),
         Format(
             "ddi",
@@ -293,7 +304,20 @@ FORMATS: dict[str, Format] = {
             read_uie_prompts,
             lambda s: bool(s.objects("content", "prompt", "result_list")),
         ),
-        Format("inception", "UIMA CAS, XMI or JSON", read_inception, _is_inception),
+        Format(
+            "inception",
+            "UIMA CAS, XMI or JSON",
+            read_inception,
+            _is_inception,
+            options=("features",),
+        ),
+        Format(
+            "webanno",
+            "WebAnno TSV 3",
+            read_webanno,
+            _is_webanno,
+            options=("features",),
+        ),
         Format(
             "spacy",
             "a .spacy file",
@@ -334,10 +358,14 @@ def take_sample(path: Path) -> Sample:
     """RAISES (ValueError): J601 if the path does not exist, J640 if it is UTF-16."""
     if path.is_dir():
         # the reader reports the links that are not followed
-        files = walk_files(path, skip=lambda left_out: None)
-        suffixes = frozenset(p.suffix for p in files[:10_000])
+        files = walk_files(path, skip=lambda left_out: None)[:10_000]
+        texts = {file.with_suffix("") for file in files if file.suffix == ".txt"}
+        if any(f.suffix in _ANNOTATIONS and f.with_suffix("") in texts for f in files):
+            # the other files are of the corpus, but not its annotation
+            return Sample(suffixes=frozenset({".ann"}))
+        suffixes = frozenset(file.suffix for file in files)
         inside: tuple[Any, ...] = ()
-        shown = [file for file in files[:10_000] if not file.name.startswith(".")]
+        shown = [file for file in files if not file.name.startswith(".")]
         if shown and {file.suffix for file in shown} <= {"", ".json"}:
             inside = take_sample(shown[0]).values
         return Sample(suffixes=suffixes, inside=inside)

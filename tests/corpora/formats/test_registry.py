@@ -27,6 +27,7 @@ STORIES = {
     "story.corp": "conll04",
     "tacred.json": "tacred",
     "triples.json": "triples",
+    "webanno": "webanno",
     "ubiai.json": "ubiai",
     "uie.jsonl": "uie",
     "uie_prompts.jsonl": "uie-prompts",
@@ -137,7 +138,7 @@ def test_missing_file_raises(tmp_path):
 LINES = {
     name: format
     for name, format in STORIES.items()
-    if format not in ("brat", "inception")
+    if format not in ("brat", "inception", "webanno")
 }
 
 
@@ -217,3 +218,17 @@ def test_other_public_files_raise():
     for path in others:
         with pytest.raises(ValueError, match=r"\[J610\]"):
             guess_format(path)
+
+
+@pytest.mark.parametrize("name", ["paper.xml", "paper.zip", "paper.xmi", "x.spacy"])
+@pytest.mark.parametrize("suffix", [".ann", ".a1"])
+def test_annotation_beside_a_text_decides_the_format(tmp_path, name, suffix):
+    for file in ("a.txt", f"a{suffix}", name):
+        (tmp_path / file).write_text("", encoding="utf8")
+    assert guess_format(tmp_path).name == "brat"
+
+
+def test_folder_of_xml_with_a_text_is_not_brat(tmp_path):
+    for file in ("readme.txt", "a.xml"):
+        (tmp_path / file).write_text("", encoding="utf8")
+    assert guess_format(tmp_path).name == "ddi"

@@ -368,6 +368,26 @@ class Errors(metaclass=_ErrorsWithCodes):
         "{value}. Import the texts into Label Studio instead of their addresses, or "
         "replace the addresses by the texts in the export."
     )
+    J645 = (
+        "{path}, line {line}: {relation!r} at the end of the text is read as "
+        "{reading}. Write each relation on its own line after the sentence. In text, "
+        "write '\\>'."
+    )
+    J646 = (
+        "{source}: inline markup does not support {problem}. Change it, or write "
+        "another format."
+    )
+    J650 = (
+        "{path}: no layer has the feature {feature!r}. The features that can be the "
+        "label are: {known}. Set --feature NAME, or --feature LAYER=NAME."
+    )
+    J651 = (
+        "{path} contains no document in a format that can be read. Its files are: "
+        "{found}. Export the documents from INCEpTION as 'UIMA CAS XMI (XML 1.0)', "
+        "'UIMA CAS JSON' or 'WebAnno TSV v3.3'. To export a project, choose this "
+        "format in Settings > Export."
+    )
+    J652 = "{where}: {problem}. The file must be in the format WebAnno TSV 3."
     J655 = (
         "{path} can't be read as the names of DocRED's relations: {problem}. Replace "
         "it with the rel_info.json of DocRED, or remove it to use the ids as labels."

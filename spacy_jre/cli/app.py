@@ -143,7 +143,9 @@ def convert_cli(
     ] = "auto",
     to: Annotated[
         str,
-        typer.Option(help="Output format: spacy, spert, prodigy, brat or label-studio"),
+        typer.Option(
+            help="Output format: spacy, spert, prodigy, brat, label-studio or inline"
+        ),
     ] = "spacy",
     also: Annotated[
         list[Path] | None, typer.Option(help="Additional source. Can be repeated")
@@ -183,6 +185,19 @@ def convert_cli(
     discontinuous: Annotated[
         str, typer.Option(help="Discontinuous entities (brat): skip or cover")
     ] = "skip",
+    events: Annotated[
+        bool,
+        typer.Option(
+            help="Read the arguments of events (brat) as relations of their triggers"
+        ),
+    ] = True,
+    feature: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Feature that is the label of a layer with several features "
+            "(INCEpTION, WebAnno): NAME or LAYER=NAME. Can be repeated"
+        ),
+    ] = None,
     text_field: Annotated[
         str,
         typer.Option(
@@ -223,7 +238,7 @@ def convert_cli(
     """Convert annotated files to .spacy files with relations, and report what is lost.
 
     Formats: inline, spert, dygie, conll04, multihead, ade, ade-dose, ade-neg, spo,
-    triples, brat, ddi, prodigy, label-studio, doccano, inception, spacy.
+    triples, brat, ddi, prodigy, label-studio, doccano, inception, webanno, spacy.
     """
     from .convert import Settings, check_losses, convert_path
 
@@ -239,6 +254,8 @@ def convert_cli(
             tokenized=tokenized,
             repeats=repeats,  # type: ignore[arg-type]
             discontinuous=discontinuous,  # type: ignore[arg-type]
+            events=events,
+            features=tuple(feature or ()),
             text_field=text_field,
             relation_label=relation_label,
             predictions=predictions,

@@ -1,5 +1,4 @@
-"""`spacy jre convert`: convert annotated files to .spacy, SpERT, Prodigy, brat or
-Label Studio."""
+"""`spacy jre convert`: convert annotated files to .spacy and other formats."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,6 +28,7 @@ from ..corpora.dataset import Dataset, find_dataset, write_facts
 from ..corpora.formats import find_format, guess_format
 from ..corpora.formats.brat import write_brat
 from ..corpora.formats.docbin import RelationDocBin
+from ..corpora.formats.inline import write_inline
 from ..corpora.formats.label_studio import write_label_studio
 from ..corpora.formats.prodigy import write_prodigy
 from ..corpora.formats.spert_json import write_spert_json
@@ -44,19 +44,21 @@ from ..corpora.splits import (
 )
 from ..errors import Errors, JREError
 
-Target = Literal["spacy", "spert", "prodigy", "brat", "label-studio"]
+Target = Literal["spacy", "spert", "prodigy", "brat", "label-studio", "inline"]
 ENDINGS: dict[str, str] = {
     "spacy": ".spacy",
     "spert": ".json",
     "prodigy": ".jsonl",
     "brat": "",
     "label-studio": ".json",
+    "inline": ".txt",
 }
 # writers of formats without tokens
-WRITERS: dict[str, Callable[[Iterable[Record], Path], None]] = {
-    "prodigy": write_prodigy,
-    "brat": write_brat,
-    "label-studio": write_label_studio,
+WRITERS: dict[str, Callable[[Iterable[Record], Path, OnSkip], None]] = {
+    "prodigy": lambda records, path, skip: write_prodigy(records, path),
+    "brat": lambda records, path, skip: write_brat(records, path),
+    "label-studio": lambda records, path, skip: write_label_studio(records, path),
+    "inline": write_inline,
 }
 
 # control characters of a terminal, and halves of surrogate pairs
@@ -80,6 +82,8 @@ class Settings:
     tokenized: bool = False
     repeats: Repeats = "nearest"
     discontinuous: Discontinuous = "skip"
+    events: bool = True
+    features: tuple[str, ...] = ()
     text_field: str = ""
     relation_label: str = "related"
     predictions: bool = False
@@ -235,6 +239,7 @@ def convert_path(
         nlp = spacy.blank(lang)
     except ImportError as error:
         raise JREError(Errors.J712.format(lang=lang, error=error)) from error
+    settings = replace(settings, lang=lang)
     if dataset is not None and dataset.per_sentence:
         settings = replace(settings, per_sentence=True)
     if dataset is not None:
@@ -413,7 +418,7 @@ def _write(
             report.left_out += record.left_out
             yield record
 
-    WRITERS[settings.to](unchanged(), target)
+    WRITERS[settings.to](unchanged(), target, report.left_out.append)
 
 
 def _counted_sentences(

@@ -88,7 +88,11 @@ class CheckedDocBin(DocBin):
                     vocab[string]
                 self._vocab = vocab
             with _restore_garbage_collection():
-                for packed in (*one.user_data, *one.span_groups):
+                # like DocBin; a list cannot be a key
+                for packed in one.user_data:
+                    if packed:
+                        self._unpack(packed, use_list=False)
+                for packed in one.span_groups:
                     if packed:
                         self._unpack(packed)
                 (doc,) = one.get_docs(vocab)
@@ -103,13 +107,19 @@ class CheckedDocBin(DocBin):
             ) from error
         return doc
 
-    def _unpack(self, data: bytes) -> Any:
+    def _unpack(self, data: bytes, use_list: bool = True) -> Any:
         """Unpack a value. Limits the number of lists and objects."""
         unpacker = Unpacker()
         unpacker.feed(data)
         # skip() creates no values, so that a list with a wrong length needs no memory
         unpacker.skip()
-        return unpackb(data, raw=False, object_hook=self._count, list_hook=self._count)
+        return unpackb(
+            data,
+            raw=False,
+            use_list=use_list,
+            object_hook=self._count,
+            list_hook=self._count,
+        )
 
     def _count(self, value: Any) -> Any:
         self._containers -= 1

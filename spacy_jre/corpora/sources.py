@@ -361,7 +361,7 @@ def describe_encoding(data: bytes) -> str:
     )
 
 
-def not_utf8(path: Path, number: int, error: UnicodeDecodeError) -> JREError:
+def not_utf8(path: object, number: int, error: UnicodeDecodeError) -> JREError:
     """RETURNS (JREError): J668 for a line that is not UTF-8, to be raised."""
     return JREError(
         Errors.J668.format(
@@ -378,8 +378,15 @@ def read_text(path: Path) -> str:
     RAISES (ValueError): J601 if the file is missing, J665 and J666 for a damaged or too
         large gzip file, J667 and J668 if it is not UTF-8.
     """
-    with open_utf8(path) as file:
-        data = file.read().removeprefix(BOM_UTF8)
+    return decode_utf8(read_bytes(path), path).removeprefix("\ufeff")
+
+
+def decode_utf8(data: bytes, path: object) -> str:
+    """RETURNS (str): The text of a file. The byte order mark is kept.
+    RAISES (ValueError): J667, J668 if the data is not UTF-8."""
+    if find_wide_encoding(data[:16]):
+        problem = describe_encoding(data[:16])
+        raise JREError(Errors.J667.format(path=path, problem=problem))
     try:
         return data.decode("utf8")
     except UnicodeDecodeError as error:

@@ -257,16 +257,16 @@ def test_share_just_below_its_limit_is_a_problem(tmp_path, nlp):
     assert "above 10 tokens" in result
 
 
-def test_whitespace_person_is_reported_as_a_problem(tmp_path, nlp):
-    (result,) = validate(tmp_path, nlp, test="Rain[ |Peop]fell all week.\n").problems
-    assert "test.txt, line 1" in result
+def test_whitespace_person_raises(tmp_path, nlp):
+    with pytest.raises(ValueError, match=r"J605.*test\.txt, line 1, entity 0.*white"):
+        validate(tmp_path, nlp, test="Rain[ |Peop]fell all week.\n")
 
 
 @pytest.mark.parametrize(
     ("markup", "code"),
     [
         ("", "J610"),
-        ("# no sentence: |Org]\n", "J602"),
+        ("# no sentence: [Ada|Org]\n", "J602"),
         (f"[Rain fell\n\n{RAIN}", "J606"),
     ],
     ids=["no format", "empty", "broken"],

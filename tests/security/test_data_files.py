@@ -550,10 +550,11 @@ def test_inner_zip_counts_towards_the_size_of_the_outer_zip(tmp_path, monkeypatc
     good = write_zip(tmp_path / "good.zip", cas_files()).read_bytes()
     zips = {"a.zip": data, "b.zip": data, "c.zip": good}
     path = write_zip(tmp_path / "outer.zip", zips)
-    records, (reason,) = read(inception.read_inception, path)
+    records, (other, reason) = read(inception.read_inception, path)
     assert len(records) == 1  # of the zip after the rejected one
     assert reason.startswith("[J618]")
     assert "b.zip" in reason
+    assert "a.zip" in other
 
 
 def test_zip_member_larger_than_its_header_is_not_unpacked(tmp_path):

@@ -43,10 +43,13 @@ from .triples import read_triples
 from .ubiai import read_ubiai
 from .uie import read_uie
 from .uie_prompts import read_uie_prompts
+from .webanno import HEADER, read_webanno
 
 # bytes and JSON values of a file that are read to guess its format
 HEAD = 1 << 16
 VALUES = 50
+# of brat
+_ANNOTATIONS = frozenset({".ann", ".a1", ".a2"})
 # fields of doccano's exports without relations
 _SMALL = {"id", "text", "data", "label", "labels", "Comments", "comments"}
 
@@ -58,6 +61,7 @@ class Sample:
     values (tuple): The first values, if the file is JSON.
     lines (tuple[str, ...]): The first non-empty lines, if the file is text.
     suffixes (frozenset[str]): The suffix of the file, or of all files in the folder.
+        Only ".ann" if the folder has an .ann file beside a .txt file.
     first (Sample | None): For a folder: the sample of its first XML or JSON file, or
         of its first file, if there are only JSON files and files without a suffix.
     """
@@ -102,9 +106,14 @@ def _is_dygie(sample: Sample) -> bool:
 
 
 def _is_prodigy(sample: Sample) -> bool:
-    marks = {"answer", "_input_hash", "_task_hash", "_view_id"}
+    marks = {"tokens", "answer", "_input_hash", "_task_hash", "_view_id"}
     return any(
-        ("spans" in v or "relations" in v) and ("tokens" in v or marks & v.keys())
+        ("spans" in v or "relations" in v)
+        and (
+            marks & v.keys()
+            or _items_have(v.get("spans"), "start", "end")
+            or _items_have(v.get("relations"), "head", "child")
+        )
         for v in sample.objects("text")
     )
 
@@ -187,9 +196,16 @@ def _is_ddi(sample: Sample) -> bool:
     )
 
 
-def _items_have(items: Any, key: str) -> bool:
+def _is_webanno(sample: Sample) -> bool:
+    if not sample.lines:  # a folder
+        others = {".xmi", ".zip", ".xml", ".ann", ".a1", ".a2", ".spacy"}
+        return ".tsv" in sample.suffixes and not sample.suffixes & others
+    return sample.lines[0].startswith(HEADER)
+
+
+def _items_have(items: Any, *keys: str) -> bool:
     return isinstance(items, list) and any(
-        isinstance(item, dict) and key in item for item in items
+        isinstance(item, dict) and item.keys() >= {*keys} for item in items
     )
 
 
@@ -212,7 +228,7 @@ def _is_dose(sample: Sample) -> bool:
 
 
 def _is_inline(sample: Sample) -> bool:
-    marked = re.compile(r"\|[^\s|\[\]\\]+( [0-9]+)?\]")
+    marked = re.compile(r"\[(\\.|[^|\[\]\\])+\|[^\s|\[\]\\][^|\[\]\\]*\]")
     return (
         not sample.values
         and any(marked.search(line) for line in sample.lines)
@@ -272,8 +288,8 @@ FORMATS: dict[str, Format] = {
             "brat",
             "a folder of .txt and .ann",
             read_brat,
-            lambda s: bool(s.suffixes & {".ann", ".a1", ".a2"}),
-            options=("discontinuous",),
+            lambda s: bool(s.suffixes & _ANNOTATIONS),
+            options=("discontinuous", "events"),
         ),
         Format(
             "ddi",
@@ -303,7 +319,13 @@ FORMATS: dict[str, Format] = {
             _is_pubannotation,
             options=("discontinuous",),
         ),
-        Format("prodigy", "rel.manual JSON lines", read_prodigy, _is_prodigy),
+        Format(
+            "prodigy",
+            "rel.manual JSON lines",
+            read_prodigy,
+            _is_prodigy,
+            options=("lang",),
+        ),
         Format(
             "label-studio",
             "JSON export",
@@ -339,7 +361,20 @@ FORMATS: dict[str, Format] = {
             read_uie_prompts,
             lambda s: bool(s.objects("content", "prompt", "result_list")),
         ),
-        Format("inception", "UIMA CAS, XMI or JSON", read_inception, _is_inception),
+        Format(
+            "inception",
+            "UIMA CAS, XMI or JSON",
+            read_inception,
+            _is_inception,
+            options=("features",),
+        ),
+        Format(
+            "webanno",
+            "WebAnno TSV 3",
+            read_webanno,
+            _is_webanno,
+            options=("features",),
+        ),
         Format(
             "spacy",
             "a .spacy file",
@@ -381,9 +416,13 @@ def take_sample(path: Path) -> Sample:
     or too large gzip file, J667 for a text in UTF-16 or UTF-32."""
     if path.is_dir():
         # the reader reports the links that are not followed
-        files = walk_files(path, skip=lambda left_out: None)
-        suffixes = frozenset(map(inner_suffix, files[:10_000]))
-        shown = [file for file in files[:10_000] if not file.name.startswith(".")]
+        files = walk_files(path, skip=lambda left_out: None)[:10_000]
+        texts = {file.with_suffix("") for file in files if file.suffix == ".txt"}
+        if any(f.suffix in _ANNOTATIONS and f.with_suffix("") in texts for f in files):
+            # the other files are of the corpus, but not its annotation
+            return Sample(suffixes=frozenset({".ann"}))
+        suffixes = frozenset(map(inner_suffix, files))
+        shown = [file for file in files if not file.name.startswith(".")]
         known = (".xml", ".json")
         if {inner_suffix(file) for file in shown} <= {"", ".json"}:
             known = ("", ".json")  # files of Label Studio's target storages

@@ -34,6 +34,7 @@ STORIES = {
     "story.corp": "conll04",
     "tacred.json": "tacred",
     "triples.json": "triples",
+    "webanno": "webanno",
     "ubiai.json": "ubiai",
     "uie.jsonl": "uie",
     "uie_prompts.jsonl": "uie-prompts",
@@ -63,7 +64,7 @@ def test_guessed_reader_reads_the_story(name, format):
     assert [content(r, labels) for r in read] == [content(r, labels) for r in STORY]
 
 
-FILES = {n: f for n, f in STORIES.items() if f not in ("brat", "inception")}
+FILES = {n: f for n, f in STORIES.items() if (FOLDER / n).is_file()}
 
 
 @pytest.mark.parametrize(("name", "format"), FILES.items())
@@ -128,6 +129,13 @@ def test_format_of_xml_in_utf16_is_guessed(tmp_path):
         ('[{"token": ["a"], "subj_start": 0, "obj_start": 0}]', "tacred"),
         ('{"text": "a", "tokens": ["a"], "entity": [], "relation": []}\n', "uie"),
         ('{"content": "a", "prompt": "X", "result_list": []}\n', "uie-prompts"),
+        ("[tacos|Main Dish 1]\n", "inline"),
+        (r"[a\]b|PER] sang." + "\n", "inline"),
+        ('{"text": "a", "spans": [{"start": 0, "end": 1, "label": "X"}]}', "prodigy"),
+        (
+            '{"text": "a", "relations": [{"head": 0, "child": 0, "label": "r"}]}',
+            "prodigy",
+        ),
         ("\ufeff#doc 1\n0\ta\tO\t['N']\t[0]\n", "multihead"),
     ],
 )
@@ -156,6 +164,8 @@ def test_file_after_a_long_first_record_is_guessed(tmp_path):
         "[entities]\nProtein\n\n[relations]\n",
         "490:    Ada   said   so .\n",
         "a\tb\tc\n",
+        "Ada] sang | loud].\n",
+        "[Ada] sang.\n",
         "\0\1\2",
     ],
 )
@@ -182,7 +192,7 @@ def test_missing_file_raises(tmp_path):
 LINES = {
     name: format
     for name, format in STORIES.items()
-    if format not in ("brat", "inception")
+    if format not in ("brat", "inception", "webanno")
 }
 
 
@@ -262,3 +272,17 @@ def test_other_public_files_raise():
     for path in others:
         with pytest.raises(ValueError, match=r"\[J610\]"):
             guess_format(path)
+
+
+@pytest.mark.parametrize("name", ["paper.xml", "paper.zip", "paper.xmi", "x.spacy"])
+@pytest.mark.parametrize("suffix", [".ann", ".a1"])
+def test_annotation_beside_a_text_decides_the_format(tmp_path, name, suffix):
+    for file in ("a.txt", f"a{suffix}", name):
+        (tmp_path / file).write_text("", encoding="utf8")
+    assert guess_format(tmp_path).name == "brat"
+
+
+def test_folder_of_xml_with_a_text_is_not_brat(tmp_path):
+    for file in ("readme.txt", "a.xml"):
+        (tmp_path / file).write_text("", encoding="utf8")
+    assert guess_format(tmp_path).name == "ddi"

@@ -244,7 +244,7 @@ def test_without_files_the_folder_is_searched(tmp_path):
 def test_folder_without_a_split_raises(tmp_path):
     for name in ("train.json", "test.json"):
         (tmp_path / name).touch()
-    with pytest.raises(ValueError, match=r"J601.*dev\."):
+    with pytest.raises(ValueError, match=r"J716.* has no dev\.\*\. .*--split 80/10/10"):
         Dataset(tmp_path).paths()
 
 

@@ -77,6 +77,10 @@ class Errors(metaclass=_ErrorsWithCodes):
         "{source}: the text has {length} characters, more than the {limit} that the "
         "tokenizer accepts (nlp.max_length). Split it into shorter records."
     )
+    J116 = (
+        "{path}: the {part} of the Docs have {size} bytes, more than a .spacy file can "
+        "store (4 GiB). Convert the data in several files."
+    )
     # layers and networks
     J201 = "The width {width} is not divisible by the number of heads, {heads}."
     J202 = "{name} must be one of {allowed}, not {value!r}."

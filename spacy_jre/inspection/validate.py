@@ -65,8 +65,8 @@ def validate_corpus(dataset: Dataset, nlp: Language, limits: Limits) -> CorpusRe
     nlp (Language): The pipeline with the tokenizer.
     limits (Limits): The limits.
     RETURNS (CorpusReport): Figures and problems.
-    RAISES (ValueError): J601, J602, J606 for a file that cannot be read, J716 for a missing split, J633 for
-        relations without entity labels or an invalid limit.
+    RAISES (ValueError): J601, J602, J606 for a file that cannot be read, J716 for
+        a missing split, J633 for relations without entity labels or an invalid limit.
     """
     argument_labels = dataset.relations
     if not isinstance(argument_labels, Mapping):

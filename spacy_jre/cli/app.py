@@ -253,10 +253,10 @@ def convert_cli(
             drop=tuple(drop or ()),
         )
         with converting(source, target, settings, also or ()) as run:
-            for warning, examples in report_lines(run):
+            for warning, examples in report_lines(run, to_file=report is not None):
                 msg.warn(warning)
                 for example in examples:
-                    msg.text(f"    {example}")
+                    typer.echo(f"    {example}")
             if report is not None:
                 msg.info(f"{report}: {write_report(run, report)} left out")
             check_losses(run.conversions, max_loss, run.advise)

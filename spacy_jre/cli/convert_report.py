@@ -11,9 +11,9 @@ from ..annotations import LeftOut
 from .convert import Conversion, Run, printable
 
 # groups with examples, further groups with a count only, and examples of each group
-GROUPS, COUNTS, EXAMPLES = 7, 5, 3
-# characters of an example
-WIDTH = 240
+GROUPS, COUNTS, EXAMPLES = 6, 5, 3
+# characters of an example, without the path of the source
+WIDTH = 160
 _CODE = re.compile(r"\[(J[0-9]{3})\]")
 
 
@@ -69,7 +69,7 @@ def group_losses(conversions: Sequence[Conversion]) -> list[Group]:
             group.entities += left_out.entities
             group.relations += left_out.relations
             if len(group.examples) < EXAMPLES:
-                group.examples.append(printable(left_out.reason))
+                group.examples.append(_shorten(conversion, left_out))
     order = ("record", "entity", "relation")
     return sorted(
         groups.values(),
@@ -80,24 +80,30 @@ def group_losses(conversions: Sequence[Conversion]) -> list[Group]:
     )
 
 
-def report_lines(run: Run) -> Iterator[tuple[str, list[str]]]:
+def report_lines(run: Run, *, to_file: bool = False) -> Iterator[tuple[str, list[str]]]:
     """Describe what the conversion left out, and what can be improved. The length is
     limited.
 
+    run (Run): The conversion.
+    to_file (bool): Whether everything is also written to a file.
     YIELDS (tuple[str, list[str]]): A warning, and its examples.
     """
     groups = group_losses(run.conversions)
     shown = groups[: GROUPS + COUNTS]
     for number, group in enumerate(shown):
-        examples = group.examples if number < GROUPS else []
-        lines = [_shorten(example) for example in examples]
+        lines = group.examples if number < GROUPS else []
         if lines and group.count > len(lines):
-            lines[-1] += f" ... and {group.count - len(lines)} more"
+            lines = [
+                *lines[:-1],
+                f"{lines[-1]} ... and {group.count - len(lines)} more",
+            ]
         yield printable(group.title()), lines
     if len(groups) > len(shown):
         rest = groups[len(shown) :]
         total = sum(group.count for group in rest)
         yield f"{len(rest)} other causes: {_count(total, 'item')} left out", []
+    if not to_file and any(group.count > EXAMPLES for group in groups):
+        yield "To write all of them to a file: --report FILE", []
     labels = run.labels
     if labels.dropped_entities or labels.dropped_relations:
         with_entities = labels.dropped_with_entities
@@ -125,8 +131,11 @@ def report_lines(run: Run) -> Iterator[tuple[str, list[str]]]:
             )
 
 
-def _shorten(line: str) -> str:
-    return line if len(line) <= WIDTH else f"{line[: WIDTH - 3]}..."
+def _shorten(conversion: Conversion, left_out: LeftOut) -> str:
+    line = printable(left_out.reason)
+    source = _source(conversion, left_out)
+    width = WIDTH + len(source) * (source in line)
+    return line if len(line) <= width else f"{line[: width - 3]}..."
 
 
 def write_report(run: Run, path: Path) -> int:

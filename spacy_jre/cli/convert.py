@@ -68,6 +68,7 @@ ONLY_FILE_SPLIT = "80/10/10"
 REMEDIES: dict[str, tuple[Any, ...]] = {
     "alignment": ("expand", "contract"),
     "discontinuous": ("cover",),
+    "events": (True,),
 }
 
 # control characters of a terminal, and halves of surrogate pairs
@@ -306,10 +307,11 @@ class Run:
         }
         if any(conversion.report.lost for conversion in self.conversions):
             of_readers.add("alignment")
-        for name in REMEDIES.keys() & names & of_readers:
-            for value in REMEDIES[name]:
-                if getattr(self.settings, name) != value:
-                    yield name, value
+        for name, values in REMEDIES.items():
+            if name in names and name in of_readers:
+                for value in values:
+                    if getattr(self.settings, name) != value:
+                        yield name, value
 
     def _try(self, options: dict[str, Any]) -> tuple[int, int, int] | None:
         """What is kept with other options. None if the conversion fails."""

@@ -81,6 +81,13 @@ class Errors(metaclass=_ErrorsWithCodes):
         "{path}: the {part} of the Docs have {size} bytes, more than a .spacy file can "
         "store (4 GiB). Convert the data in several files."
     )
+    J120 = (
+        "The relation data of the Doc, doc.user_data[{key!r}], was set on a Doc with "
+        "another text, so that its offsets are wrong here. Span.as_doc("
+        "copy_user_data=True) copies it without changes: use "
+        "spacy_jre.span_as_doc(span) instead. To keep this Doc, delete the key, or set "
+        "doc._.{attr} again."
+    )
     # layers and networks
     J201 = "The width {width} is not divisible by the number of heads, {heads}."
     J202 = "{name} must be one of {allowed}, not {value!r}."
@@ -355,6 +362,24 @@ class Errors(metaclass=_ErrorsWithCodes):
     J632 = "{source}: {count} id(s) not found in any record, such as {first}."
     J633 = "{path}: field '{field}' {problem}."
     J634 = "{folder} has {folds} fold(s), numbered from 0. Fold {fold} does not exist."
+    J640 = (
+        "{path} is encoded in UTF-16, but the file must be in UTF-8. Save it as UTF-8, "
+        "or convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW_FILE."
+    )
+    J641 = (
+        "{path}: the file has an annotation without the text of its task. Set the "
+        "environment variable FUTURE_SAVE_TASK_TO_STORAGE=1, restart Label Studio and "
+        "synchronize the target storage, or export the project as JSON."
+    )
+    J642 = (
+        "{path}: the text is not in the export, only its address: field {field!r} is "
+        "{value}. Import the texts into Label Studio instead of their addresses, or "
+        "replace the addresses by the texts in the export."
+    )
+    J655 = (
+        "{path} can't be read as the names of DocRED's relations: {problem}. Replace "
+        "it with the rel_info.json of DocRED, or remove it to use the ids as labels."
+    )
     # command line and display
     J701 = "Unknown format {value!r}. Known: {known}."
     J702 = (

@@ -14,20 +14,28 @@ ACROSS = "the relation is across sentences"
 
 @dataclass(frozen=True)
 class EntityRecord:
-    """An entity. Offsets are characters of the record's text, end exclusive."""
+    """An entity. Offsets are characters of the record's text, end exclusive.
+
+    score (float): Probability of a prediction. Ignored when records are compared.
+    """
 
     start: int
     end: int
     label: str
+    score: float = field(default=1.0, compare=False)
 
 
 @dataclass(frozen=True)
 class RelationRecord:
-    """A relation. Head and tail are indices into the record's entities."""
+    """A relation. Head and tail are indices into the record's entities.
+
+    score (float): Probability of a prediction. Ignored when records are compared.
+    """
 
     head: int
     tail: int
     label: str
+    score: float = field(default=1.0, compare=False)
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,18 @@ values fail in ``to_bytes``, ``DocBin``, ``Doc.copy`` or ``nlp.pipe(n_process=2)
 
     {"entities":  [[start, end, label, score], ...] or None,
      "relations": [[head start, head end, head label,
-                    tail start, tail end, tail label, label, score], ...]}
+                    tail start, tail end, tail label, label, score], ...],
+     "text": checksum of the text}
 
 Entities are None if only relations were set. The entities are then those of
 ``doc.spans["jre"]`` or ``doc.ents``. Offsets are characters, end exclusive, because
-only these stay valid after retokenization. Spans are created on access.
+only these stay valid after retokenization. Spans are created on access. The checksum
+shows that the data was copied to a Doc with another text, where the offsets are wrong.
 """
 
 import math
 import numbers
+import zlib
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -21,6 +24,7 @@ from typing import Any, NamedTuple, TypeVar
 from spacy.tokens import Doc, Span, SpanGroup
 
 from ..errors import Errors, JREError
+from .entity_group import EntityGroup
 
 DEFAULT_ATTR = "relations"
 SPANS_KEY = "jre"
@@ -179,7 +183,8 @@ def stored_relations(doc: Doc, attr: str = DEFAULT_ATTR) -> list[StoredRelation]
     """Get the stored relations, without creating Spans.
 
     RETURNS (list[StoredRelation]): The relations.
-    RAISES (ValueError): J112 if the user data is malformed.
+    RAISES (ValueError): J112 if the user data is malformed, J120 if it is that of
+        another text.
     """
     data = _stored_data(doc, attr)
     return [] if data is None else _rows(doc, attr, data, "relations", StoredRelation)
@@ -189,7 +194,8 @@ def stored_entities(doc: Doc, attr: str = DEFAULT_ATTR) -> list[StoredEntity] | 
     """Get the entities that are stored with the relations.
 
     RETURNS (list[StoredEntity] | None): The entities. None if no entities are stored.
-    RAISES (ValueError): J112 if the user data is malformed.
+    RAISES (ValueError): J112 if the user data is malformed, J120 if it is that of
+        another text.
     """
     data = _stored_data(doc, attr)
     if data is None or data["entities"] is None:
@@ -205,7 +211,14 @@ def _stored_data(doc: Doc, attr: str) -> dict[str, Any] | None:
     if not isinstance(data, dict) or not {"entities", "relations"} <= data.keys():
         problem = "it is not a dict with entities and relations"
         raise JREError(Errors.J112.format(key=key, attr=attr, problem=problem))
+    # (Docs that were saved by earlier versions have no checksum)
+    if data.get("text", checksum := _checksum(doc)) != checksum:
+        raise JREError(Errors.J120.format(key=key, attr=attr))
     return data
+
+
+def _checksum(doc: Doc) -> int:
+    return zlib.crc32(doc.text.encode("utf8", errors="surrogatepass"))
 
 
 def _rows(
@@ -342,14 +355,16 @@ def _store(
     doc.user_data[storage_key(attr)] = {
         "entities": None if entities is None else [list(e) for e in entities],
         "relations": [list(relation) for relation in relations],
+        "text": _checksum(doc),
     }
 
 
 def entity_group(doc: Doc, attr: str = DEFAULT_ATTR) -> SpanGroup:
     """Rebuild ``doc.spans["jre"]`` from the entities and their scores.
 
-    spaCy does not update span groups when tokens are merged or split. Call this after
-    ``merge_entities`` or retokenization.
+    spaCy does not update span groups when tokens are merged or split. The groups that
+    spacy-jre sets update themselves. Call this for a Doc that was loaded and then
+    changed by ``merge_entities`` or retokenization.
 
     doc (Doc): The Doc.
     attr (str): Name of the relation extension.
@@ -365,7 +380,9 @@ def _set_group(
     if spans is None:
         spans = [expanded_span(doc, e.start, e.end, e.label) for e in entities]
     scores = [entity.score for entity in entities]
-    group = SpanGroup(doc, name=SPANS_KEY, attrs={"scores": scores}, spans=list(spans))
+    group = EntityGroup(
+        doc, name=SPANS_KEY, attrs={"scores": scores}, spans=list(spans)
+    )
     doc.spans[SPANS_KEY] = group
     return group
 

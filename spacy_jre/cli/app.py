@@ -142,7 +142,8 @@ def convert_cli(
         str, typer.Option(help="Input format. auto: detect it from the content")
     ] = "auto",
     to: Annotated[
-        str, typer.Option(help="Output format: spacy, spert, prodigy or brat")
+        str,
+        typer.Option(help="Output format: spacy, spert, prodigy, brat or label-studio"),
     ] = "spacy",
     also: Annotated[
         list[Path] | None, typer.Option(help="Additional source. Can be repeated")
@@ -182,6 +183,24 @@ def convert_cli(
     discontinuous: Annotated[
         str, typer.Option(help="Discontinuous entities (brat): skip or cover")
     ] = "skip",
+    text_field: Annotated[
+        str,
+        typer.Option(
+            help="Field of the data that has the text (Label Studio). Default: the "
+            "field that the annotations cover"
+        ),
+    ] = "",
+    relation_label: Annotated[
+        str,
+        typer.Option(help="Label of relations without a label (Label Studio)"),
+    ] = "related",
+    predictions: Annotated[
+        bool,
+        typer.Option(
+            "--predictions",
+            help="Read the predictions of tasks without annotations (Label Studio)",
+        ),
+    ] = False,
     ids: Annotated[
         Path | None,
         typer.Option(
@@ -243,6 +262,9 @@ def convert_cli(
             tokenized=tokenized,
             repeats=repeats,  # type: ignore[arg-type]
             discontinuous=discontinuous,  # type: ignore[arg-type]
+            text_field=text_field,
+            relation_label=relation_label,
+            predictions=predictions,
             ids=ids,
             split=split,
             by=by,  # type: ignore[arg-type]

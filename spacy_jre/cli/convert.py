@@ -1,4 +1,5 @@
-"""`spacy jre convert`: convert annotated files to .spacy, SpERT, Prodigy or brat."""
+"""`spacy jre convert`: convert annotated files to .spacy, SpERT, Prodigy, brat or
+Label Studio."""
 
 import math
 import os
@@ -35,6 +36,7 @@ from ..corpora.dataset import Dataset, find_dataset, write_facts
 from ..corpora.formats import FORMATS, find_format, guess_format
 from ..corpora.formats.brat import write_brat
 from ..corpora.formats.docbin import RelationDocBin
+from ..corpora.formats.label_studio import write_label_studio
 from ..corpora.formats.prodigy import write_prodigy
 from ..corpora.formats.registry import Format, take_sample
 from ..corpora.formats.spert_json import write_spert_json
@@ -54,12 +56,19 @@ from ..corpora.splits import (
 )
 from ..errors import Errors, JREError
 
-Target = Literal["spacy", "spert", "prodigy", "brat"]
+Target = Literal["spacy", "spert", "prodigy", "brat", "label-studio"]
 ENDINGS: dict[str, str] = {
     "spacy": ".spacy",
     "spert": ".json",
     "prodigy": ".jsonl",
     "brat": "",
+    "label-studio": ".json",
+}
+WRITERS: dict[str, Callable[[Iterable[Record], Path], None]] = {
+    "spert": write_spert_json,
+    "prodigy": write_prodigy,
+    "brat": write_brat,
+    "label-studio": write_label_studio,
 }
 
 # how a folder with a single file is split
@@ -94,6 +103,9 @@ class Settings:
     tokenized: bool = False
     repeats: Repeats = "nearest"
     discontinuous: Discontinuous = "skip"
+    text_field: str = ""
+    relation_label: str = "related"
+    predictions: bool = False
     ids: Path | None = None
     split: str = ""
     by: By = "doc"
@@ -690,13 +702,6 @@ def _write(
         deque(results, maxlen=0)
     else:
         WRITERS[settings.to](results, path)
-
-
-WRITERS: dict[str, Callable[[Iterable[Record], Path], None]] = {
-    "spert": write_spert_json,
-    "prodigy": write_prodigy,
-    "brat": write_brat,
-}
 
 
 def _counted(records: Iterable[Record], report: AlignmentReport) -> Iterator[Record]:

@@ -16,6 +16,10 @@ REPEATED_ID = "the id occurs twice"
 UNKNOWN_ARGUMENT = "an argument does not exist"
 LOST_ARGUMENT = "an argument was left out"
 BROKEN_ROW = "a field is missing or invalid"
+OTHER_TEXT = "the text at the offsets is different"
+UNTYPED = "the entity has no type"
+# label of entities without a type
+ENTITY = "Entity"
 
 
 class RowError(JREError):
@@ -86,20 +90,9 @@ class Rows:
         if key is not None and key not in self._index_of:
             self._lost.add(key)
 
-    def add_entity(
-        self, here: Location, start: int, end: int, label: str, key: Hashable = None
-    ) -> int:
-        """Add an entity. Whitespace at its edges is removed and counted.
-
-        here (Location): The location of the row.
-        start, end (int): Character offsets, end exclusive.
-        label (str): The label.
-        key (Hashable): The id that relations refer to. Default: the number of the
-            entity, from 0.
-        RETURNS (int): The index of the entity in the record.
-        RAISES (RowError): J605 for offsets outside the text, an entity without text, an
-            empty label or an id that is used before.
-        """
+    def check_span(self, here: Location, start: int, end: int) -> tuple[int, int]:
+        """RETURNS (tuple[int, int]): The offsets without whitespace at the edges.
+        RAISES (RowError): J605 for offsets outside the text, or without text."""
         if not 0 <= start < end <= len(self.text):
             problem = (
                 f"is {start}..{end}, outside the text of {len(self.text)} characters"
@@ -109,6 +102,30 @@ class Rows:
         if trimmed[0] == trimmed[1]:
             problem = f"is {start}..{end}, which is only whitespace"
             raise RowError(here.error("start/end", problem), BLANK)
+        return trimmed
+
+    def add_entity(
+        self,
+        here: Location,
+        start: int,
+        end: int,
+        label: str,
+        key: Hashable = None,
+        score: float = 1.0,
+    ) -> int:
+        """Add an entity. Whitespace at its edges is removed and counted.
+
+        here (Location): The location of the row.
+        start, end (int): Character offsets, end exclusive.
+        label (str): The label.
+        key (Hashable): The id that relations refer to. Default: the number of the
+            entity, from 0.
+        score (float): The score of a prediction.
+        RETURNS (int): The index of the entity in the record.
+        RAISES (RowError): J605 for offsets outside the text, an entity without text, an
+            empty label or an id that is used before.
+        """
+        trimmed = self.check_span(here, start, end)
         if not label:
             raise RowError(here.error("label", "is empty"), BROKEN_ROW)
         index = len(self.entities)
@@ -117,18 +134,24 @@ class Rows:
             problem = f"is {short_repr(key)}, like that of entity {self._index_of[key]}"
             raise RowError(here.error("id", problem), REPEATED_ID)
         self.trimmed += trimmed != (start, end)
-        self.entities.append(EntityRecord(*trimmed, label))
+        self.entities.append(EntityRecord(*trimmed, label, score))
         self._index_of[key] = index
         return index
 
     def add_relation(
-        self, here: Location, head: Hashable, tail: Hashable, label: str
+        self,
+        here: Location,
+        head: Hashable,
+        tail: Hashable,
+        label: str,
+        score: float = 1.0,
     ) -> None:
         """Add a relation. If an argument was left out, the relation is left out, too.
 
         here (Location): The location of the row.
         head, tail (Hashable): The ids of the entities.
         label (str): The label.
+        score (float): The score of a prediction.
         RAISES (RowError): J605 for an id that no entity has, or an empty label.
         """
         if not label:
@@ -145,7 +168,7 @@ class Rows:
             else:
                 problem = f"is {short_repr(key)}, which is not the id of an entity"
                 raise RowError(here.error(role, problem), UNKNOWN_ARGUMENT)
-        self.relations.append(RelationRecord(ends[0], ends[1], label))
+        self.relations.append(RelationRecord(ends[0], ends[1], label, score))
 
     def fields(self) -> dict[str, Any]:
         """RETURNS (dict[str, Any]): The fields of the record."""
@@ -164,3 +187,25 @@ def trim(text: str, start: int, end: int) -> tuple[int, int]:
     covered = text[start:end]
     start += len(covered) - len(covered.lstrip())
     return start, start + len(covered.strip())
+
+
+def check_text(
+    here: Location, text: str, start: int, end: int, expected: str | None
+) -> None:
+    """Check that an entity has the text that the file repeats. Whitespace is ignored.
+
+    here (Location): The location of the row.
+    text (str): The text of the record.
+    start, end (int): Character offsets, end exclusive. Offsets outside the text are
+        reported by ``Rows.add_entity``.
+    expected (str | None): The text in the row, if there is one.
+    RAISES (RowError): J605 if it is different.
+    """
+    found = text[start:end]
+    inside = 0 <= start < end <= len(text)
+    if inside and expected is not None and found.split() != expected.split():
+        problem = (
+            f"is {short_repr(expected)}, but the text at {start}..{end} is "
+            f"{short_repr(found)}"
+        )
+        raise RowError(here.error("text", problem), OTHER_TEXT)

@@ -4,7 +4,7 @@ their locations, and skipping broken records."""
 import json
 import os
 import re
-from codecs import BOM_UTF8
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -215,18 +215,43 @@ def read_text(path: Path) -> str:
 
     path (Path): The file.
     RETURNS (str): The text.
-    RAISES (ValueError): J601 if the file is missing, J604 if it is not UTF-8.
+    RAISES (ValueError): J601 if the file is missing, J604, J640 if it is not UTF-8.
     """
     if not path.is_file():
         raise JREError(Errors.J601.format(path=path))
     data = path.read_bytes().removeprefix(BOM_UTF8)
+    refuse_utf16(data, path)
     try:
         return data.decode("utf8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
+        problem = _not_utf8(error)
         raise JREError(
-            Errors.J604.format(path=path, line=line, error=f"not UTF-8: {error}")
+            Errors.J604.format(path=path, line=line, error=problem)
         ) from error
+
+
+def refuse_utf16(head: bytes, path: Path) -> None:
+    """Raise an error if a file is in UTF-16, such as text saved as "Unicode" on
+    Windows.
+
+    head (bytes): The start of the file.
+    path (Path): The file, for the message.
+    RAISES (ValueError): J640 for the byte order mark of UTF-16, or if every second
+        byte at the start is zero.
+    """
+    even, odd = head[0:4:2], head[1:4:2]
+    if head.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) or (
+        (even == b"\0\0" and 0 not in odd) or (odd == b"\0\0" and 0 not in even)
+    ):
+        raise JREError(Errors.J640.format(path=path))
+
+
+def _not_utf8(error: UnicodeDecodeError) -> str:
+    return (
+        f"not UTF-8: {error}. If the file is in another encoding, such as Latin-1, "
+        "convert it: iconv -f LATIN1 -t UTF-8 FILE > NEW_FILE"
+    )
 
 
 def read_lines(path: Path, skip: OnSkip) -> Iterator[tuple[Location, str]]:
@@ -235,7 +260,8 @@ def read_lines(path: Path, skip: OnSkip) -> Iterator[tuple[Location, str]]:
     path (Path): The file.
     skip (Callable): Called for each line that is not UTF-8 or longer than MAX_LINE.
     YIELDS (tuple[Location, str]): The location and the line, without its line ending.
-    RAISES (ValueError): J601 if the file is missing, J602 if it has no such line.
+    RAISES (ValueError): J601 if the file is missing, J602 if it has no such line, J640
+        if it is UTF-16.
     """
     if not path.is_file():
         raise JREError(Errors.J601.format(path=path))
@@ -247,6 +273,7 @@ def read_lines(path: Path, skip: OnSkip) -> Iterator[tuple[Location, str]]:
                 break
             if number == 1:
                 raw = raw.removeprefix(BOM_UTF8)
+                refuse_utf16(raw, path)
             if len(raw) > MAX_LINE:
                 empty = False
                 while raw and not raw.endswith(b"\n"):
@@ -258,7 +285,7 @@ def read_lines(path: Path, skip: OnSkip) -> Iterator[tuple[Location, str]]:
                 line = raw.decode("utf8").rstrip("\r\n")
             except UnicodeDecodeError as error:
                 empty = False
-                problem = f"not UTF-8: {error}"
+                problem = _not_utf8(error)
                 reason = Errors.J604.format(path=path, line=number, error=problem)
                 skip(LeftOut("record", reason, broken=True))
                 continue
@@ -276,8 +303,8 @@ def read_json(path: Path, skip: OnSkip) -> Iterator[tuple[Location, Any]]:
     skip (Callable): Called for each broken line. A broken list raises an error instead,
         because the rest of the list cannot be parsed.
     YIELDS (tuple[Location, Any]): The location and the value.
-    RAISES (ValueError): J601, J602, J604 for a file that is missing, has no records, or
-        has a broken list.
+    RAISES (ValueError): J601, J602, J604, J640 for a file that is missing, has no
+        records, has a broken list, or is UTF-16.
     """
     if first_character(path) == "[" or _is_indented(path):
         yield from _read_list(path)
@@ -300,6 +327,7 @@ def first_character(path: Path) -> str:
         raise JREError(Errors.J601.format(path=path))
     with path.open("rb") as file:
         head = file.read(4096).removeprefix(BOM_UTF8).lstrip()
+    refuse_utf16(head, path)
     return head[:1].decode("latin1")
 
 

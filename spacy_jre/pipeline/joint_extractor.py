@@ -40,7 +40,7 @@ from ..training.targets import UnknownLabel, align_gold, make_targets
 from ..types import JointScores, Labels, Prediction
 from .decoding import decode, without_overlaps
 from .factory import make_joint_extractor
-from .forks import disable_tokenizers_parallelism_in_forks
+from .forks import disable_threads_in_forks
 from .label_sets import (
     check_label_data,
     check_labels,
@@ -59,7 +59,7 @@ from .warn_once import OnceWarner
 # importing the component also registers its factory
 __all__ = ["JointRelationExtractor", "make_joint_extractor"]
 
-disable_tokenizers_parallelism_in_forks()
+disable_threads_in_forks()
 
 
 class JointRelationExtractor(TrainablePipe):
@@ -440,6 +440,11 @@ class JointRelationExtractor(TrainablePipe):
             raise explain_unknown_label(error, self.name, self.label_data) from error
 
     # saving ---------------------------------------------------------------------------
+
+    def __setstate__(self, state: Any) -> None:
+        """Restore the component from a pickle, which does not call the constructor."""
+        super().__setstate__(state)  # type: ignore[misc]
+        register_extension(self.cfg["attr"])
 
     def from_bytes(
         self, bytes_data: bytes, *, exclude: Iterable[str] = ()

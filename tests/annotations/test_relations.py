@@ -192,3 +192,15 @@ def test_spans_of_any_text_round_trip(data):
     doc._.relations = [(span, span, "same")]
     copy = Doc(nlp.vocab).from_bytes(doc.to_bytes())
     assert copy._.relations[0].head.text == span.text
+
+
+def test_relations_of_another_text_raise(doc):
+    doc.user_data[storage_key()]["relations"] = []
+    part = doc[4:6].as_doc(copy_user_data=True)
+    with pytest.raises(ValueError, match=r"J120.*span_as_doc"):
+        part._.relations  # noqa: B018
+
+
+def test_relations_without_a_checksum_are_read(doc):
+    del doc.user_data[storage_key()]["text"]
+    assert len(doc._.relations) == 1

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import spacy
-from spacy.tokens import DocBin
+from spacy.tokens import DocBin, Span
 
 from spacy_jre.cli.convert import Settings, check_losses, convert_path
 from spacy_jre.corpora.formats import FORMATS, guess_format
@@ -117,10 +117,45 @@ def test_spacy_file_can_be_converted_to_other_formats(tmp_path, to, name):
     assert_is_the_story(FORMATS[to].read(tmp_path / name))
 
 
+@pytest.mark.parametrize("source", ["inline.txt", "spert.json", "brat", "dygie.jsonl"])
+def test_written_predictions_are_read_back_as_the_story(tmp_path, source):
+    target = tmp_path / "new" / "x.json"
+    convert(FOLDER / source, target, to="label-studio")
+    assert_is_the_story(guess_format(target).read(target, predictions=True))
+
+
+def test_scores_of_a_spacy_file_are_written_for_label_studio(tmp_path):
+    nlp = spacy.blank("xx")
+    doc = nlp.make_doc("Ada met Bo")
+    ada, bo = Span(doc, 0, 1, "PER"), Span(doc, 2, 3, "PER")
+    doc._.relations = [(ada, bo, "met", 0.75)]
+    DocBin(docs=[doc], store_user_data=True).to_disk(tmp_path / "x.spacy")
+    convert(tmp_path / "x.spacy", tmp_path / "x.json", to="label-studio")
+    (task,) = json.loads((tmp_path / "x.json").read_text())
+    scores = [result["score"] for result in task["predictions"][0]["result"]]
+    assert scores == [1.0, 1.0, 0.75]
+
+
+def test_options_of_label_studio_reach_the_reader(tmp_path):
+    value = {"start": 0, "end": 3, "labels": ["PER"]}
+    results = [
+        {"id": "a", "type": "labels", "value": value},
+        {"type": "relation", "from_id": "a", "to_id": "a", "direction": "right"},
+    ]
+    data = {"text": "Mia and Bo", "body": "Ada and Bo"}
+    tasks = [{"data": data, "predictions": [{"result": results}]}]
+    source, target = write_json(tmp_path / "x.json", tasks), tmp_path / "x.spacy"
+    options = ("--predictions", "--text-field", "body", "--relation-label", "same")
+    result = run("convert", source, target, "--lang", "xx", *options)
+    assert result.exit_code == 0
+    assert triples(target) == [("Ada", "same", "Ada")]
+    assert "gets 'same' (--relation-label)" in output_of(result)
+
+
 def test_format_without_a_writer_fails(tmp_path):
     arguments = (FOLDER / "inline.txt", tmp_path / "x", "--to", "doccano")
     result = run("convert", *arguments)
-    assert_plain_error(result, "J701", "'doccano'", "spacy, spert, prodigy, brat")
+    assert_plain_error(result, "J701", "'doccano'", "brat, label-studio")
     assert not (tmp_path / "x").exists()
 
 
@@ -131,6 +166,7 @@ def test_format_without_a_writer_fails(tmp_path):
         ("spert", {"train.json", "dev.json", "test.json"}),
         ("prodigy", {"train.jsonl", "dev.jsonl", "test.jsonl"}),
         ("brat", {"train", "dev", "test"}),
+        ("label-studio", {"train.json", "dev.json", "test.json"}),
     ],
 )
 def test_splits_have_the_file_extension_of_the_format(tmp_path, to, names):

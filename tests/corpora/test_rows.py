@@ -9,10 +9,13 @@ from spacy_jre.corpora.rows import (
     BLANK,
     BROKEN_ROW,
     LOST_ARGUMENT,
+    OTHER_TEXT,
     OUTSIDE,
     REPEATED_ID,
     UNKNOWN_ARGUMENT,
+    RowError,
     Rows,
+    check_text,
 )
 from spacy_jre.corpora.sources import Location, count_rows, each_record, refuse
 from spacy_jre.errors import JREError
@@ -27,6 +30,13 @@ def test_whitespace_at_the_edges_is_removed_and_counted():
     assert rows.add_entity(HERE, 0, 3, "Person") == 1
     assert [(entity.start, entity.end) for entity in rows.entities] == [(9, 11), (0, 3)]
     assert rows.fields()["trimmed"] == 1
+
+
+def test_scores_are_kept():
+    rows = Rows(TEXT)
+    rows.add_entity(HERE, 0, 3, "Person", score=0.5)
+    rows.add_relation(HERE, 0, 0, "Self", score=0.25)
+    assert (rows.entities[0].score, rows.relations[0].score) == (0.5, 0.25)
 
 
 @pytest.mark.parametrize(
@@ -92,3 +102,18 @@ def test_broken_row_raises_if_nothing_may_be_skipped():
     broken = Record("Ada", left_out=(LeftOut("entity", "Ada is broken", broken=True),))
     with pytest.raises(JREError, match="Ada is broken"):
         list(each_record([broken], lambda record: record, refuse))
+
+
+@pytest.mark.parametrize("text", ["Bo.", " Bo.\n", None])
+def test_same_text_is_accepted_without_whitespace(text):
+    check_text(HERE, TEXT, 7, 12, text)
+
+
+def test_other_text_raises_with_both_texts():
+    with pytest.raises(RowError, match=r"J605.*'Bob'.*' Bo\.'") as error:
+        check_text(HERE, TEXT, 8, 12, "Bob")
+    assert error.value.cause == OTHER_TEXT
+
+
+def test_offsets_outside_the_text_are_left_to_add_entity():
+    check_text(HERE, TEXT, 9, 99, "Bob")

@@ -232,6 +232,35 @@ def test_text_keeps_line_endings_but_not_the_byte_order_mark(tmp_path):
     assert read_text(write(tmp_path / "a.txt", "\ufeffa\r\nb\n")) == "a\r\nb\n"
 
 
+@pytest.mark.parametrize("encoding", ["utf16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(
+    "reader",
+    [read_text, first_character, lambda path: list(read_lines(path, refuse))],
+)
+def test_file_in_utf16_raises_with_the_fix(tmp_path, encoding, reader):
+    path = tmp_path / "a.txt"
+    path.write_bytes("Élise\n".encode(encoding))
+    with pytest.raises(ValueError, match=r"J640.*a\.txt is encoded in UTF-16.*iconv"):
+        reader(path)
+
+
+def test_short_files_are_not_utf16(tmp_path):
+    path = tmp_path / "a.txt"
+    for data in (b"", b"a", b"\0", b"a\0"):
+        path.write_bytes(data)
+        assert read_text(path) == data.decode()
+
+
+@pytest.mark.parametrize(
+    "reader", [read_text, lambda path: list(read_lines(path, refuse))]
+)
+def test_file_in_latin1_raises_with_the_fix(tmp_path, reader):
+    path = tmp_path / "a.txt"
+    path.write_bytes("Élise\n".encode("latin1"))
+    with pytest.raises(ValueError, match=r"J604.*a\.txt, line 1: .*iconv -f LATIN1"):
+        reader(path)
+
+
 def test_text_that_is_not_utf8_raises_with_its_line(tmp_path):
     with pytest.raises(ValueError, match=r"J604.*a\.txt, line 2: .*not UTF-8"):
         read_text(write(tmp_path / "a.txt", "a\nTromsø".encode("latin1")))

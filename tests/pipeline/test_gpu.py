@@ -15,6 +15,8 @@ from ..conftest import needs_spacy_transformers
 from .helpers import (
     MODELS,
     NO_DROPOUT,
+    RECIPE,
+    RECIPES,
     learn,
     logits,
     make_nlp,
@@ -47,7 +49,7 @@ def _device():
     require_cpu()
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=[*MODELS, *RECIPES])
 def name(request):
     return request.param
 
@@ -55,7 +57,7 @@ def name(request):
 @pytest.fixture
 def config(name, tiny_bert, wide_bert):
     config = model_config(name, tiny_bert, wide_bert)
-    config["model"].update(NO_DROPOUT[name])
+    config["model"].update(NO_DROPOUT[name.removesuffix(RECIPE)])
     config["model"]["tok2vec"]["transformer_config"] = BERT_WITHOUT_DROPOUT
     return config
 

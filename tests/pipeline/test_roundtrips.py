@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 import spacy
-from spacy.tokens import DocBin
+from spacy.tokens import Doc, DocBin
 
 from ..conftest import STORY
 from .helpers import (
@@ -159,3 +159,13 @@ def test_loaded_pipeline_is_saved_to_equal_files(saved, tmp_path):
     for name in ("model", "cfg"):
         first = (saved[0] / "jre" / name).read_bytes()
         assert (tmp_path / "again" / "jre" / name).read_bytes() == first
+
+
+def test_unpickled_pipeline_registers_the_extension():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("jre", config={"attr": "links"})
+    data = pickle.dumps(nlp)
+    Doc.remove_extension("links")  # as in a new process
+    pickle.loads(data)
+    assert Doc.has_extension("links")
+    Doc.remove_extension("links")

@@ -6,6 +6,7 @@ from typing import Any
 from ...annotations import EntityRecord, Record
 from ...annotations.records import word_offsets
 from ...errors import Errors, JREError
+from ..rows import OUTSIDE, RowError
 from ..sources import Location, short_repr
 
 
@@ -18,6 +19,31 @@ def read_words(location: Location, field: str, words: list[Any]) -> tuple[str, .
                 field, f"has {short_repr(word)}, which is not a non-empty string"
             )
     return tuple(words)
+
+
+def word_span(
+    here: Location,
+    offsets: Sequence[tuple[int, int]],
+    start: int,
+    end: int,
+    *,
+    inclusive: bool = False,
+) -> tuple[int, int]:
+    """Convert the word offsets of a row to character offsets.
+
+    here (Location): The location of the row.
+    offsets (Sequence[tuple[int, int]]): Character offsets of the words.
+    start, end (int): The first word, and the end of the words.
+    inclusive (bool): Whether `end` is the last word, and not the word after it.
+    RETURNS (tuple[int, int]): Character offsets, end exclusive.
+    RAISES (RowError): J605 for words that do not exist.
+    """
+    last = end if inclusive else end - 1
+    if not 0 <= start <= last < len(offsets):
+        kind = "inclusive" if inclusive else "exclusive"
+        problem = f"is {start}..{end}, outside the {len(offsets)} tokens (end {kind})"
+        raise RowError(here.error("start/end", problem), OUTSIDE)
+    return offsets[start][0], offsets[last][1]
 
 
 def entities_of_words(

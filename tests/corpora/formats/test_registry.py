@@ -14,7 +14,9 @@ STORIES = {
     "ade.rel": "ade",
     "brat": "brat",
     "doccano.jsonl": "doccano",
+    "docred.json": "docred",
     "dygie.jsonl": "dygie",
+    "gliner.jsonl": "gliner",
     "inception": "inception",
     "inline.txt": "inline",
     "label_studio.json": "label-studio",
@@ -23,7 +25,11 @@ STORIES = {
     "spert.json": "spert",
     "spo.jsonl": "spo",
     "story.corp": "conll04",
+    "tacred.json": "tacred",
     "triples.json": "triples",
+    "ubiai.json": "ubiai",
+    "uie.jsonl": "uie",
+    "uie_prompts.jsonl": "uie-prompts",
 }
 
 
@@ -62,6 +68,12 @@ def test_guessed_reader_reads_the_story(name, format):
         ('{\n  "sentences": [["a"]],\n  "ner": [[]], "relations": [[]]\n}', "dygie"),
         ('{"text": "a"}\n{"text": "b", "spo_list": []}\n', "spo"),
         ("Ada sang.\n\n[Ada|PER] sang.\n", "inline"),
+        ('[{"document": "a", "tokens": [{"entityLabel": "X"}]}]', "ubiai"),
+        ('[{"tokenized_text": ["a"], "ner": []}]', "gliner"),
+        ('[{"title": "a", "sents": [["a"]], "vertexSet": []}]', "docred"),
+        ('[{"token": ["a"], "subj_start": 0, "obj_start": 0}]', "tacred"),
+        ('{"text": "a", "tokens": ["a"], "entity": [], "relation": []}\n', "uie"),
+        ('{"content": "a", "prompt": "X", "result_list": []}\n', "uie-prompts"),
         ("\ufeff#doc 1\n0\ta\tO\t['N']\t[0]\n", "multihead"),
     ],
 )

@@ -426,10 +426,12 @@ def _move(path: Path, target: Path) -> None:
     """
     if path.is_file():
         real = Path(os.path.realpath(target))
-        if real.exists() and not real.is_file() and not real.is_dir():
-            shutil.copyfile(path, real)  # a device
-        else:
+        same = real.parent.stat().st_dev == path.stat().st_dev
+        special = real.exists() and not real.is_file() and not real.is_dir()
+        if same and not special:
             path.replace(real)
+        else:  # a link to another file system, or a device
+            shutil.copyfile(path, real)
         return
     files = sorted(file for file in path.rglob("*") if file.is_file())
     moves = [(file, target / file.relative_to(path)) for file in files]

@@ -241,6 +241,21 @@ def test_without_files_the_folder_is_searched(tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    ("fields", "rearranges"),
+    [
+        ({}, False),
+        ({"files": {"train": ["a"], "dev": ["b"], "test": ["c"]}}, False),
+        ({"files": {"train": ["a"], "test": ["c"]}, "keep": "last"}, True),
+        ({"train_minus_test": True}, True),
+        ({"without_overlaps": True}, True),
+        ({"dev_share": 0.5}, True),
+    ],
+)
+def test_only_some_datasets_rearrange_their_records(tmp_path, fields, rearranges):
+    assert Dataset(tmp_path, **fields).rearranges == rearranges
+
+
 def test_folder_without_a_split_raises(tmp_path):
     for name in ("train.json", "test.json"):
         (tmp_path / name).touch()

@@ -77,6 +77,10 @@ class Errors(metaclass=_ErrorsWithCodes):
         "{source}: the text has {length} characters, more than the {limit} that the "
         "tokenizer accepts (nlp.max_length). Split it into shorter records."
     )
+    J116 = (
+        "{path}: the {part} of the Docs have {size} bytes, more than a .spacy file can "
+        "store (4 GiB). Convert the data in several files."
+    )
     J120 = (
         "The relation data of the Doc, doc.user_data[{key!r}], was set on a Doc with "
         "another text, so that its offsets are wrong here. Span.as_doc("
@@ -409,8 +413,8 @@ class Errors(metaclass=_ErrorsWithCodes):
     # command line and display
     J701 = "Unknown format {value!r}. Known: {known}."
     J702 = (
-        "{lost} of {total} {kind} were lost, more than --max-loss {limit} allows. Each "
-        "of them is listed above."
+        "{lost} of {total} {kind} were lost, more than --max-loss {limit} allows, so "
+        "nothing was written. The causes are listed above. {advice}"
     )
     J703 = "{path}: the corpus failed {count} check(s), listed above."
     J704 = "Nothing to draw for this Doc: it has no relation data for '{attr}'."
@@ -442,6 +446,29 @@ class Errors(metaclass=_ErrorsWithCodes):
         "reasons are listed above."
     )
     J712 = "{lang!r} is not a spaCy language: {error}"
+    J713 = (
+        "Can't use --map {value}: {problem}. Examples: --map PERSON=Person, and --drop "
+        "PERSON to leave out a label."
+    )
+    J714 = (
+        "{source}: {option} {label}: no entity or relation has this label, so nothing "
+        "was written. {hint}"
+    )
+    J715 = (
+        "Can't write to {path}: it is {found}, but this conversion writes {needed}. "
+        "Choose another target."
+    )
+    J716 = (
+        "{folder} has no {missing}. A folder needs files or subfolders named train.*, "
+        "dev.* and test.*, or a dataset.json. It has: {files}. To split one file at "
+        "random: spacy jre convert {example} TARGET --split 80/10/10. Add other files "
+        "with --also."
+    )
+    J717 = (
+        "{path} does not exist, but {dataset} lists it. Download the public corpora "
+        "with `python -m spacy project assets`. A corpus without a download needs your "
+        "own copy: see the README.md in {folder}."
+    )
     J720 = (
         "{path} is not a valid training config: {error}. Run `spacy debug config` for "
         "details."

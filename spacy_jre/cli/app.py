@@ -234,16 +234,39 @@ def convert_cli(
     fold: Fold = 0,
     checksums: Checksums = None,
     max_loss: MaxLoss = 0.01,
+    map: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OLD=NEW",
+            help="Rename a label of entities or relations. Can be repeated",
+        ),
+    ] = None,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL",
+            help="Leave out entities or relations with this label, and the relations "
+            "of these entities. Can be repeated",
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Output file for everything that is left out (JSON lines with kind, "
+            "cause, reason and source)"
+        ),
+    ] = None,
 ) -> None:
     """Convert annotated files to .spacy files with relations, and report what is lost.
 
     Formats: inline, spert, dygie, conll04, multihead, ade, ade-dose, ade-neg, spo,
     triples, brat, ddi, prodigy, label-studio, doccano, inception, webanno, spacy.
     """
-    from .convert import Settings, check_losses, convert_path
+    from .convert import Settings, check_losses, converting
+    from .convert_report import report_lines, write_report
 
     with _plain_errors():
-        # convert_path checks the values
+        # converting checks the values
         settings = Settings(
             format=format,
             to=to,  # type: ignore[arg-type]
@@ -265,18 +288,21 @@ def convert_cli(
             seed=seed,
             fold=fold,
             checksums=checksums,
+            map=tuple(map or ()),
+            drop=tuple(drop or ()),
         )
-        conversions = convert_path(source, target, settings, also or ())
-        for conversion in conversions:
-            for line in conversion.lost:
-                msg.warn(line)
+        with converting(source, target, settings, also or ()) as run:
+            for warning, examples in report_lines(run, to_file=report is not None):
+                msg.warn(warning)
+                for example in examples:
+                    typer.echo(f"    {example}")
+            if report is not None:
+                msg.info(f"{report}: {write_report(run, report)} left out")
+            check_losses(run.conversions, max_loss, run.advise)
+        if run.note:
+            msg.info(run.note)
+        for conversion in run.conversions:
             msg.good(conversion.summary())
-            if conversion.has_no_relations():
-                msg.warn(
-                    f"{conversion.target}: no relations in any record. If the source "
-                    "has relations, they are missing from the export: see docs/data.md."
-                )
-        check_losses(conversions, max_loss)
 
 
 @jre_cli.command("cross-validate", context_settings=WITH_OVERRIDES)

@@ -240,7 +240,7 @@ def test_missing_file_fails(tmp_path):
 def test_folder_without_a_split_fails(tmp_path, folder):
     (folder / "dev.json").unlink()
     result = run("convert", folder, tmp_path / "corpus")
-    assert_plain_error(result, "J601", str(folder / "dev"))
+    assert_plain_error(result, "J716", f"{folder} has no dev.*.", "--split 80/10/10")
 
 
 def test_invalid_file_fails_with_its_line(tmp_path, source):

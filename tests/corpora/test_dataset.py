@@ -257,10 +257,25 @@ def test_a_plain_and_a_gzip_file_of_a_split_raise(tmp_path):
         Dataset(tmp_path).paths()
 
 
+@pytest.mark.parametrize(
+    ("fields", "rearranges"),
+    [
+        ({}, False),
+        ({"files": {"train": ["a"], "dev": ["b"], "test": ["c"]}}, False),
+        ({"files": {"train": ["a"], "test": ["c"]}, "keep": "last"}, True),
+        ({"train_minus_test": True}, True),
+        ({"without_overlaps": True}, True),
+        ({"dev_share": 0.5}, True),
+    ],
+)
+def test_only_some_datasets_rearrange_their_records(tmp_path, fields, rearranges):
+    assert Dataset(tmp_path, **fields).rearranges == rearranges
+
+
 def test_folder_without_a_split_raises(tmp_path):
     for name in ("train.json", "test.json"):
         (tmp_path / name).touch()
-    with pytest.raises(ValueError, match=r"J601.*dev\."):
+    with pytest.raises(ValueError, match=r"J716.* has no dev\.\*\. .*--split 80/10/10"):
         Dataset(tmp_path).paths()
 
 

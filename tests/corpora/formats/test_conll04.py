@@ -279,7 +279,7 @@ def test_corpus_has_numbers_with_gaps():
 @pytest.mark.data
 @pytest.mark.parametrize(("split", "count"), [("training", 1153), ("testing", 288)])
 def test_index_files_select_their_sentences(split, count):
-    chosen = choose_by_id(corpus(), ids_of(split), "index")
+    chosen = list(choose_by_id(corpus(), ids_of(split), "index"))
     assert len(chosen) == count
     assert all(record.relations for record in chosen)
 

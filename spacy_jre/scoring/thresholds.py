@@ -7,9 +7,8 @@ import numpy as np
 from spacy.scorer import PRFScore
 from spacy.training import Example
 
-from ..annotations import DEFAULT_ATTR, read_gold
-from ..annotations.align import TextAlignment
-from .scorer import StrictRow, strict_row
+from ..annotations import DEFAULT_ATTR
+from .comparison import compare
 
 
 @dataclass
@@ -103,22 +102,15 @@ def collect_scores(
     undirected = frozenset(symmetric)
     table: dict[str, LabelScores] = {}
     for example in examples:
-        gold = read_gold(example.reference, attr=attr, symmetric=undirected)
-        if not gold.knows_relations:
+        comparison = compare(example, attr=attr, symmetric=undirected)
+        if not comparison.knows_relations:
             continue
-        predicted = read_gold(example.predicted, attr=attr, symmetric=undirected)
-        alignment = TextAlignment(example)
-        references = {strict_row(key, alignment.address) for key in gold.relations}
-        scores: dict[StrictRow, float] = {}
-        for key, score in predicted.relations.items():
-            row = strict_row(key, alignment.predicted_address)
-            scores[row] = max(score, scores.get(row, score))
-        for row in references:
-            table.setdefault(row[-1], LabelScores()).support += 1
-        for row, score in scores.items():
+        for *_, label in comparison.gold_relations:
+            table.setdefault(label, LabelScores()).support += 1
+        for row, score in comparison.predicted_relations.items():
             entry = table.setdefault(row[-1], LabelScores())
             entry.scores.append(score)
-            entry.correct.append(row in references)
+            entry.correct.append(row in comparison.gold_relations)
     return table
 
 

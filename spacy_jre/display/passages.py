@@ -131,11 +131,11 @@ def marked_text(passage: Passage, slots: dict[str, int]) -> str:
     if not text:
         return '<p class="note">The text is empty.</p>'
     linked = {index for link in passage.links for index in (link.head, link.tail)}
-    order = sorted(
-        range(len(marks)), key=lambda i: (marks[i].start, -marks[i].end, i)
-    )
+    # (a predicted span can have no characters of the gold text)
+    visible = [i for i, mark in enumerate(marks) if mark.start < mark.end]
+    order = sorted(visible, key=lambda i: (marks[i].start, -marks[i].end, i))
     breaks = {b for b in passage.breaks if 0 < b < len(text)}
-    edges = {edge for mark in marks for edge in (mark.start, mark.end)}
+    edges = {edge for i in visible for edge in (marks[i].start, marks[i].end)}
     positions = sorted({0, len(text)} | breaks | edges)
     # The first tag of a piece depends on what it contains and where it ends, so it is
     # written when the piece is complete.
@@ -240,7 +240,7 @@ def _tag(mark: Mark) -> str:
 
 
 def _symbol(kind: str) -> str:
-    return f'<span class="sym">{SYMBOLS[kind]}</span> ' if kind else ""
+    return f'<span class="sym">{SYMBOLS[kind]}</span>\N{NO-BREAK SPACE}' if kind else ""
 
 
 def shorten(text: str, limit: int = _MAX_ARGUMENT) -> str:
@@ -253,11 +253,12 @@ def shorten(text: str, limit: int = _MAX_ARGUMENT) -> str:
 
 def _argument(passage: Passage, index: int, slots: dict[str, int]) -> str:
     mark = passage.marks[index]
-    text = escape(shorten(passage.text[mark.start : mark.end]))
+    text = escape(shorten(passage.text[mark.start : mark.end]) or "(no text)")
     color = slots.get(mark.label)
     values = {"class": "arg"} | ({} if color is None else {"data-c": str(color)})
     label = f' <bdi class="tag">{escape(mark.label)}</bdi>' if mark.label else ""
-    return f'<span{_attributes(values)}><bdi lang="{escape(passage.lang)}">{text}</bdi>{label}</span>'
+    lang = escape(passage.lang)
+    return f'<span{_attributes(values)}><bdi lang="{lang}">{text}</bdi>{label}</span>'
 
 
 def _link_list(passage: Passage, slots: dict[str, int]) -> str:
@@ -278,7 +279,9 @@ def _link_list(passage: Passage, slots: dict[str, int]) -> str:
         values = {"data-head": str(link.head), "data-tail": str(link.tail)}
         values |= _filter_values(link, slots) | {"tabindex": "0"}
         score = (
-            "" if link.score is None else f' <span class="score">{link.score:.2f}</span>'
+            ""
+            if link.score is None
+            else f' <span class="score">{link.score:.2f}</span>'
         )
         # an outcome has the colors of its kind, so the arguments have none
         colors = {} if link.kind else slots
@@ -310,12 +313,15 @@ def _entity_list(passage: Passage) -> str:
 def _outcome(kind: str, cause: str) -> str:
     if not kind:
         return ""
-    name = KIND_NAMES[kind] + (f": {escape(cause)}" if cause else "")
+    # (the cause of an entity that overlaps no other one is its kind)
+    name = KIND_NAMES[kind] + ("" if cause in ("", kind) else f": {escape(cause)}")
     return f' <span class="outcome">{name}</span>'
 
 
 def _note(note: str, lang: str) -> str:
-    return f' <bdi class="outcome" lang="{escape(lang)}">{escape(note)}</bdi>' if note else ""
+    if not note:
+        return ""
+    return f' <bdi class="outcome" lang="{escape(lang)}">{escape(note)}</bdi>'
 
 
 def labels_of(passages: Sequence[Passage]) -> list[str]:

@@ -296,28 +296,35 @@
     }
   }
 
-  // Show the outcomes of the chosen kinds, label and cause, and their documents.
+  // Show the outcomes of the chosen kinds, label and cause, and their texts.
   function filter(form, figures) {
     const kinds = all(form, "[name=kind]").filter((box) => box.checked).map((box) => box.value);
     const label = form.elements.namedItem("label").value;
     const cause = form.elements.namedItem("cause").value;
     const every = !label && !cause && kinds.length === 3;
-    let documents = 0;
+    let texts = 0;
     const counts = { hit: 0, missed: 0, false: 0 };
     for (const figure of figures) {
       let matches = 0;
-      const fits = ({ dataset }) => kinds.includes(dataset.kind)
-        && (!label || `l${dataset.label}` === label) && (!cause || `c${dataset.cause}` === cause);
+      const used = new Set();  // arguments of visible relations
+      const fits = ({ dataset }) => {
+        const group = dataset.head === undefined ? "E:" : "R:";
+        return kinds.includes(dataset.kind)
+          && (!label || group + dataset.label === label)
+          && (!cause || group + dataset.cause === cause);
+      };
       for (const row of all(figure, "li[data-kind]")) {
         row.hidden = !fits(row);
         if (row.hidden) continue;
         matches += 1;
-        if (row.dataset.head !== undefined) counts[row.dataset.kind] += 1;
+        if (row.dataset.head === undefined) continue;
+        counts[row.dataset.kind] += 1;
+        used.add(row.dataset.head).add(row.dataset.tail);
       }
       const counted = new Set();
       for (const mark of all(figure, ".ent[data-kind]")) {
         const off = !fits(mark);
-        mark.classList.toggle("off", off);
+        mark.classList.toggle("off", off && !used.has(mark.dataset.mark));
         if (off || counted.has(mark.dataset.mark)) continue;
         counted.add(mark.dataset.mark);
         matches += 1;
@@ -328,10 +335,10 @@
       }
       const section = figure.closest("section");
       section.hidden = !matches && !every;
-      if (!section.hidden) documents += 1;
+      if (!section.hidden) texts += 1;
     }
     form.querySelector(".count").textContent =
-      `${documents} of ${figures.length} documents: ${counts.hit} hits, `
+      `${texts} of ${figures.length} texts: ${counts.hit} hits, `
       + `${counts.missed} missed, ${counts.false} false alarms`;
   }
 

@@ -46,7 +46,8 @@ def reliability_chart(bins: Iterable[Mapping[str, Any]], caption: str) -> str:
 
 def _chart(marks: str, x_name: str, y_name: str, caption: str) -> str:
     grid = "".join(
-        f'<path class="axis" d="M{_x(0)} {_y(tick)}H{_x(1)}M{_x(tick)} {_y(0)}V{_y(1)}"/>'
+        f'<path class="axis" d="M{_x(0)} {_y(tick)}H{_x(1)}'
+        f'M{_x(tick)} {_y(0)}V{_y(1)}"/>'
         f'<text x="{_x(tick)}" y="{_y(0) + 16}" text-anchor="middle">{tick:g}</text>'
         f'<text x="{_x(0) - 6}" y="{_y(tick) + 4}" text-anchor="end">{tick:g}</text>'
         for tick in TICKS

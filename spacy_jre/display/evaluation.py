@@ -42,8 +42,8 @@ def evaluation_page(
 ) -> str:
     """Render scores and outcomes.
 
-    report (Mapping[str, Any]): The JSON of `spacy jre evaluate`. Fields that are missing
-        or None are left out.
+    report (Mapping[str, Any]): The JSON of `spacy jre evaluate`. The page leaves out
+        fields that are missing or None.
     documents (Iterable[DocumentOutcome]): The outcomes of each Doc.
     title (str): Title of the page.
     lang (str): Language code of the texts.
@@ -354,7 +354,7 @@ def _filters(passages: Sequence[Passage]) -> str:
 
 
 def _select(name: str, groups: Mapping[str, set[str]]) -> str:
-    # the first letter of the group separates an entity label from the same relation label
+    # the first letter of the group separates equal labels of entities and relations
     options = "".join(
         f'<optgroup label="{group}">'
         + "".join(

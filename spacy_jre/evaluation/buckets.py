@@ -30,7 +30,8 @@ class Bucket:
     gold, correct (int): Number of gold ones, and of those that are predicted.
     predicted (int | None): Number of predicted ones. None if the bucket depends on the
         gold annotation only. `p` and `f` are then None, too.
-    p, r, f (float | None): Precision, recall and F1.
+    p, r, f (float | None): Precision, recall and F1. None without predicted ones,
+        without gold ones, and without both.
     """
 
     name: str
@@ -38,7 +39,7 @@ class Bucket:
     correct: int
     predicted: int | None
     p: float | None
-    r: float
+    r: float | None
     f: float | None
 
 
@@ -164,12 +165,13 @@ def _make_bucket(
     name: str, correct: int, false: int, missed: int, *, gold_only: bool
 ) -> Bucket:
     p, r, f = precision_recall_f1(np.asarray([correct, false, missed])).tolist()
+    gold, predicted = correct + missed, None if gold_only else correct + false
     return Bucket(
         name=name,
-        gold=correct + missed,
+        gold=gold,
         correct=correct,
-        predicted=None if gold_only else correct + false,
-        p=None if gold_only else p,
-        r=r,
-        f=None if gold_only else f,
+        predicted=predicted,
+        p=p if predicted else None,
+        r=r if gold else None,
+        f=f if predicted is not None and predicted + gold else None,
     )

@@ -64,12 +64,12 @@ def score_joint(
                     tp=tp, fp=fp, fn=fn
                 )
     scores: dict[str, Any] = {}
-    for name, table in tables.items():
-        scores.update(summarize(name, table))
+    for name in KINDS:
+        scores.update(_summary(name, tables[name]))
     return scores
 
 
-def summarize(name: str, table: dict[str, PRFScore] | None) -> dict[str, Any]:
+def _summary(name: str, table: dict[str, PRFScore] | None) -> dict[str, Any]:
     if table is None:
         keys = ("p", "r", "f", "macro_p", "macro_r", "macro_f", "per_type")
         return {f"{name}_{key}": None for key in keys}

@@ -24,10 +24,14 @@ class LabelScores:
     correct: list[bool] = field(default_factory=list)
     support: int = 0
 
+    def reach(self, threshold: float) -> np.ndarray:
+        """RETURNS (ndarray): Whether each relation reaches a threshold."""
+        # as in decoding: the scores are single-precision numbers
+        return np.asarray(self.scores, dtype="float32") >= np.float32(threshold)
+
     def count(self, threshold: float) -> PRFScore:
         """RETURNS (PRFScore): The counts of the relations that reach a threshold."""
-        # as in decoding: the scores are single-precision numbers
-        kept = np.asarray(self.scores, dtype="float32") >= np.float32(threshold)
+        kept = self.reach(threshold)
         n_correct = int(np.asarray(self.correct, dtype=bool)[kept].sum())
         return PRFScore(
             tp=n_correct, fp=int(kept.sum()) - n_correct, fn=self.support - n_correct
@@ -114,6 +118,16 @@ def collect_scores(
     return table
 
 
+def join_labels(table: Mapping[str, LabelScores]) -> LabelScores:
+    """RETURNS (LabelScores): The relations of all labels."""
+    together = LabelScores()
+    for entry in table.values():
+        together.scores += entry.scores
+        together.correct += entry.correct
+        together.support += entry.support
+    return together
+
+
 def count_all(table: Mapping[str, LabelScores], thresholds: Thresholds) -> PRFScore:
     """RETURNS (PRFScore): The counts of all labels, with the given thresholds."""
     total = PRFScore()
@@ -143,12 +157,7 @@ def choose_thresholds(
     lowest (float): The scores of all relations with at least this score are known.
     RETURNS (Thresholds): The thresholds.
     """
-    together = LabelScores()
-    for entry in table.values():
-        together.scores += entry.scores
-        together.correct += entry.correct
-        together.support += entry.support
-    threshold = together.best_threshold(lowest)
+    threshold = join_labels(table).best_threshold(lowest)
     if threshold is None:
         return current
     own = {

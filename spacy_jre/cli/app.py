@@ -329,6 +329,12 @@ def evaluate_cli(
     output: Annotated[
         Path | None, typer.Option(help="Output JSON file for all scores")
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="Output HTML page: the report, and gold against predicted in each text"
+        ),
+    ] = None,
     compare: Annotated[
         str,
         typer.Option(help="Name or path of another pipeline, to test differences"),
@@ -359,7 +365,7 @@ def evaluate_cli(
     with _plain_errors(), trust_remote_code(*(trust or ())):
         check_numbers(seed=seed)
         _check_device(gpu_id)
-        report, _ = report_on(
+        report, outcomes = report_on(
             model, data, compare=compare or None, seed=seed, gpu_id=gpu_id
         )
         print_evaluation(report)
@@ -367,6 +373,17 @@ def evaluate_cli(
             output.parent.mkdir(parents=True, exist_ok=True)
             srsly.write_json(output, report.as_json())
             msg.good(f"{output}")
+        if html is not None:
+            from ..display import evaluation_page, write_page
+
+            page = evaluation_page(
+                report.as_json(),
+                outcomes,
+                title=f"{model} on {data.name}",
+                lang=report.lang,
+            )
+            write_page(html, page)
+            msg.good(f"{html}")
 
 
 @jre_cli.command("experiment")

@@ -7,7 +7,7 @@ import spacy
 from spacy.language import Language
 
 from ..corpora.reader import Corpus
-from ..display import render_page
+from ..display import render_page, write_page
 
 
 def show_predictions(
@@ -24,11 +24,8 @@ def show_predictions(
     nlp = spacy.load(model)
     examples = islice(Corpus(data)(nlp), limit)
     docs = list(nlp.pipe([example.predicted for example in examples]))
-    output.parent.mkdir(parents=True, exist_ok=True)
     title = f"{pipeline_name(nlp, model)} on {data.name}"
-    page = render_page(docs, title=title, lang=nlp.lang or "")
-    # the name may contain half of a surrogate pair
-    output.write_text(page, encoding="utf8", errors="xmlcharrefreplace")
+    write_page(output, render_page(docs, title=title, lang=nlp.lang or ""))
     return len(docs), sum(len(doc._.relations) for doc in docs)
 
 

@@ -2,6 +2,6 @@
 
 from .arcs import displacy_relations
 from .evaluation import evaluation_page
-from .page import render_page
+from .page import render_page, write_page
 
-__all__ = ["displacy_relations", "evaluation_page", "render_page"]
+__all__ = ["displacy_relations", "evaluation_page", "render_page", "write_page"]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
+from pathlib import Path
 
 from spacy.tokens import Doc
 
@@ -112,6 +113,17 @@ def html_page(body: str, *, title: str, about: str = "") -> str:
         style_hash=content_hash(style),
         script_hash=content_hash(script),
     )
+
+
+def write_page(path: Path, page: str) -> None:
+    """Write a page to a file, and create its folder.
+
+    path (Path): The file.
+    page (str): The page.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # names and texts can contain half of a surrogate pair
+    path.write_text(page, encoding="utf8", errors="xmlcharrefreplace")
 
 
 def content_hash(content: str) -> str:

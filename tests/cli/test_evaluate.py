@@ -13,6 +13,7 @@ from spacy_jre.corpora.formats.docbin import RelationDocBin
 from spacy_jre.corpora.reader import Corpus
 
 from ..conftest import STORY, make_record
+from ..display.helpers import parse
 from ..pipeline.helpers import learn, tok2vec_config
 from .helpers import assert_plain_error, output_of, run
 
@@ -116,3 +117,15 @@ def test_relations_of_the_extension_of_the_component_are_read(tmp_path):
 def test_pipeline_without_the_component_is_refused(data, tmp_path):
     spacy.blank("en").to_disk(tmp_path / "blank")
     assert_plain_error(run("evaluate", tmp_path / "blank", data), "J740", "'jre'")
+
+
+def test_command_writes_a_page_with_every_text(model, data, tmp_path):
+    path = tmp_path / "new" / "page.html"
+    result = run("evaluate", model, data, "--html", path)
+    assert result.exit_code == 0, result.output
+    page = parse(path.read_text(encoding="utf8"))
+    assert page.find("h1")[0].text == f"{model} on data.spacy"
+    assert len(page.find("section")) == len(SENTENCES)
+    assert len(page.find("div", "text", lang="en")) == len(SENTENCES)
+    assert "Entities" in [caption.text for caption in page.find("caption")]
+    assert path.name in output_of(result)

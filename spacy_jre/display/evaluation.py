@@ -215,12 +215,12 @@ def _figures(scores: Report, prefix: str, interval: Any) -> list[str]:
 
 
 def _percent(value: Any) -> str:
-    return "–" if value is None else f"{100 * value:.1f}"
+    return "–" if value is None else f"{100 * value:.2f}"
 
 
 def _interval(interval: Sequence[float]) -> str:
     low, high = interval
-    return f'<span class="interval">{100 * low:.1f} to {100 * high:.1f}</span>'
+    return f'<span class="interval">{100 * low:.2f} to {100 * high:.2f}</span>'
 
 
 def _comparison(report: Report) -> str:
@@ -241,7 +241,7 @@ def _difference_rows(differences: Report) -> list[list[str]]:
             f"<bdi>{escape(name)}</bdi>",
             _percent(row["f"]),
             _percent(row["other_f"]),
-            f"{100 * row['difference']:+.1f} {_interval(row['interval'])}",
+            f"{100 * row['difference']:+.2f} {_interval(row['interval'])}",
             f"{row['p']:.3f}",
         ]
         for name, row in differences.items()
@@ -300,14 +300,14 @@ def _curves(report: Report) -> str:
         points = [(point["r"], point["p"]) for point in micro["points"]]
         caption = (
             "Precision and recall of strict relations over thresholds "
-            f"(average precision {100 * micro['average_precision']:.1f})"
+            f"(average precision {100 * micro['average_precision']:.2f})"
         )
         charts.append(curve_chart(points, caption))
     for name, calibration in (report.get("calibration") or {}).items():
         if calibration and calibration.get("error") is not None:
             caption = (
                 f"{CALIBRATION_NAMES.get(name, name)}: share of correct ones by score "
-                f"(expected calibration error {calibration['error']:.3f})"
+                f"(expected calibration error {100 * calibration['error']:.2f})"
             )
             charts.append(reliability_chart(calibration["bins"], caption))
     return _group("Curves", charts)

@@ -168,9 +168,9 @@ def test_scores_are_shown_with_their_intervals():
     }
     assert tables(report) == {
         "Entities": [
-            ["micro", "50.0", "25.0", "33.3 30.0 to 40.0"],
-            ["macro", "10.0", "10.0", "10.0 0.0 to 20.0"],
-            ["PER", "50.0", "25.0", "33.3 25.0 to 100.0"],
+            ["micro", "50.00", "25.00", "33.33 30.00 to 40.00"],
+            ["macro", "10.00", "10.00", "10.00 0.00 to 20.00"],
+            ["PER", "50.00", "25.00", "33.33 25.00 to 100.00"],
         ]
     }
 
@@ -179,7 +179,7 @@ def test_scores_between_gold_entities_are_shown():
     scores = {f"rel_{name}": value for name, value in FIGURES.items()}
     report = {"given_entities": {"scores": scores}, "symmetric_twice": None}
     assert tables(report) == {
-        "Relations between gold entities": [["relations", "50.0", "25.0", "33.3"]]
+        "Relations between gold entities": [["relations", "50.00", "25.00", "33.33"]]
     }
 
 
@@ -193,7 +193,7 @@ def test_differences_to_another_model_are_shown():
     }
     report = {"compared_with": {"model": "other", "differences": {"ents_f": row}}}
     assert tables(report) == {
-        "All labels": [["ents_f", "80.0", "70.0", "+10.0 -2.0 to 20.0", "0.040"]]
+        "All labels": [["ents_f", "80.00", "70.00", "+10.00 -2.00 to 20.00", "0.040"]]
     }
 
 
@@ -210,7 +210,7 @@ def test_buckets_without_predictions_have_only_recall():
     bucket = {"name": "nested", "gold": 4, "p": None, "r": 0.5, "f": None}
     report = {"buckets": {"ents_nested": [bucket]}}
     assert tables(report) == {
-        "Entities by nesting": [["nested", "4", "–", "50.0", "–"]]
+        "Entities by nesting": [["nested", "4", "–", "50.00", "–"]]
     }
 
 
@@ -238,7 +238,7 @@ def test_precision_recall_curve_has_a_point_per_threshold():
     # to the right and down; the one in the middle is in the middle
     assert x[1] - x[0] == x[2] - x[1] > 0
     assert y[1] - y[0] == y[2] - y[1] > 0
-    assert "average precision 50.0" in chart.text
+    assert "average precision 50.00" in chart.text
 
 
 def test_reliability_curve_has_a_dot_per_filled_bin():
@@ -252,7 +252,7 @@ def test_reliability_curve_has_a_dot_per_filled_bin():
     radii = [float(dot.attrs["r"]) for dot in chart.find("circle")]
     assert len(radii) == 2
     assert radii[0] < radii[1]
-    assert "expected calibration error 0.080" in chart.text
+    assert "expected calibration error 8.01" in chart.text
 
 
 def test_calibration_without_predictions_has_no_chart():

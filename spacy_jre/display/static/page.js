@@ -49,11 +49,12 @@
     const rtl = getComputedStyle(links[0].marks[0].closest("p")).direction === "rtl";
     let lines = findLines(text, links);
     const tracks = links.filter((link) => link.ends[0].line !== link.ends[1].line).length;
+    if (tracks * TRACK > text.clientWidth / 4) return "many";
     if (tracks) {
       // the space beside the text can move words to other lines
       const side = rtl ? "paddingLeft" : "paddingRight";
       text.style.paddingLeft = text.style.paddingRight = "";
-      text.style[side] = `${(Math.min(tracks, 8) + 1) * TRACK}px`;
+      text.style[side] = `${(tracks + 1) * TRACK}px`;
       lines = findLines(text, links);
     }
     const size = text.getBoundingClientRect();
@@ -85,7 +86,8 @@
     }
     const moved = findLines(text, links);
     lines.forEach((line, index) => { line.top = moved[index].top; });
-    links.forEach((link) => drawLink(link, lines, inner, rtl));
+    chooseTracks(links, lines, inner, rtl);
+    links.forEach((link) => drawLink(link, rtl));
     return "drawn";
   }
 
@@ -165,7 +167,6 @@
   // Each relation has one horizontal segment, or one in the line of each argument.
   function makeSegments(links, lines, inner, rtl) {
     for (const line of lines) line.segments = [];
-    let track = 0;
     for (const link of links) {
       const [a, b] = link.ends;
       if (a.line === b.line) {
@@ -173,11 +174,9 @@
         lines[a.line].segments.push(link.segments[0]);
         continue;
       }
-      track += 1;
-      const offset = TRACK * (((track - 1) % 8) + 0.6);
-      link.track = rtl ? inner.left - offset : inner.right + offset;
       link.segments = link.ends.map((end, side) => {
-        const segment = { link, from: link.x[side], to: link.track, label: false };
+        const to = rtl ? inner.left : inner.right;
+        const segment = { link, from: link.x[side], to, label: false };
         lines[end.line].segments.push(segment);
         return segment;
       });
@@ -227,13 +226,26 @@
     }
   }
 
-  function drawLink(link, lines, inner, rtl) {
-    const height = (side) => {
-      const segment = link.segments[Math.min(side, link.segments.length - 1)];
-      return lines[link.ends[side].line].top - GAP - (segment.lane + 0.5) * LANE;
-    };
+  // Beside the text, short connections are inside long ones.
+  function chooseTracks(links, lines, inner, rtl) {
+    for (const link of links) {
+      link.y = link.ends.map((end, side) => {
+        const segment = link.segments[Math.min(side, link.segments.length - 1)];
+        return lines[end.line].top - GAP - (segment.lane + 0.5) * LANE;
+      });
+    }
+    const extent = ({ y }) => Math.abs(y[0] - y[1]);
+    links.filter((link) => link.segments.length === 2)
+      .sort((a, b) => extent(a) - extent(b))
+      .forEach((link, index) => {
+        const offset = TRACK * (index + 0.6);
+        link.track = rtl ? inner.left - offset : inner.right + offset;
+      });
+  }
+
+  function drawLink(link, rtl) {
+    const { y } = link;
     const [start, stop] = link.ends.map((end) => end.top - 1);
-    const y = [height(0), height(1)];
     const [from, to] = link.x;
     const corner = (dx, dy, first) => first === "v"
       ? `q 0 ${dy} ${dx} ${dy}` : `q ${dx} 0 ${dx} ${dy}`;

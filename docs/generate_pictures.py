@@ -5,8 +5,8 @@
     python docs/generate_pictures.py
 
 The pictures are screenshots of the first text on the pages of `spacy jre show` and
-`spacy jre evaluate --html`, for annotations that are written below. Chromium has to be in
-the PATH (Debian: `apt-get install chromium`).
+`spacy jre evaluate --html`, for annotations that are written below. Chromium has to be
+in the PATH (Debian: `apt-get install chromium`).
 """
 
 import html

@@ -5,7 +5,6 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from spacy.tokens import Doc
-from spacy.training import Example
 
 from spacy_jre.annotations import Record, build_doc
 from spacy_jre.evaluation.outcomes import (

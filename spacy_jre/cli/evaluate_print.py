@@ -70,7 +70,7 @@ def print_evaluation(report: Report) -> None:
             title, (unit, *columns), [_bucket_row(one) for one in report.buckets[name]]
         )
     for name, confusion in report.confusion.items():
-        if confusion is not None:
+        if confusion is not None and confusion.labels:
             _print_confusion(f"Confusion: {name}", confusion)
     _print_curve(report.precision_recall.micro)
     calibration = report.calibration

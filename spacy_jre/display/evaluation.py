@@ -7,25 +7,13 @@ from typing import Any
 
 from ..errors import Errors, JREError
 from ..evaluation.outcomes import DocumentOutcome, EntityOutcome, SpanRef
+from ..evaluation.titles import BUCKETS, SCORES, title_of_cause
 from .charts import curve_chart, reliability_chart
 from .page import count_of, html_page
 from .passages import KIND_NAMES, SYMBOLS, Link, Mark, Passage, figure, shorten
 
 Report = Mapping[str, Any]
 KIND_PLURALS = {"hit": "hits", "missed": "missed", "false": "false alarms"}
-SCORE_NAMES = {
-    "ents": "Entities",
-    "rel": "Relations",
-    "rel_strict": "Relations with entity types (strict)",
-}
-BUCKET_NAMES = {
-    "ents_length": "Entities by length (tokens)",
-    "ents_text_length": "Entities by length of the text (tokens)",
-    "rel_strict_text_length": "Strict relations by length of the text (tokens)",
-    "rel_strict_distance": "Strict relations by distance of the arguments (tokens)",
-    "ents_nested": "Entities by nesting",
-    "rel_strict_nested": "Strict relations by nesting of the arguments",
-}
 CALIBRATION_NAMES = {
     "entities": "Predicted entities",
     "relations": "Predicted relations",
@@ -102,9 +90,8 @@ def outcome_passage(document: DocumentOutcome, number: int, lang: str) -> Passag
         check(entity.kind, own)
         index[own] = len(marks)
         note = _other_span(text, entity)
-        marks.append(
-            Mark(own.start, own.end, own.label, entity.kind, entity.cause, note)
-        )
+        cause = title_of_cause(entity.kind, entity.cause)
+        marks.append(Mark(own.start, own.end, own.label, entity.kind, cause, note))
     links = []
     for relation in document.relations:
         for span in (relation.head, relation.tail):
@@ -178,7 +165,7 @@ def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -
 
 def _scores(report: Report) -> str:
     tables = []
-    for kind, name in SCORE_NAMES.items():
+    for kind, name in SCORES.items():
         if report.get(f"{kind}_f") is None:
             continue
         intervals = (report.get("intervals") or {}).get(kind) or {}
@@ -229,7 +216,7 @@ def _comparison(report: Report) -> str:
         return ""
     columns = ["F1", "this model", "other model", "difference", "p"]
     tables = [table("All labels", columns, _difference_rows(compared["differences"]))]
-    for kind, name in SCORE_NAMES.items():
+    for kind, name in SCORES.items():
         rows = _difference_rows((compared.get("per_type") or {}).get(kind) or {})
         tables.append(table(name, columns, rows))
     return _group(f"Compared with {compared['model']}", tables)
@@ -253,7 +240,8 @@ def _causes(report: Report) -> str:
     for name, groups in (report.get("errors") or {}).items():
         rows = [
             (
-                f"{SYMBOLS[group['kind']]} {escape(group['cause'])}",
+                f"{SYMBOLS[group['kind']]} "
+                f"{escape(title_of_cause(group['kind'], group['cause']))}",
                 f"{group['count']:,}",
             )
             for group in groups
@@ -273,8 +261,8 @@ def _buckets(report: Report) -> str:
             )
             for bucket in buckets
         ]
-        caption = BUCKET_NAMES.get(name, name)
-        tables.append(table(caption, ["", "gold", "P", "R", "F1"], rows))
+        caption, unit = BUCKETS.get(name, (name, ""))
+        tables.append(table(caption, [unit, "gold", "P", "R", "F1"], rows))
     return _grid(tables)
 
 

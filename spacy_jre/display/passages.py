@@ -313,8 +313,7 @@ def _entity_list(passage: Passage) -> str:
 def _outcome(kind: str, cause: str) -> str:
     if not kind:
         return ""
-    # (the cause of an entity that overlaps no other one is its kind)
-    name = KIND_NAMES[kind] + ("" if cause in ("", kind) else f": {escape(cause)}")
+    name = KIND_NAMES[kind] + (f": {escape(cause)}" if cause else "")
     return f' <span class="outcome">{name}</span>'
 
 

@@ -55,7 +55,7 @@ def test_gold_and_predicted_entities_are_in_the_text(outcome):
         ("hit", ""),
         ("missed", "boundary"),
         ("false", "boundary"),
-        ("missed", "missed"),
+        ("missed", "no overlap"),
     ]
 
 
@@ -64,7 +64,7 @@ def test_wrong_entities_are_listed_with_cause_and_other_entity(outcome):
     assert [row.text for row in rows if "data-entity" in row.attrs] == [
         "○\xa0Hotel Lima ORG missed: boundary predicted: Lima (ORG)",
         "✕\xa0Lima ORG false alarm: boundary gold: Hotel Lima (ORG)",
-        "○\xa0Oslo LOC missed",
+        "○\xa0Oslo LOC missed: no overlap",
     ]
 
 
@@ -103,7 +103,7 @@ def test_arguments_without_entity_annotation_are_marked():
 def test_predicted_entity_without_gold_text_is_listed():
     wrong = EntityOutcome("false", "false", None, SpanRef(3, 3, "PER"))
     section = page_of(DocumentOutcome("Ada", "", [wrong], [])).find("section")[0]
-    assert section.find("li")[0].text == "✕\xa0(no text) PER false alarm"
+    assert section.find("li")[0].text == "✕\xa0(no text) PER false alarm: no overlap"
 
 
 def test_text_has_its_language_and_document(outcome):
@@ -127,7 +127,7 @@ def test_filters_offer_the_kinds_labels_and_causes_of_the_texts(outcome):
     }
     assert options == {
         "label": ["", "E:LOC", "E:ORG", "E:PER", "R:left"],
-        "cause": ["", "E:boundary", "E:missed", "R:entity boundary"],
+        "cause": ["", "E:boundary", "E:no overlap", "R:entity boundary"],
     }
 
 
@@ -210,7 +210,7 @@ def test_buckets_without_predictions_have_only_recall():
     bucket = {"name": "nested", "gold": 4, "p": None, "r": 0.5, "f": None}
     report = {"buckets": {"ents_nested": [bucket]}}
     assert tables(report) == {
-        "Entities by nesting": [["nested", "4", "–", "50.00", "–"]]
+        "Entities, nested or not": [["nested", "4", "–", "50.00", "–"]]
     }
 
 

@@ -5,7 +5,6 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from spacy.tokens import Doc
-from spacy.training import Example
 
 from spacy_jre.annotations import Record, build_doc
 from spacy_jre.evaluation.outcomes import (
@@ -288,10 +287,3 @@ def test_swapping_gold_and_prediction_swaps_missed_and_false(corpus):
     for one, other in zip(kinds(corpus), swapped, strict=True):
         assert one["hit"] == other["hit"]
         assert one["missed"] == other["false"]
-
-
-def test_compare_docs_equals_the_outcomes_of_the_example():
-    example = make_example(([ADA], []), ([OSLO], []))
-    outcome = compare_docs(example.reference, example.predicted)
-    again = Example(example.predicted, example.reference)
-    assert compare_docs(again.reference, again.predicted) == outcome

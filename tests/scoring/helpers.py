@@ -36,3 +36,11 @@ def make_example(gold, predicted, words=WORDS):
         annotate(Doc(vocab, words=words), *predicted),
         annotate(Doc(vocab, words=words), *gold),
     )
+
+
+def unannotated(example, *, ents=False):
+    """Make an Example whose reference has no annotation, or an entity only."""
+    reference = Doc(example.reference.vocab, words=WORDS)
+    if ents:
+        reference.set_ents([reference.char_span(0, 9, label="PER")])
+    return Example(example.predicted, reference)

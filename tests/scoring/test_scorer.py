@@ -8,7 +8,7 @@ from spacy.vocab import Vocab
 from spacy_jre.annotations import StoredEntity, StoredRelation, write_annotations
 from spacy_jre.scoring.scorer import make_joint_scorer_v1, score_joint
 
-from .helpers import ADA, HOTEL, LIMA, OSLO, WORDS, annotate, make_example
+from .helpers import ADA, HOTEL, LIMA, OSLO, WORDS, annotate, make_example, unannotated
 
 MEASURES = ("p", "r", "f")
 
@@ -298,13 +298,6 @@ def test_registered_scorer_is_score_joint():
 # references without annotations
 
 KEYS = (*MEASURES, "macro_p", "macro_r", "macro_f", "per_type")
-
-
-def unannotated(example, *, ents=False):
-    reference = Doc(example.reference.vocab, words=WORDS)
-    if ents:
-        reference.set_ents([reference.char_span(0, 9, label="PER")])
-    return Example(example.predicted, reference)
 
 
 def test_reference_without_relation_data_is_ignored():

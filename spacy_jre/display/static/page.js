@@ -356,18 +356,21 @@
 
   document.documentElement.classList.add("script");
   const figures = all(document, "figure.passage");
-  const seen = new Set();
+  // Figures outside the window are drawn when they come near it.
   const observer = new IntersectionObserver((entries) => {
     for (const entry of entries) {
-      if (entry.isIntersecting && !seen.has(entry.target)) {
-        seen.add(entry.target);
-        draw(entry.target);
-      }
+      if (!entry.isIntersecting) continue;
+      observer.unobserve(entry.target);
+      draw(entry.target);
     }
   }, { rootMargin: "600px" });
-  const redraw = () => { for (const figure of seen) if (figure.offsetParent) draw(figure); };
+  const redraw = () => {
+    for (const figure of figures) {
+      observer.unobserve(figure);
+      observer.observe(figure);
+    }
+  };
   for (const figure of figures) {
-    observer.observe(figure);
     figure.addEventListener("mouseover", (event) => highlight(figure, event.target));
     figure.addEventListener("mouseleave", () => highlight(figure, null));
     figure.addEventListener("focusin", (event) => highlight(figure, event.target));
@@ -378,7 +381,7 @@
     const now = document.documentElement.clientWidth;
     if (now !== width) { width = now; redraw(); }
   });
-  addEventListener("beforeprint", () => { figures.forEach((figure) => seen.add(figure)); redraw(); });
+  addEventListener("beforeprint", () => figures.forEach(draw));
   document.fonts.ready.then(redraw);
 
   const form = document.querySelector(".filters");

@@ -20,6 +20,6 @@ BUCKETS = {
 
 
 def title_of_cause(kind: str, cause: str) -> str:
-    """RETURNS (str): The cause of an error. If a wrong entity overlaps no wrong entity of
-    the other side, its cause is its kind."""
+    """RETURNS (str): The cause of an error. It is equal to the kind if a wrong entity
+    overlaps no wrong entity of the other side."""
     return "no overlap" if cause == kind else cause

@@ -3,6 +3,7 @@
 (() => {
   const SVG = "http://www.w3.org/2000/svg";
   const MIN_WIDTH = 480;   // narrower texts have no arcs, only the list of relations
+  const MANY_TEXTS = 200;
   const MAX_ARCS = 16;
   const MAX_LANES = 6;     // arcs above each other
   const LANE = 19;         // height of an arc with its label
@@ -356,6 +357,7 @@
 
   document.documentElement.classList.add("script");
   const figures = all(document, "figure.passage");
+  document.documentElement.classList.toggle("many", figures.length > MANY_TEXTS);
   // Figures outside the window are drawn when they come near it.
   const observer = new IntersectionObserver((entries) => {
     for (const entry of entries) {

@@ -215,7 +215,10 @@ def _comparison(report: Report) -> str:
     if not compared:
         return ""
     columns = ["F1", "this model", "other model", "difference", "p"]
-    tables = [table("All labels", columns, _difference_rows(compared["differences"]))]
+    names = {f"{kind}_f": f"{name}, micro" for kind, name in SCORES.items()}
+    names |= {f"{kind}_macro_f": f"{name}, macro" for kind, name in SCORES.items()}
+    summary = {names.get(key, key): row for key, row in compared["differences"].items()}
+    tables = [table("All labels", columns, _difference_rows(summary))]
     for kind, name in SCORES.items():
         rows = _difference_rows((compared.get("per_type") or {}).get(kind) or {})
         tables.append(table(name, columns, rows))

@@ -284,10 +284,10 @@ def test_policy_blocks_injected_scripts(measured):
 
 def test_filter_hides_other_texts_and_counts(measured):
     assert measured["evaluate 1280"]["count"] == (
-        "2 of 2 texts: 2 hits, 2 missed, 2 false alarms"
+        "2 of 2 texts. Hits: 2, missed: 2, false alarms: 2"
     )
     page = measured["filter"]
-    assert page["count"] == "1 of 2 texts: 0 hits, 1 missed, 1 false alarms"
+    assert page["count"] == "1 of 2 texts. Hits: 0, missed: 1, false alarms: 1"
     assert page["hidden"] == [False, True]
 
 

@@ -193,7 +193,9 @@ def test_differences_to_another_model_are_shown():
     }
     report = {"compared_with": {"model": "other", "differences": {"ents_f": row}}}
     assert tables(report) == {
-        "All labels": [["ents_f", "80.00", "70.00", "+10.00 -2.00 to 20.00", "0.040"]]
+        "All labels": [
+            ["Entities, micro", "80.00", "70.00", "+10.00 -2.00 to 20.00", "0.040"]
+        ]
     }
 
 

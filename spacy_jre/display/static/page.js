@@ -351,8 +351,8 @@
       if (!section.hidden) texts += 1;
     }
     form.querySelector(".count").textContent =
-      `${texts} of ${figures.length} texts: ${counts.hit} hits, `
-      + `${counts.missed} missed, ${counts.false} false alarms`;
+      `${texts} of ${figures.length} texts. Hits: ${counts.hit}, missed: ${counts.missed}, `
+      + `false alarms: ${counts.false}`;
   }
 
   document.documentElement.classList.add("script");

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacy_jre.evaluation.curves import calibrate, precision_recall
@@ -32,6 +32,7 @@ def test_curve_without_a_correct_relation_has_no_points():
     assert precision_recall(LabelScores([], [], 3)).average_precision == 0.0
 
 
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(ROWS, st.integers(0, 5))
 def test_points_are_the_counts_at_their_threshold(rows, missed):
     scores, correct = [row[0] for row in rows], [row[1] for row in rows]
@@ -48,6 +49,7 @@ def test_points_are_the_counts_at_their_threshold(rows, missed):
         assert max(point.f for point in curve.points) == pytest.approx(best)
 
 
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(ROWS.filter(lambda rows: any(correct for _, correct in rows)))
 def test_average_precision_equals_scikit_learn(rows):
     metrics = pytest.importorskip("sklearn.metrics")
@@ -79,6 +81,7 @@ def test_calibration_without_predictions_has_no_error():
     assert {bin.score for bin in calibration.bins} == {None}
 
 
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(ROWS)
 def test_bins_contain_all_predictions(rows):
     scores, correct = [row[0] for row in rows], [row[1] for row in rows]

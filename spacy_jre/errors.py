@@ -538,6 +538,11 @@ class Errors(metaclass=_ErrorsWithCodes):
         "command again to repeat them: finished runs are skipped."
     )
     J755 = "--recipe must be one of {known}, not {value!r}."
+    J765 = (
+        "Document {doc}: the span {start} to {end} is outside its text of {length} "
+        "characters."
+    )
+    J766 = "Document {doc}: unknown kind of outcome {kind!r}. Known: {known}."
 
 
 class Warnings(metaclass=_ErrorsWithCodes):

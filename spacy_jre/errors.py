@@ -362,6 +362,16 @@ class Errors(metaclass=_ErrorsWithCodes):
         "{path} can't be read as the names of DocRED's relations: {problem}. Replace "
         "it with the rel_info.json of DocRED, or remove it to use the ids as labels."
     )
+    J665 = (
+        "{path}: the gzip file is damaged or incomplete: {error}. Download it again, "
+        "or compress it again."
+    )
+    J666 = (
+        "{path}: the gzip file unpacks to more than {ratio} times its size. Unpack it "
+        "with gunzip, check its content, and convert the unpacked file."
+    )
+    J667 = "{path} is not UTF-8. {problem}."
+    J668 = "{path}, line {line}: not UTF-8: {error}. {problem}."
     # command line and display
     J701 = "Unknown format {value!r}. Known: {known}."
     J702 = (

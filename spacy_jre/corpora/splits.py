@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from ..annotations import Record
 from ..errors import Errors, JREError
-from .sources import stays_inside
+from .sources import inner_stem, stays_inside
 
 SPLITS = ("train", "dev", "test")
 By = Literal["doc", "record"]
@@ -28,15 +28,14 @@ def find_splits(folder: Path) -> dict[str, Path]:
         return {}  # brat's documents can have any name
     paths: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.stem not in SPLITS:
+        split = inner_stem(path)
+        if split not in SPLITS:
             continue
-        if path.stem in paths:
-            first = paths[path.stem]
-            raise JREError(
-                Errors.J705.format(first=first, second=path, split=path.stem)
-            )
+        if split in paths:
+            first = paths[split]
+            raise JREError(Errors.J705.format(first=first, second=path, split=split))
         stays_inside(path, folder)
-        paths[path.stem] = path
+        paths[split] = path
     if not paths:
         return {}
     for split in SPLITS:

@@ -28,6 +28,7 @@ from ...errors import Errors, JREError
 from ..sources import (
     Discontinuous,
     OnSkip,
+    describe_encoding,
     each_record,
     readable_name,
     refuse,
@@ -129,7 +130,8 @@ def _decode(path: Path) -> str:
         return data.decode("utf8")
     except UnicodeDecodeError as error:
         line = _Line(path, data.count(b"\n", 0, error.start) + 1, "")
-        raise JREError(line.message(f"not UTF-8: {error}")) from error
+        problem = f"not UTF-8: {error}. {describe_encoding(data)}."
+        raise JREError(line.message(problem)) from error
 
 
 class _Line(NamedTuple):

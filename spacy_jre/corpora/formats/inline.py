@@ -23,7 +23,14 @@ from pathlib import Path
 
 from ...annotations import EntityRecord, Record, RelationRecord
 from ...errors import Errors, JREError
-from ..sources import OnSkip, each_record, refuse
+from ..sources import (
+    OnSkip,
+    check_encoding,
+    each_record,
+    not_utf8,
+    open_utf8,
+    refuse,
+)
 
 _TAG = re.compile(r"\|([^\s|\[\]\\]+)(?: ([0-9]+))?\]")
 _RELATION = re.compile(r"> *([0-9]+) +(\S+) +([0-9]+) *")
@@ -48,11 +55,10 @@ def read_inline(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:
     path (Path): The file, UTF-8.
     skip (Callable): Called for each skipped sentence.
     YIELDS (Record): One per sentence. ``meta["line"]`` is its line number.
-    RAISES (ValueError): J601, J602 for the file. With `refuse`: J606 with the line and
-        how to fix it.
+    RAISES (ValueError): J601, J602, J665-J667 for the file. With `refuse`: J606, J668
+        with the line and how to fix it.
     """
-    if not path.is_file():
-        raise JREError(Errors.J601.format(path=path))
+    check_encoding(path)
     return each_record(_blocks(path), partial(_read_block, path), skip)
 
 
@@ -60,7 +66,7 @@ def _blocks(path: Path) -> Iterator[list[tuple[int, bytes]]]:
     """The lines of each sentence, with their numbers."""
     block: list[tuple[int, bytes]] = []
     empty = True
-    with path.open("rb") as file:
+    with open_utf8(path) as file:
         for number, line in enumerate(chain(file, [b""]), 1):
             if number == 1:
                 line = line.removeprefix(BOM_UTF8)
@@ -82,7 +88,7 @@ def _read_block(path: Path, raw_block: list[tuple[int, bytes]]) -> Record:
         try:
             block.append((number, raw.decode("utf8").rstrip("\r\n")))
         except UnicodeDecodeError as error:
-            raise JREError(_message(path, number, f"is not UTF-8: {error}")) from error
+            raise not_utf8(path, number, error) from error
     first, line = block[0]
     if line.startswith(">"):
         raise JREError(_message(path, first, "a relation must follow a sentence"))

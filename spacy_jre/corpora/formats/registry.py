@@ -9,7 +9,14 @@ from typing import Any
 
 from ...annotations import Record
 from ...errors import Errors, JREError
-from ..sources import MAX_LINE, walk_files
+from ..sources import (
+    MAX_LINE,
+    describe_encoding,
+    find_wide_encoding,
+    inner_suffix,
+    open_file,
+    walk_files,
+)
 from .ade import read_ade, read_ade_dose, read_ade_negatives
 from .brat import read_brat
 from .conll04 import read_conll04
@@ -293,41 +300,45 @@ def guess_format(path: Path) -> Format:
 
 
 def take_sample(path: Path) -> Sample:
-    """RAISES (ValueError): J601 if the path does not exist."""
+    """RAISES (ValueError): J601 if the path does not exist, J665 and J666 for a damaged
+    or too large gzip file, J667 for a text in UTF-16 or UTF-32."""
     if path.is_dir():
         # the reader reports the links that are not followed
         files = walk_files(path, skip=lambda left_out: None)
-        return Sample(suffixes=frozenset(p.suffix for p in files[:10_000]))
-    if not path.is_file():
-        raise JREError(Errors.J601.format(path=path))
-    suffixes = frozenset({path.suffix})
-    with path.open("rb") as file:
+        return Sample(suffixes=frozenset(map(inner_suffix, files[:10_000])))
+    suffixes = frozenset({inner_suffix(path)})
+    with open_file(path) as file:
         head = file.read(HEAD)
-        if b"\0" in head:  # binary: only the suffix is used
-            return Sample(suffixes=suffixes)
-        text = head.decode("utf-8-sig", errors="replace")
-        lines = tuple(line for line in text.splitlines() if line.strip())
-        first_character = text.lstrip()[:1]
-        values: list[Any] = []
-        if first_character == "{":
-            file.seek(0)
-            lines_read = (file.readline(MAX_LINE + 1) for _ in range(VALUES))
-            values = _parse_lines(lines_read)
-        if first_character == "[" or (first_character == "{" and not values):
-            file.seek(0)
-            values = _parse_values(text) or _parse_values(
-                file.read(MAX_LINE).decode("utf-8-sig", errors="replace")
-            )
+    encoding = find_wide_encoding(head)
+    if b"\0" in head and not encoding:  # binary: only the suffix is used
+        return Sample(suffixes=suffixes)
+    text = head.decode(encoding or "utf-8-sig", errors="replace")
+    first_character = text.lstrip()[:1]
+    if encoding and first_character != "<":  # XML parsers support UTF-16
+        problem = describe_encoding(head)
+        raise JREError(Errors.J667.format(path=path, problem=problem))
+    lines = tuple(line for line in text.splitlines() if line.strip())
+    values: list[Any] = []
+    if first_character == "{":
+        values = _parse_lines(path)
+    if first_character == "[" or (first_character == "{" and not values):
+        values = _parse_values(text)
+        if not values:
+            with open_file(path) as file:
+                text = file.read(MAX_LINE).decode("utf-8-sig", errors="replace")
+            values = _parse_values(text)
     return Sample(tuple(values), lines, suffixes)
 
 
-def _parse_lines(lines: Iterator[bytes]) -> list[Any]:
+def _parse_lines(path: Path) -> list[Any]:
     values = []
-    for line in lines:
-        try:
-            values.append(json.loads(line))
-        except (ValueError, RecursionError):
-            continue  # the reader reports the error
+    with open_file(path) as file:
+        for _ in range(VALUES):
+            line = file.readline(MAX_LINE + 1)
+            try:
+                values.append(json.loads(line))
+            except (ValueError, RecursionError):
+                continue  # the reader reports the error
     return values
 
 

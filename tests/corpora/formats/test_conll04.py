@@ -197,7 +197,7 @@ def test_missing_file_raises(path):
 
 def test_file_that_is_not_utf8_raises_with_its_line(path):
     path.write_bytes(block(1, [("O", "a"), ("Loc", "Tromsø")]).encode("latin1"))
-    with pytest.raises(ValueError, match=r"J604.*story\.corp, line 2"):
+    with pytest.raises(ValueError, match=r"J668.*story\.corp, line 2"):
         list(read_conll04(path))
 
 

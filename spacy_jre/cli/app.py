@@ -56,6 +56,25 @@ Trust = Annotated[
         help="Allow the custom Python code of this encoder. Can be repeated",
     ),
 ]
+TripleFormat = Annotated[
+    str,
+    typer.Option(
+        help="Output format: csv, tsv, jsonl, parquet, turtle, json-ld, cypher, neo4j "
+        "or graphml. auto: by the suffix of the output"
+    ),
+]
+NodesOption = Annotated[
+    str,
+    typer.Option(
+        help="name: entities with the same label and name are one node (ignoring case "
+        "and whitespace). mention: each mention is a node"
+    ),
+]
+LabelMap = Annotated[
+    Path | None,
+    typer.Option(help="YAML or JSON file with the IRIs of labels (RDF): label -> IRI"),
+]
+Namespace = Annotated[str, typer.Option(help="Start of all other IRIs (RDF)")]
 # other options override values of the config
 WITH_OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -522,6 +541,57 @@ def show_cli(
     with _plain_errors():
         docs, relations = show_predictions(model, data, output, limit=limit)
         msg.good(f"{output}: {relations} relations in {docs} Docs")
+
+
+@jre_cli.command("export")
+def export_cli(
+    source: Annotated[
+        Path, typer.Argument(help="Data with relations (.spacy), or a folder of it")
+    ],
+    output: Annotated[
+        Path, typer.Argument(help="Output file. For the format neo4j: output folder")
+    ],
+    format: TripleFormat = "auto",
+    nodes: NodesOption = "name",
+    labels: LabelMap = None,
+    namespace: Namespace = "urn:spacy-jre:",
+    attr: Annotated[
+        str, typer.Option(help="Name of the relation attribute (doc._.relations)")
+    ] = "relations",
+    id_attr: Annotated[
+        str,
+        typer.Option(
+            help="Name of the attribute with the id of a document, in doc.user_data or "
+            "doc._. Documents without it are numbered"
+        ),
+    ] = "doc_id",
+) -> None:
+    """Export the relations of .spacy files as triples, to a table or a graph.
+
+    The suffix of the output determines the format: .csv, .tsv, .jsonl, .parquet, .ttl
+    (Turtle), .jsonld, .cypher, .graphml. For the CSV files of neo4j-admin, use
+    --format neo4j.
+
+    To predict the relations of texts and export them, use `spacy jre apply`.
+    """
+    from ..export import ExportOptions, choose_format, read_label_map
+    from .export import export_path
+
+    with _plain_errors():
+        options = ExportOptions(
+            nodes=nodes,  # type: ignore[arg-type]  # it checks the value
+            namespace=namespace,
+            iris=read_label_map(labels) if labels else {},
+        )
+        chosen = choose_format(output, format)
+        export = export_path(
+            source, output, chosen, options, attr=attr, id_attr=id_attr
+        )
+        for line in export.skipped:
+            msg.warn(line)
+        for line in export.summary():
+            msg.text(line)
+        msg.good(f"{output}")
 
 
 @jre_cli.command("debug-data", context_settings=WITH_OVERRIDES)

@@ -93,6 +93,7 @@ def read_inception(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:
 
 def _find_documents(path: Path, skip: OnSkip) -> Iterator[_Document]:
     budget = _Budget(MAX_ARCHIVE)
+    files: Files
     if path.is_dir():
         files = {
             _name(member.relative_to(path)): partial(read_bytes, member)

@@ -478,7 +478,7 @@ class Errors(metaclass=_ErrorsWithCodes):
     )
     J755 = "--recipe must be one of {known}, not {value!r}."
     J770 = (
-        "The id of Doc {number}, {value!r}, is not a string or an integer. Set "
+        "The id of Doc {default}, {value!r}, is not a string or an integer. Set "
         "doc.user_data[{name!r}] to a string, or choose another attribute with "
         "--id-attr."
     )
@@ -515,11 +515,6 @@ class Errors(metaclass=_ErrorsWithCodes):
     J779 = (
         "All {count} document(s) failed, and nothing was written. The first one is "
         "{first}: {reason}"
-    )
-    J780 = (
-        "A worker process of --n-process {n_process} ended. Often, the memory was not "
-        "sufficient. Run the command again with fewer processes or a smaller "
-        "--batch-size: finished shards are kept."
     )
     J781 = (
         "{folder} is in use by another process. Wait until it ends, or choose another "

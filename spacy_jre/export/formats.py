@@ -78,11 +78,17 @@ def choose_format(path: Path, name: str = "auto") -> Format:
     return suffixes[suffix]
 
 
-def find_format(name: str) -> Format:
-    """RETURNS (Format): The format with this name.
-    RAISES (ValueError): J701 for an unknown name."""
+def find_format(name: str, more: Iterable[str] = ()) -> Format:
+    """Find a format by its name.
+
+    name (str): The name.
+    more (Iterable[str]): Other names that are known, for the message.
+    RETURNS (Format): The format.
+    RAISES (ValueError): J701 for an unknown name.
+    """
     if name not in FORMATS:
-        raise JREError(Errors.J701.format(value=name, known=", ".join(FORMATS)))
+        known = ", ".join([*FORMATS, *more])
+        raise JREError(Errors.J701.format(value=name, known=known))
     return FORMATS[name]
 
 

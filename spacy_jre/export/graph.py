@@ -125,7 +125,8 @@ def collect_graph(triples: Iterable[Triple], nodes: Nodes = "name") -> TripleGra
     """
     graph = TripleGraph()
     # mentions of the current Doc, because an entity can have several relations
-    doc, seen = -1, set()
+    doc = -1
+    seen: set[tuple[int, int, str]] = set()
     for triple in triples:
         if triple.doc != doc:
             doc, seen = triple.doc, set()
@@ -138,7 +139,7 @@ def collect_graph(triples: Iterable[Triple], nodes: Nodes = "name") -> TripleGra
                 seen.add(place)
                 node.forms[mention.text] += 1
             ends.append(key)
-        graph.edges[edge_id(triple)] = Edge(*ends, triple)
+        graph.edges[edge_id(triple)] = Edge(ends[0], ends[1], triple)
     return graph
 
 

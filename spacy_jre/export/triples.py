@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from spacy.tokens import Doc
 
@@ -128,15 +129,15 @@ def _sentences(doc: Doc) -> list[tuple[int, int]]:
     return [(sent.start_char, sent.end_char) for sent in doc.sents]
 
 
-def document_id(doc: Doc, number: int, id_attr: str = ID_ATTR) -> str:
+def document_id(doc: Doc, default: str | int, id_attr: str = ID_ATTR) -> str:
     """Get the id of a Doc.
 
     doc (Doc): The Doc.
-    number (int): The number of the Doc in the input.
+    default (str | int): The id of a Doc without one, such as its number.
     id_attr (str): Name of the user data or extension attribute with the id.
     RETURNS (str): The value of ``doc.user_data[id_attr]``, or else of
         ``doc._.<id_attr>``, or else the name of the document in the data that was
-        converted, or else the number.
+        converted, or else the default.
     RAISES (ValueError): J770 for an id that is not a string or an integer.
     """
     value = doc.user_data.get(id_attr)
@@ -144,12 +145,13 @@ def document_id(doc: Doc, number: int, id_attr: str = ID_ATTR) -> str:
         value = doc._.get(id_attr)
     if value is None:
         # an extension that is not registered in this process
-        value = doc.user_data.get(("._.", id_attr, None, None))
+        user_data: dict[Any, Any] = doc.user_data  # (the stub has only str keys)
+        value = user_data.get(("._.", id_attr, None, None))
     if value is None:
         record = doc.user_data.get(RECORD_KEY)
         value = record.get("document") if isinstance(record, dict) else None
     if value is None:
-        value = number
+        value = default
     if not isinstance(value, (str, int)) or isinstance(value, bool):
-        raise JREError(Errors.J770.format(number=number, name=id_attr, value=value))
+        raise JREError(Errors.J770.format(default=default, name=id_attr, value=value))
     return str(value)

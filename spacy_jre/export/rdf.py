@@ -121,7 +121,7 @@ class _Builder:
         statement = self._blank(f"s{self._statements}")
         self._statements += 1
         literals = {
-            self._jre.score: triple.score,
+            self._jre.score: _rounded(triple.score),
             self._jre.doc: triple.doc,
             self._jre.sentence: triple.sentence,
             self._jre.sentenceStart: triple.sentence_start,
@@ -159,7 +159,14 @@ class _Builder:
             (self._its.taIdentRef, entity),
         ]
         if mention.score is not None:
-            values.append((self._its.taConfidence, self._literal(mention.score)))
+            score = self._literal(_rounded(mention.score))
+            values.append((self._its.taConfidence, score))
         for name, value in values:
             self._graph.add((node, name, value))
         return node
+
+
+def _rounded(score: float) -> float:
+    """RETURNS (float): The score with seven digits, which all formats of rdflib keep.
+    Turtle has no more of them."""
+    return float(f"{score:.6e}")

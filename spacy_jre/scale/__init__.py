@@ -1,7 +1,7 @@
 """Run a pipeline on much text."""
 
-from .apply import Applied, ApplySettings, apply
 from .items import InputSettings, Item, find_source
+from .run import Applied, ApplySettings, apply
 from .shards import Failure, Shard, process_shard
 
 __all__ = [

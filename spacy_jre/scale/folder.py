@@ -85,6 +85,12 @@ class OutputFolder:
     def __init__(self, path: Path):
         self.path = path
 
+    def check_outside(self, source: Path) -> None:
+        """RAISES (ValueError): J778 if the folder is in the input, whose files would
+        then include the output."""
+        if self.path.resolve().is_relative_to(source.resolve()):
+            raise self._unusable(f"it is in the input, {source}")
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Create the folder, and keep other processes from using it.

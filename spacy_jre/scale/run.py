@@ -1,6 +1,7 @@
 """Run a pipeline on an input of any size, in shards that are kept if the run ends."""
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -115,6 +116,7 @@ def apply(
     files = find_source(source, settings.input)
     make_output(settings.format, settings.export, settings.attr)  # checks them
     folder = OutputFolder(output)
+    folder.check_outside(source)
     run = {
         "model": fingerprint_of(nlp),
         "input": files.fingerprint(),
@@ -184,9 +186,8 @@ def _count(source: Source) -> int:
 
 
 def _all_failed(first: Failure, count: int) -> JREError:
-    return JREError(
-        Errors.J779.format(count=count, first=first.id, reason=first.reason)
-    )
+    reason = re.sub(r"^\[J\d+\] ", "", first.reason)  # one code per message
+    return JREError(Errors.J779.format(count=count, first=first.id, reason=reason))
 
 
 def fingerprint_of(nlp: Language) -> str:

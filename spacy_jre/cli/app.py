@@ -600,7 +600,7 @@ def apply_cli(
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="INPUT",
+            metavar="input",
             help="A file, or a folder of files: .txt, .jsonl, .csv, .tsv, .parquet, "
             ".spacy, also with .gz",
         ),
@@ -655,7 +655,7 @@ def apply_cli(
 ) -> None:
     """Predict the relations of many texts, and write them as triples or documents.
 
-    OUTPUT is a folder with files part-00000.jsonl, part-00001.jsonl and so on, and
+    The output folder has the files part-00000.jsonl, part-00001.jsonl and so on, and
     manifest.json. If the command is interrupted, run it again: finished files are kept,
     and at most one file is computed again. Documents that fail do not stop the run.
     They are listed in errors.jsonl.

@@ -109,8 +109,9 @@ class OutputFolder:
         with (self.path / LOCK).open("w") as lock:
             if fcntl is not None:
                 try:
-                    # ends with the process, also if it is killed
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    # ends with the process, also if it is killed. (A lock of flock()
+                    # would also belong to forked processes.)
+                    fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except OSError as error:
                     raise JREError(Errors.J781.format(folder=self.path)) from error
             yield

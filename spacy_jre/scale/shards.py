@@ -11,6 +11,7 @@ from spacy.tokens import Doc
 
 from ..errors import Errors, JREError
 from .items import Item
+from .workers import workers_end_with_parent
 
 Result = TypeVar("Result")
 
@@ -79,7 +80,11 @@ def process_shard(
         except Exception as error:
             fail(item, error)
     handler = _Handler()
-    with _error_handler(nlp, handler), nlp.memory_zone():
+    with (
+        _error_handler(nlp, handler),
+        workers_end_with_parent(),
+        nlp.memory_zone(),
+    ):
         stream = _process(nlp, ready, handler, batch_size, n_process)
         for (item, _), doc in zip(ready, stream, strict=True):
             try:

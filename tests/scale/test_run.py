@@ -1,6 +1,8 @@
 """Runs in shards: output, resuming, and errors."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import spacy
@@ -190,9 +192,19 @@ def test_missing_shard_raises(capitals_nlp, source, tmp_path):
 
 def test_folder_is_used_by_one_process(capitals_nlp, source, tmp_path):
     pytest.importorskip("fcntl")
-    folder = OutputFolder(tmp_path / "out")
-    with folder.locked(), pytest.raises(JREError, match="J781"):
-        run(capitals_nlp, source, tmp_path / "out")
+    code = (
+        "import fcntl, sys; lock = open(sys.argv[1], 'w'); "
+        "fcntl.lockf(lock, fcntl.LOCK_EX); print(flush=True); input()"
+    )
+    (tmp_path / "out").mkdir()
+    command = [sys.executable, "-c", code, str(tmp_path / "out" / ".lock")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as process:
+        process.stdout.readline()  # it has the lock
+        with pytest.raises(JREError, match="J781"):
+            run(capitals_nlp, source, tmp_path / "out")
+        process.kill()
+    assert run(capitals_nlp, source, tmp_path / "out").processed == 10
 
 
 def test_run_stops_if_all_documents_fail(capitals_nlp, tmp_path):

@@ -274,6 +274,16 @@ class Errors(metaclass=_ErrorsWithCodes):
         "{problem}. Get the pipeline from its author again, or save it again with "
         "nlp.to_disk."
     )
+    J530 = (
+        "The setting `spans_key` of component '{name}' is {value!r}, which is also the "
+        "span group of its setting `entities`. The component would overwrite the "
+        "entities that it gets. Set another name."
+    )
+    J531 = (
+        "The components '{other}' and '{name}' of this pipeline have the same setting "
+        "{setting} = {value!r}, so one would overwrite the predictions of the other. "
+        "Give each component its own `attr` and `spans_key`."
+    )
     # corpora
     J601 = (
         "{path} does not exist. Check the path, or run the step that writes the file."
@@ -529,4 +539,9 @@ class Warnings(metaclass=_ErrorsWithCodes):
         "slower, because it is trained on sentences. Add a component that sets the "
         'boundaries: nlp.add_pipe("sentencizer", before="{name}"). This warning is '
         "only shown once."
+    )
+    J917 = (
+        "No score of component '{name}' has a weight in [training.score_weights], so "
+        "`spacy train` does not choose the best model by its relations. The scores of "
+        "attr = '{attr}' have it as a prefix. Add {score} = 1.0 to the block."
     )

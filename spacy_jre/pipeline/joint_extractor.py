@@ -18,6 +18,7 @@ from thinc.api import Model, Optimizer, set_dropout_rate
 
 from ..annotations import (
     DEFAULT_ATTR,
+    SPANS_KEY,
     StoredEntity,
     StoredRelation,
     register_extension,
@@ -34,12 +35,14 @@ from ..architectures.half_precision import HALF_PRECISION, HalfPrecision
 from ..architectures.torch_node import set_half_precision
 from ..architectures.units import count_missing_upstream, waits_for_upstream
 from ..errors import Errors, JREError, Warnings
+from ..scoring.scorer import score_name
 from ..training.optimizer import AdamW
 from ..training.sampling import sample_candidates
 from ..training.targets import UnknownLabel, align_gold, make_targets
 from ..types import JointScores, Labels, Prediction
 from .decoding import decode, without_overlaps
-from .factory import make_joint_extractor
+from .defaults import SCORES
+from .factory import check_others, make_joint_extractor
 from .forks import disable_threads_in_forks
 from .given_entities import GivenEntity, score_given
 from .label_sets import (
@@ -66,7 +69,8 @@ disable_threads_in_forks()
 class JointRelationExtractor(TrainablePipe):
     """Predict entities and the relations between them.
 
-    Sets ``doc.ents``, ``doc.spans["jre"]`` and ``doc._.relations``. Dropout rates are
+    Sets ``doc.ents``, ``doc.spans["jre"]`` and ``doc._.relations``; the settings
+    `overwrite_ents`, `spans_key` and `attr` change this. Dropout rates are
     settings of the architecture: ``training.dropout`` applies only to thinc layers,
     such as a Tok2Vec.
     """
@@ -85,8 +89,9 @@ class JointRelationExtractor(TrainablePipe):
         symmetric: Sequence[str] = (),
         overlaps: Literal["keep", "best", "auto"] = "keep",
         constraints: Literal["none", "infer"] | Sequence[Sequence[str]] = "none",
-        overwrite_ents: bool = True,
+        overwrite_ents: bool | Literal["merge"] = True,
         attr: str = DEFAULT_ATTR,
+        spans_key: str = SPANS_KEY,
         seed: int = 0,
         half_precision: HalfPrecision = "never",
         scorer: Callable[..., Any] | None = None,
@@ -114,9 +119,12 @@ class JointRelationExtractor(TrainablePipe):
             [head label, relation label, tail label]: only these. A symmetric relation
             can have both orders. `spacy jre debug-data` shows the combinations and
             how often they occur.
-        overwrite_ents (bool): Whether to replace ``doc.ents`` with the predicted
-            entities.
-        attr (str): Name of the relation extension.
+        overwrite_ents (bool | str): Whether to replace ``doc.ents`` with the predicted
+            entities. "merge": keep the earlier entities that do not overlap them.
+        attr (str): Name of the relation extension. The components of a pipeline need
+            different names.
+        spans_key (str): Name of the span group with the predicted entities, in
+            ``doc.spans``. The components of a pipeline need different names.
         seed (int): Random seed for the sampling of negatives.
         half_precision (str): Whether the torch modules run in half precision: "never",
             "training" (in updates only) or "always". bfloat16 on CPUs and GPUs with
@@ -137,6 +145,11 @@ class JointRelationExtractor(TrainablePipe):
         for label, value in (label_thresholds or {}).items():
             field = f"label_thresholds.{label}"
             self._check(field, value, 0.0 <= value <= 1.0, "within 0 and 1")
+        choices = (True, False, "merge")
+        valid = overwrite_ents in choices
+        self._check("overwrite_ents", overwrite_ents, valid, "true, false or merge")
+        valid = isinstance(spans_key, str) and bool(spans_key)
+        self._check("spans_key", spans_key, valid, "a non-empty string")
         self._check("max_span_width", max_span_width, max_span_width >= 1, "at least 1")
         modes = ("keep", "best", "auto")
         self._check("overlaps", overlaps, overlaps in modes, ", ".join(modes))
@@ -165,6 +178,7 @@ class JointRelationExtractor(TrainablePipe):
             if isinstance(constraints, str)
             else [list(row) for row in constraints],
             "attr": attr,
+            "spans_key": spans_key,
             "entity_labels": [],
             "relation_labels": [],
             "tags": [],
@@ -251,6 +265,11 @@ class JointRelationExtractor(TrainablePipe):
         }
         return [field for field, is_used in used.items() if is_used]
 
+    @property
+    def _places(self) -> dict[str, str]:
+        """The settings that say where the predictions are written."""
+        return {name: self.cfg[name] for name in ("attr", "spans_key")}
+
     def add_label(self, label: str, *, kind: str) -> int:
         """Add a label before initialization.
 
@@ -300,8 +319,12 @@ class JointRelationExtractor(TrainablePipe):
         RAISES (ValueError): J502 without labels, J503 for labels with another
             structure, J504 for an example with an unknown label (if the network
             predicts tags), J505, J507 or J511 for a setting with an unknown label,
-            J306 for an encoder without width.
+            J306 for an encoder without width, J531 for a pipeline with another
+            component that writes to the same place.
         """
+        if nlp is not None:  # a component with a source was not created by the factory
+            check_others(nlp, self.name, self._places)
+            self._check_score_weights(nlp)
         get_examples = SingleRead(get_examples, f"{type(self).__name__}.initialize")
         count = 0
         if labels is None:
@@ -349,6 +372,14 @@ class JointRelationExtractor(TrainablePipe):
         self.cfg["several_sentences"] = 2 * n_several >= len(docs)
         model: Model[Any, Any] = self.model
         model.initialize(X=docs, Y=self._labels)
+
+    def _check_score_weights(self, nlp: Language) -> None:
+        """Log J917 if no score of the component chooses the best model."""
+        attr = self.cfg["attr"]
+        weights = nlp.config["training"]["score_weights"]
+        if not any(weights.get(score_name(name, attr)) for name in SCORES):
+            score = score_name("rel_strict_f", attr)
+            logger.warning(Warnings.J917.format(name=self.name, attr=attr, score=score))
 
     def _set_observed(self, observed: Observed | None, given: dict[str, Any]) -> None:
         """Set what is known of the training data: the given values of a labels file,
@@ -592,9 +623,19 @@ class JointRelationExtractor(TrainablePipe):
                 StoredRelation(*entities[head][:3], *entities[tail][:3], label, score)
                 for head, tail, label, score in prediction.relations
             ]
-            write_annotations(doc, entities, relations, self.cfg["attr"], spans=spans)
+            write_annotations(
+                doc,
+                entities,
+                relations,
+                self.cfg["attr"],
+                spans=spans,
+                spans_key=self.cfg["spans_key"],
+            )
             if self.cfg["overwrite_ents"]:
-                doc.set_ents([spans[i] for i in without_overlaps(prediction.entities)])
+                chosen = [spans[i] for i in without_overlaps(prediction.entities)]
+                if self.cfg["overwrite_ents"] == "merge":
+                    chosen += _not_overlapping(doc.ents, chosen)
+                doc.set_ents(chosen)
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Process a stream in batches.
@@ -636,6 +677,12 @@ class JointRelationExtractor(TrainablePipe):
                     name=self.name, count=count, total=len(docs), upstream=upstream
                 )
             )
+
+
+def _not_overlapping(spans: Iterable[Span], others: Iterable[Span]) -> list[Span]:
+    """RETURNS (list[Span]): The spans without a token of the others."""
+    taken = {token for other in others for token in range(other.start, other.end)}
+    return [span for span in spans if taken.isdisjoint(range(span.start, span.end))]
 
 
 def _batches(stream: Iterable[Doc], size: int) -> Iterator[list[Doc]]:

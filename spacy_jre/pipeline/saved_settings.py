@@ -22,8 +22,9 @@ class SavedSettings(Fields):
     negative_spans: NonNegativeInt | None
     negative_pairs: NonNegativeInt | None
     symmetric: list[str]
-    overwrite_ents: bool
+    overwrite_ents: bool | Literal["merge"]
     attr: str
+    spans_key: Label
     entity_labels: list[Label]
     relation_labels: list[Label]
     tags: list[str]

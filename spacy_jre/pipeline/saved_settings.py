@@ -25,6 +25,9 @@ class SavedSettings(Fields):
     overwrite_ents: bool | Literal["merge"]
     attr: str
     spans_key: Label
+    entities: Label
+    unknown_entities: Literal["error", "skip", "keep"]
+    windows: Literal["sentence", "doc"] | PositiveInt
     entity_labels: list[Label]
     relation_labels: list[Label]
     tags: list[str]

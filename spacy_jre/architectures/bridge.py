@@ -284,15 +284,14 @@ def score_pairs(
     model (Model): The result of ``root_model``.
     encoded (EncoderOutput): The output of its encoder.
     ranges (ndarray): The spans: index of the Doc, start and end token. Shape: (N, 3).
-    ranks (ndarray | None): Scores of the spans. In a window with more spans than
-        MAX_PAIRED_ENTITIES, those with the best scores are paired. None: all spans are
-        paired. Shape: (N,).
+    ranks (ndarray | None): Scores of the spans. In a window with more spans than tokens
+        or than MAX_PAIRED_ENTITIES, those with the best scores are paired. None: all
+        spans are paired. Shape: (N,).
     RETURNS (tuple[ndarray, ndarray, int]): Indices of head and tail in the spans,
         shape: (P, 2); the relation scores, shape: (P, R); and the number of windows
         with more spans than were paired.
     """
-    limit = None if ranks is None else MAX_PAIRED_ENTITIES
-    choose = PairChooser(ranges, ranks, limit)
+    choose = PairChooser(ranges, ranks, MAX_PAIRED_ENTITIES)
     scores = score_candidates(model, encoded, choose)
     number, pairs = choose.expand(scores.pairs)
     return pairs, to_numpy(scores.relation_scores)[number], choose.n_truncated

@@ -43,14 +43,15 @@ class PairChooser:
         self,
         ranges: np.ndarray,
         ranks: np.ndarray | None = None,
-        limit: int | None = None,
+        limit: int = 0,
     ):
         """
         ranges (ndarray): The spans: index of the Doc, start and end token. Shape: (N,
             3).
-        ranks (ndarray | None): Scores of the spans. Shape: (N,).
-        limit (int | None): Maximum number of spans of a window that are paired: those
-            with the best scores. None: no limit.
+        ranks (ndarray | None): Scores of the spans. If given, at most `limit` spans of
+            a window are paired, and no more than it has tokens: those with the best
+            scores. None: no limit. Shape: (N,).
+        limit (int): See `ranks`.
         """
         self._ranges = ranges
         self._ranks = ranks
@@ -100,10 +101,10 @@ class PairChooser:
             self._ranges[own, 2] <= windows.end[window]
         )
         own = own[inside]
-        if self._limit is not None and len(own) > self._limit:
-            assert self._ranks is not None
-            self.n_truncated += 1
-            best = np.argsort(-self._ranks[own], kind="stable")[: self._limit]
+        if self._ranks is not None:
+            limit = min(self._limit, int(windows.counts[window]))
+            self.n_truncated += len(own) > limit
+            best = np.argsort(-self._ranks[own], kind="stable")[:limit]
             own = own[np.sort(best)]
         rows: list[int] = own.tolist()
         return rows

@@ -5,6 +5,9 @@ from typing import Literal
 
 from spacy.tokens import Doc
 
+# a sentence, the Doc, or a number of consecutive sentences
+WindowKind = Literal["sentence", "doc"] | int
+
 
 def sentence_ranges(doc: Doc) -> list[tuple[int, int]]:
     """RETURNS (list[tuple[int, int]]): Token ranges, end exclusive. Empty for an empty
@@ -19,9 +22,7 @@ def sentence_ranges(doc: Doc) -> list[tuple[int, int]]:
     return list(zip(starts, [*starts[1:], len(doc)], strict=True))
 
 
-def window_ranges(
-    doc: Doc, kind: Literal["sentence", "doc"] | int
-) -> list[tuple[int, int]]:
+def window_ranges(doc: Doc, kind: WindowKind) -> list[tuple[int, int]]:
     """Get the windows of a Doc: ranges of tokens that are processed together.
 
     doc (Doc): The Doc.

@@ -13,13 +13,14 @@ from spacy.pipeline.tok2vec import Tok2VecListener
 from spacy.tokens import Doc
 from thinc.api import Model, Ops, chain
 
+from ..annotations.sentences import WindowKind
 from ..errors import Errors, JREError
 from ..types import Encoded, EncodedGradient
 from . import shared
 from .hf_encoder import TransformerSettings
 from .shared_units import encode_shared
 from .transformer import backprop_mean, mean_per_window
-from .windows import ATTRIBUTE, SENTENCES, WindowKind, WindowSettings, windows_of
+from .windows import ATTRIBUTE, SENTENCES, WindowSettings, windows_of
 
 # maximum number of tokens of a window of several sentences, if the encoder has no
 # limit: the attention of some networks is quadratic in the window

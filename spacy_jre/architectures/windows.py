@@ -2,17 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from spacy.tokens import Doc
 from thinc.api import Model
 
-from ..annotations.sentences import window_ranges
+from ..annotations.sentences import WindowKind, window_ranges
 from ..types import Windows
 
-# a sentence, the Doc, or a number of consecutive sentences
-WindowKind = Literal["sentence", "doc"] | int
 # name of the attribute of nodes that create windows
 ATTRIBUTE = "windows"
 

@@ -27,6 +27,7 @@ from ..annotations import (
     write_annotations,
 )
 from ..annotations.given import PREDICT, group_of, is_source
+from ..annotations.sentences import WindowKind
 from ..architectures.bridge import (
     MAX_PAIRED_ENTITIES,
     has_network,
@@ -41,7 +42,7 @@ from ..architectures.units import (
     find_problem,
     waits_for_upstream,
 )
-from ..architectures.windows import WindowKind, WindowSettings, set_windows
+from ..architectures.windows import WindowSettings, set_windows
 from ..errors import Errors, JREError, Warnings
 from ..scoring.scorer import score_name
 from ..training.optimizer import AdamW

@@ -53,6 +53,7 @@ def read_record(
         own_words = tuple(token.text for token in tokens)
         text = " ".join(own_words)
         offsets = dict(zip((t.i for t in tokens), word_offsets(own_words), strict=True))
+    scores = _scores(doc, attr)
     sentences = None
     if doc.has_annotation("SENT_START"):
         bounds = [_shift(doc, s.start_char, s.end_char, offsets) for s in doc.sents]
@@ -60,10 +61,22 @@ def read_record(
     return Record(
         text=text,
         entities=tuple(
-            EntityRecord(*_shift(doc, start, end, offsets), label)
+            EntityRecord(
+                *_shift(doc, start, end, offsets),
+                label,
+                scores.get((start, end, label), 1.0),
+            )
             for start, end, label in entities
         ),
-        relations=tuple(RelationRecord(*row) for row in relations),
+        relations=tuple(
+            RelationRecord(
+                head,
+                tail,
+                label,
+                scores.get((*entities[head], *entities[tail], label), 1.0),
+            )
+            for head, tail, label in relations
+        ),
         words=own_words,
         sentences=sentences if sentences and len(sentences) > 1 else None,
         document=kept.get("document"),
@@ -137,6 +150,14 @@ def _annotation(doc: Doc, attr: str) -> tuple[list[Entity], list[Triple]]:
             arguments.append(index_of[entity])
         relations.append((arguments[0], arguments[1], row.label))
     return entities, relations
+
+
+def _scores(doc: Doc, attr: str) -> dict[tuple[int | str | float, ...], float]:
+    """The scores of the entities and relations, by the other values of their rows."""
+    scores: dict[tuple[int | str | float, ...], float] = {}
+    scores.update((row[:-1], row.score) for row in annotated_entities(doc, attr))
+    scores.update((row[:-1], row.score) for row in stored_relations(doc, attr))
+    return scores
 
 
 def _triples(

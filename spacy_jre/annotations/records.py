@@ -7,23 +7,35 @@ from typing import Any
 
 from ..errors import Errors, JREError
 
+# causes of losses
+CROSSING = "the entity crosses a sentence boundary"
+ACROSS = "the relation is across sentences"
+
 
 @dataclass(frozen=True)
 class EntityRecord:
-    """An entity. Offsets are characters of the record's text, end exclusive."""
+    """An entity. Offsets are characters of the record's text, end exclusive.
+
+    score (float): Probability of a prediction. Ignored when records are compared.
+    """
 
     start: int
     end: int
     label: str
+    score: float = field(default=1.0, compare=False)
 
 
 @dataclass(frozen=True)
 class RelationRecord:
-    """A relation. Head and tail are indices into the record's entities."""
+    """A relation. Head and tail are indices into the record's entities.
+
+    score (float): Probability of a prediction. Ignored when records are compared.
+    """
 
     head: int
     tail: int
     label: str
+    score: float = field(default=1.0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -161,7 +173,7 @@ def split_sentences(record: Record) -> Iterator[Record]:
             starts_here.add(index)
             if entity.start < start or entity.end > end:
                 reason = f"{source}: entity {index} crosses the sentence boundary"
-                left_out.append(LeftOut("entity", reason))
+                left_out.append(LeftOut("entity", reason, cause=CROSSING))
                 continue
             kept[index] = len(entities)
             entities.append(
@@ -174,7 +186,7 @@ def split_sentences(record: Record) -> Iterator[Record]:
                 relations.append(replace(relation, head=head, tail=tail))
             elif relation.head in starts_here:
                 reason = f"{source}: relation {index} is across sentences"
-                left_out.append(LeftOut("relation", reason))
+                left_out.append(LeftOut("relation", reason, cause=ACROSS))
         inside = tuple(word for (first, _), word in words if start <= first < end)
         yield replace(
             record,

@@ -142,7 +142,10 @@ def convert_cli(
         str, typer.Option(help="Input format. auto: detect it from the content")
     ] = "auto",
     to: Annotated[
-        str, typer.Option(help="Output format: spacy, spert, prodigy or brat")
+        str,
+        typer.Option(
+            help="Output format: spacy, spert, prodigy, brat, label-studio or inline"
+        ),
     ] = "spacy",
     also: Annotated[
         list[Path] | None, typer.Option(help="Additional source. Can be repeated")
@@ -182,6 +185,37 @@ def convert_cli(
     discontinuous: Annotated[
         str, typer.Option(help="Discontinuous entities (brat): skip or cover")
     ] = "skip",
+    events: Annotated[
+        bool,
+        typer.Option(
+            help="Read the arguments of events (brat) as relations of their triggers"
+        ),
+    ] = True,
+    feature: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Feature that is the label of a layer with several features "
+            "(INCEpTION, WebAnno): NAME or LAYER=NAME. Can be repeated"
+        ),
+    ] = None,
+    text_field: Annotated[
+        str,
+        typer.Option(
+            help="Field of the data that has the text (Label Studio). Default: the "
+            "field that the annotations cover"
+        ),
+    ] = "",
+    relation_label: Annotated[
+        str,
+        typer.Option(help="Label of relations without a label (Label Studio)"),
+    ] = "related",
+    predictions: Annotated[
+        bool,
+        typer.Option(
+            "--predictions",
+            help="Read the predictions of tasks without annotations (Label Studio)",
+        ),
+    ] = False,
     ids: Annotated[
         Path | None,
         typer.Option(
@@ -200,16 +234,39 @@ def convert_cli(
     fold: Fold = 0,
     checksums: Checksums = None,
     max_loss: MaxLoss = 0.01,
+    map: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OLD=NEW",
+            help="Rename a label of entities or relations. Can be repeated",
+        ),
+    ] = None,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL",
+            help="Leave out entities or relations with this label, and the relations "
+            "of these entities. Can be repeated",
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Output file for everything that is left out (JSON lines with kind, "
+            "cause, reason and source)"
+        ),
+    ] = None,
 ) -> None:
     """Convert annotated files to .spacy files with relations, and report what is lost.
 
     Formats: inline, spert, dygie, conll04, multihead, ade, ade-dose, ade-neg, spo,
-    triples, brat, ddi, prodigy, label-studio, doccano, inception, spacy.
+    triples, brat, ddi, prodigy, label-studio, doccano, inception, webanno, spacy.
     """
-    from .convert import Settings, check_losses, convert_path
+    from .convert import Settings, check_losses, converting
+    from .convert_report import report_lines, write_report
 
     with _plain_errors():
-        # convert_path checks the values
+        # converting checks the values
         settings = Settings(
             format=format,
             to=to,  # type: ignore[arg-type]
@@ -220,24 +277,32 @@ def convert_cli(
             tokenized=tokenized,
             repeats=repeats,  # type: ignore[arg-type]
             discontinuous=discontinuous,  # type: ignore[arg-type]
+            events=events,
+            features=tuple(feature or ()),
+            text_field=text_field,
+            relation_label=relation_label,
+            predictions=predictions,
             ids=ids,
             split=split,
             by=by,  # type: ignore[arg-type]
             seed=seed,
             fold=fold,
             checksums=checksums,
+            map=tuple(map or ()),
+            drop=tuple(drop or ()),
         )
-        conversions = convert_path(source, target, settings, also or ())
-        for conversion in conversions:
-            for line in conversion.lost:
-                msg.warn(line)
+        with converting(source, target, settings, also or ()) as run:
+            for warning, examples in report_lines(run, to_file=report is not None):
+                msg.warn(warning)
+                for example in examples:
+                    typer.echo(f"    {example}")
+            if report is not None:
+                msg.info(f"{report}: {write_report(run, report)} left out")
+            check_losses(run.conversions, max_loss, run.advise)
+        if run.note:
+            msg.info(run.note)
+        for conversion in run.conversions:
             msg.good(conversion.summary())
-            if conversion.has_no_relations():
-                msg.warn(
-                    f"{conversion.target}: no relations in any record. If the source "
-                    "has relations, they are missing from the export: see docs/data.md."
-                )
-        check_losses(conversions, max_loss)
 
 
 @jre_cli.command("cross-validate", context_settings=WITH_OVERRIDES)
@@ -329,6 +394,12 @@ def evaluate_cli(
     output: Annotated[
         Path | None, typer.Option(help="Output JSON file for all scores")
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="Output HTML page: the report, and gold against predicted in each text"
+        ),
+    ] = None,
     compare: Annotated[
         str,
         typer.Option(help="Name or path of another pipeline, to test differences"),
@@ -359,7 +430,7 @@ def evaluate_cli(
     with _plain_errors(), trust_remote_code(*(trust or ())):
         check_numbers(seed=seed)
         _check_device(gpu_id)
-        report, _ = report_on(
+        report, outcomes = report_on(
             model, data, compare=compare or None, seed=seed, gpu_id=gpu_id
         )
         print_evaluation(report)
@@ -367,6 +438,17 @@ def evaluate_cli(
             output.parent.mkdir(parents=True, exist_ok=True)
             srsly.write_json(output, report.as_json())
             msg.good(f"{output}")
+        if html is not None:
+            from ..display import evaluation_page, write_page
+
+            page = evaluation_page(
+                report.as_json(),
+                outcomes,
+                title=f"{model} on {data.name}",
+                lang=report.lang,
+            )
+            write_page(html, page)
+            msg.good(f"{html}")
 
 
 @jre_cli.command("experiment")

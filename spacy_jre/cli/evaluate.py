@@ -147,6 +147,7 @@ def predict(
         lowest=lowest,
         thresholds=thresholds,
         given=score_given_entities(pipe, examples, batch_size=nlp.batch_size),
+        lang=nlp.lang or "",
     )
 
 

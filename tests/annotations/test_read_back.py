@@ -102,6 +102,19 @@ def test_read_record_does_not_change_the_doc(nlp):
     assert doc.to_bytes() == before
 
 
+def test_scores_are_read(nlp, send):
+    doc = build_doc(TWICE, nlp)
+    ada, mia = doc[0:1], doc[2:3]
+    ada.label_ = mia.label_ = "PER"
+    doc._.relations = [(mia, ada, "greet", 0.75), (ada, mia, "greet")]
+    group = doc.spans["jre"]
+    group.attrs["scores"] = [0.5, 0.25]
+    doc.user_data["jre:relations"]["entities"] = None
+    record = read_record(send(doc))
+    assert [entity.score for entity in record.entities] == [0.5, 0.25]
+    assert [relation.score for relation in record.relations] == [0.75, 1.0]
+
+
 # annotation that changes after the Doc was built
 
 

@@ -1,366 +1,162 @@
-"""Relations between entities that another component or an annotator has set."""
-
-import pickle
-import warnings
+"""Relations between given entities."""
 
 import pytest
 import spacy
-from spacy.tokens import Doc, Span
-from spacy.training import Example
+from spacy.tokens import Doc
 
-from spacy_jre import register_extension
-from spacy_jre.annotations import read_gold
+from spacy_jre.architectures import bridge
 from spacy_jre.architectures.torch_node import get_module
-from spacy_jre.cli.evaluate import score_given_entities
-from spacy_jre.training.optimizer import create_adamw_v1
 
-from ..conftest import STORY
 from .helpers import (
     MODELS,
-    learn,
+    RELATION_LABELS,
     make_nlp,
     model_config,
-    overfit_lainet,
+    no_span_is_none,
     story_examples,
-    tok2vec_config,
 )
 
-TEXT = "Ada Quint cooks for Hotel Lima in Oslo ."
+ALL = {"threshold": 0.0, "max_span_width": 2}
 
 
-def with_gold(nlp, key="gold") -> list[Example]:
-    """The story, with the gold entities in a group of the predicted Docs."""
-    examples = story_examples(nlp)
-    for example in examples:
-        set_gold(example.predicted, example.reference, key)
-    return examples
+def docs_of(nlp):
+    return [example.predicted for example in story_examples(nlp)]
 
 
-def set_gold(doc, reference, key="gold"):
-    entities = sorted(read_gold(reference).entities)
-    doc.spans[key] = [doc.char_span(*entity) for entity in entities]
+def scores_of(prediction):
+    """The relations by the entities, without their labels."""
+    entities = [entity[:2] for entity in prediction.entities]
+    return {
+        (entities[head], entities[tail], label): score
+        for head, tail, label, score in prediction.relations
+    }
 
 
-def given_nlp(source="spans:gold", examples=None, **settings):
-    """An initialized pipeline that gets its entities."""
-    settings = {**tok2vec_config(), "entities": source, **settings}
-    spacy.util.fix_random_seed(0)
-    nlp = spacy.blank("en")
-    nlp.add_pipe("jre", config=settings)
-    examples = with_gold(nlp) if examples is None else examples
-    nlp.initialize(lambda: examples)
-    return nlp, examples
-
-
-def rows_of(doc, attr="relations"):
-    return [(r["head"], r["tail"], r.label, round(r.score, 4)) for r in doc._.get(attr)]
+def related_pairs(prediction):
+    entities = [entity[:3] for entity in prediction.entities]
+    return {(entities[head], entities[tail]) for head, tail, *_ in prediction.relations}
 
 
 @pytest.fixture(scope="module")
-def trained():
-    register_extension()
-    nlp, examples = given_nlp()
-    learn(nlp, examples, 60, rate=0.01)
-    return nlp
-
-
-@pytest.fixture(scope="module")
-def predicting():
-    """A trained component that predicts entities."""
-    register_extension()
-    nlp, examples = make_nlp()
-    learn(nlp, examples, 60, rate=0.01)
-    return nlp
-
-
-# training -----------------------------------------------------------------------------
+def nlp():
+    """Scores all pairs with all labels."""
+    return make_nlp(**ALL)[0]
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_every_model_learns_the_relations_of_given_entities(name, tiny_bert, wide_bert):
-    config = model_config(name, tiny_bert, wide_bert)
-    if name == "ISER":
-        config = tok2vec_config("ISER", dropout=0.0)
-    nlp = spacy.blank("en")
-    settings = {"entities": "spans:gold", "threshold": 0.3}
-    nlp.add_pipe("jre", config={**config, **settings})
-    examples = with_gold(nlp)
-    nlp.initialize(lambda: examples)
-    before = nlp.evaluate(with_gold(nlp))["rel_strict_f"]
-    learn(nlp, examples, 120, rate=0.003)
-    scores = nlp.evaluate(with_gold(nlp))
-    assert scores["ents_f"] == 1.0
-    assert scores["rel_strict_f"] > max(0.6, before)
-
-
-@pytest.mark.parametrize("name", ["SpERT", "LAINet"])
-def test_span_classifier_is_not_trained(name, tiny_bert, wide_bert):
-    config = model_config(name, tiny_bert, wide_bert)
-    nlp = spacy.blank("en")
-    nlp.add_pipe("jre", config={**config, "entities": "spans:gold"})
-    examples = with_gold(nlp)
-    nlp.initialize(lambda: examples)
-    module = get_module(nlp.get_pipe("jre").model.get_ref("network"))
-    heads = module.network.entity.classify if name == "LAINet" else module.heads.entity
-    nlp.get_pipe("jre").update(examples)
-    gradient = heads.weight.grad
-    assert gradient is None or not gradient.any()
-
-
-def test_gold_entities_of_the_reference_are_given_if_nothing_is_set():
-    register_extension()
-    nlp = spacy.blank("en")
-    examples = story_examples(nlp)
-    nlp, _ = given_nlp(examples=examples)
-    learn(nlp, examples, 60, rate=0.01)
-    assert nlp.evaluate(with_gold(nlp))["rel_strict_f"] == 1.0
-
-
-def ruler_patterns():
-    return [
-        {"label": label, "pattern": " ".join(sentence["words"][start:end])}
-        for sentence in STORY
-        for start, end, label in sentence["entities"]
-        if " ".join(sentence["words"][start:end]) != "Lima"
+def test_scores_are_those_of_predicted_entities(name, tiny_bert, wide_bert):
+    nlp, _ = make_nlp(model_config(name, tiny_bert, wide_bert), **ALL)
+    pipe = nlp.get_pipe("jre")
+    docs = docs_of(nlp)
+    with no_span_is_none(get_module(pipe.model.get_ref("network"))):
+        predicted = pipe.predict(docs)
+    # all predicted entities that formed a pair
+    given = [
+        [one.entities[i][:3] for i in sorted({i for r in one.relations for i in r[:2]})]
+        for one in predicted
     ]
+    assert all(len(entities) > 2 for entities in given)
+    found = pipe.predict_given(docs, given)
+    for one, other in zip(found, predicted, strict=True):
+        scores = scores_of(other)
+        assert scores_of(one).keys() == scores.keys()
+        assert scores_of(one) == pytest.approx(scores, abs=1e-4)
 
 
-def test_entities_of_an_annotating_component_are_given(examples):
-    """The nested entity "Lima" is not in doc.ents and has no relation."""
+def test_given_entities_are_kept_with_their_labels(nlp):
+    pipe = nlp.get_pipe("jre")
+    docs = docs_of(nlp)
+    given = [[(4, 6, "ORG"), (0, 2, "PER"), (5, 6, "UNKNOWN")], [], [], [], []]
+    first, *others = pipe.predict_given(docs, given)
+    assert first.entities == [
+        (0, 2, "PER", 1.0),
+        (4, 6, "ORG", 1.0),
+        (5, 6, "UNKNOWN", 1.0),
+    ]
+    assert len(first.relations) == 6 * len(RELATION_LABELS)
+    assert all(not one.entities and not one.relations for one in others)
+
+
+def test_labels_do_not_change_the_scores(nlp):
+    pipe = nlp.get_pipe("jre")
+    docs = docs_of(nlp)[:1]
+    one, other = (
+        pipe.predict_given(docs, [[(0, 2, first), (4, 6, second)]])[0]
+        for first, second in (("PER", "ORG"), ("LOC", "PER"))
+    )
+    assert scores_of(one) == scores_of(other)
+
+
+def test_entities_of_two_sentences_are_not_paired(nlp):
+    doc = Doc(nlp.vocab, words=["Ada", "sang", "Mia", "ate"])
+    for token in doc:
+        token.is_sent_start = token.i in (0, 2)
+    given = [(0, 1, "PER"), (2, 3, "PER"), (3, 4, "PER"), (1, 3, "X")]
+    (prediction,) = nlp.get_pipe("jre").predict_given([doc], [given])
+    assert len(prediction.entities) == 4
+    mia, ate = given[1:3]
+    assert related_pairs(prediction) == {(mia, ate), (ate, mia)}
+
+
+def test_two_labels_of_a_span_have_the_same_relations(nlp):
+    pipe = nlp.get_pipe("jre")
+    per, org, loc = (0, 2, "PER"), (0, 2, "ORG"), (7, 8, "LOC")
+    (prediction,) = pipe.predict_given(docs_of(nlp)[:1], [[per, org, loc]])
+    pairs = {(per, loc), (loc, per), (org, loc), (loc, org)}
+    assert related_pairs(prediction) == pairs
+
+
+def test_entity_that_is_given_twice_is_one(nlp):
+    given = [[(0, 2, "PER"), (0, 2, "PER")]]
+    (prediction,) = nlp.get_pipe("jre").predict_given(docs_of(nlp)[:1], given)
+    assert len(prediction.entities) == 1
+
+
+def test_whitespace_at_the_end_of_an_entity_is_not_scored(tiny_bert, wide_bert):
+    nlp, _ = make_nlp(model_config("SpERT", tiny_bert, wide_bert), **ALL)
+    pipe = nlp.get_pipe("jre")
+    doc = Doc(nlp.vocab, words=["Ada", "\n", "saw", "Mia"])
+    mia, space = (3, 4, "PER"), (1, 2, "X")
+    with_space, without = (
+        pipe.predict_given([doc], [[(0, end, "PER"), mia, space]])[0] for end in (2, 1)
+    )
+    assert with_space.entities[0][:2] == (0, 2)
+    pairs = related_pairs(with_space)
+    assert pairs == {((0, 2, "PER"), mia), (mia, (0, 2, "PER"))}
+    scores = [row[2:] for row in without.relations]
+    assert [row[2:] for row in with_space.relations] == scores
+
+
+def test_parts_of_a_batch_do_not_change_the_result(nlp, monkeypatch):
+    pipe = nlp.get_pipe("jre")
+    docs = docs_of(nlp)
+    given = [[(0, 2, "PER"), (3, 5, "ORG"), (len(d) - 2, len(d), "X")] for d in docs]
+    whole = pipe.predict_given(docs, given)
+    monkeypatch.setattr(bridge, "TOKENS_PER_PASS", 10)
+    parts = pipe.predict_given(docs, given)
+    for one, other in zip(parts, whole, strict=True):
+        assert one.entities == other.entities
+        assert scores_of(one) == pytest.approx(scores_of(other), abs=1e-5)
+        assert len(one.relations) > 0
+
+
+def test_constraints_apply_to_the_given_labels():
+    nlp, _ = make_nlp(constraints=[["PER", "works_for", "ORG"]], **ALL)
+    given = [[(0, 2, "PER"), (4, 6, "ORG"), (7, 8, "NEW")]]
+    (prediction,) = nlp.get_pipe("jre").predict_given(docs_of(nlp)[:1], given)
+    assert [row[:3] for row in prediction.relations] == [(0, 1, "works_for")]
+
+
+def test_docs_without_tokens_or_entities_have_empty_predictions(nlp):
+    pipe = nlp.get_pipe("jre")
+    empty, doc = Doc(nlp.vocab), docs_of(nlp)[0]
+    for docs in ([empty], [empty, doc], [doc]):
+        for prediction in pipe.predict_given(docs, [[] for _ in docs]):
+            assert prediction.entities == prediction.relations == []
+
+
+def test_uninitialized_component_is_refused():
     nlp = spacy.blank("en")
-    ruler = nlp.add_pipe("entity_ruler")
-    nlp.add_pipe("jre", config={**tok2vec_config(), "entities": "doc.ents"})
-    nlp.initialize(lambda: examples)
-    ruler.add_patterns(ruler_patterns())
-    optimizer = create_adamw_v1(0.01, bias_correction=True)
-    for _ in range(60):
-        nlp.update(examples, sgd=optimizer, annotates=["entity_ruler"])
-    scores = nlp.evaluate(story_examples(nlp))
-    assert scores["rel_strict_f"] == 1.0
-    doc = nlp(TEXT)
-    assert [(e.text, e.label_) for e in doc.ents] == [
-        ("Ada Quint", "PER"),
-        ("Hotel Lima", "ORG"),
-        ("Oslo", "LOC"),
-    ]
-    assert [s.text for s in doc.spans["jre"]] == ["Ada Quint", "Hotel Lima", "Oslo"]
-
-
-def test_relations_of_other_entities_are_skipped_and_counted():
-    nlp, examples = given_nlp(examples=story_examples(spacy.blank("en")))
-    (example,) = examples[:1]
-    doc = example.predicted
-    # without the head of works_for
-    doc.spans["gold"] = [Span(doc, 4, 6, "ORG"), Span(doc, 7, 8, "LOC")]
-    with pytest.warns(UserWarning, match=r"J919.* 0 given.* 1 gold relations"):
-        nlp.update([example], sgd=None)
-
-
-def test_given_entity_with_an_unknown_label_is_refused_in_training():
-    nlp, examples = given_nlp()
-    doc = examples[0].predicted
-    doc.spans["gold"] = [Span(doc, 0, 2, "DISH")]
-    with pytest.raises(ValueError, match=r"J534.*'Ada Quint' in spans:gold.*'DISH'"):
-        nlp.update(examples, sgd=None)
-
-
-def test_given_entity_with_an_unknown_label_can_be_skipped_in_training():
-    nlp, examples = given_nlp(unknown_entities="skip")
-    doc = examples[0].predicted
-    doc.spans["gold"] = [*doc.spans["gold"], Span(doc, 2, 3, "DISH")]
-    with pytest.warns(UserWarning, match=r"J919.* 1 given.* 0 gold relations"):
-        nlp.update(examples, sgd=None)
-
-
-@pytest.mark.parametrize("name", ["SpERT", "STSN"])
-def test_given_entity_with_an_unknown_label_can_be_kept(name):
-    nlp, examples = given_nlp(**tok2vec_config(name), unknown_entities="keep")
-    doc = examples[0].predicted
-    doc.spans["gold"] = [Span(s.doc, s.start, s.end, "NP") for s in doc.spans["gold"]]
-    learn(nlp, examples, 60, rate=0.01)
-    result = nlp.get_pipe("jre")(doc)
-    assert {r["head"]["label"] for r in result._.relations} == {"NP"}
-
-
-def test_batch_without_given_entities_is_no_error():
-    nlp, _ = given_nlp()
-    doc = nlp.make_doc("Rain fell .")
-    doc.spans["gold"] = []
-    reference = nlp.make_doc("Rain fell .")
-    reference._.relations = []
-    losses = nlp.update([Example(doc, reference)], sgd=nlp.create_optimizer())
-    assert losses["jre"] == 0.0
-
-
-def test_batch_without_given_entities_is_no_error_for_lainet(wide_bert):
-    nlp = overfit_lainet(wide_bert, steps=1)
-    nlp.get_pipe("jre").cfg["entities"] = "spans:gold"
-    doc = nlp.make_doc("Rain fell .")
-    doc.spans["gold"] = []
-    reference = nlp.make_doc("Rain fell .")
-    reference._.relations = []
-    losses = nlp.update([Example(doc, reference)], sgd=nlp.create_optimizer())
-    assert losses["jre"] == 0.0
-
-
-# prediction ---------------------------------------------------------------------------
-
-
-def test_scores_equal_those_of_evaluate_with_given_gold_entities(predicting):
-    examples = story_examples(predicting)
-    pipe = predicting.get_pipe("jre")
-    expected = score_given_entities(pipe, examples, batch_size=2).scores
-    pipe.cfg["entities"] = "spans:gold"
-    try:
-        scores = predicting.evaluate(with_gold(predicting))
-    finally:
-        pipe.cfg["entities"] = "predict"
-    assert expected["rel_strict_f"] > 0.5
-    assert {name: scores[name] for name in expected} == expected
-
-
-def test_relations_between_predicted_entities_do_not_change_if_they_are_given(
-    predicting,
-):
-    pipe = predicting.get_pipe("jre")
-    doc = predicting(TEXT)
-    again = predicting.make_doc(TEXT)
-    again.spans["gold"] = [
-        Span(again, s.start, s.end, s.label_) for s in doc.spans["jre"]
-    ]
-    pipe.cfg["entities"] = "spans:gold"
-    try:
-        pipe(again)
-    finally:
-        pipe.cfg["entities"] = "predict"
-    assert rows_of(again) == rows_of(doc) != []
-
-
-def test_given_entities_are_those_of_the_span_group_with_score_1(trained):
-    doc = trained.make_doc(TEXT)
-    doc.spans["gold"] = [Span(doc, 4, 6, "ORG"), Span(doc, 5, 6, "LOC")]
-    doc.ents = [Span(doc, 2, 3, "VERB")]
-    trained.get_pipe("jre")(doc)
-    assert [(s.text, s.label_) for s in doc.spans["jre"]] == [
-        ("Hotel Lima", "ORG"),
-        ("Lima", "LOC"),
-    ]
-    assert doc.spans["jre"].attrs["scores"] == [1.0, 1.0]
-    assert [e.label_ for e in doc.ents] == ["VERB"]
-
-
-def test_given_entities_can_be_wider_than_max_span_width(trained):
-    doc = trained.make_doc(TEXT)
-    doc.spans["gold"] = [Span(doc, 0, 9, "ORG"), Span(doc, 7, 8, "LOC")]
-    trained.get_pipe("jre").cfg["max_span_width"] = 2
-    try:
-        trained.get_pipe("jre")(doc)
-    finally:
-        trained.get_pipe("jre").cfg["max_span_width"] = 10
-    assert len(doc.spans["jre"]) == 2
-
-
-def test_doc_without_given_entities_is_reported_once(trained):
-    pipe = trained.get_pipe("jre")
-    pipe._warner._given.clear()
-    with pytest.warns(UserWarning, match=r"J918.* 2 Doc.*spans:gold.*gold_entities"):
-        docs = list(trained.pipe([TEXT, TEXT]))
-    assert [doc._.relations for doc in docs] == [(), ()]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        trained(TEXT)
-
-
-def test_doc_annotated_without_entities_is_not_reported(trained):
-    pipe = trained.get_pipe("jre")
-    pipe._warner._given.clear()
-    doc = trained.make_doc(TEXT)
-    doc.spans["gold"] = []
-    assert pipe(doc)._.relations == ()
-
-
-def test_given_entity_with_an_unknown_label_is_refused(trained):
-    doc = trained.make_doc(TEXT)
-    doc.spans["gold"] = [Span(doc, 0, 2, "DISH")]
-    with pytest.raises(ValueError, match=r"J534.*'Ada Quint'.*'DISH'.*LOC, ORG, PER"):
-        trained.get_pipe("jre")(doc)
-
-
-def test_given_entity_with_an_unknown_label_can_be_skipped(trained):
-    pipe = trained.get_pipe("jre")
-    pipe._warner._given.clear()
-    doc = trained.make_doc(TEXT)
-    doc.spans["gold"] = [Span(doc, 0, 2, "DISH"), Span(doc, 4, 6, "ORG")]
-    pipe.cfg["unknown_entities"] = "skip"
-    try:
-        with pytest.warns(UserWarning, match=r"J919.* 1 given"):
-            pipe(doc)
-    finally:
-        pipe.cfg["unknown_entities"] = "error"
-    assert [s.text for s in doc.spans["jre"]] == ["Hotel Lima"]
-
-
-def test_outdated_span_group_is_refused(trained):
-    doc = trained.make_doc(TEXT)
-    doc.spans["gold"] = [Span(doc, 7, 8, "LOC")]
-    with doc.retokenize() as retokenizer:
-        retokenizer.merge(doc[0:6])
-    with pytest.raises(ValueError, match=r"J532.*'gold'"):
-        trained.get_pipe("jre")(doc)
-
-
-def test_entities_of_another_jre_are_related():
-    register_extension("triples")
-    nlp = spacy.blank("en")
-    nlp.add_pipe("jre", name="ner", config=tok2vec_config())
-    second = {"entities": "spans:jre", "attr": "triples", "spans_key": "second"}
-    nlp.add_pipe("jre", name="re", config={**tok2vec_config(), **second})
-    examples = story_examples(nlp)
-    for example in examples:
-        example.reference._.triples = list(example.reference._.relations)
-    nlp.initialize(lambda: examples)
-    optimizer = create_adamw_v1(0.01, bias_correction=True)
-    for _ in range(60):
-        nlp.update(examples, sgd=optimizer)
-    doc = nlp(TEXT)
-    assert [s.text for s in doc.spans["second"]] == [s.text for s in doc.spans["jre"]]
-    assert [r.as_triple() for r in doc._.triples]
-
-
-# settings, saving, processes ----------------------------------------------------------
-
-
-@pytest.mark.parametrize("value", ["ents", "spans:", "doc.spans"])
-def test_other_source_is_refused(nlp, value):
-    with pytest.raises(ValueError, match=r"J506.*entities.*spans:<key>"):
-        nlp.add_pipe("jre", config={"entities": value})
-
-
-def test_other_handling_of_unknown_labels_is_refused(nlp):
-    with pytest.raises(ValueError, match=r"unknown_entities"):
-        nlp.add_pipe("jre", config={"unknown_entities": "ignore"})
-
-
-def test_span_group_of_the_given_entities_is_not_overwritten(nlp):
-    with pytest.raises(ValueError, match=r"J530.*'jre'"):
-        nlp.add_pipe("jre", config={"entities": "spans:jre"})
-
-
-def gold_docs(nlp) -> list[Doc]:
-    return [example.predicted for example in with_gold(nlp)]
-
-
-def test_loaded_pipeline_predicts_the_same(trained, tmp_path):
-    trained.to_disk(tmp_path / "model")
-    loaded = spacy.load(tmp_path / "model")
-    assert loaded.get_pipe("jre").cfg["entities"] == "spans:gold"
-    expected = [rows_of(doc) for doc in trained.pipe(gold_docs(trained))]
-    assert [rows_of(doc) for doc in loaded.pipe(gold_docs(loaded))] == expected
-    unpickled = pickle.loads(pickle.dumps(trained))
-    assert [rows_of(doc) for doc in unpickled.pipe(gold_docs(unpickled))] == expected
-
-
-def test_processes_predict_the_same(trained):
-    expected = [rows_of(doc) for doc in trained.pipe(gold_docs(trained))]
-    docs = list(trained.pipe(gold_docs(trained), n_process=2, batch_size=2))
-    assert [rows_of(doc) for doc in docs] == expected
+    pipe = nlp.add_pipe("jre")
+    with pytest.raises(ValueError, match="J301"):
+        pipe.predict_given([nlp.make_doc("Ada")], [[]])

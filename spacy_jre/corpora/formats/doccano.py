@@ -6,19 +6,28 @@
       "end_offset"}, ...], "relations": [{"id", "from_id", "to_id", "type"}, ...],
       "Comments": [...]}
 
-Offsets are characters, end exclusive. Some versions export an empty list of relations
-on every line even if the project has relations. A single line does not show this, so
-check the counts of the whole file.
+Offsets are characters, end exclusive. Files that other programs wrote can have UTF-16
+code units or UTF-8 bytes. If the offsets of the file show this, they are converted, and
+each converted text is reported. Some versions export an empty list of relations on
+every line even if the project has relations. A single line does not show this, so check
+the counts of the whole file.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from ...annotations import Record
 from ...errors import Errors, JREError
-from ..rows import Rows
+from ..rows import OUTSIDE, RowError, Rows
 from ..sources import Location, OnSkip, count_rows, each_record, read_json, refuse
+from .offsets import CHARACTERS, UNITS, find_unit
+
+# texts at the start of the file that show the unit of its offsets
+SAMPLE = 2000
+Item = tuple[Location, Any]
 
 
 def read_doccano(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:
@@ -27,17 +36,34 @@ def read_doccano(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:
     skip (Callable): Called for each skipped text.
     YIELDS (Record): One per text. ``meta`` keeps the other fields. ``left_out`` has the
         broken entities and relations.
-    RAISES (ValueError): J601, J602, J604 for the file. With `refuse`: J612 for an
+    RAISES (ValueError): J601, J602, J604, J667 for the file. With `refuse`: J612 for an
         export without relations, J605 with line and field.
     """
-    return each_record(read_json(path, skip), _read_text, skip, _count)
+    items = read_json(path, skip)
+    head = list(islice(items, SAMPLE))
+    unit = find_unit(_spans(task) for _, task in head)
+    yield from each_record(chain(head, items), partial(_read_text, unit), skip, _count)
 
 
-def _count(item: tuple[Location, Any]) -> tuple[int, int]:
+def _spans(task: Any) -> tuple[str, list[tuple[int, int]]]:
+    """The text and the offsets of a task, as far as they are valid."""
+    if not isinstance(task, dict) or not isinstance(task.get("text"), str):
+        return "", []
+    rows = task.get("entities")
+    spans = []
+    for row in rows if isinstance(rows, list) else ():
+        if isinstance(row, dict):
+            start, end = row.get("start_offset"), row.get("end_offset")
+            if isinstance(start, int) and isinstance(end, int):
+                spans.append((start, end))
+    return task["text"], spans
+
+
+def _count(item: Item) -> tuple[int, int]:
     return count_rows(item[1], "entities", "relations")
 
 
-def _read_text(item: tuple[Location, Any]) -> Record:
+def _read_text(unit: str, item: Item) -> Record:
     location, task = item
     if (
         isinstance(task, dict)
@@ -48,17 +74,35 @@ def _read_text(item: tuple[Location, Any]) -> Record:
         raise JREError(
             Errors.J612.format(
                 path=location,
-                problem="this sequence labeling export has no relations. Export the "
-                "project as JSONL(relation).",
+                problem="this export of doccano has no relations. Export the project "
+                "as JSONL(relation).",
             )
         )
-    rows = Rows(location.get(task, "text", str))
+    text = location.get(task, "text", str)
+    convert: Mapping[int, int] | None = None
+    if unit != CHARACTERS and not text.isascii():
+        convert = UNITS[unit](text)
+    rows = Rows(text)
+    converted = False
     for here, entity in location.each("entity", location.get(task, "entities", list)):
         with rows.row("entity", key=_id_of(entity)):
             key = here.get(entity, "id", (int, str))
             start = here.get(entity, "start_offset", int)
             end = here.get(entity, "end_offset", int)
-            rows.add_entity(here, start, end, here.get(entity, "label", str), key)
+            label = here.get(entity, "label", str)
+            if convert is not None:
+                if start not in convert or end not in convert:
+                    problem = f"is {start}..{end}, outside the text in {unit}"
+                    raise RowError(here.error("start/end", problem), OUTSIDE)
+                converted |= (start, end) != (convert[start], convert[end])
+                start, end = convert[start], convert[end]
+            rows.add_entity(here, start, end, label, key)
+    if converted:
+        cause = f"the offsets are {unit} and were converted to characters"
+        rows.leave_out("offsets", f"{location}: {cause}", cause)
+    elif not text.isascii() and any(x.cause == OUTSIDE for x in rows.left_out):
+        cause = "the offsets may be UTF-16 code units or UTF-8 bytes, not characters"
+        rows.leave_out("offsets", f"{location}: {cause}", cause)
     relations = location.get(task, "relations", list)
     for here, relation in location.each("relation", relations):
         with rows.row("relation"):

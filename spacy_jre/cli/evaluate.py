@@ -20,7 +20,6 @@ from thinc.util import convert_recursive
 
 from ..annotations import read_gold
 from ..annotations.align import TextAlignment
-from ..corpora.reader import Corpus
 from ..errors import Errors, JREError
 from ..evaluation.bootstrap import RESAMPLES
 from ..evaluation.outcomes import DocumentOutcome
@@ -34,7 +33,7 @@ from ..evaluation.report import (
 from ..pipeline.defaults import FACTORY
 from ..scoring.scorer import score_joint, with_plain_names
 from ..scoring.thresholds import collect_scores
-from .components import components_of
+from .components import components_of, read_corpus
 from .scored_relations import (
     apply_thresholds,
     predict_scores,
@@ -108,8 +107,7 @@ def _load(
     if not names:
         raise JREError(Errors.J740.format(model=model, name=FACTORY, known="none"))
     # of several components, the last one determines the scores
-    pipe: Any = nlp.get_pipe(names[-1])
-    return nlp, names[-1], list(Corpus(data, attr=pipe.cfg["attr"])(nlp))
+    return nlp, names[-1], list(read_corpus(nlp, names[-1], data)(nlp))
 
 
 def predict(

@@ -35,8 +35,9 @@ def print_report(report: Report) -> None:
     msg.divider("Entities and relations")
     rows = _loss_rows(inspections, compared, settings.max_span_width)
     _print_table(header, [*_overlap_rows(inspections), *rows])
-    msg.divider("Windows")
-    _print_table(header, _window_rows(splits))
+    if rows := _window_rows(splits):
+        msg.divider("Windows")
+        _print_table(header, rows)
     msg.divider("Repeated sentences")
     _print_table(header, _repeat_rows(splits, report.leaks))
     msg.divider("Sentences of the training data")
@@ -125,8 +126,11 @@ def _size_rows(
 
 
 def _window_rows(splits: Mapping[str, Inspection]) -> list[Row]:
-    """What each choice of `windows` reaches and costs, relative to sentences."""
+    """What each choice of `windows` reaches and costs, relative to sentences. Empty if
+    all Docs are single sentences."""
     rows: list[Row] = []
+    if all(one.size.docs >= one.size.sentences for one in splits.values()):
+        return rows
     for choice in splits["train"].reach:
         own = [(one.reach.get(choice, Reach()), one) for one in splits.values()]
         rows.append(

@@ -116,6 +116,15 @@ def test_gold_entities_of_the_reference_are_given_if_nothing_is_set():
     assert nlp.evaluate(with_gold(nlp))["rel_strict_f"] == 1.0
 
 
+def test_gold_entities_that_do_not_align_are_counted():
+    nlp, examples = given_nlp()
+    reference = examples[0].reference
+    words = ["Ada", "Quint cooks", "for", "Hotel", "Lima", "in", "Oslo", "."]
+    example = Example(Doc(nlp.vocab, words=words), reference)
+    with pytest.warns(UserWarning, match=r"J904.* 1 gold entities and 1 gold rel"):
+        nlp.update([example])
+
+
 def ruler_patterns():
     return [
         {"label": label, "pattern": " ".join(sentence["words"][start:end])}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import spacy
+from spacy.tokens import Doc
 from spacy.util import registry
 from thinc.api import Config
 
@@ -12,6 +13,13 @@ from spacy_jre.corpora.reader import Corpus
 
 PAGE = Path(__file__).parent.parent / "docs" / "given-entities.md"
 BLOCKS = re.findall(r"```ini\n(.*?)```", PAGE.read_text(encoding="utf8"), re.DOTALL)
+
+
+@pytest.fixture(autouse=True)
+def _places():
+    yield
+    if Doc.has_extension("places"):
+        Doc.remove_extension("places")
 
 
 def block_with(text: str) -> Config:

@@ -83,8 +83,9 @@ disable_threads_in_forks()
 class JointRelationExtractor(TrainablePipe):
     """Predict entities and the relations between them.
 
-    Sets ``doc.ents``, ``doc.spans["jre"]`` and ``doc._.relations``; the settings
-    `overwrite_ents`, `spans_key` and `attr` change this. Dropout rates are
+    Sets ``doc.ents``, ``doc.spans["jre"]`` and ``doc._.relations``. The settings
+    `overwrite_ents`, `spans_key` and `attr` change this. With the setting `entities`,
+    the entities are given, and only the relations are predicted. Dropout rates are
     settings of the architecture: ``training.dropout`` applies only to thinc layers,
     such as a Tok2Vec.
     """

@@ -1,5 +1,6 @@
 """Relations between entities that another component or an annotator has set."""
 
+import json
 import pickle
 import warnings
 
@@ -367,6 +368,18 @@ def test_loaded_pipeline_predicts_the_same(trained, tmp_path):
     assert [rows_of(doc) for doc in loaded.pipe(gold_docs(loaded))] == expected
     unpickled = pickle.loads(pickle.dumps(trained))
     assert [rows_of(doc) for doc in unpickled.pipe(gold_docs(unpickled))] == expected
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("entities", "ents"), ("windows", 0), ("spans_key", "")]
+)
+def test_invalid_saved_setting_is_refused(trained, tmp_path, field, value):
+    trained.to_disk(tmp_path / "model")
+    path = tmp_path / "model" / "jre" / "cfg"
+    cfg = {**json.loads(path.read_text(encoding="utf8")), field: value}
+    path.write_text(json.dumps(cfg), encoding="utf8")
+    with pytest.raises(ValueError, match=rf"J520.*'{field}"):
+        spacy.load(tmp_path / "model")
 
 
 def test_processes_predict_the_same(trained):

@@ -1,5 +1,7 @@
 """The setting `windows`: relations within sentences, several sentences, or Docs."""
 
+import pickle
+
 import numpy as np
 import pytest
 import spacy
@@ -227,10 +229,10 @@ def test_other_windows_are_refused(nlp, value):
 def test_loaded_pipeline_has_the_same_windows(tmp_path):
     nlp = trained(2)
     nlp.to_disk(tmp_path / "model")
-    loaded = spacy.load(tmp_path / "model")
-    encoder = loaded.get_pipe("jre").model.get_ref("encoder")
-    assert windows_of(encoder).kind == 2
-    assert labels_of(loaded) == labels_of(nlp)
+    for copied in (spacy.load(tmp_path / "model"), pickle.loads(pickle.dumps(nlp))):
+        encoder = copied.get_pipe("jre").model.get_ref("encoder")
+        assert windows_of(encoder).kind == 2
+        assert labels_of(copied) == labels_of(nlp)
 
 
 def test_docs_of_several_sentences_are_not_reported_with_windows_of_docs():

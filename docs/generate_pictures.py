@@ -46,7 +46,10 @@ FRAME = """<!DOCTYPE html>
 <iframe width="{width}" height="4000" srcdoc="{page}"></iframe>
 <script>
 const frame = document.querySelector("iframe");
-frame.onload = () => {{
+frame.onload = async () => {{
+  await frame.contentDocument.fonts.ready;
+  // before printing, the page draws all arcs
+  frame.contentWindow.dispatchEvent(new Event("beforeprint"));
   const section = frame.contentDocument.querySelector("section");
   frame.style.marginTop = `${{8 - section.getBoundingClientRect().top}}px`;
 }};

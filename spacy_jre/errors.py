@@ -572,6 +572,57 @@ class Errors(metaclass=_ErrorsWithCodes):
         "characters."
     )
     J766 = "Document {doc}: unknown kind of outcome {kind!r}. Known: {known}."
+    J770 = (
+        "The id of Doc {default}, {value!r}, is not a string or an integer. Set "
+        "doc.user_data[{name!r}] to a string, or choose another attribute with "
+        "--id-attr."
+    )
+    J771 = (
+        "{path}: can't read the text of this file. Supported: {suffixes}, also with "
+        ".gz, and folders of these files. Rename the file, or convert it first."
+    )
+    J772 = (
+        "The IRI of {label!r}, {value!r}, is not an absolute IRI. Write it in full, "
+        "such as https://schema.org/Person (prefixes are not expanded), without spaces "
+        "and quotes."
+    )
+    J773 = "{path} has no field '{field}'. Fields: {known}. Choose one with {option}."
+    J774 = (
+        "{folder} has the results of another run: {differences}. Choose another output "
+        "folder, or delete this one."
+    )
+    J775 = (
+        "{purpose} requires {module}, which can't be imported: {error}. Install it: "
+        'pip install "spacy-jre[{extra}]".'
+    )
+    J776 = (
+        "Can't tell the format of {path} from its suffix. Use one of the suffixes "
+        "{suffixes}, or specify the format with --format: {known}."
+    )
+    J777 = (
+        "The entity label {label!r} contains a semicolon, which separates labels in "
+        "the files of neo4j-admin. Rename the label, or use the format cypher."
+    )
+    J778 = (
+        "{folder} can't be used as the output folder: {problem}. Choose another "
+        "folder, or delete this one."
+    )
+    J779 = (
+        "All {count} document(s) failed, and nothing was written. The first one is "
+        "{first}: {reason}"
+    )
+    J781 = (
+        "{folder} is in use by another process. Wait until it ends, or choose another "
+        "output folder."
+    )
+    J782 = (
+        "{path} is not a label map: {problem}. Write a YAML or JSON object with one "
+        "IRI per label, such as PER: https://schema.org/Person."
+    )
+    J783 = (
+        "{path} is {problem}. `spacy jre export` reads .spacy files with relations, or "
+        "a folder of them. To predict the relations of texts, use `spacy jre apply`."
+    )
 
 
 class Warnings(metaclass=_ErrorsWithCodes):

@@ -622,12 +622,17 @@ def show_cli(
     data: Annotated[Path, typer.Argument(help="Data (.spacy)")],
     output: Annotated[Path, typer.Argument(help="Output HTML file")],
     limit: Annotated[int, typer.Option(help="Maximum number of Docs to show")] = 10,
+    component: Annotated[
+        str, typer.Option(help="Name of the component, if there are several")
+    ] = "",
 ) -> None:
     """Visualize the predictions of a pipeline for the first Docs of a corpus."""
     from .show import show_predictions
 
     with _plain_errors():
-        docs, relations = show_predictions(model, data, output, limit=limit)
+        docs, relations = show_predictions(
+            model, data, output, limit=limit, component=component
+        )
         msg.good(f"{output}: {relations} relations in {docs} Docs")
 
 

@@ -501,6 +501,8 @@ class Errors(metaclass=_ErrorsWithCodes):
         "command again to repeat them: finished runs are skipped."
     )
     J755 = "--recipe must be one of {known}, not {value!r}."
+    J790 = "{path} has no dataset {name!r}. Its datasets: {known}."
+    J791 = "--{name} must be {expected}, not {value}."
 
 
 class Warnings(metaclass=_ErrorsWithCodes):

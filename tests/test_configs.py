@@ -201,6 +201,7 @@ WRONG_STSN = [
     ("model.n_heads", "eight"),
     ("model.n_layers", "three"),
     ("model.interaction", "tap"),
+    ("model.relation_loss", "max"),
     ("model.attention_dropout", "high"),
 ]
 WRONG_ISER = [

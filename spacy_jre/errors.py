@@ -77,6 +77,10 @@ class Errors(metaclass=_ErrorsWithCodes):
         "{source}: the text has {length} characters, more than the {limit} that the "
         "tokenizer accepts (nlp.max_length). Split it into shorter records."
     )
+    J116 = (
+        "{path}: the {part} of the Docs have {size} bytes, more than a .spacy file can "
+        "store (4 GiB). Convert the data in several files."
+    )
     J120 = (
         "The relation data of the Doc, doc.user_data[{key!r}], was set on a Doc with "
         "another text, so that its offsets are wrong here. Span.as_doc("
@@ -362,10 +366,6 @@ class Errors(metaclass=_ErrorsWithCodes):
     J632 = "{source}: {count} id(s) not found in any record, such as {first}."
     J633 = "{path}: field '{field}' {problem}."
     J634 = "{folder} has {folds} fold(s), numbered from 0. Fold {fold} does not exist."
-    J640 = (
-        "{path} is encoded in UTF-16, but the file must be in UTF-8. Save it as UTF-8, "
-        "or convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW_FILE."
-    )
     J641 = (
         "{path}: the file has an annotation without the text of its task. Set the "
         "environment variable FUTURE_SAVE_TASK_TO_STORAGE=1, restart Label Studio and "
@@ -400,11 +400,25 @@ class Errors(metaclass=_ErrorsWithCodes):
         "{path} can't be read as the names of DocRED's relations: {problem}. Replace "
         "it with the rel_info.json of DocRED, or remove it to use the ids as labels."
     )
+    J665 = (
+        "{path}: the gzip file is damaged or incomplete: {error}. Download it again, "
+        "or compress it again."
+    )
+    J666 = (
+        "{path}: the gzip file unpacks to more than {ratio} times its size. Unpack it "
+        "with gunzip, check its content, and convert the unpacked file."
+    )
+    J667 = "{path} is not UTF-8. {problem}."
+    J668 = "{path}, line {line}: not UTF-8: {error}. {problem}."
+    J669 = (
+        "{path}: the document has the annotations of several projects: {projects}. "
+        "Download those of one project from PubAnnotation."
+    )
     # command line and display
     J701 = "Unknown format {value!r}. Known: {known}."
     J702 = (
-        "{lost} of {total} {kind} were lost, more than --max-loss {limit} allows. Each "
-        "of them is listed above."
+        "{lost} of {total} {kind} were lost, more than --max-loss {limit} allows, so "
+        "nothing was written. The causes are listed above. {advice}"
     )
     J703 = "{path}: the corpus failed {count} check(s), listed above."
     J704 = "Nothing to draw for this Doc: it has no relation data for '{attr}'."
@@ -436,6 +450,29 @@ class Errors(metaclass=_ErrorsWithCodes):
         "reasons are listed above."
     )
     J712 = "{lang!r} is not a spaCy language: {error}"
+    J713 = (
+        "Can't use --map {value}: {problem}. Examples: --map PERSON=Person, and --drop "
+        "PERSON to leave out a label."
+    )
+    J714 = (
+        "{source}: {option} {label}: no entity or relation has this label, so nothing "
+        "was written. {hint}"
+    )
+    J715 = (
+        "Can't write to {path}: it is {found}, but this conversion writes {needed}. "
+        "Choose another target."
+    )
+    J716 = (
+        "{folder} has no {missing}. A folder needs files or subfolders named train.*, "
+        "dev.* and test.*, or a dataset.json. It has: {files}. To split one file at "
+        "random: spacy jre convert {example} TARGET --split 80/10/10. Add other files "
+        "with --also."
+    )
+    J717 = (
+        "{path} does not exist, but {dataset} lists it. Download the public corpora "
+        "with `python -m spacy project assets`. A corpus without a download needs your "
+        "own copy: see the README.md in {folder}."
+    )
     J720 = (
         "{path} is not a valid training config: {error}. Run `spacy debug config` for "
         "details."
@@ -505,6 +542,11 @@ class Errors(metaclass=_ErrorsWithCodes):
         "command again to repeat them: finished runs are skipped."
     )
     J755 = "--recipe must be one of {known}, not {value!r}."
+    J765 = (
+        "Document {doc}: the span {start} to {end} is outside its text of {length} "
+        "characters."
+    )
+    J766 = "Document {doc}: unknown kind of outcome {kind!r}. Known: {known}."
     J790 = "{path} has no dataset {name!r}. Its datasets: {known}."
     J791 = "--{name} must be {expected}, not {value}."
 

@@ -261,16 +261,39 @@ def convert_cli(
     fold: Fold = 0,
     checksums: Checksums = None,
     max_loss: MaxLoss = 0.01,
+    map: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OLD=NEW",
+            help="Rename a label of entities or relations. Can be repeated",
+        ),
+    ] = None,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL",
+            help="Leave out entities or relations with this label, and the relations "
+            "of these entities. Can be repeated",
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Output file for everything that is left out (JSON lines with kind, "
+            "cause, reason and source)"
+        ),
+    ] = None,
 ) -> None:
     """Convert annotated files to .spacy files with relations, and report what is lost.
 
     Formats: inline, spert, dygie, conll04, multihead, ade, ade-dose, ade-neg, spo,
     triples, brat, ddi, prodigy, label-studio, doccano, inception, webanno, spacy.
     """
-    from .convert import Settings, check_losses, convert_path
+    from .convert import Settings, check_losses, converting
+    from .convert_report import report_lines, write_report
 
     with _plain_errors():
-        # convert_path checks the values
+        # converting checks the values
         settings = Settings(
             format=format,
             to=to,  # type: ignore[arg-type]
@@ -292,18 +315,21 @@ def convert_cli(
             seed=seed,
             fold=fold,
             checksums=checksums,
+            map=tuple(map or ()),
+            drop=tuple(drop or ()),
         )
-        conversions = convert_path(source, target, settings, also or ())
-        for conversion in conversions:
-            for line in conversion.lost:
-                msg.warn(line)
+        with converting(source, target, settings, also or ()) as run:
+            for warning, examples in report_lines(run, to_file=report is not None):
+                msg.warn(warning)
+                for example in examples:
+                    typer.echo(f"    {example}")
+            if report is not None:
+                msg.info(f"{report}: {write_report(run, report)} left out")
+            check_losses(run.conversions, max_loss, run.advise)
+        if run.note:
+            msg.info(run.note)
+        for conversion in run.conversions:
             msg.good(conversion.summary())
-            if conversion.has_no_relations():
-                msg.warn(
-                    f"{conversion.target}: no relations in any record. If the source "
-                    "has relations, they are missing from the export: see docs/data.md."
-                )
-        check_losses(conversions, max_loss)
 
 
 @jre_cli.command("cross-validate", context_settings=WITH_OVERRIDES)
@@ -409,38 +435,61 @@ def evaluate_cli(
     output: Annotated[
         Path | None, typer.Option(help="Output JSON file for all scores")
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="Output HTML page: the report, and gold against predicted in each text"
+        ),
+    ] = None,
+    compare: Annotated[
+        str,
+        typer.Option(help="Name or path of another pipeline, to test differences"),
+    ] = "",
+    seed: Annotated[
+        int, typer.Option(help="Random seed of the intervals and the test, at least 0")
+    ] = 0,
     gpu_id: GpuId = -1,
     trust: Trust = None,
 ) -> None:
-    """Score a pipeline on gold tokens and sentences, as in training.
+    """Score a pipeline on gold tokens and sentences, as in training, and show where it
+    is wrong.
+
+    Shows the scores with confidence intervals, the scores of relations between gold
+    entities, the errors by cause, scores by length, distance and nesting, confused
+    labels, and precision, recall and correctness by score. docs/evaluation.md describes
+    the figures.
 
     `spacy evaluate` does not keep the sentences of the data. Its scores also depend on
     the tokenizer and the sentencizer of the pipeline.
     """
     import srsly
 
-    from .evaluate import evaluate
+    from .evaluate import report_on
+    from .evaluate_print import print_evaluation
+    from .train import check_numbers
 
     with _plain_errors(), trust_remote_code(*(trust or ())):
+        check_numbers(seed=seed)
         _check_device(gpu_id)
-        scores = evaluate(model, data, gpu_id=gpu_id)
-        for kind, name in (
-            ("ents", "Entities"),
-            ("rel", "Relations"),
-            ("rel_strict", "Relations with entity types (strict)"),
-        ):
-            labels = scores[f"{kind}_per_type"] or {}
-            micro = {figure: scores[f"{kind}_{figure}"] for figure in "prf"}
-            # a list, because a label can be "micro"
-            rows = [
-                (label, *(f"{100 * (row[figure] or 0):.2f}" for figure in "prf"))
-                for label, row in [*labels.items(), ("micro", micro)]
-            ]
-            msg.table(rows, title=name, header=("", "P", "R", "F"), divider=True)
+        report, outcomes = report_on(
+            model, data, compare=compare or None, seed=seed, gpu_id=gpu_id
+        )
+        print_evaluation(report)
         if output is not None:
             output.parent.mkdir(parents=True, exist_ok=True)
-            srsly.write_json(output, scores)
+            srsly.write_json(output, report.as_json())
             msg.good(f"{output}")
+        if html is not None:
+            from ..display import evaluation_page, write_page
+
+            page = evaluation_page(
+                report.as_json(),
+                outcomes,
+                title=f"{model} on {data.name}",
+                lang=report.lang,
+            )
+            write_page(html, page)
+            msg.good(f"{html}")
 
 
 @jre_cli.command("experiment")

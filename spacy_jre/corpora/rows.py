@@ -61,7 +61,8 @@ class Rows:
     words: tuple[str, ...] | None = None
     _offsets: list[tuple[int, int]] = field(default_factory=list)
     _index_of: dict[Hashable, int] = field(default_factory=dict)
-    _lost: set[Hashable] = field(default_factory=set)
+    # whether the entity is broken
+    _lost: dict[Hashable, bool] = field(default_factory=dict)
 
     @classmethod
     def of_words(cls, words: tuple[str, ...]) -> "Rows":
@@ -99,7 +100,7 @@ class Rows:
         """
         self.left_out.append(LeftOut(kind, reason, broken=broken, cause=cause))
         if key is not None and key not in self._index_of:
-            self._lost.add(key)
+            self._lost[key] = broken or self._lost.get(key, False)
 
     def check_span(self, here: Location, start: int, end: int) -> tuple[int, int]:
         """RETURNS (tuple[int, int]): The offsets without whitespace at the edges.
@@ -143,13 +144,14 @@ class Rows:
             raise RowError(here.error("label", "is empty"), BROKEN_ROW)
         index = len(self.entities)
         key = index if key is None else key
-        if key in self._index_of or key in self._lost:
+        if key in self._index_of or self._lost.get(key):
             # relations could refer to either entity
             problem = f"is {short_repr(key)}, like that of an entity before it"
             raise RowError(here.error("id", problem), REPEATED_ID)
         self.trimmed += trimmed != (start, end)
         self.entities.append(EntityRecord(*trimmed, label, score))
         self._index_of[key] = index
+        self._lost.pop(key, None)
         return index
 
     def add_words(

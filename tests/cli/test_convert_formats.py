@@ -1,5 +1,6 @@
 """Conversion: input and output formats, splits, sentences and counts of losses."""
 
+import gzip
 import json
 import shutil
 
@@ -177,7 +178,7 @@ def test_repeated_triple_is_a_duplicate(tmp_path):
     source = write_spo(tmp_path / "x.jsonl", [("Ada", "Oslo"), ("Ada", "Oslo")])
     (conversion,) = convert(source, tmp_path / "x.spacy")
     assert len(triples(tmp_path / "x.spacy")) == 1
-    assert "2 relations (0 lost, 1 duplicates)" in conversion.summary()
+    assert "1 relations (0 lost, 1 duplicates)" in conversion.summary()
 
 
 def test_tokens_of_prodigy_tasks_are_those_of_the_language(tmp_path):
@@ -242,6 +243,34 @@ def test_brat_folders_are_splits(tmp_path):
     assert [c.target.name for c in conversions] == [f"{s}.spacy" for s in DIVIDED]
     assert [c.report.docs for c in conversions] == [4, 2, 4]
     assert texts(tmp_path / "out" / "dev.spacy") == [r.text for r in STORY[:2]]
+
+
+def test_gzip_files_are_splits(tmp_path):
+    (tmp_path / "in").mkdir()
+    for split in DIVIDED:
+        data = gzip.compress((FOLDER / "doccano.jsonl").read_bytes())
+        (tmp_path / "in" / f"{split}.jsonl.gz").write_bytes(data)
+    convert(tmp_path / "in", tmp_path / "out")
+    for split in DIVIDED:
+        path = tmp_path / "out" / f"{split}.spacy"
+        assert texts(path) == [record.text for record in STORY]
+
+
+@pytest.mark.parametrize("encoding", ["latin1", "utf-16"])
+@pytest.mark.parametrize("indent", [None, 1])
+def test_file_in_another_encoding_has_one_error_with_the_remedy(
+    tmp_path, encoding, indent
+):
+    text = "Bodø, Tromsø"
+    entities = [{"id": 1, "label": "LOC", "start_offset": 0, "end_offset": 4}]
+    row = {"text": text, "entities": entities, "relations": []}
+    lines = [json.dumps(row, ensure_ascii=False, indent=indent)] * 8
+    source = tmp_path / "export.jsonl"
+    source.write_bytes("\n".join(lines).encode(encoding))
+    result = run("convert", source, tmp_path / "x.spacy")
+    code = "J668" if indent and encoding == "latin1" else "J667"
+    assert_plain_error(result, code, str(source), "iconv")
+    assert output_of(result).count("iconv") == 1
 
 
 def test_single_brat_folder_is_one_source(tmp_path):
@@ -762,9 +791,10 @@ def test_annotations_skipped_by_the_reader_count_as_lost(tmp_path, limit, lost):
     result = run("convert", source, tmp_path / "x.spacy", "--max-loss", limit)
     assert "'Mia' is not in the text" in output_of(result)
     assert "LOC 'Lima' is not in the text" in output_of(result)
-    assert "6 entities (2 lost, including 0 misaligned;" in output_of(result)
-    assert "2 relations (1 lost, 0 duplicates)" in output_of(result)
     assert_plain_error(result, "J702", lost)
+    result = run("convert", source, tmp_path / "x.spacy", "--max-loss", 0.5)
+    assert "8 entities (2 lost, including 0 misaligned;" in output_of(result)
+    assert "3 relations (1 lost, 0 duplicates)" in output_of(result)
 
 
 def test_loss_equal_to_the_limit_passes(tmp_path):
@@ -877,7 +907,7 @@ def test_fold_that_does_not_exist_fails(tmp_path, folds):
 def test_missing_file_of_a_dataset_fails(tmp_path, folds):
     (folds / "test0.json").unlink()
     result = run("convert", folds, tmp_path / "out")
-    assert_plain_error(result, "J601", str(folds / "test0.json"))
+    assert_plain_error(result, "J717", str(folds / "test0.json"), "project assets")
 
 
 def test_invalid_dataset_json_fails(tmp_path, folds):

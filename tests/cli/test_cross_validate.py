@@ -258,7 +258,7 @@ def test_fold_that_does_not_exist_fails_before_training(
 def test_missing_file_of_a_fold_fails_before_training(dataset, output, started, name):
     (dataset / name).unlink()
     result = cross_validate(dataset, output)
-    assert_plain_error(result, "J601", str(dataset / name))
+    assert_plain_error(result, "J717", str(dataset / name))
     assert started == []
 
 
@@ -270,7 +270,7 @@ def test_missing_config_fails(dataset, output, started):
 
 def test_source_without_splits_fails(output, started):
     result = cross_validate(STORIES / "brat", output)
-    assert_plain_error(result, "J601", str(STORIES / "brat" / "train.*"))
+    assert_plain_error(result, "J716", str(STORIES / "brat"), "train.*, dev.* and")
 
 
 def test_invalid_setting_fails_before_training(dataset, output, started):

@@ -89,6 +89,14 @@ def test_entity_with_the_id_of_a_broken_one_is_left_out():
     assert rows.relations == []
 
 
+def test_id_of_an_entity_that_was_left_out_but_not_broken_can_be_used():
+    rows = Rows(TEXT)
+    rows.leave_out("region", "a region of another type", "another type", key=7)
+    rows.add_entity(HERE, 0, 3, "Person", 7)
+    rows.add_relation(HERE, 7, 7, "Self")
+    assert rows.relations == [RelationRecord(0, 0, "Self")]
+
+
 def test_relation_to_an_unknown_id_is_broken():
     rows = Rows(TEXT)
     rows.add_entity(HERE, 0, 3, "Person", "a")

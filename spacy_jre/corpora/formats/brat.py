@@ -34,11 +34,10 @@ from ..sources import (
     Discontinuous,
     Location,
     OnSkip,
+    decode_utf8,
     each_record,
-    not_utf8,
     readable_name,
     refuse,
-    refuse_utf16,
     short_repr,
     stays_inside,
     walk_files,
@@ -143,7 +142,7 @@ def _read_document(
         return None
     if ".txt" not in suffixes:  # missing, or a link that is not followed
         raise JREError(Errors.J601.format(path=text_path))
-    text = _decode(text_path)
+    text = decode_utf8(text_path.read_bytes(), text_path)
     lines = [line for part in parts for line in _read_lines(Path(f"{stem}{part}"))]
     draft = create(*_find_text(text, lines), f"{stem}{parts[0]}")
     # a relation can precede its arguments, and an event those that refer to it
@@ -152,17 +151,6 @@ def _read_document(
         draft.add(line)
     document = readable_name(stem.relative_to(root))
     return replace(draft.to_record(), document=document, source=draft.source)
-
-
-def _decode(path: Path) -> str:
-    """RAISES (ValueError): J606 if the file is not UTF-8, J640 if it is UTF-16."""
-    data = path.read_bytes()
-    refuse_utf16(data[:4], path)
-    try:
-        return data.decode("utf8")
-    except UnicodeDecodeError as error:
-        line = _Line(path, data.count(b"\n", 0, error.start) + 1, "")
-        raise JREError(line.message(not_utf8(error))) from error
 
 
 class _Line(NamedTuple):
@@ -187,7 +175,8 @@ class _Line(NamedTuple):
 
 def _read_lines(path: Path) -> Iterator[_Line]:
     # not splitlines(): it also splits at characters that are not line breaks in brat
-    for number, text in enumerate(_decode(path).removeprefix("\ufeff").split("\n"), 1):
+    content = decode_utf8(path.read_bytes(), path).removeprefix("\ufeff")
+    for number, text in enumerate(content.split("\n"), 1):
         if text.strip():
             yield _Line(path, number, text.rstrip("\r"))
 

@@ -27,6 +27,8 @@ from ..sources import (
     Location,
     OnSkip,
     each_record,
+    inner_suffix,
+    read_bytes,
     refuse,
     refuse_doctype,
     short_repr,
@@ -57,12 +59,14 @@ def read_ddi(
         raise JREError(Errors.J601.format(path=path))
     files = [path]
     if path.is_dir():
-        files = [file for file in walk_files(path, skip) if file.suffix == ".xml"]
+        files = [
+            file for file in walk_files(path, skip) if inner_suffix(file) == ".xml"
+        ]
     if not files:
         raise JREError(Errors.J602.format(path=path))
     for file in files:
-        data = file.read_bytes()
         try:
+            data = read_bytes(file)
             refuse_doctype(data, file)
         except ValueError as error:
             skip(LeftOut("record", str(error), broken=True))

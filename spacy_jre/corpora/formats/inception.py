@@ -34,6 +34,8 @@ from ..sources import (
     Location,
     OnSkip,
     each_record,
+    inner_suffix,
+    read_bytes,
     readable_name,
     refuse,
     refuse_doctype,
@@ -116,22 +118,23 @@ def read_inception(
 
 def _find_documents(path: Path, skip: OnSkip) -> Iterator[_Document]:
     search = _Search(MAX_ARCHIVE)
+    files: Files
     if path.is_dir():
         files = {
-            PurePosixPath(readable_name(member.relative_to(path))): member.read_bytes
+            _name(member.relative_to(path)): partial(read_bytes, member)
             for member in walk_files(path, skip)
         }
     elif not path.is_file():
         raise JREError(Errors.J601.format(path=path))
-    elif path.suffix.lower() == ".zip":
-        files = _open_zip(path, path.read_bytes, search, skip)
+    elif inner_suffix(path).lower() == ".zip":
+        files = _open_zip(path, partial(read_bytes, path), search, skip)
     else:
         files = {
-            PurePosixPath(readable_name(Path(member.name))): member.read_bytes
+            _name(Path(member.name)): partial(read_bytes, member)
             for member in path.parent.iterdir()
             if member.name == path.name
             or (
-                member.name.lower() == "typesystem.xml"
+                member.name.lower() in ("typesystem.xml", "typesystem.xml.gz")
                 and stays_inside(member, path.parent, skip)
             )
         }
@@ -140,6 +143,12 @@ def _find_documents(path: Path, skip: OnSkip) -> Iterator[_Document]:
     if first is None:
         raise _no_documents(path, search.other)
     yield from chain([first], documents)
+
+
+def _name(path: Path) -> PurePosixPath:
+    """The name of a file, without ``.gz``."""
+    name = PurePosixPath(readable_name(path))
+    return name.with_suffix("") if name.suffix.lower() == ".gz" else name
 
 
 def _no_documents(path: object, suffixes: Counter[str]) -> JREError:

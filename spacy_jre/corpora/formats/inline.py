@@ -27,7 +27,15 @@ from pathlib import Path
 from ...annotations import LeftOut, Record
 from ...errors import Errors, JREError
 from ..rows import LOST_ARGUMENT, UNKNOWN_ARGUMENT, RowError, Rows
-from ..sources import Location, OnSkip, each_record, refuse
+from ..sources import (
+    Location,
+    OnSkip,
+    check_encoding,
+    each_record,
+    not_utf8,
+    open_utf8,
+    refuse,
+)
 
 # the text, and start, end, label and number of the entities
 Parsed = tuple[str, list[tuple[int, int, str, str | None]]]
@@ -52,8 +60,7 @@ def read_inline(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:
     RAISES (ValueError): J601, J602 for the file. With `refuse`: J605, J606, J645 with
         the line and how to fix it.
     """
-    if not path.is_file():
-        raise JREError(Errors.J601.format(path=path))
+    check_encoding(path)
     return each_record(_blocks(path), partial(_read_block, path), skip, _count)
 
 
@@ -67,7 +74,7 @@ def _blocks(path: Path) -> Iterator[list[tuple[int, bytes]]]:
     """The lines of each sentence, with their numbers."""
     block: list[tuple[int, bytes]] = []
     empty = True
-    with path.open("rb") as file:
+    with open_utf8(path) as file:
         for number, line in enumerate(chain(file, [b""]), 1):
             if number == 1:
                 line = line.removeprefix(BOM_UTF8)
@@ -89,7 +96,7 @@ def _read_block(path: Path, raw_block: list[tuple[int, bytes]]) -> Record:
         try:
             block.append((number, raw.decode("utf8").rstrip("\r\n")))
         except UnicodeDecodeError as error:
-            raise _error(path, number, f"is not UTF-8: {error}") from error
+            raise not_utf8(path, number, error) from error
     first, line = block[0]
     if line.startswith(">"):
         raise _error(path, first, "a relation must follow a sentence")

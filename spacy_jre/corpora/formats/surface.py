@@ -118,7 +118,7 @@ def find_mentions(
             continue
         kept.update(arguments)
         head_spans, tail_spans = (spans_of[form.text] for form in arguments)
-        pairs = _choose(head_spans, tail_spans, repeats)
+        pairs = choose_pairs(head_spans, tail_spans, repeats)
         for head, tail in pairs:
             keys = (*head, triple.head.label), (*tail, triple.tail.label)
             entities.update(dict.fromkeys(keys))
@@ -157,9 +157,16 @@ def find_mentions(
     )
 
 
-def _choose(
+def choose_pairs(
     heads: list[Range], tails: list[Range], repeats: Repeats
 ) -> list[tuple[Range, Range]]:
+    """Choose the mentions of a relation. See the third rule above.
+
+    heads, tails (list[Range]): The offsets of the mentions of both arguments, sorted.
+        If they are equal, the relation is between a mention and itself.
+    repeats (str): Rule for several mentions.
+    RETURNS (list[tuple[Range, Range]]): Head and tail of each relation.
+    """
     if heads == tails:  # the same form
         return [(span, span) for span in (heads if repeats == "all" else heads[:1])]
     if repeats == "all":

@@ -44,10 +44,12 @@ from ..rows import (
 from ..sources import (
     Location,
     OnSkip,
+    decode_utf8,
     each_record,
-    not_utf8,
+    inner_stem,
+    inner_suffix,
+    read_bytes,
     refuse,
-    refuse_utf16,
     short_repr,
     walk_files,
 )
@@ -176,7 +178,7 @@ def read_webanno(
         raise JREError(Errors.J601.format(path=path))
     files = [path]
     if path.is_dir():
-        files = [f for f in walk_files(path, skip) if f.suffix.lower() == ".tsv"]
+        files = [f for f in walk_files(path, skip) if inner_suffix(f).lower() == ".tsv"]
     if not files:
         raise JREError(Errors.J602.format(path=path))
     return each_record(files, partial(_read_file, chosen=features), skip)
@@ -186,7 +188,7 @@ def _read_file(path: Path, *, chosen: Sequence[str]) -> Record:
     def at(line: int) -> Location:
         return Location(path, f"line {line}")
 
-    return read_table(path.read_bytes(), at, path.stem, str(path), chosen)
+    return read_table(read_bytes(path), at, inner_stem(path), str(path), chosen)
 
 
 def read_table(
@@ -203,14 +205,9 @@ def read_table(
     document, source (str): See ``Record``.
     chosen (Sequence[str]): See ``read_webanno``.
     RETURNS (Record): The document.
-    RAISES (ValueError): J640, J650, J652.
+    RAISES (ValueError): J650, J652, J667, J668.
     """
-    refuse_utf16(data[:4], source)
-    try:
-        lines = data.decode("utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        number = data.count(b"\n", 0, error.start) + 1
-        raise _error(at(number), not_utf8(error)) from error
+    lines = decode_utf8(data, source).removeprefix("\ufeff").split("\n")
     layers, sentences, broken = _read_lines(lines, at)
     annotated = [
         layer for layer in layers if is_annotated(layer.name) and layer.kind != "T_CH"

@@ -279,7 +279,7 @@ def test_line_that_is_not_utf8_is_skipped(path):
     path.write_bytes(good.encode() + b"\n9000|\xff\n")
     left_out = []
     assert len(list(read_ade(path, skip=left_out.append))) == 1
-    assert left_out[0].reason.startswith(f"[J604] {path}, line 2: ")
+    assert left_out[0].reason.startswith(f"[J668] {path}, line 2: ")
 
 
 @pytest.mark.parametrize("reader", [read_ade, read_ade_dose, read_ade_negatives])

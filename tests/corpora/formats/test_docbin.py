@@ -1,8 +1,13 @@
+import zlib
+
+import numpy as np
 import pytest
 import spacy
+import srsly
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from spacy.tokens import Doc, DocBin, Span
+from spacy.tokens import Doc, DocBin, Span, SpanGroup
+from spacy.vocab import Vocab
 
 from spacy_jre.annotations import (
     EntityRecord,
@@ -12,7 +17,14 @@ from spacy_jre.annotations import (
     register_extension,
 )
 from spacy_jre.annotations.records import word_offsets
-from spacy_jre.corpora.formats.docbin import read_docbin_records, write_docbin
+from spacy_jre.corpora.formats import docbin
+from spacy_jre.corpora.formats.docbin import (
+    RelationDocBin,
+    read_docbin_records,
+    write_docbin,
+)
+from spacy_jre.corpora.packing import bytes_header
+from spacy_jre.corpora.reader import load_docbin
 from spacy_jre.corpora.rows import BLANK, LOST_ARGUMENT
 
 from ..story import STORY, assert_is_the_story
@@ -342,3 +354,110 @@ def test_any_record_round_trips_through_bytes(tmp_path_factory, records):
     ]
     DocBin(docs=docs, store_user_data=True).to_disk(path)
     assert read(path) == records
+
+
+# the file is the same as that of DocBin
+
+
+def annotated_docs():
+    nlp = spacy.blank("en")
+    docs = [build_doc(record, nlp) for record in STORY]
+    doc = nlp("Ada sings in Oslo")
+    doc.cats = {"music": 1.0}
+    doc[1].set_morph("Tense=Pres|VerbForm=Fin")
+    doc[1].lemma_, doc[1].tag_, doc[1].dep_, doc[1].pos_ = "sing", "VBZ", "ROOT", "VERB"
+    doc.set_ents([Span(doc, 3, 4, "LOC", kb_id="Q585", span_id="place")])
+    doc.spans["a"] = [Span(doc, 0, 1, "PER", kb_id="Q1", span_id="x"), doc[2:3]]
+    doc.spans["b"] = doc.spans["a"].copy()
+    doc.spans["empty"] = []
+    doc.user_data["array"] = np.arange(3)
+    return [*docs, doc, nlp(""), nlp("  "), Doc(nlp.vocab, words=["A", "b"])]
+
+
+def unpacked(data):
+    return srsly.msgpack_loads(zlib.decompress(data))
+
+
+@pytest.mark.parametrize("chunk", [1, 1 << 20])
+def test_content_is_that_of_docbin(monkeypatch, chunk):
+    monkeypatch.setattr(docbin, "CHUNK", chunk)
+    ours, theirs = RelationDocBin(), DocBin(store_user_data=True)
+    for doc in annotated_docs():
+        ours.add(doc)
+        theirs.add(doc)
+    assert zlib.decompress(ours.to_bytes()) == zlib.decompress(theirs.to_bytes())
+    assert len(ours) == len(theirs)
+
+
+@pytest.mark.parametrize("size", [0, 255, 256, 65535, 65536])
+def test_header_of_bytes_is_that_of_msgpack(size):
+    assert bytes_header(size) + bytes(size) == srsly.msgpack_dumps(bytes(size))
+
+
+def test_more_bytes_than_a_file_can_store_raise(path, monkeypatch):
+    monkeypatch.setattr(docbin, "LIMIT", 100)
+    docs = RelationDocBin()
+    docs.add(annotated_docs()[0])
+    with pytest.raises(ValueError, match=r"J116.*tokens of the Docs have \d+ bytes"):
+        docs.to_disk(path)
+
+
+def test_docs_are_read_like_those_of_docbin(path):
+    docs = RelationDocBin()
+    for doc in annotated_docs():
+        docs.add(doc)
+    docs.to_disk(path)
+    ours = list(load_docbin(path).get_docs(Vocab()))
+    theirs = list(DocBin().from_disk(path).get_docs(Vocab()))
+    for our, their in zip(ours, theirs, strict=True):
+        assert our.to_json() == their.to_json()
+        assert our.spans.to_bytes() == their.spans.to_bytes()
+        assert str(our.user_data) == str(their.user_data)
+        assert our.cats == their.cats
+
+
+def test_span_group_of_a_retokenized_doc_keeps_its_characters(path):
+    doc = spacy.blank("en")("Ada sings in Oslo")
+    doc.spans["jre"] = [doc[2:3]]
+    with doc.retokenize() as retokenizer:
+        retokenizer.merge(doc[0:2])
+    docs = RelationDocBin()
+    docs.add(doc)
+    docs.to_disk(path)
+    (read,) = load_docbin(path).get_docs(Vocab())
+    (span,) = read.spans["jre"]
+    assert (span.start_char, span.end_char) == (10, 12)
+    assert read.spans.to_bytes() == doc.spans.to_bytes()
+
+
+@pytest.mark.parametrize("form", ["list", "empty"])
+def test_span_groups_of_older_versions_are_read(path, form):
+    doc = spacy.blank("en")("Ada sings")
+    group = SpanGroup(doc, name="old", spans=[doc[0:1]])
+    old = {"list": srsly.msgpack_dumps([group.to_bytes()]), "empty": b""}[form]
+    theirs = DocBin(docs=[doc])
+    theirs.span_groups = [old]
+    theirs.to_disk(path)
+    (read,) = load_docbin(path).get_docs(Vocab())
+    assert list(read.spans) == (["old"] if form == "list" else [])
+
+
+def test_packages_are_not_searched_for_each_doc(path, monkeypatch):
+    docs = annotated_docs()
+    searches: list[int] = []
+    for registry in (srsly.msgpack.msgpack_encoders, srsly.msgpack.msgpack_decoders):
+        search = registry.get_all
+        monkeypatch.setattr(
+            registry, "get_all", lambda s=search: searches.append(1) or s()
+        )
+    counts = []
+    for number in (1, 20):
+        ours = RelationDocBin()
+        for doc in docs[:2] * number:
+            ours.add(doc)
+        ours.to_disk(path)
+        before = len(searches)
+        list(load_docbin(path).get_docs(Vocab()))
+        counts.append(len(searches) - before)
+    assert counts == [1, 1]  # srsly unpacks the file as a whole
+    assert len(searches) <= 4

@@ -241,7 +241,7 @@ def test_message_for_invalid_markup_has_column_and_fix(path):
 
 def test_bytes_that_are_not_utf8_raise_with_their_line(path):
     path.write_bytes("One\n\nTromsø\n".encode("latin1"))
-    with pytest.raises(ValueError, match=r"J606.*story\.txt, line 3: is not UTF-8"):
+    with pytest.raises(ValueError, match=r"J668.*story\.txt, line 3: not UTF-8"):
         read(path)
 
 

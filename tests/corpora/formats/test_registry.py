@@ -1,17 +1,21 @@
+import gzip
 import json
 import random
 import shutil
 
 import pytest
+import spacy
 
 from spacy_jre.annotations import LeftOut, Record
 from spacy_jre.corpora.formats import FORMATS, guess_format
+from spacy_jre.corpora.formats.docbin import write_docbin
 
 from ...conftest import SHARED
-from ..story import FOLDER, STORY, content
+from ..story import FOLDER, STORY, assert_is_the_story, content
 
 STORIES = {
     "ade.rel": "ade",
+    "bioc.xml": "bioc",
     "brat": "brat",
     "doccano.jsonl": "doccano",
     "docred.json": "docred",
@@ -22,8 +26,11 @@ STORIES = {
     "label_studio.json": "label-studio",
     "multihead.txt": "multihead",
     "prodigy.jsonl": "prodigy",
+    "pubannotation.json": "pubannotation",
+    "pubtator.txt": "pubtator",
     "spert.json": "spert",
     "spo.jsonl": "spo",
+    "story.conllu": "conllu",
     "story.corp": "conll04",
     "tacred.json": "tacred",
     "triples.json": "triples",
@@ -55,6 +62,53 @@ def test_guessed_reader_reads_the_story(name, format):
     labels = format != "triples"
     read = guess_format(FOLDER / name).read(FOLDER / name)
     assert [content(r, labels) for r in read] == [content(r, labels) for r in STORY]
+
+
+FILES = {n: f for n, f in STORIES.items() if (FOLDER / n).is_file()}
+
+
+@pytest.mark.parametrize(("name", "format"), FILES.items())
+def test_gzip_file_is_guessed_and_read(name, format, tmp_path):
+    path = tmp_path / f"{name}.gz"
+    path.write_bytes(gzip.compress((FOLDER / name).read_bytes()))
+    records = guess_format(path).read(path)
+    assert guess_format(path).name == format
+    assert list(records) == list(FORMATS[format].read(FOLDER / name))
+
+
+def test_gzip_files_of_a_cas_are_read(tmp_path):
+    pytest.importorskip("cassis", reason="needs the extra inception")
+    for path in (FOLDER / "inception").iterdir():
+        packed = tmp_path / f"{path.name}.gz"
+        packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert guess_format(tmp_path).name == "inception"
+    assert_is_the_story(FORMATS["inception"].read(tmp_path))
+    (record,) = FORMATS["inception"].read(tmp_path / "story1.xmi.gz")
+    assert content(record) == content(STORY[1])
+
+
+def test_gzip_file_of_docs_is_read(tmp_path):
+    path = tmp_path / "story.spacy"
+    write_docbin(STORY, path, spacy.blank("en"))
+    packed = tmp_path / "story.spacy.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert guess_format(packed).name == "spacy"
+    assert_is_the_story(FORMATS["spacy"].read(packed))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+def test_guessing_the_format_of_utf16_raises_with_the_remedy(tmp_path, encoding):
+    path = tmp_path / "export.jsonl"
+    path.write_bytes((FOLDER / "doccano.jsonl").read_text("utf8").encode(encoding))
+    with pytest.raises(ValueError, match=r"\[J667\].*export\.jsonl.*iconv -f UTF-16"):
+        guess_format(path)
+
+
+def test_format_of_xml_in_utf16_is_guessed(tmp_path):
+    path = tmp_path / "a.xml"
+    xml = '<?xml version="1.0" encoding="UTF-16"?>\n<document>\n<sentence text="a"/>'
+    path.write_bytes(xml.encode("utf-16"))
+    assert guess_format(path).name == "ddi"
 
 
 @pytest.mark.parametrize(

@@ -106,13 +106,13 @@ def test_broken_json_raises_with_its_line(path):
 
 def test_file_that_is_not_utf8_raises(path):
     path.write_bytes('[{"tokens": ["Tromsø"]}]'.encode("latin1"))
-    with pytest.raises(ValueError, match=r"J604.*story\.json, line 1"):
+    with pytest.raises(ValueError, match=r"J668.*story\.json, line 1"):
         read(path)
 
 
 def test_byte_that_is_not_utf8_raises_with_its_line(path):
     path.write_bytes('[\n{"tokens":\n["Tromsø"]}]'.encode("latin1"))
-    with pytest.raises(ValueError, match=r"J604.*story\.json, line 3"):
+    with pytest.raises(ValueError, match=r"J668.*story\.json, line 3"):
         read(path)
 
 

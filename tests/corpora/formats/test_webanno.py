@@ -396,13 +396,13 @@ def test_file_that_is_not_utf8_is_skipped_with_its_line(write, tmp_path):
     records, (skipped,) = read_and_skip(tmp_path)
     assert [record.document for record in records] == ["a"]
     assert skipped.broken
-    assert skipped.reason.startswith(f"[J652] {path}, line 6: not UTF-8")
+    assert skipped.reason.startswith(f"[J668] {path}, line 6: not UTF-8")
 
 
 def test_file_in_utf16_raises_with_the_remedy(write):
     path = write(*STORY)
     path.write_text(path.read_text(encoding="utf8"), encoding="utf-16")
-    with pytest.raises(ValueError, match=r"J640.*story\.tsv.*UTF-8"):
+    with pytest.raises(ValueError, match=r"J667.*story\.tsv.*UTF-8"):
         read(path)
 
 

@@ -25,8 +25,8 @@ LEGEND = (
     "with the best Rel+ on dev. Mean ± sample standard deviation of n runs."
 )
 LEGEND_OF_BEST = (
-    '"Best {k} of {n} seeds": mean Ent / Rel / Rel+ of the best runs, chosen by Rel+ on '
-    "the scored data, per fold. It is too optimistic, and only for comparison with a "
+    '"Best {k} of {n} seeds": mean Ent / Rel / Rel+ of the best runs, chosen by Rel+ '
+    "on the scored data, per fold. It is too optimistic, and only for comparison with a "
     "paper that reports it."
 )
 LEGEND_OF_PAPER = (

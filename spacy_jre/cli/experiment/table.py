@@ -26,8 +26,8 @@ LEGEND = (
 )
 LEGEND_OF_BEST = (
     '"Best {k} of {n} seeds": mean Ent / Rel / Rel+ of the best runs, chosen by Rel+ '
-    "on the scored data, per fold. It is too optimistic, and only for comparison with a "
-    "paper that reports it."
+    "on the scored data, per fold. It is too optimistic, and only for comparison with "
+    "a paper that reports it."
 )
 LEGEND_OF_PAPER = (
     '"Paper": Ent / Rel / Rel+ as published, not measured by us. The last column '

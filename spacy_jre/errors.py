@@ -231,6 +231,10 @@ class Errors(metaclass=_ErrorsWithCodes):
         "entity and has no label. Add it to doc.ents, or give the Span a label."
     )
     # pipeline
+    J440 = (
+        "The network of the component {name!r} is not trained on token tags. Only STSN "
+        "with n_layers of at least 1 is."
+    )
     J501 = (
         "Component '{name}' is already initialized with {labels}. Its output layer "
         "can't be resized, so the {kind} label '{label}' can't be added. Add labels "
@@ -623,6 +627,8 @@ class Errors(metaclass=_ErrorsWithCodes):
         "{path} is {problem}. `spacy jre export` reads .spacy files with relations, or "
         "a folder of them. To predict the relations of texts, use `spacy jre apply`."
     )
+    J790 = "{path} has no dataset {name!r}. Its datasets: {known}."
+    J791 = "--{name} must be {expected}, not {value}."
 
 
 class Warnings(metaclass=_ErrorsWithCodes):

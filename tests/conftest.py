@@ -162,7 +162,9 @@ def rng():
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
-def save_tiny_bert(folder: Path, *, dropout: float = 0.1, positions: int = 64) -> Path:
+def save_tiny_bert(
+    folder: Path, *, dropout: float = 0.1, positions: int = 64, width: int = 32
+) -> Path:
     """Save a very small BERT with random weights and its own vocabulary."""
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
@@ -180,7 +182,7 @@ def save_tiny_bert(folder: Path, *, dropout: float = 0.1, positions: int = 64) -
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=len(vocab),
-        hidden_size=32,
+        hidden_size=width,
         num_hidden_layers=2,
         num_attention_heads=4,
         intermediate_size=64,

@@ -326,6 +326,27 @@ def _score_twice(
     )
 
 
+def predict_tags(model: Model[Any, Any], docs: list[Doc]) -> tuple[Windows, np.ndarray]:
+    """Predict the token tags of a network that is trained on them.
+
+    model (Model): The result of ``joint_model``.
+    docs (list[Doc]): The Docs.
+    RETURNS (tuple[Windows, ndarray]): The windows, and the column of the best tag of
+        each token of the batch, shape: (T,).
+    """
+    encoded = model.get_ref("encoder").predict(docs)
+    node = model.get_ref("network")
+    # the network computes tags if the pairs are given
+    nothing = np.zeros((0, 2), dtype=np.int64)
+    candidates = Candidates(nothing, nothing)
+    columns = []
+    for part in encoded.split(TOKENS_PER_PASS):
+        inputs, _ = _convert_inputs(node, (part, candidates, None), False)
+        outputs = node.shims[0].predict(inputs)
+        columns.append(outputs.tag_logits.argmax(1).cpu().numpy())
+    return encoded.windows, np.concatenate(columns)
+
+
 def refuse_backprop(gradient: Any) -> None:
     """Raise an error: a prediction has no gradient. Training uses the update method."""
     raise NotImplementedError(Errors.J315)

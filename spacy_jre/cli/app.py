@@ -56,6 +56,30 @@ Trust = Annotated[
         help="Allow the custom Python code of this encoder. Can be repeated",
     ),
 ]
+LearnRate = Annotated[
+    float, typer.Option(help="Peak of the learning rate. 0: the value in the config")
+]
+Warmup = Annotated[
+    float,
+    typer.Option(
+        help="Share of the steps in which the learning rate increases. -1: the value "
+        "in [recipe]"
+    ),
+]
+GradClip = Annotated[
+    float,
+    typer.Option(
+        help="Maximum norm of the gradient. 0: no limit. -1: the value in the config"
+    ),
+]
+Jobs = Annotated[int, typer.Option(min=1, help="Number of trainings at the same time")]
+KeepPredictions = Annotated[
+    bool,
+    typer.Option(
+        "--keep-predictions",
+        help="Keep the predictions for the scored data as .spacy files",
+    ),
+]
 TripleFormat = Annotated[
     str,
     typer.Option(
@@ -96,6 +120,9 @@ def train_cli(
     ] = "",
     epochs: Epochs = 0,
     batch_size: BatchSize = 0,
+    learn_rate: LearnRate = 0.0,
+    warmup: Warmup = -1.0,
+    grad_clip: GradClip = -1.0,
     seed: Seed = 0,
     gpu_id: GpuId = -1,
     threads: Threads = 0,
@@ -117,17 +144,17 @@ def train_cli(
     the number of training sentences, the batch size and the epochs.
 
     Other options override values of the config, as in `spacy train`:
-    --components.jre.threshold 0.6, --training.optimizer.learn_rate.initial_rate 3e-5,
-    --training.optimizer.grad_clip 0.5. Put them after the config. They take precedence
-    over the config, dataset.json and the computed values. To change the computed
-    schedule, override its inputs: --recipe.warmup 0.05.
+    --components.jre.threshold 0.6, --training.optimizer.weight_decay 0.05. Put them
+    after the config. They take precedence over the config, dataset.json, the computed
+    values and the options above. To change the computed schedule, override its inputs.
     """
-    from .overrides import SET_BY_TRAIN, read_overrides
+    from .overrides import SET_BY_TRAIN, read_overrides, short_overrides
     from .recipes import choose_config
     from .train import check_numbers, run_training
 
     with _plain_errors(), trust_remote_code(*(trust or ())):
         overrides = read_overrides(ctx.args, SET_BY_TRAIN)
+        short = short_overrides(learn_rate, warmup, grad_clip)
         check_numbers(epochs=epochs, batch_size=batch_size, threads=threads, seed=seed)
         _check_device(gpu_id)
         run_training(
@@ -144,7 +171,7 @@ def train_cli(
             dataset=dataset,
             lang=lang,
             symmetric=[label for label in symmetric.split(",") if label],
-            overrides=overrides,
+            overrides={**short, **overrides},
         )
 
 
@@ -338,6 +365,10 @@ def cross_validate_cli(
     recipe: Recipe = "recommended",
     epochs: Epochs = 0,
     batch_size: BatchSize = 0,
+    learn_rate: LearnRate = 0.0,
+    warmup: Warmup = -1.0,
+    grad_clip: GradClip = -1.0,
+    jobs: Jobs = 1,
     gpu_id: GpuId = -1,
     threads: Threads = 0,
     checksums: Checksums = None,
@@ -346,62 +377,72 @@ def cross_validate_cli(
         bool,
         typer.Option("--discard-models", help="Delete each pipeline after scoring it"),
     ] = False,
+    keep_predictions: KeepPredictions = False,
     trust: Trust = None,
 ) -> None:
     """Train and score every fold and seed, and average. Skip finished runs.
+
+    This is an experiment (see `spacy jre experiment`) with one dataset, scored on test.
+    The averages are those of the epoch with the best score on dev.
 
     Other options override values of the config, as in `spacy jre train`.
     """
     import srsly
 
-    from .cross_validate import average, cross_validate, parse_numbers
-    from .overrides import SET_BY_CROSS_VALIDATE, read_overrides
+    from .cross_validate import (
+        PART,
+        parse_numbers,
+        plan_cross_validation,
+        summarize_runs,
+    )
+    from .experiment.progress import read_results, train_missing
+    from .experiment.scores import SCORES
+    from .overrides import SET_BY_CROSS_VALIDATE, read_overrides, short_overrides
     from .recipes import choose_config
     from .train import check_numbers
 
     with _plain_errors(), trust_remote_code(*(trust or ())):
         overrides = read_overrides(ctx.args, SET_BY_CROSS_VALIDATE)
+        short = short_overrides(learn_rate, warmup, grad_clip)
         check_numbers(epochs=epochs, batch_size=batch_size, threads=threads)
         _check_device(gpu_id)
-        runs = []
-        for run in cross_validate(
-            choose_config(config, recipe),
+        config = choose_config(config, recipe)
+        experiment, runs = plan_cross_validation(
+            config,
             source,
-            output,
             folds=parse_numbers(folds) if folds else (),
             seeds=parse_numbers(seeds),
             encoder=encoder,
             epochs=epochs,
             batch_size=batch_size,
+            max_loss=max_loss,
+            overrides={**short, **overrides},
+        )
+        results = read_results(output)
+        train_missing(
+            config,
+            experiment,
+            runs,
+            results,
+            part=PART,
+            checksums=checksums,
+            jobs=jobs,
             gpu_id=gpu_id,
             threads=threads,
-            checksums=checksums,
-            max_loss=max_loss,
             keep_models=not discard_models,
-            overrides=overrides,
-        ):
-            runs.append(run)
-            f1 = ", ".join(
-                f"{name} {100 * run.scores[name]:.2f}"
-                for name in ("ents_f", "rel_f", "rel_strict_f")
-            )
-            note = "" if run.repeated else " (finished before)"
-            msg.good(f"fold {run.fold}, seed {run.seed}: {f1}{note}")
-        averages = average(runs)
+            keep_predictions=keep_predictions,
+            trust=trust or (),
+        )
+        summary = summarize_runs(runs, results.by_fingerprint)
         rows = [
             (
                 name,
-                f"{100 * mean:.2f}",
-                "" if (sd := averages.deviation[name]) is None else f"{100 * sd:.2f}",
+                f"{100 * summary['mean'][name]:.2f}",
+                "" if (sd := summary["deviation"][name]) is None else f"{100 * sd:.2f}",
             )
-            for name, mean in averages.mean.items()
+            for name in SCORES
         ]
         msg.table(rows, header=("", f"mean of {len(runs)}", "sd"), divider=True)
-        summary = {
-            "mean": averages.mean,
-            "deviation": averages.deviation,
-            "runs": [vars(run) for run in runs],
-        }
         srsly.write_json(output / "summary.json", summary)
         msg.good(f"{output / 'summary.json'}")
 
@@ -479,9 +520,11 @@ def experiment_cli(
             help="Output folder. Default: training/experiments/<name of the file>"
         ),
     ] = None,
-    jobs: Annotated[
-        int, typer.Option(min=1, help="Number of trainings at the same time")
-    ] = 1,
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(help="Only the runs of this dataset of the file. Can be repeated"),
+    ] = None,
+    jobs: Jobs = 1,
     gpu_id: GpuId = -1,
     threads: Annotated[
         int, typer.Option(min=0, help="CPU threads of each run. 0: as in the file")
@@ -489,6 +532,7 @@ def experiment_cli(
     keep_models: Annotated[
         bool, typer.Option("--keep-models", help="Keep the trained pipelines")
     ] = False,
+    keep_predictions: KeepPredictions = False,
     table: Annotated[
         bool, typer.Option("--table", help="Only print the table of the finished runs")
     ] = False,
@@ -503,20 +547,17 @@ def experiment_cli(
     A file defines models, datasets, seeds and settings. See docs/experiments.md. All
     rows are checked before the first training. The exit code is 1 if a run failed.
     """
-    import tqdm
+    import srsly
 
-    from .experiment.plan import check_runs, plan_runs, read_experiment
-    from .experiment.runs import RESULTS, Results, convert_data, run_all
-    from .experiment.table import insert_table, make_table
+    from .experiment.plan import plan_runs, read_experiment, select_datasets
+    from .experiment.progress import read_results, train_missing
+    from .experiment.table import insert_table, make_table, summarize_groups
 
     with _plain_errors(), trust_remote_code(*(trust or ())):
-        experiment = read_experiment(file)
+        experiment = select_datasets(file, read_experiment(file), dataset or ())
         runs = plan_runs(file, experiment)
         output = output or Path("training") / "experiments" / file.stem
-        results = Results(output / RESULTS)
-        if results.incomplete:
-            count = results.incomplete
-            msg.warn(f"{results.path}: {count} incomplete line(s) were ignored")
+        results = read_results(output)
         if table or table_into:
             markdown = make_table(experiment, runs, results.by_fingerprint)
             if table:
@@ -526,38 +567,23 @@ def experiment_cli(
                 msg.good(f"{table_into}")
             return
         _check_device(gpu_id)
-        check_runs(file, runs)
-        pending = [r for r in runs if r.fingerprint not in results.by_fingerprint]
-        msg.info(f"{len(runs)} runs, {len(runs) - len(pending)} finished before")
-        convert_data(file, pending, output, experiment.max_loss)
-        count = len({run.fingerprint for run in pending})
-        failed = 0
-        # only shown in a terminal
-        with tqdm.tqdm(total=count, disable=None, unit="run") as progress:
-            for run, result, log in run_all(
-                pending,
-                output,
+        try:
+            train_missing(
+                file,
+                experiment,
+                runs,
                 results,
                 jobs=jobs,
                 gpu_id=gpu_id,
                 threads=threads or experiment.threads,
                 keep_models=keep_models,
+                keep_predictions=keep_predictions,
                 trust=trust or (),
-            ):
-                progress.update()
-                with progress.external_write_mode():
-                    if result is None:
-                        failed += 1
-                        msg.fail(f"{run.label}: see {log}")
-                        continue
-                    f1 = ", ".join(
-                        f"{name} {100 * result['last'][name]:.2f}"
-                        for name in ("ents_f", "rel_f", "rel_strict_f")
-                    )
-                    msg.good(f"{run.label}: {f1} ({result['seconds']:.0f} s)")
-        msg.good(f"{results.path}")
-        if failed:
-            raise JREError(Errors.J754.format(failed=failed, total=count))
+            )
+        finally:
+            summary = summarize_groups(runs, results.by_fingerprint)
+            if summary:
+                srsly.write_json(output / "summary.json", summary)
 
 
 @jre_cli.command("experiment-run", hidden=True)
@@ -935,12 +961,16 @@ def check_vars_cli(
     gpu_id: GpuId = -1,
     epochs: Epochs = 0,
     batch_size: BatchSize = 0,
+    learn_rate: LearnRate = 0.0,
+    warmup: Warmup = -1.0,
+    grad_clip: GradClip = -1.0,
 ) -> None:
     """Check the variables of a project before its other steps run.
 
     `spacy project run` accepts any variable name and any value. This command reports
     names that are not defined in project.yml, and values that are not valid.
     """
+    from .overrides import short_overrides
     from .project_vars import check_vars, command_line_of_parent
     from .train import check_numbers
 
@@ -956,6 +986,7 @@ def check_vars_cli(
             encoder=encoder,
         )
         check_numbers(epochs=epochs, batch_size=batch_size, seed=seed)
+        short_overrides(learn_rate, warmup, grad_clip)
         _check_device(gpu_id)
         msg.good("The variables of the project are valid")
 

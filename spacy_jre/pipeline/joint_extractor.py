@@ -34,6 +34,7 @@ from ..architectures.bridge import (
     label_counts,
     learns_tags,
     network_of,
+    predict_tags,
 )
 from ..architectures.half_precision import HALF_PRECISION, HalfPrecision
 from ..architectures.torch_node import set_half_precision
@@ -722,6 +723,36 @@ class JointRelationExtractor(TrainablePipe):
         if isinstance(constraints, str):
             return self.cfg["triples"] if constraints == "infer" else None
         return constraints
+
+    def predict_tags(self, docs: Iterable[Doc]) -> list[list[str]]:
+        """Predict the token tags with which STSN is trained, without changing the Docs.
+
+        The entities of a prediction do not depend on them. They show what the label
+        rows have learned.
+
+        docs (Iterable[Doc]): The Docs.
+        RETURNS (list[list[str]]): The tag of each token, such as "B-PER", per Doc.
+        RAISES (ValueError): J440 for a network without tags, J301 before
+            initialization, J305 for a listener without upstream component.
+        """
+        docs = list(docs)
+        self._require_network()
+        if not self.cfg["tags"]:
+            raise JREError(Errors.J440.format(name=self.name))
+        tags = [["O"] * len(doc) for doc in docs]
+        if any(tags):
+            self._require_upstream(docs)
+            windows, columns = predict_tags(self.model, docs)
+            for doc, start, end, first in zip(
+                windows.doc.tolist(),
+                windows.start.tolist(),
+                windows.end.tolist(),
+                windows.first_token.tolist(),
+                strict=True,
+            ):
+                found = columns[first : first + end - start].tolist()
+                tags[doc][start:end] = [self.cfg["tags"][column] for column in found]
+        return tags
 
     def set_annotations(
         self, docs: Iterable[Doc], scores: Sequence[Prediction]

@@ -54,6 +54,7 @@ SETTINGS = {
         "n_heads": 2,
         "n_layers": 1,
         "interaction": "ner_to_re",
+        "relation_loss": "sum",
         "recurrent": "shared",
         "relation_hidden": 9,
     },

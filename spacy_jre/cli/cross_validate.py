@@ -125,6 +125,7 @@ def cross_validate(
                 corpus / "dev.spacy",
                 seed=seed,
                 gpu_id=gpu_id,
+                resumable=False,
                 **training,
             )
             model = folder / "model-best"

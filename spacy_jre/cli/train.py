@@ -2,24 +2,27 @@
 
 import inspect
 import math
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import srsly
 import torch
-from spacy.cli._util import import_code, show_validation_error
-from spacy.cli.train import train
+from spacy.cli._util import import_code, setup_gpu, show_validation_error
+from spacy.training.initialize import init_nlp
 from spacy.util import load_config, registry
 from thinc.api import Config
-from wasabi import MarkdownRenderer
+from wasabi import MarkdownRenderer, msg
 
 from ..about import __version__
 from ..corpora.dataset import Dataset, find_dataset
 from ..corpora.reader import find_docbins, load_docbin
 from ..errors import Errors, JREError
 from ..pipeline.defaults import TOK2VEC as TOK2VEC_BLOCK
+from ..training.checkpoint import read_progress
+from ..training.loop import check_output
+from ..training.loop import train as train_nlp
 from .matmul import fast_matmul
 
 TOK2VEC = "tok2vec"
@@ -225,6 +228,8 @@ def run_training(
     symmetric: Sequence[str] = (),
     lang: str = "",
     overrides: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    resumable: bool = True,
 ) -> None:
     """Train a pipeline. See ``spacy jre train --help`` for the arguments.
 
@@ -233,10 +238,25 @@ def run_training(
 
     overrides (Mapping[str, Any]): Config overrides by dotted name. They take precedence
         over the config, the dataset.json and the computed values.
-    RAISES (ValueError): J706 or J731 for the config, J710 or J733 for the encoder, and
-        the errors of the readers and the training.
+    resume (bool): Whether to go on with the saved state of the output folder. Without
+        one, the training starts at the first step.
+    resumable (bool): Whether to save the state of the training at each evaluation.
+    RAISES (ValueError): J706 or J731 for the config, J710 or J733 for the encoder, J785
+        for an output folder that is a file, and the errors of the readers and the
+        training. (KeyboardInterrupt): If the training is stopped by a signal.
     """
     import_code(None)
+    check_output(output)
+    if resume:
+        progress = read_progress(output)
+        if progress is None:
+            resume = False
+            msg.info(f"{output} has no saved state: the training starts at step 0")
+        elif progress.finished:
+            msg.good(f"The training in {output} is finished: step {progress.step}")
+            return
+        else:
+            msg.info(f"Resuming after step {progress.step}")
     given = dict(overrides or {})
     about = find_dataset(Path(train_path).parent)
     count = sum(len(load_docbin(path)) for path in find_docbins(Path(train_path)))
@@ -262,12 +282,51 @@ def run_training(
     config.to_disk(output / "config.cfg")
     overrides = {**computed, **given}
     with fast_matmul(gpu_id):
-        train(output / "config.cfg", output, use_gpu=gpu_id, overrides=overrides)
-    if about is not None and about.keep == "last":
-        shutil.rmtree(output / "model-best")
-        shutil.copytree(output / "model-last", output / "model-best")
-    for folder in (output / "model-best", output / "model-last"):
-        complete_meta(folder, dataset)
+        train(
+            output / "config.cfg",
+            output,
+            use_gpu=gpu_id,
+            overrides=overrides,
+            resume=resume,
+            resumable=resumable,
+            keep_last=about is not None and about.keep == "last",
+            complete=partial(complete_meta, dataset=dataset),
+        )
+
+
+def train(
+    config_path: Path,
+    output: Path,
+    *,
+    use_gpu: int,
+    overrides: Mapping[str, Any],
+    resume: bool,
+    resumable: bool,
+    keep_last: bool,
+    complete: Callable[[Path], None],
+) -> None:
+    """Initialize and train the pipeline of a config, like ``spacy train``.
+
+    overrides (Mapping[str, Any]): Config overrides by dotted name.
+    Other arguments: See ``spacy_jre.training.loop.train``.
+    """
+    setup_gpu(use_gpu)
+    with show_validation_error(config_path):
+        config = load_config(config_path, overrides=dict(overrides), interpolate=False)
+    msg.divider("Initializing pipeline")
+    with show_validation_error(config_path, hint_fill=False):
+        nlp = init_nlp(config, use_gpu=use_gpu)
+    msg.good("Initialized pipeline")
+    msg.divider("Training pipeline")
+    train_nlp(
+        nlp,
+        output,
+        use_gpu=use_gpu,
+        resume=resume,
+        resumable=resumable,
+        keep_last=keep_last,
+        complete=complete,
+    )
 
 
 def complete_meta(folder: Path, dataset: str = "") -> None:

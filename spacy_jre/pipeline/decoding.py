@@ -3,8 +3,17 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from thinc.api import get_array_module
 
 from ..types import JointScores, Prediction
+
+
+def is_finite(scores: JointScores) -> bool:
+    """Check whether all scores are numbers, neither infinite nor NaN."""
+    return all(
+        bool(get_array_module(array).isfinite(array).all())
+        for array in (scores.entity_logits, scores.relation_scores)
+    )
 
 
 def decode(

@@ -12,11 +12,11 @@ class OnceWarner:
     def __init__(self) -> None:
         self._given: set[str] = set()
 
-    def warn(self, message: str, count: int, **counts: int) -> None:
+    def warn(self, message: str, count: int, **counts: int | str) -> None:
         """
         message (str): One of ``Warnings``.
         count (int): Number of cases. No warning if it is 0.
-        counts (int): Other numbers in the message.
+        counts (int | str): Other values in the message.
         """
         if count and message not in self._given:
             self._given.add(message)

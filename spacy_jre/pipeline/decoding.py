@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-from thinc.api import get_array_module
 
 from ..types import JointScores, Prediction
 
 
 def is_finite(scores: JointScores) -> bool:
-    """Check whether all scores are numbers, neither infinite nor NaN."""
+    """Check whether no score is infinite or NaN. LAI-Net has the logit -inf for labels
+    of spans that its first stage has excluded."""
     return all(
-        bool(get_array_module(array).isfinite(array).all())
+        bool((array < np.inf).all())
         for array in (scores.entity_logits, scores.relation_scores)
     )
 

@@ -6,6 +6,7 @@ be changed by the callback ``before_to_disk``. Nothing in it is a pickle.
 """
 
 import hashlib
+import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,7 +15,6 @@ from typing import Any, cast
 
 import numpy as np
 import safetensors.torch
-import srsly
 import torch
 from spacy.language import Language
 from spacy.training import Example
@@ -117,14 +117,14 @@ def save_state(
     with replace_folder(output / FOLDER) as folder:
         nlp.to_disk(folder / PIPELINE)
         safetensors.torch.save_file(tensors, folder / TENSORS)
-        srsly.write_json(folder / STATE, state)
+        _write(folder / STATE, state)
 
 
 def mark_finished(output: Path, progress: Progress) -> None:
     """Replace the state of a finished training by its progress, which is small."""
     with replace_folder(output / FOLDER) as folder:
         finished = {**asdict(progress), "finished": True}
-        srsly.write_json(folder / STATE, {"progress": finished})
+        _write(folder / STATE, {"progress": finished})
 
 
 class SavedState:
@@ -216,7 +216,7 @@ def comparable_config(nlp: Language) -> dict[str, Any]:
 
     add("", nlp.config.interpolate())
     # as it is read from the file
-    return srsly.json_loads(srsly.json_dumps(flat))
+    return json.loads(json.dumps(flat))
 
 
 def random_states() -> dict[str, Any]:
@@ -241,9 +241,14 @@ def set_random_states(states: Mapping[str, Any]) -> None:
     np.random.set_state((kind, np.asarray(keys, dtype=np.uint32), *others))
 
 
+def _write(path: Path, state: Any) -> None:
+    # srsly rounds numbers
+    path.write_text(json.dumps(state), encoding="utf8")
+
+
 def _read(path: Path) -> Any:
     try:
-        return srsly.read_json(path)
+        return json.loads(path.read_text(encoding="utf8"))
     except (ValueError, OSError) as error:
         raise JREError(Errors.J423.format(path=path, error=error)) from error
 

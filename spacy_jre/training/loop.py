@@ -28,7 +28,7 @@ from spacy.training.loop import (
     update_meta,
 )
 from spacy.util import registry, resolve_dot_names
-from thinc.api import Optimizer, constant, fix_random_seed, set_gpu_allocator
+from thinc.api import Optimizer, fix_random_seed, set_gpu_allocator
 from wasabi import Printer
 
 from ..errors import Errors, JREError, NotFinite
@@ -144,9 +144,6 @@ def train(
     evaluate = create_evaluation_callback(nlp, dev_corpus, T["score_weights"])
     frozen: list[str] = T["frozen_components"]
     batches = create_train_batches(nlp, train_corpus, T["batcher"], T["max_epochs"])
-    dropouts = T["dropout"]
-    if isinstance(dropouts, float):
-        dropouts = constant(dropouts)
     patience, max_steps = T["patience"], T["max_steps"]
     progress, start = Progress(), random_states()
 
@@ -157,8 +154,6 @@ def train(
         state.check_config(nlp)
         progress, start = state.progress, state.start
         _skip_batches(batches, state)
-        for _ in range(progress.step + 1):
-            next(dropouts)
         state.restore(nlp, optimizer)
     else:
         # the pipelines of an earlier training are replaced at the first evaluation
@@ -205,12 +200,11 @@ def train(
                 step = progress.step + 1
                 if T["before_update"]:
                     T["before_update"](nlp, {"step": step, "epoch": epoch})
-                rate = next(dropouts)
                 try:
                     for part in subdivide_batch(batch, T["accumulate_gradient"]):
                         nlp.update(
                             part,
-                            drop=rate,
+                            drop=T["dropout"],
                             losses=progress.losses,
                             sgd=False,  # type: ignore[arg-type]
                             exclude=frozen,

@@ -226,6 +226,7 @@ class Trained:
 
     config: Config
     overrides: dict
+    options: dict
 
 
 @pytest.fixture
@@ -233,16 +234,17 @@ def train(corpus, tmp_path, monkeypatch):
     """Call ``run_training`` with spaCy's training replaced."""
     trained = Trained()
 
-    def fake(path, output, *, use_gpu, overrides):
+    def fake(path, output, *, use_gpu, overrides, complete, keep_last, **options):
         # like spaCy, which fails for invalid overrides
         trained.config = load_config(path, overrides=overrides, interpolate=True)
         trained.overrides = overrides
+        trained.options = {"keep_last": keep_last, **options}
         for name in ("model-best", "model-last"):
             (output / name).mkdir()
-            (output / name / "which").write_text(name)
             write_json(output / name / "meta.json", dict(META))
             (output / name / "jre").mkdir()
             write_json(output / name / "jre" / "cfg", LABELS)
+            complete(output / name)
 
     def call(config=TRANSFORMER_CONFIG, **settings):
         data = (corpus / "train.spacy", corpus / "dev.spacy")
@@ -390,20 +392,13 @@ def test_lainet_with_tok2vec_of_the_dataset_names_the_dataset(corpus, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("about", "kept"),
-    [
-        ({"keep": "last"}, "model-last"),
-        ({"keep": "best"}, "model-best"),
-        ({}, "model-best"),
-        (None, "model-best"),
-    ],
+    ("about", "keeps_last"),
+    [({"keep": "last"}, True), ({"keep": "best"}, False), ({}, False), (None, False)],
 )
-def test_keep_selects_the_epoch_of_model_best(train, corpus, tmp_path, about, kept):
+def test_keep_selects_the_epoch_of_model_best(train, corpus, about, keeps_last):
     if about is not None:
         write_json(corpus / "dataset.json", about)
-    train()
-    assert (tmp_path / "out" / "model-best" / "which").read_text() == kept
-    assert (tmp_path / "out" / "model-last" / "which").read_text() == "model-last"
+    assert train().options["keep_last"] == keeps_last
 
 
 def test_both_pipelines_name_the_dataset(train, corpus, tmp_path):

@@ -612,3 +612,7 @@ class Warnings(metaclass=_ErrorsWithCodes):
         "was computed from the {limit} units around each span. Set sentence "
         "boundaries, or increase max_context."
     )
+    J923 = (
+        "The dev data has labels of component '{name}' that the training data lacks, "
+        "so that they are never predicted: {labels}."
+    )

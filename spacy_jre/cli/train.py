@@ -10,16 +10,19 @@ from typing import Any
 import srsly
 import torch
 from spacy.cli._util import import_code, setup_gpu, show_validation_error
+from spacy.language import Language
 from spacy.training.initialize import init_nlp
-from spacy.util import load_config, registry
+from spacy.util import load_config, registry, resolve_dot_names
 from thinc.api import Config
 from wasabi import MarkdownRenderer, msg
 
 from ..about import __version__
 from ..corpora.dataset import Dataset, find_dataset
 from ..corpora.reader import find_docbins, load_docbin
-from ..errors import Errors, JREError
+from ..errors import Errors, JREError, Warnings
 from ..pipeline.defaults import TOK2VEC as TOK2VEC_BLOCK
+from ..pipeline.joint_extractor import JointRelationExtractor
+from ..pipeline.label_sets import collect_labels
 from ..training.checkpoint import read_progress
 from ..training.loop import check_output
 from ..training.loop import train as train_nlp
@@ -317,6 +320,8 @@ def train(
     with show_validation_error(config_path, hint_fill=False):
         nlp = init_nlp(config, use_gpu=use_gpu)
     msg.good("Initialized pipeline")
+    for line in find_unknown_labels(nlp):
+        msg.warn(line)
     msg.divider("Training pipeline")
     train_nlp(
         nlp,
@@ -327,6 +332,27 @@ def train(
         keep_last=keep_last,
         complete=complete,
     )
+
+
+def find_unknown_labels(nlp: Language) -> list[str]:
+    """Find labels of the dev data that a component does not predict.
+
+    nlp (Language): The initialized pipeline.
+    RETURNS (list[str]): J923 for each component with such labels.
+    """
+    config = nlp.config.interpolate()
+    (dev_corpus,) = resolve_dot_names(config, [config["training"]["dev_corpus"]])
+    examples = list(dev_corpus(nlp))
+    lines = []
+    for name, component in nlp.pipeline:
+        if isinstance(component, JointRelationExtractor):
+            found = collect_labels(examples, component.cfg["attr"])
+            labels = sorted(found.entity_labels - set(component.entity_labels))
+            labels += sorted(found.relation_labels - set(component.relation_labels))
+            if labels:
+                text = ", ".join(labels)
+                lines.append(Warnings.J923.format(name=name, labels=text))
+    return lines
 
 
 def complete_meta(folder: Path, dataset: str = "") -> None:

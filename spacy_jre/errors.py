@@ -608,9 +608,11 @@ class Warnings(metaclass=_ErrorsWithCodes):
         "warning is only shown once."
     )
     J922 = (
-        "{count} window(s) were longer than {limit} units. The context of their spans "
-        "was computed from the {limit} units around each span. Set sentence "
-        "boundaries, or increase max_context."
+        "{count} window(s) of a batch were longer than {limit} units, so that ISER "
+        "computed the context of their spans only from the {limit} units around each "
+        "span. Set sentence boundaries, or increase max_context of the architecture "
+        "(0: no limit): the time grows with the third power of the length. This "
+        "warning is only shown once."
     )
     J923 = (
         "The dev data has labels of component '{name}' that the training data lacks, "

@@ -292,3 +292,15 @@ def test_wrong_type_in_other_blocks_fails(registry_name, block):
     with pytest.raises(Exception, match="at root") as caught:
         registry.resolve({registry_name: block})
     assert type(caught.value).__name__ == "ConfigValidationError"
+
+
+@pytest.mark.parametrize("name", ["sinet", "spert", "stsn", "iser", "lainet"])
+def test_loggers_in_the_comments_of_a_config_exist(name):
+    text = (ROOT / "configs" / f"{name}.cfg").read_text(encoding="utf8")
+    lines = [line[4:] for line in text.splitlines() if line.startswith("#   ")]
+    start = lines.index("[training.logger.logger2]", lines.index("[training.logger]"))
+    other = lines.index("[training.logger.logger2]", start + 1)
+    for block in (lines[:other], [*lines[:start], *lines[other:]]):
+        # as in a config with these lines instead of the section
+        config = Config().from_str("\n".join(["[training]", *block]))
+        assert callable(registry.resolve(config["training"])["logger"])

@@ -8,6 +8,7 @@ import spacy
 import torch
 from spacy.schemas import ConfigSchemaTraining
 from spacy.util import load_config, load_model_from_config, registry
+from thinc.api import Config
 
 from spacy_jre.networks.iser import ISER
 from spacy_jre.networks.lainet import LAINet

@@ -272,7 +272,9 @@ def test_only_selected_folds_are_trained(dataset, output, calls):
 def test_settings_are_passed_to_the_training(dataset, output, calls):
     settings = {"encoder": "nowhere", "epochs": 2, "gpu_id": 7}
     list(cross_validate(CONFIG, dataset, output, folds=[0], **settings))
-    assert calls == [{"folder": "fold-0-seed-0", "seed": 0, **settings}]
+    # an interrupted run is repeated, so that its state is not saved
+    given = {"folder": "fold-0-seed-0", "seed": 0, "resumable": False}
+    assert calls == [{**given, **settings}]
 
 
 def test_score_without_gold_is_zero(dataset, output, calls):

@@ -1,10 +1,21 @@
 """Decode scores to predictions."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from ..types import JointScores, Prediction
+
+
+def to_host(scores: JointScores) -> JointScores:
+    """RETURNS (JointScores): The scores as numpy arrays, copied from a GPU once."""
+    return replace(
+        scores,
+        entity_logits=_to_numpy(scores.entity_logits),
+        relation_scores=_to_numpy(scores.relation_scores),
+    )
 
 
 def is_finite(scores: JointScores) -> bool:
@@ -172,7 +183,7 @@ def without_overlaps(entities: Sequence[tuple[int, int, str, float]]) -> list[in
     return sorted(kept)
 
 
-def _to_numpy(array: object) -> np.ndarray:
+def _to_numpy(array: Any) -> Any:
     return array.get() if hasattr(array, "get") else np.asarray(array)
 
 

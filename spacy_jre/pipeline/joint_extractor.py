@@ -39,7 +39,7 @@ from ..training.optimizer import AdamW
 from ..training.sampling import sample_candidates
 from ..training.targets import UnknownLabel, align_gold, make_targets
 from ..types import JointScores, Labels, Prediction
-from .decoding import decode, is_finite, without_overlaps
+from .decoding import decode, is_finite, to_host, without_overlaps
 from .factory import make_joint_extractor
 from .forks import disable_threads_in_forks
 from .label_sets import (
@@ -530,6 +530,7 @@ class JointRelationExtractor(TrainablePipe):
             self._logged_truncation = True
             count = scores.n_truncated
             logger.warning(Warnings.J905.format(count=count, limit=MAX_PAIRED_ENTITIES))
+        scores = to_host(scores)
         if not is_finite(scores):
             raise NotFinite(
                 Errors.J430.format(

@@ -7,6 +7,7 @@ import random
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import spacy
 import torch
@@ -15,8 +16,9 @@ from spacy.training.loop import train as spacy_train
 
 from spacy_jre.architectures.torch_node import get_module
 from spacy_jre.errors import JREError
-from spacy_jre.training.checkpoint import read_progress
+from spacy_jre.training.checkpoint import Progress, read_progress, save_state
 from spacy_jre.training.loop import TrainingStopped
+from spacy_jre.training.optimizer import create_adamw_v1
 
 from ..conftest import STORY
 from .helpers import (
@@ -191,6 +193,15 @@ def test_damaged_state_is_reported(corpus, output, name):
     (output / "training-state" / name).write_text("{}")
     with pytest.raises(JREError, match=f"J423.*{name}"):
         train_small(init_small(corpus), output, resume=True)
+
+
+def test_state_with_a_parameter_of_no_component_is_not_saved(corpus, tmp_path):
+    nlp = init_small(corpus)
+    optimizer = create_adamw_v1(0.001)
+    optimizer(("other", "W"), np.ones(2, "float32"), np.ones(2, "float32"))
+    with pytest.raises(JREError, match=r"J424.*\('other', 'W'\)"):
+        save_state(tmp_path, nlp, optimizer, Progress(), {})
+    assert not (tmp_path / "training-state").exists()
 
 
 def test_new_training_discards_the_state(corpus, output):

@@ -298,8 +298,9 @@ def test_wrong_type_in_other_blocks_fails(registry_name, block):
 @pytest.mark.parametrize("name", ["sinet", "spert", "stsn", "iser", "lainet"])
 def test_loggers_in_the_comments_of_a_config_exist(name):
     text = (ROOT / "configs" / f"{name}.cfg").read_text(encoding="utf8")
-    lines = [line[4:] for line in text.splitlines() if line.startswith("#   ")]
-    start = lines.index("[training.logger.logger2]", lines.index("[training.logger]"))
+    comment = text[text.index("# To log to Weights & Biases") :].splitlines()
+    lines = [line[4:] for line in comment if line.startswith("#   ")]
+    start = lines.index("[training.logger.logger2]")
     other = lines.index("[training.logger.logger2]", start + 1)
     for block in (lines[:other], [*lines[:start], *lines[other:]]):
         # as in a config with these lines instead of the section

@@ -715,7 +715,7 @@ def test_both_pipelines_load_after_each_of_20_kills(corpus, tmp_path):
     # one step per epoch: almost all of the time is spent in evaluating and saving
     def start(output, *arguments):
         data = ("--train", corpus / "train.spacy", "--dev", corpus / "dev.spacy")
-        settings = ("--epochs", 400, "--threads", 1, "--components.jre.seed", 3)
+        settings = ("--epochs", 300, "--threads", 1, "--components.jre.seed", 3)
         command = ("train", TOK2VEC_CONFIG, "--output", output, *data, *settings)
         return subprocess.Popen(
             [sys.executable, "-m", "spacy", "jre", *map(str, command), *arguments],

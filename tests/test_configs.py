@@ -1,5 +1,6 @@
 """Every included config can be loaded, and values of a wrong type fail."""
 
+import inspect
 import io
 import math
 
@@ -305,4 +306,8 @@ def test_loggers_in_the_comments_of_a_config_exist(name):
     for block in (lines[:other], [*lines[:start], *lines[other:]]):
         # as in a config with these lines instead of the section
         config = Config().from_str("\n".join(["[training]", *block]))
-        assert callable(registry.resolve(config["training"])["logger"])
+        chain = config["training"]["logger"]
+        for settings in (chain, chain["logger1"], chain["logger2"]):
+            # the functions import the packages of the services
+            function = registry.get("loggers", settings.pop("@loggers"))
+            inspect.signature(function).bind(**settings)

@@ -81,6 +81,10 @@ class Errors(metaclass=_ErrorsWithCodes):
         "{source}: the text has {length} characters, more than the {limit} that the "
         "tokenizer accepts (nlp.max_length). Split it into shorter records."
     )
+    J116 = (
+        "{path}: the {part} of the Docs have {size} bytes, more than a .spacy file can "
+        "store (4 GiB). Convert the data in several files."
+    )
     J120 = (
         "The relation data of the Doc, doc.user_data[{key!r}], was set on a Doc with "
         "another text, so that its offsets are wrong here. Span.as_doc("
@@ -403,10 +407,6 @@ class Errors(metaclass=_ErrorsWithCodes):
     J632 = "{source}: {count} id(s) not found in any record, such as {first}."
     J633 = "{path}: field '{field}' {problem}."
     J634 = "{folder} has {folds} fold(s), numbered from 0. Fold {fold} does not exist."
-    J640 = (
-        "{path} is encoded in UTF-16, but the file must be in UTF-8. Save it as UTF-8, "
-        "or convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW_FILE."
-    )
     J641 = (
         "{path}: the file has an annotation without the text of its task. Set the "
         "environment variable FUTURE_SAVE_TASK_TO_STORAGE=1, restart Label Studio and "
@@ -417,15 +417,49 @@ class Errors(metaclass=_ErrorsWithCodes):
         "{value}. Import the texts into Label Studio instead of their addresses, or "
         "replace the addresses by the texts in the export."
     )
+    J645 = (
+        "{path}, line {line}: {relation!r} at the end of the text is read as "
+        "{reading}. Write each relation on its own line after the sentence. In text, "
+        "write '\\>'."
+    )
+    J646 = (
+        "{source}: inline markup does not support {problem}. Change it, or write "
+        "another format."
+    )
+    J650 = (
+        "{path}: no layer has the feature {feature!r}. The features that can be the "
+        "label are: {known}. Set --feature NAME, or --feature LAYER=NAME."
+    )
+    J651 = (
+        "{path} contains no document in a format that can be read. Its files are: "
+        "{found}. Export the documents from INCEpTION as 'UIMA CAS XMI (XML 1.0)', "
+        "'UIMA CAS JSON' or 'WebAnno TSV v3.3'. To export a project, choose this "
+        "format in Settings > Export."
+    )
+    J652 = "{where}: {problem}. The file must be in the format WebAnno TSV 3."
     J655 = (
         "{path} can't be read as the names of DocRED's relations: {problem}. Replace "
         "it with the rel_info.json of DocRED, or remove it to use the ids as labels."
     )
+    J665 = (
+        "{path}: the gzip file is damaged or incomplete: {error}. Download it again, "
+        "or compress it again."
+    )
+    J666 = (
+        "{path}: the gzip file unpacks to more than {ratio} times its size. Unpack it "
+        "with gunzip, check its content, and convert the unpacked file."
+    )
+    J667 = "{path} is not UTF-8. {problem}."
+    J668 = "{path}, line {line}: not UTF-8: {error}. {problem}."
+    J669 = (
+        "{path}: the document has the annotations of several projects: {projects}. "
+        "Download those of one project from PubAnnotation."
+    )
     # command line and display
     J701 = "Unknown format {value!r}. Known: {known}."
     J702 = (
-        "{lost} of {total} {kind} were lost, more than --max-loss {limit} allows. Each "
-        "of them is listed above."
+        "{lost} of {total} {kind} were lost, more than --max-loss {limit} allows, so "
+        "nothing was written. The causes are listed above. {advice}"
     )
     J703 = "{path}: the corpus failed {count} check(s), listed above."
     J704 = "Nothing to draw for this Doc: it has no relation data for '{attr}'."
@@ -457,6 +491,29 @@ class Errors(metaclass=_ErrorsWithCodes):
         "reasons are listed above."
     )
     J712 = "{lang!r} is not a spaCy language: {error}"
+    J713 = (
+        "Can't use --map {value}: {problem}. Examples: --map PERSON=Person, and --drop "
+        "PERSON to leave out a label."
+    )
+    J714 = (
+        "{source}: {option} {label}: no entity or relation has this label, so nothing "
+        "was written. {hint}"
+    )
+    J715 = (
+        "Can't write to {path}: it is {found}, but this conversion writes {needed}. "
+        "Choose another target."
+    )
+    J716 = (
+        "{folder} has no {missing}. A folder needs files or subfolders named train.*, "
+        "dev.* and test.*, or a dataset.json. It has: {files}. To split one file at "
+        "random: spacy jre convert {example} TARGET --split 80/10/10. Add other files "
+        "with --also."
+    )
+    J717 = (
+        "{path} does not exist, but {dataset} lists it. Download the public corpora "
+        "with `python -m spacy project assets`. A corpus without a download needs your "
+        "own copy: see the README.md in {folder}."
+    )
     J720 = (
         "{path} is not a valid training config: {error}. Run `spacy debug config` for "
         "details."
@@ -526,6 +583,62 @@ class Errors(metaclass=_ErrorsWithCodes):
         "command again to repeat them: finished runs are skipped."
     )
     J755 = "--recipe must be one of {known}, not {value!r}."
+    J765 = (
+        "Document {doc}: the span {start} to {end} is outside its text of {length} "
+        "characters."
+    )
+    J766 = "Document {doc}: unknown kind of outcome {kind!r}. Known: {known}."
+    J770 = (
+        "The id of Doc {default}, {value!r}, is not a string or an integer. Set "
+        "doc.user_data[{name!r}] to a string, or choose another attribute with "
+        "--id-attr."
+    )
+    J771 = (
+        "{path}: can't read the text of this file. Supported: {suffixes}, also with "
+        ".gz, and folders of these files. Rename the file, or convert it first."
+    )
+    J772 = (
+        "The IRI of {label!r}, {value!r}, is not an absolute IRI. Write it in full, "
+        "such as https://schema.org/Person (prefixes are not expanded), without spaces "
+        "and quotes."
+    )
+    J773 = "{path} has no field '{field}'. Fields: {known}. Choose one with {option}."
+    J774 = (
+        "{folder} has the results of another run: {differences}. Choose another output "
+        "folder, or delete this one."
+    )
+    J775 = (
+        "{purpose} requires {module}, which can't be imported: {error}. Install it: "
+        'pip install "spacy-jre[{extra}]".'
+    )
+    J776 = (
+        "Can't tell the format of {path} from its suffix. Use one of the suffixes "
+        "{suffixes}, or specify the format with --format: {known}."
+    )
+    J777 = (
+        "The entity label {label!r} contains a semicolon, which separates labels in "
+        "the files of neo4j-admin. Rename the label, or use the format cypher."
+    )
+    J778 = (
+        "{folder} can't be used as the output folder: {problem}. Choose another "
+        "folder, or delete this one."
+    )
+    J779 = (
+        "All {count} document(s) failed, and nothing was written. The first one is "
+        "{first}: {reason}"
+    )
+    J781 = (
+        "{folder} is in use by another process. Wait until it ends, or choose another "
+        "output folder."
+    )
+    J782 = (
+        "{path} is not a label map: {problem}. Write a YAML or JSON object with one "
+        "IRI per label, such as PER: https://schema.org/Person."
+    )
+    J783 = (
+        "{path} is {problem}. `spacy jre export` reads .spacy files with relations, or "
+        "a folder of them. To predict the relations of texts, use `spacy jre apply`."
+    )
     J785 = (
         "{path} is a file, but a folder is required there. Choose another folder with "
         "--output, or rename the file."

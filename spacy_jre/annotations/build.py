@@ -1,5 +1,6 @@
 """Build a Doc from a record."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -10,7 +11,7 @@ from spacy.tokens import Doc, Span
 from spacy.util import filter_spans
 
 from ..errors import Errors, JREError
-from .records import LeftOut, Record
+from .records import EntityRecord, LeftOut, Record
 from .relations import (
     DEFAULT_ATTR,
     StoredEntity,
@@ -23,6 +24,13 @@ RECORD_KEY = "jre:record"
 
 Alignment = Literal["strict", "contract", "expand"]
 
+# causes of losses
+MISALIGNED = "the entity does not align with the tokens"
+MERGED = "the entity gets the tokens and the label of another entity"
+LOST_ARGUMENT = "an argument does not align with the tokens"
+SELF_RELATION = "the relation would join an entity with itself"
+MERGED_RELATION = "the relation gets the arguments and the label of another relation"
+
 
 @dataclass
 class AlignmentReport:
@@ -30,10 +38,17 @@ class AlignmentReport:
 
     entities, relations (int): Number of entities and relations in the records.
     left_out (list[LeftOut]): Annotation that the readers left out of the records.
-    misaligned (list[str]): One line per entity that does not align with the tokens,
-        with its text and offsets.
-    lost_relations (list[str]): One line per relation that lost an argument.
+    lost (list[LeftOut]): Entities and relations of the records that are not in the
+        Docs, except for duplicates: an entity that does not align with the tokens, or
+        that the alignment makes equal to another one; a relation that lost an
+        argument, or that the alignment makes equal to another one or makes join an
+        entity with itself.
     duplicates (int): Number of duplicate relations; each relation is kept once.
+    duplicate_entities (int): Number of entities with the offsets and the label of an
+        earlier entity of the record.
+    widened, narrowed (int): Number of entities with boundaries that the alignment
+        moved outwards ("expand") or inwards ("contract").
+    trimmed (int): Number of entities from which whitespace at the edges was removed.
     not_in_ents (int): Number of entities that are in ``doc.spans["jre"]`` but not in
         ``doc.ents``, because they overlap another entity.
     """
@@ -42,10 +57,24 @@ class AlignmentReport:
     entities: int = 0
     relations: int = 0
     left_out: list[LeftOut] = field(default_factory=list)
-    misaligned: list[str] = field(default_factory=list)
-    lost_relations: list[str] = field(default_factory=list)
+    lost: list[LeftOut] = field(default_factory=list)
     duplicates: int = 0
+    duplicate_entities: int = 0
+    widened: int = 0
+    narrowed: int = 0
+    trimmed: int = 0
     not_in_ents: int = 0
+
+    def add_record(self, record: Record) -> None:
+        """Count a record. ``build_doc`` calls this."""
+        self.docs += 1
+        self.entities += len(record.entities)
+        self.relations += len(record.relations)
+        self.trimmed += record.trimmed
+        self.left_out += record.left_out
+
+    def lose(self, kind: str, reason: str, cause: str) -> None:
+        self.lost.append(LeftOut(kind, reason, cause=cause))
 
 
 def build_doc(
@@ -78,50 +107,14 @@ def build_doc(
     else:
         doc = Doc(nlp.vocab, words=list(record.words))
     _set_sentences(doc, record)
-    report.docs += 1
-    report.entities += len(record.entities)
-    report.relations += len(record.relations)
-    report.left_out += record.left_out
-
-    spans: list[Span | None] = []
-    for entity in record.entities:
-        span = doc.char_span(
-            entity.start, entity.end, label=entity.label, alignment_mode=alignment
-        )
-        if span is None or len(span) == 0:
-            report.misaligned.append(
-                f"{record.source}: {entity.label} "
-                f"{record.text[entity.start : entity.end]!r} at "
-                f"{entity.start}..{entity.end} does not align with tokens"
-            )
-            span = None
-        spans.append(span)
-    entities = {
-        (span.start_char, span.end_char, span.label_): span
-        for span in spans
-        if span is not None
-    }
-    relations: dict[StoredRelation, None] = {}
-    for relation in record.relations:
-        head, tail = spans[relation.head], spans[relation.tail]
-        if head is None or tail is None:
-            report.lost_relations.append(
-                f"{record.source}: {relation.label} between entities "
-                f"{relation.head} and {relation.tail}, one of which does not align"
-            )
-            continue
-        stored = StoredRelation(
-            head.start_char,
-            head.end_char,
-            head.label_,
-            tail.start_char,
-            tail.end_char,
-            tail.label_,
-            relation.label,
-            1.0,
-        )
-        report.duplicates += stored in relations
-        relations[stored] = None
+    report.add_record(record)
+    spans = _align(doc, record, alignment, report)
+    # the first entity of the record with these tokens and this label
+    entities: dict[Key, Span] = {}
+    for span in spans:
+        if span is not None:
+            entities.setdefault(_key(span), span)
+    relations = _join(record, spans, report)
     kept_spans = list(entities.values())
     stored_entities = [StoredEntity(*key, 1.0) for key in entities]
     write_annotations(doc, stored_entities, relations, attr, spans=kept_spans)
@@ -131,6 +124,81 @@ def build_doc(
     report.not_in_ents += len(kept_spans) - len(ents)
     _keep_record(doc, record, len(entities), len(relations))
     return doc
+
+
+Key = tuple[int, int, str]
+
+
+def _key(entity: Span) -> Key:
+    return entity.start_char, entity.end_char, entity.label_
+
+
+def _align(
+    doc: Doc, record: Record, alignment: Alignment, report: AlignmentReport
+) -> list[Span | None]:
+    """The Span of each entity of the record. None if it does not align."""
+    spans: list[Span | None] = []
+    # the entities of the record that become the same entity of the Doc
+    sources: dict[Key, dict[EntityRecord, None]] = {}
+    for entity in record.entities:
+        start, end, label = entity.start, entity.end, entity.label
+        span = doc.char_span(start, end, label=label, alignment_mode=alignment)
+        about = f"{record.source}: {label} {record.text[start:end]!r} at {start}..{end}"
+        if span is None or len(span) == 0:
+            report.lose("entity", f"{about} does not align with tokens", MISALIGNED)
+            spans.append(None)
+            continue
+        spans.append(span)
+        if span.start_char < start or span.end_char > end:
+            report.widened += 1
+        elif (span.start_char, span.end_char) != (start, end):
+            report.narrowed += 1
+        merged = sources.setdefault(_key(span), {})
+        if entity in merged:
+            report.duplicate_entities += 1
+        elif merged:
+            first = next(iter(merged))
+            reason = (
+                f"{about} becomes {span.text!r}, like the entity at "
+                f"{first.start}..{first.end}"
+            )
+            report.lose("entity", reason, MERGED)
+        merged[entity] = None
+    return spans
+
+
+def _join(
+    record: Record, spans: Sequence[Span | None], report: AlignmentReport
+) -> dict[StoredRelation, None]:
+    """The relations between the Spans of the entities, without duplicates."""
+    relations: dict[StoredRelation, None] = {}
+    known: set[tuple[EntityRecord, EntityRecord, str]] = set()
+    for relation in record.relations:
+        head, tail = spans[relation.head], spans[relation.tail]
+        ends = record.entities[relation.head], record.entities[relation.tail]
+        about = (
+            f"{record.source}: {relation.label} between entities {relation.head} and "
+            f"{relation.tail}"
+        )
+        if head is None or tail is None:
+            reason = f"{about}, one of which does not align"
+            report.lose("relation", reason, LOST_ARGUMENT)
+            continue
+        one_span = (head.start, head.end) == (tail.start, tail.end)
+        offsets = [(entity.start, entity.end) for entity in ends]
+        if one_span and offsets[0] != offsets[1]:
+            reason = f"{about}, which both become {head.text!r}"
+            report.lose("relation", reason, SELF_RELATION)
+            continue
+        stored = StoredRelation(*_key(head), *_key(tail), relation.label, 1.0)
+        if (*ends, relation.label) in known:
+            report.duplicates += 1
+        elif stored in relations:
+            reason = f"{about} becomes equal to an earlier relation"
+            report.lose("relation", reason, MERGED_RELATION)
+        known.add((*ends, relation.label))
+        relations[stored] = None
+    return relations
 
 
 class TextTooLongError(JREError):

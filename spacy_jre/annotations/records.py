@@ -7,6 +7,10 @@ from typing import Any
 
 from ..errors import Errors, JREError
 
+# causes of losses
+CROSSING = "the entity crosses a sentence boundary"
+ACROSS = "the relation is across sentences"
+
 
 @dataclass(frozen=True)
 class EntityRecord:
@@ -169,7 +173,7 @@ def split_sentences(record: Record) -> Iterator[Record]:
             starts_here.add(index)
             if entity.start < start or entity.end > end:
                 reason = f"{source}: entity {index} crosses the sentence boundary"
-                left_out.append(LeftOut("entity", reason))
+                left_out.append(LeftOut("entity", reason, cause=CROSSING))
                 continue
             kept[index] = len(entities)
             entities.append(
@@ -182,7 +186,7 @@ def split_sentences(record: Record) -> Iterator[Record]:
                 relations.append(replace(relation, head=head, tail=tail))
             elif relation.head in starts_here:
                 reason = f"{source}: relation {index} is across sentences"
-                left_out.append(LeftOut("relation", reason))
+                left_out.append(LeftOut("relation", reason, cause=ACROSS))
         inside = tuple(word for (first, _), word in words if start <= first < end)
         yield replace(
             record,

@@ -57,6 +57,25 @@ Trust = Annotated[
         help="Allow the custom Python code of this encoder. Can be repeated",
     ),
 ]
+TripleFormat = Annotated[
+    str,
+    typer.Option(
+        help="Output format: csv, tsv, jsonl, parquet, turtle, json-ld, cypher, neo4j "
+        "or graphml. auto: by the suffix of the output"
+    ),
+]
+NodesOption = Annotated[
+    str,
+    typer.Option(
+        help="name: entities with the same label and name are one node (ignoring case "
+        "and whitespace). mention: each mention is a node"
+    ),
+]
+LabelMap = Annotated[
+    Path | None,
+    typer.Option(help="YAML or JSON file with the IRIs of labels (RDF): label -> IRI"),
+]
+Namespace = Annotated[str, typer.Option(help="Start of all other IRIs (RDF)")]
 # other options override values of the config
 WITH_OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -158,7 +177,9 @@ def convert_cli(
     ] = "auto",
     to: Annotated[
         str,
-        typer.Option(help="Output format: spacy, spert, prodigy, brat or label-studio"),
+        typer.Option(
+            help="Output format: spacy, spert, prodigy, brat, label-studio or inline"
+        ),
     ] = "spacy",
     also: Annotated[
         list[Path] | None, typer.Option(help="Additional source. Can be repeated")
@@ -198,6 +219,19 @@ def convert_cli(
     discontinuous: Annotated[
         str, typer.Option(help="Discontinuous entities (brat): skip or cover")
     ] = "skip",
+    events: Annotated[
+        bool,
+        typer.Option(
+            help="Read the arguments of events (brat) as relations of their triggers"
+        ),
+    ] = True,
+    feature: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Feature that is the label of a layer with several features "
+            "(INCEpTION, WebAnno): NAME or LAYER=NAME. Can be repeated"
+        ),
+    ] = None,
     text_field: Annotated[
         str,
         typer.Option(
@@ -234,16 +268,39 @@ def convert_cli(
     fold: Fold = 0,
     checksums: Checksums = None,
     max_loss: MaxLoss = 0.01,
+    map: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OLD=NEW",
+            help="Rename a label of entities or relations. Can be repeated",
+        ),
+    ] = None,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL",
+            help="Leave out entities or relations with this label, and the relations "
+            "of these entities. Can be repeated",
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Output file for everything that is left out (JSON lines with kind, "
+            "cause, reason and source)"
+        ),
+    ] = None,
 ) -> None:
     """Convert annotated files to .spacy files with relations, and report what is lost.
 
     Formats: inline, spert, dygie, conll04, multihead, ade, ade-dose, ade-neg, spo,
-    triples, brat, ddi, prodigy, label-studio, doccano, inception, spacy.
+    triples, brat, ddi, prodigy, label-studio, doccano, inception, webanno, spacy.
     """
-    from .convert import Settings, check_losses, convert_path
+    from .convert import Settings, check_losses, converting
+    from .convert_report import report_lines, write_report
 
     with _plain_errors():
-        # convert_path checks the values
+        # converting checks the values
         settings = Settings(
             format=format,
             to=to,  # type: ignore[arg-type]
@@ -254,6 +311,8 @@ def convert_cli(
             tokenized=tokenized,
             repeats=repeats,  # type: ignore[arg-type]
             discontinuous=discontinuous,  # type: ignore[arg-type]
+            events=events,
+            features=tuple(feature or ()),
             text_field=text_field,
             relation_label=relation_label,
             predictions=predictions,
@@ -263,18 +322,21 @@ def convert_cli(
             seed=seed,
             fold=fold,
             checksums=checksums,
+            map=tuple(map or ()),
+            drop=tuple(drop or ()),
         )
-        conversions = convert_path(source, target, settings, also or ())
-        for conversion in conversions:
-            for line in conversion.lost:
-                msg.warn(line)
+        with converting(source, target, settings, also or ()) as run:
+            for warning, examples in report_lines(run, to_file=report is not None):
+                msg.warn(warning)
+                for example in examples:
+                    typer.echo(f"    {example}")
+            if report is not None:
+                msg.info(f"{report}: {write_report(run, report)} left out")
+            check_losses(run.conversions, max_loss, run.advise)
+        if run.note:
+            msg.info(run.note)
+        for conversion in run.conversions:
             msg.good(conversion.summary())
-            if conversion.has_no_relations():
-                msg.warn(
-                    f"{conversion.target}: no relations in any record. If the source "
-                    "has relations, they are missing from the export: see docs/data.md."
-                )
-        check_losses(conversions, max_loss)
 
 
 @jre_cli.command("cross-validate", context_settings=WITH_OVERRIDES)
@@ -366,38 +428,61 @@ def evaluate_cli(
     output: Annotated[
         Path | None, typer.Option(help="Output JSON file for all scores")
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="Output HTML page: the report, and gold against predicted in each text"
+        ),
+    ] = None,
+    compare: Annotated[
+        str,
+        typer.Option(help="Name or path of another pipeline, to test differences"),
+    ] = "",
+    seed: Annotated[
+        int, typer.Option(help="Random seed of the intervals and the test, at least 0")
+    ] = 0,
     gpu_id: GpuId = -1,
     trust: Trust = None,
 ) -> None:
-    """Score a pipeline on gold tokens and sentences, as in training.
+    """Score a pipeline on gold tokens and sentences, as in training, and show where it
+    is wrong.
+
+    Shows the scores with confidence intervals, the scores of relations between gold
+    entities, the errors by cause, scores by length, distance and nesting, confused
+    labels, and precision, recall and correctness by score. docs/evaluation.md describes
+    the figures.
 
     `spacy evaluate` does not keep the sentences of the data. Its scores also depend on
     the tokenizer and the sentencizer of the pipeline.
     """
     import srsly
 
-    from .evaluate import evaluate
+    from .evaluate import report_on
+    from .evaluate_print import print_evaluation
+    from .train import check_numbers
 
     with _plain_errors(), trust_remote_code(*(trust or ())):
+        check_numbers(seed=seed)
         _check_device(gpu_id)
-        scores = evaluate(model, data, gpu_id=gpu_id)
-        for kind, name in (
-            ("ents", "Entities"),
-            ("rel", "Relations"),
-            ("rel_strict", "Relations with entity types (strict)"),
-        ):
-            labels = scores[f"{kind}_per_type"] or {}
-            micro = {figure: scores[f"{kind}_{figure}"] for figure in "prf"}
-            # a list, because a label can be "micro"
-            rows = [
-                (label, *(f"{100 * (row[figure] or 0):.2f}" for figure in "prf"))
-                for label, row in [*labels.items(), ("micro", micro)]
-            ]
-            msg.table(rows, title=name, header=("", "P", "R", "F"), divider=True)
+        report, outcomes = report_on(
+            model, data, compare=compare or None, seed=seed, gpu_id=gpu_id
+        )
+        print_evaluation(report)
         if output is not None:
             output.parent.mkdir(parents=True, exist_ok=True)
-            srsly.write_json(output, scores)
+            srsly.write_json(output, report.as_json())
             msg.good(f"{output}")
+        if html is not None:
+            from ..display import evaluation_page, write_page
+
+            page = evaluation_page(
+                report.as_json(),
+                outcomes,
+                title=f"{model} on {data.name}",
+                lang=report.lang,
+            )
+            write_page(html, page)
+            msg.good(f"{html}")
 
 
 @jre_cli.command("experiment")
@@ -559,6 +644,178 @@ def show_cli(
     with _plain_errors():
         docs, relations = show_predictions(model, data, output, limit=limit)
         msg.good(f"{output}: {relations} relations in {docs} Docs")
+
+
+@jre_cli.command("export")
+def export_cli(
+    source: Annotated[
+        Path, typer.Argument(help="Data with relations (.spacy), or a folder of it")
+    ],
+    output: Annotated[
+        Path, typer.Argument(help="Output file. For the format neo4j: output folder")
+    ],
+    format: TripleFormat = "auto",
+    nodes: NodesOption = "name",
+    labels: LabelMap = None,
+    namespace: Namespace = "urn:spacy-jre:",
+    attr: Annotated[
+        str, typer.Option(help="Name of the relation attribute (doc._.relations)")
+    ] = "relations",
+    id_attr: Annotated[
+        str,
+        typer.Option(
+            help="Name of the attribute with the id of a document, in doc.user_data or "
+            "doc._. Documents without it are numbered"
+        ),
+    ] = "doc_id",
+) -> None:
+    """Export the relations of .spacy files as triples, to a table or a graph.
+
+    The suffix of the output determines the format: .csv, .tsv, .jsonl, .parquet, .ttl
+    (Turtle), .jsonld, .cypher, .graphml. For the CSV files of neo4j-admin, use
+    --format neo4j.
+
+    To predict the relations of texts and export them, use `spacy jre apply`.
+    """
+    from ..export import ExportOptions, choose_format, read_label_map
+    from .export import export_path
+
+    with _plain_errors():
+        options = ExportOptions(
+            nodes=nodes,  # type: ignore[arg-type]  # it checks the value
+            namespace=namespace,
+            iris=read_label_map(labels) if labels else {},
+        )
+        chosen = choose_format(output, format)
+        export = export_path(
+            source, output, chosen, options, attr=attr, id_attr=id_attr
+        )
+        for line in export.skipped:
+            msg.warn(line)
+        for line in export.summary():
+            msg.text(line)
+        msg.good(f"{output}")
+
+
+@jre_cli.command("apply")
+def apply_cli(
+    model: Annotated[str, typer.Argument(help="Name or path of a pipeline")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="input",
+            help="A file, or a folder of files: .txt, .jsonl, .csv, .tsv, .parquet, "
+            ".spacy, also with .gz",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Argument(help="Output folder. To resume a run, use it again")
+    ],
+    format: Annotated[
+        str,
+        typer.Option(
+            help="Output format: jsonl, csv, tsv, parquet, turtle, json-ld, cypher, "
+            "neo4j or graphml for triples, spacy for documents"
+        ),
+    ] = "jsonl",
+    field: Annotated[
+        str, typer.Option(help="Field or column with the text (JSON, CSV, Parquet)")
+    ] = "text",
+    id_field: Annotated[
+        str,
+        typer.Option(
+            help="Field or column with the id of a document. Default: the file and the "
+            "line or row are the id"
+        ),
+    ] = "",
+    text_unit: Annotated[
+        str,
+        typer.Option(
+            help="Documents of .txt files. line: each line. file: each file. auto: "
+            "each line of a single file, each file of a folder"
+        ),
+    ] = "auto",
+    shard_size: Annotated[
+        int, typer.Option(min=1, help="Number of documents of an output file")
+    ] = 1000,
+    batch_size: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Documents that are processed at once. 0: as in the pipeline"
+        ),
+    ] = 0,
+    n_process: Annotated[
+        int, typer.Option(min=1, help="Number of processes (CPU)")
+    ] = 1,
+    nodes: NodesOption = "name",
+    labels: LabelMap = None,
+    namespace: Namespace = "urn:spacy-jre:",
+    component: Annotated[
+        str, typer.Option(help="Name of the component, if there are several")
+    ] = "",
+    gpu_id: GpuId = -1,
+    trust: Trust = None,
+) -> None:
+    """Predict the relations of many texts, and write them as triples or documents.
+
+    The output folder has the files part-00000.jsonl, part-00001.jsonl and so on, and
+    manifest.json. If the command is interrupted, run it again: finished files are kept,
+    and at most one file is computed again. Documents that fail do not stop the run.
+    They are listed in errors.jsonl.
+    """
+    import spacy
+    import tqdm
+    from spacy.cli._util import setup_gpu
+
+    from ..export import ExportOptions, read_label_map
+    from ..scale import ApplySettings, InputSettings, apply
+    from .components import choose_component
+
+    with _plain_errors(), trust_remote_code(*(trust or ())):
+        export = ExportOptions(
+            nodes=nodes,  # type: ignore[arg-type]  # it checks the value
+            namespace=namespace,
+            iris=read_label_map(labels) if labels else {},
+        )
+        input_settings = InputSettings(
+            field,
+            id_field,
+            text_unit,  # type: ignore[arg-type]
+        )
+        _check_device(gpu_id)
+        setup_gpu(gpu_id, silent=True)
+        nlp = spacy.load(model)
+        pipe = nlp.get_pipe(choose_component(nlp, model, component))
+        settings = ApplySettings(
+            format=format,
+            shard_size=shard_size,
+            input=input_settings,
+            export=export,
+            attr=pipe.cfg["attr"],  # type: ignore[attr-defined]
+        )
+        # only shown in a terminal
+        with tqdm.tqdm(disable=None, unit="doc", smoothing=0.1) as progress:
+
+            def start(documents: int, done: int) -> None:
+                progress.reset(documents)
+                # the rate is that of this run
+                progress.initial = progress.n = done
+                progress.refresh()
+
+            applied = apply(
+                nlp,
+                source,
+                output,
+                settings,
+                batch_size=batch_size or None,
+                n_process=n_process,
+                on_start=start,
+                on_progress=progress.update,
+            )
+        for line in applied.ignored:
+            msg.warn(line)
+        (msg.warn if applied.failed else msg.good)(applied.summary())
+        msg.good(f"{output}")
 
 
 @jre_cli.command("debug-data", context_settings=WITH_OVERRIDES)

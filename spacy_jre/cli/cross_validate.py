@@ -162,10 +162,8 @@ def _as_json(value: Any) -> Any:
 
 def data_fingerprints(dataset: Dataset, fold: int) -> dict[str, list[str]]:
     """Get the fingerprints of the files of a fold and of dataset.json."""
+    dataset.check_files(fold)
     paths = dataset.paths(fold)
-    if not paths:
-        path = dataset.folder / "train.*"
-        raise JREError(Errors.J601.format(path=path))
     dataset_json = dataset.folder / DATASET_FILE
     return {
         "dataset": [fingerprint(dataset_json)] if dataset_json.is_file() else [],

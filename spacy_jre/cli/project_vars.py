@@ -17,6 +17,7 @@ from packaging.version import InvalidVersion, Version
 from weasel.util.environment import ENV_VARS
 
 from ..corpora.dataset import Dataset, find_dataset
+from ..corpora.splits import find_only_file
 from ..errors import Errors, JREError
 from .recipes import choose_config
 from .train import check_encoder
@@ -78,7 +79,9 @@ def check_vars(
     if not folder.is_dir():
         expected = "a folder in assets/ with train, dev and test files"
         raise JREError(_wrong("dataset", expected, dataset))
-    (find_dataset(folder) or Dataset(folder)).paths(fold)
+    declared = find_dataset(folder)
+    if declared is not None or find_only_file(folder) is None:
+        (declared or Dataset(folder)).paths(fold)
     check_encoder(encoder)
     try:
         Version(version)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from spacy.attrs import DEP, ENT_ID, ENT_KB_ID, ENT_TYPE, LEMMA, MORPH, NORM, TAG
-from spacy.tokens import Doc, DocBin
+from spacy.attrs import DEP, ENT_ID, ENT_KB_ID, ENT_TYPE, LEMMA, MORPH, NORM, ORTH, TAG
+from spacy.tokens import Doc, DocBin, SpanGroup
 from spacy.vocab import Vocab
 
 # srsly's own functions search all installed packages for decoders on every call
@@ -23,6 +23,7 @@ from srsly.msgpack._unpacker import Unpacker, unpackb
 from ..annotations import DEFAULT_ATTR, stored_entities, stored_relations
 from ..annotations.relations import text_length
 from ..errors import Errors, JREError
+from .packing import NO_GROUPS, decoder, unpack_group
 
 # A file of a real corpus unpacks to 10 times its size, a file of 20,000 equal sentences
 # to 105 times its size. zlib can reach 1032 times.
@@ -81,20 +82,12 @@ class CheckedDocBin(DocBin):
     def get_doc(self, number: int, vocab: Vocab) -> Doc:
         """RETURNS (Doc): The Doc with this number.
         RAISES (ValueError): J621 if it cannot be read."""
-        one = DocBin()
-        one.attrs = self.attrs
-        for name in ("tokens", "spaces", "cats", "span_groups", "flags", "user_data"):
-            setattr(one, name, getattr(self, name)[number : number + 1])
         try:
             if self._vocab is not vocab:
                 for string in self.strings:
                     vocab[string]
                 self._vocab = vocab
-            with _restore_garbage_collection():
-                for packed in (*one.user_data, *one.span_groups):
-                    if packed:
-                        self._unpack(packed)
-                (doc,) = one.get_docs(vocab)
+            doc = self._make_doc(number, vocab)
             _check_doc(doc, self.attr)
         # numpy, msgpack, struct and spaCy raise various errors
         except Exception as error:
@@ -106,13 +99,57 @@ class CheckedDocBin(DocBin):
             ) from error
         return doc
 
-    def _unpack(self, data: bytes) -> Any:
-        """Unpack a value. Limits the number of lists and objects."""
+    def _make_doc(self, number: int, vocab: Vocab) -> Doc:
+        """Create a Doc like ``DocBin.get_docs``, which looks up the decoders of srsly
+        for each span group and the user data of each Doc."""
+        tokens, spaces = self.tokens[number], self.spaces[number]
+        words = tokens[:, self.attrs.index(ORTH)]
+        unknown = self.flags[number].get("has_unknown_spaces")
+        doc = Doc(vocab, words=words, spaces=None if unknown else spaces)  # type: ignore[arg-type]
+        doc = doc.from_array(self.attrs, tokens)  # type: ignore[arg-type]
+        doc.cats = self.cats[number]
+        packed = self.span_groups[number]
+        if packed and packed != NO_GROUPS:
+            self._set_groups(doc, packed)
+        if number < len(self.user_data):
+            user_data = self.user_data[number]
+            if user_data is not None:
+                doc.user_data.update(self._unpack(user_data, use_list=False))
+        return doc
+
+    def _set_groups(self, doc: Doc, packed: bytes) -> None:
+        message = self._unpack(packed)
+        groups: dict[str, SpanGroup] = {}
+        if isinstance(message, dict):
+            for packed_group, keys in message.items():
+                group = unpack_group(doc, self._unpack(packed_group))
+                if group is None:
+                    groups.clear()
+                    break
+                groups.update((key, group) for key in keys)
+        if not groups:
+            # an old format, or token offsets that do not match the characters
+            with _restore_garbage_collection():
+                doc.spans.from_bytes(packed)
+        seen: set[int] = set()
+        for key, group in groups.items():
+            doc.spans[key] = group.copy() if id(group) in seen else group
+            seen.add(id(group))
+
+    def _unpack(self, data: bytes, use_list: bool = True) -> Any:
+        """Unpack a value like srsly. Limits the number of lists and objects."""
         unpacker = Unpacker()
         unpacker.feed(data)
         # skip() creates no values, so that a list with a wrong length needs no memory
         unpacker.skip()
-        return unpackb(data, raw=False, object_hook=self._count, list_hook=self._count)
+        decode = decoder()
+        return unpackb(
+            data,
+            raw=False,
+            use_list=use_list,
+            object_hook=lambda value: decode(self._count(value)),
+            list_hook=self._count,
+        )
 
     def _count(self, value: Any) -> Any:
         self._containers -= 1

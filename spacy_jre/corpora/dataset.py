@@ -26,7 +26,13 @@ from pydantic.dataclasses import dataclass
 
 from ..annotations import LeftOut, Record
 from ..errors import Errors, JREError
-from .splits import SPLITS, find_splits, record_ids, split_records
+from .splits import (
+    SPLITS,
+    find_splits,
+    record_ids,
+    split_records,
+    splits_missing,
+)
 
 FILE = "dataset.json"
 MAX_FOLDS = 1000
@@ -160,12 +166,23 @@ class Dataset:
         """Whether dev is separate from test."""
         return not self.files or "dev" in self.files or bool(self.dev_share)
 
+    @property
+    def rearranges(self) -> bool:
+        """Whether the records of a split depend on those of another one, or of the
+        whole split. If not, ``arrange`` is not required."""
+        return (
+            self.train_minus_test
+            or self.without_overlaps
+            or bool(self.dev_share)
+            or not self.has_dev
+        )
+
     def paths(self, fold: int = 0) -> dict[str, list[Path]]:
         """Get the files of each split.
 
         fold (int): Number of the fold.
         RETURNS (dict[str, list[Path]]): Split -> files.
-        RAISES (ValueError): J634 for an unknown fold; J601, J705 if the folder lacks a
+        RAISES (ValueError): J634 for an unknown fold; J716, J705 if the folder lacks a
             split or has two files for it; J633 for a file that is neither in the folder
             nor in a sibling folder.
         """
@@ -176,7 +193,7 @@ class Dataset:
         if not self.files:
             paths = find_splits(self.folder)
             if not paths:
-                raise JREError(Errors.J601.format(path=self.folder / "train.*"))
+                raise splits_missing(self.folder, *SPLITS)
             return {split: [path] for split, path in paths.items()}
         return {
             split: [
@@ -200,6 +217,17 @@ class Dataset:
             )
             raise JREError(_message(self.folder / FILE, "files", problem))
         return path
+
+    def check_files(self, fold: int = 0) -> None:
+        """RAISES (ValueError): J717 for a missing file. See ``paths`` for other
+        errors."""
+        for path in (path for paths in self.paths(fold).values() for path in paths):
+            if not path.exists():
+                raise JREError(
+                    Errors.J717.format(
+                        path=path, dataset=self.folder / FILE, folder=self.folder
+                    )
+                )
 
     def arrange(
         self, splits: Mapping[str, list[Record]], left_out: dict[str, list[LeftOut]]

@@ -24,7 +24,7 @@ from ..annotations import (
 from ..annotations.sentences import sentence_ranges
 from ..errors import Errors, JREError, Warnings
 from .checked_docbin import CheckedDocBin
-from .sources import walk_files
+from .sources import read_bytes, walk_files
 
 
 def create_corpus_v1(
@@ -175,7 +175,7 @@ def load_docbin(path: Path, *, attr: str = DEFAULT_ATTR) -> CheckedDocBin:
         unpacks to too much data."""
     docbin = CheckedDocBin(path, attr)
     try:
-        docbin.from_disk(path)
+        docbin.from_bytes(read_bytes(path))
     except JREError:
         raise
     except Exception as error:  # zlib, msgpack and srsly raise various errors

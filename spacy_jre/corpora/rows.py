@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..annotations import EntityRecord, LeftOut, RelationRecord
+from ..annotations.records import word_offsets
 from ..errors import JREError
 from .sources import Location, short_repr
 
@@ -39,6 +40,8 @@ class Rows:
     relations (list[RelationRecord]): The relations.
     left_out (list[LeftOut]): The rows that were left out.
     trimmed (int): Number of entities that had whitespace at the edges.
+    words (tuple[str, ...] | None): The words, if the record is tokenized. Then,
+        entities keep their whitespace, because words can contain it.
 
     Example::
 
@@ -55,8 +58,17 @@ class Rows:
     relations: list[RelationRecord] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     trimmed: int = 0
+    words: tuple[str, ...] | None = None
+    _offsets: list[tuple[int, int]] = field(default_factory=list)
     _index_of: dict[Hashable, int] = field(default_factory=dict)
-    _lost: set[Hashable] = field(default_factory=set)
+    # whether the entity is broken
+    _lost: dict[Hashable, bool] = field(default_factory=dict)
+
+    @classmethod
+    def of_words(cls, words: tuple[str, ...]) -> "Rows":
+        """RETURNS (Rows): The rows of a tokenized record. Its text is the words joined
+        by single spaces."""
+        return cls(" ".join(words), words=words, _offsets=word_offsets(words))
 
     @contextmanager
     def row(self, kind: str, key: Hashable = None) -> Iterator[None]:
@@ -88,7 +100,7 @@ class Rows:
         """
         self.left_out.append(LeftOut(kind, reason, broken=broken, cause=cause))
         if key is not None and key not in self._index_of:
-            self._lost.add(key)
+            self._lost[key] = broken or self._lost.get(key, False)
 
     def check_span(self, here: Location, start: int, end: int) -> tuple[int, int]:
         """RETURNS (tuple[int, int]): The offsets without whitespace at the edges.
@@ -98,7 +110,9 @@ class Rows:
                 f"is {start}..{end}, outside the text of {len(self.text)} characters"
             )
             raise RowError(here.error("start/end", problem), OUTSIDE)
-        trimmed = trim(self.text, start, end)
+        trimmed = (start, end)
+        if self.words is None:
+            trimmed = trim(self.text, start, end)
         if trimmed[0] == trimmed[1]:
             problem = f"is {start}..{end}, which is only whitespace"
             raise RowError(here.error("start/end", problem), BLANK)
@@ -130,13 +144,38 @@ class Rows:
             raise RowError(here.error("label", "is empty"), BROKEN_ROW)
         index = len(self.entities)
         key = index if key is None else key
-        if key in self._index_of:
-            problem = f"is {short_repr(key)}, like that of entity {self._index_of[key]}"
+        if key in self._index_of or self._lost.get(key):
+            # relations could refer to either entity
+            problem = f"is {short_repr(key)}, like that of an entity before it"
             raise RowError(here.error("id", problem), REPEATED_ID)
         self.trimmed += trimmed != (start, end)
         self.entities.append(EntityRecord(*trimmed, label, score))
         self._index_of[key] = index
+        self._lost.pop(key, None)
         return index
+
+    def add_words(
+        self, here: Location, start: int, end: int, label: str, key: Hashable = None
+    ) -> int:
+        """Add an entity of a tokenized record.
+
+        start, end (int): Word offsets, end exclusive.
+        here, label, key: See ``add_entity``.
+        RETURNS (int): The index of the entity in the record.
+        RAISES (RowError): J605, see ``add_entity``.
+        """
+        if not 0 <= start < end <= len(self._offsets):
+            problem = (
+                f"is {start}..{end} (end exclusive), outside the {len(self._offsets)} "
+                "tokens"
+            )
+            raise RowError(here.error("start/end", problem), OUTSIDE)
+        first, last = self._offsets[start][0], self._offsets[end - 1][1]
+        return self.add_entity(here, first, last, label, key)
+
+    def knows(self, key: Hashable) -> bool:
+        """RETURNS (bool): Whether an entity had this id, even if it was left out."""
+        return key in self._index_of or key in self._lost
 
     def add_relation(
         self,
@@ -172,13 +211,14 @@ class Rows:
 
     def fields(self) -> dict[str, Any]:
         """RETURNS (dict[str, Any]): The fields of the record."""
-        return {
+        fields: dict[str, Any] = {
             "text": self.text,
             "entities": tuple(self.entities),
             "relations": tuple(self.relations),
             "left_out": tuple(self.left_out),
             "trimmed": self.trimmed,
         }
+        return fields if self.words is None else {**fields, "words": self.words}
 
 
 def trim(text: str, start: int, end: int) -> tuple[int, int]:

@@ -1,16 +1,19 @@
 """Helpers shared by all readers: listing files, reading lines and JSON values with
 their locations, and skipping broken records."""
 
+import io
 import json
 import os
 import re
-from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+import zlib
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from gzip import BadGzipFile, GzipFile
 from itertools import count
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, BinaryIO, Literal, NamedTuple, TypeVar
 from xml.parsers import expat
 
 from srsly.msgpack import Packer
@@ -25,6 +28,15 @@ PACKER = Packer(use_bin_type=True)
 # bytes; longer lines are skipped. The longest text that spaCy's tokenizer accepts, with
 # its tokens in Prodigy's format, has half this size
 MAX_LINE = 1 << 25
+GZIP = b"\x1f\x8b"
+# A gzip file of a real corpus unpacks to 4 to 30 times its size, gzip can reach 1032
+# times. The limits apply while the file is read, so that memory stays low
+MAX_RATIO = 200
+ANY_SIZE = 1 << 25  # bytes that a gzip file of any size may unpack to
+_CHUNK = 1 << 17  # bytes that are unpacked at once
+# number of lines that are not UTF-8 from which the file has another encoding. With
+# fewer lines, it could be damaged
+WRONG_LINES = 5
 OnSkip = Callable[[LeftOut], None]
 # discontinuous entities: skip them, or read the span that covers all pieces
 Discontinuous = Literal["skip", "cover"]
@@ -184,30 +196,178 @@ def readable_name(path: Path) -> str:
     return os.fsencode(path.as_posix()).decode("utf8", errors="replace")
 
 
-def refuse_doctype(data: bytes, path: object) -> None:
+def refuse_doctype(
+    data: bytes | BinaryIO, path: object, *, external: bool = False
+) -> None:
     """Raise an error if XML has a document type declaration.
 
     The declaration can define XML entities that expand without limit or refer to other
-    files. None of the supported formats needs one. The XML is parsed up to its first
-    element only.
+    files. The XML is parsed up to its first element only.
 
-    data (bytes): The XML.
+    data (bytes | BinaryIO): The XML.
     path (object): The file, for the message.
+    external (bool): Whether to accept a declaration without definitions, such as
+        ``<!DOCTYPE collection SYSTEM "BioC.dtd">``. The file that it names is not read.
     RAISES (ValueError): J619 for a declaration.
         (expat.ExpatError): If expat cannot parse the XML up to the first element.
     """
     parser = expat.ParserCreate()
 
-    def refuse_declaration(*args: object) -> None:
-        raise JREError(Errors.J619.format(path=path))
+    def check_declaration(
+        name: str, system_id: str | None, public_id: str | None, definitions: bool
+    ) -> None:
+        if definitions or not external:
+            raise JREError(Errors.J619.format(path=path))
 
     def stop(*args: object) -> None:
         raise StopIteration
 
-    parser.StartDoctypeDeclHandler = refuse_declaration
+    parser.StartDoctypeDeclHandler = check_declaration
     parser.StartElementHandler = stop
     with suppress(StopIteration):
-        parser.Parse(data, True)
+        parser.ParseFile(io.BytesIO(data) if isinstance(data, bytes) else data)
+
+
+class _Unpacked(io.RawIOBase):
+    """The content of a gzip file.
+
+    RAISES (ValueError): J665 for a damaged file, J666 for a file that unpacks to too
+        much data, when it is read.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._packed = path.open("rb")
+        self._file = GzipFile(fileobj=self._packed)
+        self._size = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            data = self._file.read(min(len(buffer), _CHUNK))
+        except (EOFError, BadGzipFile, zlib.error) as error:
+            raise JREError(Errors.J665.format(path=self._path, error=error)) from error
+        self._size += len(data)
+        if self._size > max(ANY_SIZE, MAX_RATIO * self._packed.tell()):
+            raise JREError(Errors.J666.format(path=self._path, ratio=MAX_RATIO))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._file.close()
+        self._packed.close()
+        super().close()
+
+
+def open_file(path: Path) -> io.BufferedReader:
+    """Open a file for reading. A gzip file, which is recognized by its content, is
+    unpacked while it is read.
+
+    path (Path): The file.
+    RETURNS (BufferedReader): The file. It is not seekable if it is unpacked.
+    RAISES (ValueError): J601 if the file is missing. Reading raises J665 and J666 for a
+        damaged or too large gzip file.
+    """
+    if not path.is_file():
+        raise JREError(Errors.J601.format(path=path))
+    file = path.open("rb")
+    if not file.peek(2).startswith(GZIP):
+        return file
+    file.close()
+    return io.BufferedReader(_Unpacked(path), _CHUNK)
+
+
+def open_utf8(path: Path) -> io.BufferedReader:
+    """Open a text file for reading. See ``open_file``.
+
+    RAISES (ValueError): J667 for UTF-16 and UTF-32, which no line of a text can be read
+        from.
+    """
+    file = open_file(path)
+    if find_wide_encoding(file.peek(16)):
+        problem = describe_encoding(file.peek(16))
+        file.close()
+        raise JREError(Errors.J667.format(path=path, problem=problem))
+    return file
+
+
+def read_bytes(path: Path) -> bytes:
+    """RETURNS (bytes): The content of a file, unpacked if it is a gzip file.
+    RAISES (ValueError): J601, J665, J666. See ``open_file``."""
+    with open_file(path) as file:
+        return file.read()
+
+
+def inner_suffix(path: Path) -> str:
+    """RETURNS (str): The suffix of the path without ``.gz``, such as ".json"."""
+    return _without_gz(path).suffix
+
+
+def inner_stem(path: Path) -> str:
+    """RETURNS (str): The name of the path without ``.gz`` and its other suffix."""
+    return _without_gz(path).stem
+
+
+def _without_gz(path: Path) -> Path:
+    return path.with_suffix("") if path.suffix.lower() == ".gz" else path
+
+
+def find_wide_encoding(head: bytes) -> str:
+    """Recognize UTF-16 and UTF-32 by their byte order mark, or by the zero bytes of
+    their first characters.
+
+    head (bytes): The first bytes of a file.
+    RETURNS (str): The encoding. Empty if there is none.
+    """
+    # the mark of UTF-32 starts with that of UTF-16
+    if head.startswith((BOM_UTF32_LE, BOM_UTF32_BE)):
+        return "UTF-32"
+    if head.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        return "UTF-16"
+    even, odd = head[0:16:2], head[1:16:2]
+    if len(head) >= 4 and all(even) and not any(odd):
+        return "UTF-16LE"
+    if len(head) >= 4 and all(odd) and not any(even):
+        return "UTF-16BE"
+    return ""
+
+
+def describe_encoding(data: bytes) -> str:
+    """Describe the encoding of bytes that are not UTF-8, and how to fix it.
+
+    data (bytes): The bytes, or some of them.
+    RETURNS (str): A sentence for an error.
+    """
+    encoding = find_wide_encoding(data)
+    high = re.findall(b"[\x80-\xff]+", data)
+    if encoding:
+        mark = "" if encoding.endswith("E") else " (with a byte order mark)"
+        found = f"The file is {encoding}{mark}"
+    # in Latin-1, letters with accents are mostly between letters without them
+    elif 2 * sum(len(part) == 1 for part in high) < len(high):
+        encoding = "ENCODING"
+        found = (
+            "The file has another encoding, such as GB18030, Shift JIS or Windows-1251"
+        )
+    elif re.search(b"[\x80-\x9f]", data):
+        encoding, found = "WINDOWS-1252", "The file is probably Windows-1252"
+    else:
+        encoding, found = "ISO-8859-1", "The file is probably Latin-1 (ISO-8859-1)"
+    return (
+        f"{found}. Convert it with `iconv -f {encoding} -t UTF-8`, or export it as "
+        "UTF-8"
+    )
+
+
+def not_utf8(path: object, number: int, error: UnicodeDecodeError) -> JREError:
+    """RETURNS (JREError): J668 for a line that is not UTF-8, to be raised."""
+    return JREError(
+        Errors.J668.format(
+            path=path, line=number, error=error, problem=describe_encoding(error.object)
+        )
+    )
 
 
 def read_text(path: Path) -> str:
@@ -215,43 +375,88 @@ def read_text(path: Path) -> str:
 
     path (Path): The file.
     RETURNS (str): The text.
-    RAISES (ValueError): J601 if the file is missing, J604, J640 if it is not UTF-8.
+    RAISES (ValueError): J601 if the file is missing, J665 and J666 for a damaged or too
+        large gzip file, J667 and J668 if it is not UTF-8.
     """
-    if not path.is_file():
-        raise JREError(Errors.J601.format(path=path))
-    data = path.read_bytes().removeprefix(BOM_UTF8)
-    refuse_utf16(data, path)
+    return decode_utf8(read_bytes(path), path).removeprefix("\ufeff")
+
+
+def decode_utf8(data: bytes, path: object) -> str:
+    """RETURNS (str): The text of a file. The byte order mark is kept.
+    RAISES (ValueError): J667, J668 if the data is not UTF-8."""
+    if find_wide_encoding(data[:16]):
+        problem = describe_encoding(data[:16])
+        raise JREError(Errors.J667.format(path=path, problem=problem))
     try:
         return data.decode("utf8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        problem = _not_utf8(error)
-        raise JREError(
-            Errors.J604.format(path=path, line=line, error=problem)
-        ) from error
+        raise not_utf8(path, line, error) from error
 
 
-def refuse_utf16(head: bytes, path: Path) -> None:
-    """Raise an error if a file is in UTF-16, such as text saved as "Unicode" on
-    Windows.
+class _Line(NamedTuple):
+    """A line of a file: its text, or the error if it cannot be read."""
 
-    head (bytes): The start of the file.
-    path (Path): The file, for the message.
-    RAISES (ValueError): J640 for the byte order mark of UTF-16, or if every second
-        byte at the start is zero.
+    location: Location
+    text: str
+    error: JREError | None = None
+
+
+def _decode_lines(path: Path) -> Iterator[_Line]:
+    """Read all lines of a file, also the empty ones, without their line endings.
+
+    RAISES (ValueError): J601 if the file is missing, J665 and J666 for a damaged or too
+        large gzip file, J667 if the file has another encoding than UTF-8.
     """
-    even, odd = head[0:4:2], head[1:4:2]
-    if head.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) or (
-        (even == b"\0\0" and 0 not in odd) or (odd == b"\0\0" and 0 not in even)
-    ):
-        raise JREError(Errors.J640.format(path=path))
+    known_utf8 = False  # whether a line with a character that is not ASCII was read
+    with open_utf8(path) as file:
+        for number in count(1):
+            raw = file.readline(MAX_LINE + 1)
+            if not raw:
+                break
+            location = Location(path, f"line {number}")
+            if number == 1:
+                raw = raw.removeprefix(BOM_UTF8)
+            if len(raw) > MAX_LINE:
+                while raw and not raw.endswith(b"\n"):
+                    raw = file.readline(MAX_LINE)
+                message = Errors.J622.format(path=path, line=number, limit=MAX_LINE)
+                yield _Line(location, "", JREError(message))
+                continue
+            try:
+                text = raw.decode("utf8").rstrip("\r\n")
+            except UnicodeDecodeError as error:
+                if not known_utf8:
+                    check_encoding(path)
+                    known_utf8 = True  # check it only once
+                yield _Line(location, "", not_utf8(path, number, error))
+                continue
+            known_utf8 = known_utf8 or not raw.isascii()
+            yield _Line(location, text)
 
 
-def _not_utf8(error: UnicodeDecodeError) -> str:
-    return (
-        f"not UTF-8: {error}. If the file is in another encoding, such as Latin-1, "
-        "convert it: iconv -f LATIN1 -t UTF-8 FILE > NEW_FILE"
-    )
+def check_encoding(path: Path) -> None:
+    """Raise an error if a file has another encoding than UTF-8. Otherwise, each of its
+    lines with a character that is not ASCII would be reported.
+
+    path (Path): The file.
+    RAISES (ValueError): J667 if there are at least WRONG_LINES lines with characters
+        that are not ASCII, and none of them is UTF-8.
+    """
+    broken = []
+    with open_file(path) as file:
+        while raw := file.readline(MAX_LINE):
+            if raw.isascii():
+                continue
+            try:
+                raw.removeprefix(BOM_UTF8).decode("utf8")
+            except UnicodeDecodeError:
+                broken.append(raw[:1000])
+                continue
+            return
+    if len(broken) >= WRONG_LINES:
+        problem = describe_encoding(b"".join(broken[:1000]))
+        raise JREError(Errors.J667.format(path=path, problem=problem))
 
 
 def read_lines(path: Path, skip: OnSkip) -> Iterator[tuple[Location, str]]:
@@ -260,38 +465,71 @@ def read_lines(path: Path, skip: OnSkip) -> Iterator[tuple[Location, str]]:
     path (Path): The file.
     skip (Callable): Called for each line that is not UTF-8 or longer than MAX_LINE.
     YIELDS (tuple[Location, str]): The location and the line, without its line ending.
-    RAISES (ValueError): J601 if the file is missing, J602 if it has no such line, J640
-        if it is UTF-16.
+    RAISES (ValueError): J601 if the file is missing, J602 if it has no such line, J665
+        and J666 for a damaged or too large gzip file, J667 if the file has another
+        encoding than UTF-8.
     """
-    if not path.is_file():
-        raise JREError(Errors.J601.format(path=path))
     empty = True
-    with path.open("rb") as file:
-        for number in count(1):
-            raw = file.readline(MAX_LINE + 1)
-            if not raw:
-                break
-            if number == 1:
-                raw = raw.removeprefix(BOM_UTF8)
-                refuse_utf16(raw, path)
-            if len(raw) > MAX_LINE:
-                empty = False
-                while raw and not raw.endswith(b"\n"):
-                    raw = file.readline(MAX_LINE)
-                reason = Errors.J622.format(path=path, line=number, limit=MAX_LINE)
-                skip(LeftOut("record", reason, broken=True))
-                continue
-            try:
-                line = raw.decode("utf8").rstrip("\r\n")
-            except UnicodeDecodeError as error:
-                empty = False
-                problem = _not_utf8(error)
-                reason = Errors.J604.format(path=path, line=number, error=problem)
-                skip(LeftOut("record", reason, broken=True))
-                continue
-            if line.strip():
-                empty = False
-                yield Location(path, f"line {number}"), line
+    for line in _decode_lines(path):
+        if line.error is not None:
+            empty = False
+            skip(LeftOut("record", str(line.error), broken=True))
+        elif line.text.strip():
+            empty = False
+            yield line.location, line.text
+    if empty:
+        raise JREError(Errors.J602.format(path=path))
+
+
+@dataclass
+class Block:
+    """Lines of a file that belong to one record.
+
+    location (Location): The first line.
+    lines (list[tuple[Location, str]]): The locations and texts of the lines.
+    error (JREError | None): The error, if a line cannot be read.
+    """
+
+    location: Location
+    lines: list[tuple[Location, str]] = field(default_factory=list)
+    error: JREError | None = None
+
+
+def read_blocks(
+    path: Path, starts: Callable[[str], bool] | None = None
+) -> Iterator[Block]:
+    """Read the records of a file with several lines per record.
+
+    path (Path): The file.
+    starts (Callable): Whether a line is the first one of a record. Default: records are
+        separated by empty lines.
+    YIELDS (Block): The lines of a record that are not empty. A record with more than
+        MAX_LINE characters, and one with a line that is not UTF-8, has an error.
+    RAISES (ValueError): See ``read_lines``.
+    """
+    block: Block | None = None
+    empty, size = True, 0
+    for line in _decode_lines(path):
+        blank = line.error is None and not line.text.strip()
+        ends = blank if starts is None else not blank and starts(line.text)
+        if ends and block is not None:
+            yield block
+            block = None
+        if blank:
+            continue
+        if block is None:
+            block, size = Block(line.location), 0
+        empty = False
+        size += len(line.text)
+        if size > MAX_LINE and block.error is None:
+            number = line.location.where.removeprefix("line ")
+            message = Errors.J622.format(path=path, line=number, limit=MAX_LINE)
+            block.error = JREError(message)
+        block.error = block.error or line.error
+        if size <= MAX_LINE:
+            block.lines.append((line.location, line.text))
+    if block is not None:
+        yield block
     if empty:
         raise JREError(Errors.J602.format(path=path))
 
@@ -303,8 +541,8 @@ def read_json(path: Path, skip: OnSkip) -> Iterator[tuple[Location, Any]]:
     skip (Callable): Called for each broken line. A broken list raises an error instead,
         because the rest of the list cannot be parsed.
     YIELDS (tuple[Location, Any]): The location and the value.
-    RAISES (ValueError): J601, J602, J604, J640 for a file that is missing, has no
-        records, has a broken list, or is UTF-16.
+    RAISES (ValueError): J601, J602, J604 for a file that is missing, has no records, or
+        has a broken list.
     """
     if first_character(path) == "[" or _is_indented(path):
         yield from _read_list(path)
@@ -323,17 +561,14 @@ def read_json(path: Path, skip: OnSkip) -> Iterator[tuple[Location, Any]]:
 
 def first_character(path: Path) -> str:
     """The first character of a file that is not whitespace. Empty if there is none."""
-    if not path.is_file():
-        raise JREError(Errors.J601.format(path=path))
-    with path.open("rb") as file:
+    with open_utf8(path) as file:
         head = file.read(4096).removeprefix(BOM_UTF8).lstrip()
-    refuse_utf16(head, path)
     return head[:1].decode("latin1")
 
 
 def _is_indented(path: Path) -> bool:
     """Whether a file without a list is indented JSON, not one value per line."""
-    with path.open("rb") as file:
+    with open_utf8(path) as file:
         head = file.readline(4096).removeprefix(BOM_UTF8).strip()
     return head == b"{"
 

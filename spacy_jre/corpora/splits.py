@@ -2,13 +2,13 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
 from ..annotations import Record
 from ..errors import Errors, JREError
-from .sources import stays_inside
+from .sources import inner_stem, stays_inside
 
 SPLITS = ("train", "dev", "test")
 By = Literal["doc", "record"]
@@ -19,7 +19,7 @@ def find_splits(folder: Path) -> dict[str, Path]:
 
     folder (Path): The folder.
     RETURNS (dict[str, Path]): Split -> path. Empty if there are none.
-    RAISES (ValueError): J601 if one of them is missing, J705 for two with the same
+    RAISES (ValueError): J716 if one of them is missing, J705 for two with the same
         name, J617 for a symbolic link to a target outside the folder.
     """
     if not folder.is_dir():
@@ -28,22 +28,51 @@ def find_splits(folder: Path) -> dict[str, Path]:
         return {}  # brat's documents can have any name
     paths: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.stem not in SPLITS:
+        split = inner_stem(path)
+        if split not in SPLITS:
             continue
-        if path.stem in paths:
-            first = paths[path.stem]
-            raise JREError(
-                Errors.J705.format(first=first, second=path, split=path.stem)
-            )
+        if split in paths:
+            first = paths[split]
+            raise JREError(Errors.J705.format(first=first, second=path, split=split))
         stays_inside(path, folder)
-        paths[path.stem] = path
+        paths[split] = path
     if not paths:
         return {}
-    for split in SPLITS:
-        if split not in paths:
-            path = folder / f"{split}.*"
-            raise JREError(Errors.J601.format(path=path))
+    if len(paths) < len(SPLITS):
+        raise splits_missing(folder, *(name for name in SPLITS if name not in paths))
     return {split: paths[split] for split in SPLITS}
+
+
+def find_only_file(folder: Path) -> Path | None:
+    """Find the data file of a folder with a single one.
+
+    folder (Path): The folder.
+    RETURNS (Path | None): The file. None if there are other files or subfolders, except
+        for hidden files, licenses and files such as README.md.
+    """
+    paths = [
+        path
+        for path in folder.iterdir()
+        if not path.name.startswith((".", "README", "LICENSE")) and path.suffix != ".md"
+    ]
+    if len(paths) != 1 or not paths[0].is_file() or not stays_inside(paths[0], folder):
+        return None
+    return paths[0]
+
+
+def splits_missing(folder: Path, *missing: str) -> JREError:
+    """RETURNS (JREError): J716 for a folder without the files of these splits."""
+    names = sorted(path.name for path in folder.iterdir())
+    *first, last = (f"{name}.*" for name in missing)
+    shown = ", ".join(names[:10]) + f" and {len(names) - 10} more" * (len(names) > 10)
+    return JREError(
+        Errors.J716.format(
+            folder=folder,
+            missing=" and ".join([*([", ".join(first)] if first else []), last]),
+            files=shown or "no files",
+            example=folder / (names[0] if names else "FILE"),
+        )
+    )
 
 
 def parse_shares(text: str) -> dict[str, float]:
@@ -138,22 +167,21 @@ def _keys(record: Record) -> list[tuple[str, str]]:
 
 def choose_by_id(
     records: Iterable[Record], wanted: set[str], source: str
-) -> list[Record]:
+) -> Iterator[Record]:
     """Select records by document or ``orig_id``.
 
     records (Iterable[Record]): The records.
     wanted (set[str]): The ids.
     source (str): Source of the ids, for the message.
-    RETURNS (list[Record]): The selected records.
-    RAISES (ValueError): J632 for ids that no record has.
+    YIELDS (Record): The selected records.
+    RAISES (ValueError): J632 for ids that no record has, after the last record.
     """
-    kept = []
     known: set[str] = set()
     for record in records:
         ids = record_ids(record) & wanted
         known |= ids
         if ids:
-            kept.append(record)
+            yield record
     if known != wanted:
         missing = sorted(wanted - known)
         raise JREError(
@@ -161,7 +189,6 @@ def choose_by_id(
                 source=source, count=len(missing), first=", ".join(missing[:5])
             )
         )
-    return kept
 
 
 def record_ids(record: Record) -> set[str]:

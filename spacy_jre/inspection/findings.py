@@ -22,6 +22,7 @@ from .label_checks import (
     check_label_counts,
     check_label_settings,
     check_labels,
+    check_similar_labels,
 )
 from .passage import Settings
 
@@ -29,6 +30,7 @@ CHECKS: tuple[Callable[[Splits, Settings], Iterator[Finding]], ...] = (
     check_labels,
     check_label_settings,
     check_label_counts,
+    check_similar_labels,
     check_constraints,
     check_arguments,
     check_zeros,

@@ -1,6 +1,10 @@
 """Check the labels: in which splits they occur, how often, and their direction."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+
+from spacy.matcher.levenshtein import levenshtein
 
 from .figures import Inspection, join_types, split_types
 from .finding import Finding, Splits, listed, percent
@@ -11,6 +15,8 @@ FEW, SOME = 10, 50
 # minimum shares for a label that looks symmetric
 BOTH_WAYS, ONE_TYPE, LEFT_TO_RIGHT = 0.5, 0.6, 0.85
 LEAST_BOTH = 3
+# number of characters of a label from which one edit can be a typo
+LONG_LABEL = 5
 
 
 def check_labels(splits: Splits, settings: Settings) -> Iterator[Finding]:
@@ -156,6 +162,46 @@ def check_label_counts(splits: Splits, settings: Settings) -> Iterator[Finding]:
                 f"Fewer than {SOME} training examples: the {kind} labels "
                 f"{listed(some)}.",
             )
+
+
+def check_similar_labels(splits: Splits, settings: Settings) -> Iterator[Finding]:
+    """Check for rare labels that are spelled like another label."""
+    for kind in ("entity", "relation"):
+        counts: Counter[str] = Counter()
+        for split in splits.values():
+            counts.update(_count_labels(split, kind))
+        del counts[""]
+        pairs = []
+        for pair in combinations(sorted(counts), 2):
+            rare, other = sorted(pair, key=lambda label: (counts[label], label))
+            if counts[rare] < FEW and _are_similar(rare, other):
+                names = f"{rare} ({counts[rare]}) and {other} ({counts[other]})"
+                pairs.append(names)
+        if pairs:
+            yield Finding(
+                "warning",
+                f"similar-{kind}-labels",
+                f"A rare {kind} label resembles another label: {listed(pairs)}. If "
+                "they mean the same, convert the data again with --map OLD=NEW.",
+            )
+
+
+def _are_similar(first: str, second: str) -> bool:
+    """Whether two labels differ in case and punctuation only, or by one letter."""
+    names = [
+        "".join(character for character in label.casefold() if character.isalnum())
+        for label in (first, second)
+    ]
+    if names[0] == names[1]:
+        # C++ and C, or labels in signs only, are different labels
+        return len(names[0]) > 1
+    without_digits = [
+        "".join(character for character in name if not character.isdigit())
+        for name in names
+    ]
+    if without_digits[0] == without_digits[1]:
+        return False  # numbers differ, as in Grade1 and Grade2
+    return min(map(len, names)) >= LONG_LABEL and levenshtein(*names, 1) == 1
 
 
 def known_labels(train: Inspection, settings: Settings) -> dict[str, Sequence[str]]:

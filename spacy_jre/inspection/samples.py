@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..annotations import EntityRecord, Record, RelationRecord
-from ..corpora.formats.inline import write_inline
+from ..corpora.formats.inline import render_inline
 from .passage import Passage, Sentence, overlapping_pairs
 
 # number of selected sentences
@@ -76,7 +76,7 @@ def _rank(shown: frozenset[str], sample: Sample, known: set[str]) -> tuple[Any, 
 def render_sample(record: Record) -> str:
     """The inline markup of a sentence, or a list if the markup does not support it."""
     try:
-        return write_inline(record)
+        return render_inline(record)
     except ValueError:
         texts = [record.text[e.start : e.end] for e in record.entities]
         lines = [record.text]

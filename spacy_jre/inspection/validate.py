@@ -65,8 +65,8 @@ def validate_corpus(dataset: Dataset, nlp: Language, limits: Limits) -> CorpusRe
     nlp (Language): The pipeline with the tokenizer.
     limits (Limits): The limits.
     RETURNS (CorpusReport): Figures and problems.
-    RAISES (ValueError): J601, J602, J606 for a file that cannot be read, J633 for
-        relations without entity labels or an invalid limit.
+    RAISES (ValueError): J601, J602, J606 for a file that cannot be read, J716 for
+        a missing split, J633 for relations without entity labels or an invalid limit.
     """
     argument_labels = dataset.relations
     if not isinstance(argument_labels, Mapping):
@@ -95,7 +95,7 @@ def validate_corpus(dataset: Dataset, nlp: Language, limits: Limits) -> CorpusRe
         splits[split] = [(r, build_doc(r, nlp, report=report)) for r in records]
         for record in records:
             problems += _check_labels(record, dataset.entities, argument_labels)
-    problems += report.misaligned
+    problems += [lost.reason for lost in report.lost if lost.kind == "entity"]
     everything = [pair for pairs in splits.values() for pair in pairs]
     records = [record for record, _ in everything]
     lengths = sorted(len(doc) for _, doc in everything)

@@ -1,6 +1,10 @@
 from dataclasses import replace
 
 import pytest
+import spacy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from spacy.tokens import Doc
 
 from spacy_jre.annotations import (
     AlignmentReport,
@@ -10,6 +14,13 @@ from spacy_jre.annotations import (
     RelationRecord,
     build_doc,
     split_sentences,
+)
+from spacy_jre.annotations.build import (
+    LOST_ARGUMENT,
+    MERGED,
+    MERGED_RELATION,
+    MISALIGNED,
+    SELF_RELATION,
 )
 
 from ..conftest import STORY, make_record
@@ -52,11 +63,157 @@ def test_entity_inside_a_token_is_aligned_or_reported(nlp, alignment):
     doc = build_doc(record, nlp, alignment=alignment, report=report)
     if alignment == "expand":
         assert doc._.relations[0].as_triple() == ("wellknown", "r", "cook")
-        assert not report.misaligned
+        assert not report.lost
     else:
         assert doc._.relations == ()
-        assert len(report.misaligned) == len(report.lost_relations) == 1
-        assert "'well' at 2..6" in report.misaligned[0]
+        entity, relation = report.lost
+        assert (entity.kind, entity.cause) == ("entity", MISALIGNED)
+        assert (relation.kind, relation.cause) == ("relation", LOST_ARGUMENT)
+        assert "'well' at 2..6" in entity.reason
+
+
+# one token, "gin+rum+ale", has three entities
+DRINKS = Record(
+    "Nina mixes gin+rum+ale today",
+    (
+        EntityRecord(0, 4, "PER"),
+        EntityRecord(11, 14, "DRINK"),
+        EntityRecord(15, 18, "DRINK"),
+        EntityRecord(19, 22, "DRINK"),
+    ),
+    (
+        RelationRecord(0, 1, "mixes"),
+        RelationRecord(0, 2, "mixes"),
+        RelationRecord(0, 2, "mixes"),
+        RelationRecord(1, 2, "with"),
+        RelationRecord(3, 3, "with"),
+    ),
+    source="line 3",
+)
+
+
+def expand(record):
+    """The Doc and the report with words that are split on whitespace only."""
+    report = AlignmentReport()
+    nlp = spacy.blank("en")
+    nlp.tokenizer = WhitespaceTokenizer(nlp.vocab)
+    return build_doc(record, nlp, alignment="expand", report=report), report
+
+
+class WhitespaceTokenizer:
+    def __init__(self, vocab):
+        self.vocab = vocab
+
+    def __call__(self, text):
+        return Doc(self.vocab, words=text.split(" "))
+
+
+def test_entities_that_become_equal_are_lost_and_named():
+    doc, report = expand(DRINKS)
+    assert [span.text for span in doc.spans["jre"]] == ["Nina", "gin+rum+ale"]
+    merged = [lost for lost in report.lost if lost.cause == MERGED]
+    assert [lost.reason for lost in merged] == [
+        "line 3: DRINK 'rum' at 15..18 becomes 'gin+rum+ale', like the entity at "
+        "11..14",
+        "line 3: DRINK 'ale' at 19..22 becomes 'gin+rum+ale', like the entity at "
+        "11..14",
+    ]
+    assert {lost.kind for lost in merged} == {"entity"}
+
+
+def test_relation_that_comes_to_join_an_entity_with_itself_is_lost():
+    doc, report = expand(DRINKS)
+    reasons = [lost.reason for lost in report.lost if lost.cause == SELF_RELATION]
+    assert reasons == [
+        "line 3: with between entities 1 and 2, which both become 'gin+rum+ale'"
+    ]
+    assert ("gin+rum+ale", "with", "gin+rum+ale") in [
+        relation.as_triple() for relation in doc._.relations
+    ]  # the record has it
+
+
+def test_relation_between_labels_of_the_same_tokens_is_lost_after_alignment():
+    record = Record(
+        "gin+rum",
+        (EntityRecord(0, 3, "DRINK"), EntityRecord(4, 7, "SPIRIT")),
+        (RelationRecord(0, 1, "with"),),
+    )
+    doc, report = expand(record)
+    assert doc._.relations == ()
+    assert [lost.cause for lost in report.lost] == [SELF_RELATION]
+
+
+def test_relations_that_become_equal_are_lost_and_duplicates_are_not():
+    doc, report = expand(DRINKS)
+    reasons = [lost.reason for lost in report.lost if lost.cause == MERGED_RELATION]
+    assert reasons == [
+        "line 3: mixes between entities 0 and 2 becomes equal to an earlier relation"
+    ]
+    assert report.duplicates == 1
+    lost = sum(lost.kind == "relation" for lost in report.lost)
+    assert len(doc._.relations) + lost + report.duplicates == report.relations
+
+
+@pytest.mark.parametrize(
+    ("alignment", "counts"), [("expand", (2, 0)), ("contract", (0, 1))]
+)
+def test_moved_boundaries_are_counted(nlp, alignment, counts):
+    record = Record(
+        "A wellknown cook",
+        (
+            EntityRecord(2, 6, "X"),  # inside a token
+            EntityRecord(2, 14, "Y"),  # ends inside a token
+            EntityRecord(12, 16, "Z"),
+        ),
+    )
+    report = AlignmentReport()
+    build_doc(record, nlp, alignment=alignment, report=report)
+    assert (report.widened, report.narrowed) == counts
+
+
+def test_trimmed_entities_are_summed(nlp):
+    report = AlignmentReport()
+    for trimmed in (2, 0, 3):
+        build_doc(Record("A", trimmed=trimmed), nlp, report=report)
+    assert report.trimmed == 5
+
+
+def test_equal_entities_of_a_record_are_duplicates_and_not_lost(nlp):
+    report = AlignmentReport()
+    build_doc(Record("A b", (EntityRecord(0, 1, "X"),) * 3), nlp, report=report)
+    assert report.duplicate_entities == 2
+    assert not report.lost
+
+
+@given(
+    words=st.lists(st.sampled_from(["a", "bc", "d+e", "fgh"]), min_size=1, max_size=6),
+    data=st.data(),
+)
+@settings(deadline=None, max_examples=100)
+def test_entities_and_relations_are_in_the_doc_or_reported(words, data):
+    text = " ".join(words)
+    offset = st.integers(0, len(text))
+    spans = data.draw(st.lists(st.tuples(offset, offset), max_size=6))
+    entities = tuple(
+        EntityRecord(start, end, data.draw(st.sampled_from("XY")))
+        for start, end in spans
+        if start < end
+    )
+    index = st.integers(0, len(entities) - 1)
+    pairs = st.lists(st.tuples(index, index), max_size=8) if entities else st.just([])
+    relations = tuple(RelationRecord(h, t, "r") for h, t in data.draw(pairs))
+    nlp = spacy.blank("xx")
+    for alignment in ("strict", "expand", "contract"):
+        report = AlignmentReport()
+        record = Record(text, entities, relations)
+        doc = build_doc(record, nlp, alignment=alignment, report=report)
+        kinds = [lost.kind for lost in report.lost]
+        assert len(entities) == report.duplicate_entities + kinds.count("entity") + len(
+            doc.spans["jre"]
+        )
+        assert len(relations) == report.duplicates + kinds.count("relation") + len(
+            doc._.relations
+        )
 
 
 def test_unknown_alignment_raises(nlp):

@@ -240,7 +240,7 @@ def test_missing_file_fails(tmp_path):
 def test_folder_without_a_split_fails(tmp_path, folder):
     (folder / "dev.json").unlink()
     result = run("convert", folder, tmp_path / "corpus")
-    assert_plain_error(result, "J601", str(folder / "dev"))
+    assert_plain_error(result, "J716", f"{folder} has no dev.*.", "--split 80/10/10")
 
 
 def test_invalid_file_fails_with_its_line(tmp_path, source):
@@ -277,8 +277,8 @@ def test_project_file_without_assets_has_no_checksums(tmp_path, source):
 
 
 def test_unknown_format_fails(tmp_path, source):
-    result = run("convert", source, tmp_path / "x.spacy", "--format", "conllu")
-    assert_plain_error(result, "J701", "'conllu'", ", ".join(FORMATS))
+    result = run("convert", source, tmp_path / "x.spacy", "--format", "docx")
+    assert_plain_error(result, "J701", "'docx'", ", ".join(FORMATS))
 
 
 def test_unknown_content_fails(tmp_path, source):

@@ -1,5 +1,6 @@
 """Conversion: input and output formats, splits, sentences and counts of losses."""
 
+import gzip
 import json
 import shutil
 
@@ -96,7 +97,8 @@ def test_spacy_file_can_be_converted(tmp_path):
 
 @pytest.mark.parametrize("source", ["inline.txt", "spert.json", "brat", "dygie.jsonl"])
 @pytest.mark.parametrize(
-    ("to", "name"), [("spert", "x.json"), ("prodigy", "x.jsonl"), ("brat", "x")]
+    ("to", "name"),
+    [("spert", "x.json"), ("prodigy", "x.jsonl"), ("brat", "x"), ("inline", "x.txt")],
 )
 def test_written_file_is_read_back_as_the_story(tmp_path, source, to, name):
     target = tmp_path / "new" / name
@@ -109,7 +111,8 @@ def test_written_file_is_read_back_as_the_story(tmp_path, source, to, name):
 
 
 @pytest.mark.parametrize(
-    ("to", "name"), [("spert", "x.json"), ("prodigy", "x.jsonl"), ("brat", "x")]
+    ("to", "name"),
+    [("spert", "x.json"), ("prodigy", "x.jsonl"), ("brat", "x"), ("inline", "x.txt")],
 )
 def test_spacy_file_can_be_converted_to_other_formats(tmp_path, to, name):
     convert(FOLDER / "prodigy.jsonl", tmp_path / "x.spacy")
@@ -152,10 +155,49 @@ def test_options_of_label_studio_reach_the_reader(tmp_path):
     assert "gets 'same' (--relation-label)" in output_of(result)
 
 
+def test_corrected_inline_markup_is_converted_back(tmp_path):
+    convert(FOLDER / "spert.json", tmp_path / "x.spacy")
+    convert(tmp_path / "x.spacy", tmp_path / "x.txt", to="inline")
+    markup = (tmp_path / "x.txt").read_text(encoding="utf8")
+    assert markup.count("> ") == len(triples(tmp_path / "x.spacy"))
+    convert(tmp_path / "x.txt", tmp_path / "y.spacy", tokenized=True)
+    assert triples(tmp_path / "y.spacy") == triples(tmp_path / "x.spacy")
+
+
+def test_annotation_that_inline_markup_does_not_support_is_lost(tmp_path):
+    annotations = ("T1\tPER 0 5\tAda s", "T2\tPER 4 8\tsang", "R1\tr Arg1:T1 Arg2:T2")
+    source = write_brat_document(tmp_path / "in", "Ada sang.", *annotations)
+    (conversion,) = convert(source, tmp_path / "x.txt", to="inline")
+    assert (tmp_path / "x.txt").read_text() == "[Ada s|PER]ang.\n"
+    assert conversion.losses()["entities"][0] == 1
+    assert conversion.losses()["relations"][0] == 1
+    assert "J646" in conversion.lost[0]
+
+
+def test_repeated_triple_is_a_duplicate(tmp_path):
+    source = write_spo(tmp_path / "x.jsonl", [("Ada", "Oslo"), ("Ada", "Oslo")])
+    (conversion,) = convert(source, tmp_path / "x.spacy")
+    assert len(triples(tmp_path / "x.spacy")) == 1
+    assert "1 relations (0 lost, 1 duplicates)" in conversion.summary()
+
+
+def test_tokens_of_prodigy_tasks_are_those_of_the_language(tmp_path):
+    spans = [
+        {"start": 0, "end": 5, "label": "VERB"},
+        {"start": 6, "end": 9, "label": "PER"},
+    ]
+    link = {"head": 0, "child": 1, "label": "by"}
+    task = {"text": "Don't Ada", "spans": spans, "relations": [link]}
+    source = write_lines(tmp_path / "x.jsonl", [json.dumps(task)])
+    convert(source, tmp_path / "x.spacy", lang="xx")
+    assert triples(tmp_path / "x.spacy") == [("Don't", "by", "Ada")]
+
+
 def test_format_without_a_writer_fails(tmp_path):
     arguments = (FOLDER / "inline.txt", tmp_path / "x", "--to", "doccano")
     result = run("convert", *arguments)
-    assert_plain_error(result, "J701", "'doccano'", "brat, label-studio")
+    known = "spacy, spert, prodigy, brat, label-studio, inline"
+    assert_plain_error(result, "J701", "'doccano'", known)
     assert not (tmp_path / "x").exists()
 
 
@@ -167,6 +209,7 @@ def test_format_without_a_writer_fails(tmp_path):
         ("prodigy", {"train.jsonl", "dev.jsonl", "test.jsonl"}),
         ("brat", {"train", "dev", "test"}),
         ("label-studio", {"train.json", "dev.json", "test.json"}),
+        ("inline", {"train.txt", "dev.txt", "test.txt"}),
     ],
 )
 def test_splits_have_the_file_extension_of_the_format(tmp_path, to, names):
@@ -200,6 +243,34 @@ def test_brat_folders_are_splits(tmp_path):
     assert [c.target.name for c in conversions] == [f"{s}.spacy" for s in DIVIDED]
     assert [c.report.docs for c in conversions] == [4, 2, 4]
     assert texts(tmp_path / "out" / "dev.spacy") == [r.text for r in STORY[:2]]
+
+
+def test_gzip_files_are_splits(tmp_path):
+    (tmp_path / "in").mkdir()
+    for split in DIVIDED:
+        data = gzip.compress((FOLDER / "doccano.jsonl").read_bytes())
+        (tmp_path / "in" / f"{split}.jsonl.gz").write_bytes(data)
+    convert(tmp_path / "in", tmp_path / "out")
+    for split in DIVIDED:
+        path = tmp_path / "out" / f"{split}.spacy"
+        assert texts(path) == [record.text for record in STORY]
+
+
+@pytest.mark.parametrize("encoding", ["latin1", "utf-16"])
+@pytest.mark.parametrize("indent", [None, 1])
+def test_file_in_another_encoding_has_one_error_with_the_remedy(
+    tmp_path, encoding, indent
+):
+    text = "Bodø, Tromsø"
+    entities = [{"id": 1, "label": "LOC", "start_offset": 0, "end_offset": 4}]
+    row = {"text": text, "entities": entities, "relations": []}
+    lines = [json.dumps(row, ensure_ascii=False, indent=indent)] * 8
+    source = tmp_path / "export.jsonl"
+    source.write_bytes("\n".join(lines).encode(encoding))
+    result = run("convert", source, tmp_path / "x.spacy")
+    code = "J668" if indent and encoding == "latin1" else "J667"
+    assert_plain_error(result, code, str(source), "iconv")
+    assert output_of(result).count("iconv") == 1
 
 
 def test_single_brat_folder_is_one_source(tmp_path):
@@ -603,6 +674,33 @@ def test_unknown_discontinuous_option_fails(tmp_path, discontinuous):
     assert_plain_error(result, "J608", "'join'", "skip or cover")
 
 
+def test_events_are_read_unless_the_option_leaves_them_out(tmp_path):
+    annotations = ("T1\tPER 0 3\tAda", "T2\tSong 4 8\tsang", "E1\tSong:T2 Who:T1")
+    source = write_brat_document(tmp_path / "in", "Ada sang .", *annotations)
+    for option, count in (("--events", 1), ("--no-events", 0)):
+        result = run("convert", source, tmp_path / "x.spacy", "--lang", "xx", option)
+        assert result.exit_code == 0
+        assert len(triples(tmp_path / "x.spacy")) == count
+
+
+def test_feature_of_a_layer_can_be_chosen(tmp_path):
+    lines = ["#FORMAT=WebAnno TSV 3.3", "#T_SP=custom.Singer|name|voice", "", ""]
+    lines += [
+        "#Text=Ada sang",
+        "1-1\t0-3\tAda\tAda L.\talto\t",
+        "1-2\t4-8\tsang\t_\t_\t",
+    ]
+    source = write_lines(tmp_path / "x.tsv", lines)
+    target = tmp_path / "x.spacy"
+    result = run("convert", source, target, "--feature", "name")
+    assert [ent.label_ for ent in read(target)[0].ents] == ["Ada L."]
+    result = run(
+        "convert", source, target, "--feature", "name", "--feature", "Singer=voice"
+    )
+    assert result.exit_code == 0
+    assert [ent.label_ for ent in read(target)[0].ents] == ["alto"]
+
+
 # losses
 
 
@@ -679,12 +777,13 @@ def write_spo(path, triples):
         for head, tail in triples
     ]
     line = {"text": "Ada lives in Oslo , Bo in Rome .", "spo_list": values}
-    line["entity_list"] = [{"entity": "Lima", "type": "LOC"}]
+    others = [("Lima", "LOC"), ("lives", "VERB"), ("in", "PREP")]
+    line["entity_list"] = [{"entity": form, "type": kind} for form, kind in others]
     return write_lines(path, [json.dumps(line)])
 
 
 @pytest.mark.parametrize(
-    ("limit", "lost"), [(0.1, "1 of 5 entities"), (0.3, "1 of 3 relations")]
+    ("limit", "lost"), [(0.1, "2 of 8 entities"), (0.3, "1 of 3 relations")]
 )
 def test_annotations_skipped_by_the_reader_count_as_lost(tmp_path, limit, lost):
     triples = [("Ada", "Oslo"), ("Bo", "Rome"), ("Mia", "Rome")]
@@ -692,16 +791,17 @@ def test_annotations_skipped_by_the_reader_count_as_lost(tmp_path, limit, lost):
     result = run("convert", source, tmp_path / "x.spacy", "--max-loss", limit)
     assert "'Mia' is not in the text" in output_of(result)
     assert "LOC 'Lima' is not in the text" in output_of(result)
-    assert "4 entities (1 lost, including 0 misaligned;" in output_of(result)
-    assert "2 relations (1 lost, 0 duplicates)" in output_of(result)
     assert_plain_error(result, "J702", lost)
+    result = run("convert", source, tmp_path / "x.spacy", "--max-loss", 0.5)
+    assert "8 entities (2 lost, including 0 misaligned;" in output_of(result)
+    assert "3 relations (1 lost, 0 duplicates)" in output_of(result)
 
 
 def test_loss_equal_to_the_limit_passes(tmp_path):
     triples = [("Ada", "Oslo"), ("Bo", "Rome"), ("Ada", "Rome"), ("Mia", "Rome")]
     source = write_spo(tmp_path / "x.jsonl", triples)
     result = run("convert", source, tmp_path / "x.spacy", "--max-loss", 0.25)
-    # one of five entities, one of four relations
+    # two of eight entities, one of four relations
     assert result.exit_code == 0
 
 
@@ -807,7 +907,7 @@ def test_fold_that_does_not_exist_fails(tmp_path, folds):
 def test_missing_file_of_a_dataset_fails(tmp_path, folds):
     (folds / "test0.json").unlink()
     result = run("convert", folds, tmp_path / "out")
-    assert_plain_error(result, "J601", str(folds / "test0.json"))
+    assert_plain_error(result, "J717", str(folds / "test0.json"), "project assets")
 
 
 def test_invalid_dataset_json_fails(tmp_path, folds):

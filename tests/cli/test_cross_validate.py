@@ -301,7 +301,7 @@ def test_fold_that_does_not_exist_fails_before_training(dataset, output, calls, 
 def test_missing_file_of_a_fold_fails_before_training(dataset, output, calls, name):
     (dataset / name).unlink()
     result = run("cross-validate", CONFIG, dataset, "--output", output)
-    assert_plain_error(result, "J601", str(dataset / name))
+    assert_plain_error(result, "J717", str(dataset / name))
     assert calls == []
 
 
@@ -313,7 +313,7 @@ def test_missing_config_fails(dataset, output, calls):
 
 def test_source_without_splits_fails(tmp_path, output, calls):
     result = run("cross-validate", CONFIG, STORIES / "brat", "--output", output)
-    assert_plain_error(result, "J601", str(STORIES / "brat" / "train.*"))
+    assert_plain_error(result, "J716", str(STORIES / "brat"), "train.*, dev.* and")
 
 
 def test_wrong_checksum_fails(dataset, output, calls):

@@ -99,3 +99,29 @@ def test_command_line_is_empty_without_proc_and_ps(monkeypatch):
     monkeypatch.setattr(project_vars.Path, "is_file", lambda path: False)
     monkeypatch.setenv("PATH", "")
     assert command_line_of_parent() == []
+
+
+@pytest.mark.parametrize(
+    ("names", "code"),
+    [(["export.jsonl", "README.md"], ""), (["a.txt", "b.txt"], "J716")],
+)
+def test_folder_of_the_dataset_can_have_a_single_file(tmp_path, names, code):
+    folder = tmp_path / "assets" / "mine"
+    folder.mkdir(parents=True)
+    for name in names:
+        (folder / name).touch()
+    configs = tmp_path / "configs"
+    configs.mkdir()
+    (configs / "sinet.cfg").touch()
+    (tmp_path / "project.yml").write_text("vars:\n  dataset: mine\n", encoding="utf8")
+
+    def check_mine():
+        values = {**VALUES, "dataset": "mine"}
+        options = {"recipe": "recommended", "fold": 0, "encoder": ""}
+        project_vars.check_vars(tmp_path / "project.yml", [], **values, **options)
+
+    if code:
+        with pytest.raises(ValueError, match=code):
+            check_mine()
+    else:
+        check_mine()

@@ -52,18 +52,17 @@ def test_invalid_split_file_fails_with_its_line(folder):
 
 
 @pytest.mark.parametrize(
-    ("name", "path"),
+    ("name", "code", "part"),
     [
-        ("train.txt", "train.*"),
-        ("dev.txt", "dev.*"),
-        ("test.txt", "test.*"),
-        ("dataset.json", "dataset.json"),
+        ("train.txt", "J716", "has no train.*"),
+        ("dev.txt", "J716", "has no dev.*"),
+        ("test.txt", "J716", "has no test.*"),
+        ("dataset.json", "J601", "dataset.json"),
     ],
 )
-def test_missing_file_fails(folder, name, path):
+def test_missing_file_fails(folder, name, code, part):
     (folder / name).unlink()
-    result = run("validate", folder)
-    assert_plain_error(result, "J601", str(folder / path))
+    assert_plain_error(run("validate", folder), code, str(folder), part)
 
 
 def change(folder, **values):

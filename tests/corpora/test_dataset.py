@@ -241,10 +241,41 @@ def test_without_files_the_folder_is_searched(tmp_path):
     }
 
 
+@pytest.mark.parametrize("suffix", [".json.gz", ".gz", ".conllu.GZ"])
+def test_gzip_files_are_found_without_files(tmp_path, suffix):
+    for split in ("train", "dev", "test"):
+        (tmp_path / f"{split}{suffix}").touch()
+    assert Dataset(tmp_path).paths() == {
+        split: [tmp_path / f"{split}{suffix}"] for split in ("train", "dev", "test")
+    }
+
+
+def test_a_plain_and_a_gzip_file_of_a_split_raise(tmp_path):
+    for name in ("train.json", "train.json.gz", "dev.json", "test.json"):
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError, match=r"J705.*train\.json.*train\.json\.gz"):
+        Dataset(tmp_path).paths()
+
+
+@pytest.mark.parametrize(
+    ("fields", "rearranges"),
+    [
+        ({}, False),
+        ({"files": {"train": ["a"], "dev": ["b"], "test": ["c"]}}, False),
+        ({"files": {"train": ["a"], "test": ["c"]}, "keep": "last"}, True),
+        ({"train_minus_test": True}, True),
+        ({"without_overlaps": True}, True),
+        ({"dev_share": 0.5}, True),
+    ],
+)
+def test_only_some_datasets_rearrange_their_records(tmp_path, fields, rearranges):
+    assert Dataset(tmp_path, **fields).rearranges == rearranges
+
+
 def test_folder_without_a_split_raises(tmp_path):
     for name in ("train.json", "test.json"):
         (tmp_path / name).touch()
-    with pytest.raises(ValueError, match=r"J601.*dev\."):
+    with pytest.raises(ValueError, match=r"J716.* has no dev\.\*\. .*--split 80/10/10"):
         Dataset(tmp_path).paths()
 
 

@@ -78,6 +78,25 @@ def test_entity_with_the_id_of_another_one_is_left_out():
     assert rows.relations == [RelationRecord(0, 0, "Self")]
 
 
+def test_entity_with_the_id_of_a_broken_one_is_left_out():
+    rows = Rows(TEXT)
+    for start, end in ((0, 99), (0, 3)):
+        with rows.row("entity", key=7):
+            rows.add_entity(HERE, start, end, "Person", 7)
+    rows.add_relation(HERE, 7, 7, "Self")
+    causes = [left_out.cause for left_out in rows.left_out]
+    assert causes == [OUTSIDE, REPEATED_ID, LOST_ARGUMENT]
+    assert rows.relations == []
+
+
+def test_id_of_an_entity_that_was_left_out_but_not_broken_can_be_used():
+    rows = Rows(TEXT)
+    rows.leave_out("region", "a region of another type", "another type", key=7)
+    rows.add_entity(HERE, 0, 3, "Person", 7)
+    rows.add_relation(HERE, 7, 7, "Self")
+    assert rows.relations == [RelationRecord(0, 0, "Self")]
+
+
 def test_relation_to_an_unknown_id_is_broken():
     rows = Rows(TEXT)
     rows.add_entity(HERE, 0, 3, "Person", "a")
@@ -117,3 +136,31 @@ def test_other_text_raises_with_both_texts():
 
 def test_offsets_outside_the_text_are_left_to_add_entity():
     check_text(HERE, TEXT, 9, 99, "Bob")
+
+
+def test_entity_of_words_has_their_characters():
+    rows = Rows.of_words(("Ada", " ", "met", "Bo"))
+    assert rows.add_words(HERE, 2, 4, "Event") == 0
+    # a word can be whitespace
+    assert rows.add_words(HERE, 1, 3, "Event") == 1
+    fields = rows.fields()
+    assert fields["text"] == "Ada   met Bo"
+    assert fields["words"] == ("Ada", " ", "met", "Bo")
+    assert [(e.start, e.end) for e in rows.entities] == [(6, 12), (4, 9)]
+    assert fields["trimmed"] == 0
+
+
+@pytest.mark.parametrize(("start", "end"), [(-1, 1), (1, 1), (1, 0), (0, 3)])
+def test_entity_outside_the_words_is_left_out(start, end):
+    rows = Rows.of_words(("Ada", "sang"))
+    with rows.row("entity", key="x"):
+        rows.add_words(HERE, start, end, "Person", "x")
+    assert [left_out.cause for left_out in rows.left_out] == [OUTSIDE]
+    assert f"is {start}..{end} (end exclusive)" in rows.left_out[0].reason
+
+
+def test_left_out_entity_is_known():
+    rows = Rows(TEXT)
+    rows.add_entity(HERE, 0, 3, "Person", "a")
+    rows.leave_out("entity", "b is broken", BROKEN_ROW, key="b")
+    assert [rows.knows(key) for key in "abc"] == [True, True, False]

@@ -1,4 +1,6 @@
+import gzip
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -6,10 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacy_jre.annotations import LeftOut, Record
+from spacy_jre.corpora import sources
 from spacy_jre.corpora.sources import (
+    ANY_SIZE,
     Location,
+    describe_encoding,
     each_record,
     first_character,
+    inner_stem,
+    inner_suffix,
+    read_blocks,
     read_json,
     read_lines,
     read_text,
@@ -130,7 +138,6 @@ def test_broken_list_cannot_be_skipped(path):
         pytest.param("oops", id="invalid JSON"),
         pytest.param('{"a": 1', id="not closed"),
         pytest.param('{"a": 1} {"a": 2}', id="two values"),
-        pytest.param(b'"Troms\xf8"', id="not UTF-8"),
         pytest.param(LONG, id="very long number"),
         pytest.param('{"a": ' + "[" * 100_000, id="very deep nesting"),
     ],
@@ -240,7 +247,7 @@ def test_text_keeps_line_endings_but_not_the_byte_order_mark(tmp_path):
 def test_file_in_utf16_raises_with_the_fix(tmp_path, encoding, reader):
     path = tmp_path / "a.txt"
     path.write_bytes("Élise\n".encode(encoding))
-    with pytest.raises(ValueError, match=r"J640.*a\.txt is encoded in UTF-16.*iconv"):
+    with pytest.raises(ValueError, match=r"J667.*a\.txt is not UTF-8.*UTF-16.*iconv"):
         reader(path)
 
 
@@ -257,12 +264,12 @@ def test_short_files_are_not_utf16(tmp_path):
 def test_file_in_latin1_raises_with_the_fix(tmp_path, reader):
     path = tmp_path / "a.txt"
     path.write_bytes("Élise\n".encode("latin1"))
-    with pytest.raises(ValueError, match=r"J604.*a\.txt, line 1: .*iconv -f LATIN1"):
+    with pytest.raises(ValueError, match=r"J668.*a\.txt, line 1: .*iconv -f ISO"):
         reader(path)
 
 
 def test_text_that_is_not_utf8_raises_with_its_line(tmp_path):
-    with pytest.raises(ValueError, match=r"J604.*a\.txt, line 2: .*not UTF-8"):
+    with pytest.raises(ValueError, match=r"J668.*a\.txt, line 2: not UTF-8"):
         read_text(write(tmp_path / "a.txt", "a\nTromsø".encode("latin1")))
 
 
@@ -274,6 +281,198 @@ def test_first_character_skips_whitespace_and_byte_order_mark(
     tmp_path, text, character
 ):
     assert first_character(write(tmp_path / "a.txt", text)) == character
+
+
+# encodings
+
+
+LATIN = [f"Nr. {n}: Tromsø.".encode("latin1") for n in range(5)]
+
+
+def test_line_that_is_not_utf8_is_skipped(path):
+    result, [left_out] = skipped(write(path, b'{"a": 0}\n\n"Troms\xf8"\n2\n'))
+    assert result == [{"a": 0}, 2]
+    assert (left_out.kind, left_out.broken) == ("record", True)
+    assert left_out.reason.startswith(f"[J668] {path}, line 3: not UTF-8: ")
+
+
+def test_file_in_another_encoding_raises_once(path):
+    lines = read_lines(write(path, b"Oslo\n" + b"\n".join(LATIN)), refuse)
+    assert next(lines)[1] == "Oslo"
+    with pytest.raises(ValueError, match=rf"J667.*{path.name} is not UTF-8.*iconv"):
+        next(lines)
+
+
+def test_file_with_a_line_that_is_utf8_has_only_broken_lines(path):
+    left_out = []
+    text = b"\n".join([*LATIN, "Tromsø".encode()])
+    lines = list(read_lines(write(path, text), left_out.append))
+    assert [line for _, line in lines] == ["Tromsø"]
+    assert len(left_out) == 5
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text", "name"),
+    [
+        ("latin1", "Bodø og Tromsø", "ISO-8859-1"),
+        ("cp1252", "Bodø – Tromsø", "WINDOWS-1252"),
+        ("gb18030", "华法林与阿司匹林", "ENCODING"),
+        ("shift_jis", "ワルファリン", "ENCODING"),
+        ("utf-16", "Oslo", "UTF-16"),
+        ("utf-16-le", "Oslo", "UTF-16LE"),
+        ("utf-16-be", "Oslo", "UTF-16BE"),
+        ("utf-32", "Oslo", "UTF-32"),
+    ],
+)
+def test_encoding_is_named_with_the_remedy(encoding, text, name):
+    assert f"`iconv -f {name} -t UTF-8`" in describe_encoding(text.encode(encoding))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize(
+    "reader",
+    [
+        lambda path: list(read_json(path, refuse)),
+        lambda path: list(read_lines(path, refuse)),
+        lambda path: list(read_blocks(path)),
+        read_text,
+        first_character,
+    ],
+)
+def test_utf16_and_utf32_raise_one_error(path, reader, encoding):
+    write(path, '{"a": 1}\n{"a": 2}\n'.encode(encoding))
+    with pytest.raises(ValueError, match=r"J667.*story\.json.*UTF-(16|32).*iconv"):
+        reader(path)
+
+
+# gzip
+
+
+READERS = {
+    "read_text": read_text,
+    "read_lines": lambda path: [line for _, line in read_lines(path, refuse)],
+    "read_json": lambda path: values(path),
+    "read_blocks": lambda path: [block.lines[0][1] for block in read_blocks(path)],
+    "first_character": first_character,
+}
+
+
+@pytest.mark.parametrize("name", ["story.json.gz", "story.json"])
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("text", ['[{"a": 1}, "ø"]', '{"a": 1}\n\n"\ud55c"\n'])
+def test_gzip_file_is_read_like_the_plain_file(tmp_path, text, reader, name):
+    plain = write(tmp_path / "plain.json", text)
+    packed = write(tmp_path / name, gzip.compress(text.encode("utf8")))
+    assert READERS[reader](packed) == READERS[reader](plain)
+
+
+def test_byte_order_mark_in_a_gzip_file_is_removed(path):
+    assert read_text(write(path, gzip.compress(b"\xef\xbb\xbfa"))) == "a"
+
+
+def test_utf16_in_a_gzip_file_raises(path):
+    with pytest.raises(ValueError, match="J667"):
+        read_text(write(path, gzip.compress("Oslo".encode("utf-16"))))
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda data: data[:20], id="cut early"),
+        pytest.param(lambda data: data[:-4], id="cut late"),
+        pytest.param(lambda data: data[:12] + b"\xff" * 9 + data[21:], id="changed"),
+        pytest.param(lambda data: data[:-8] + b"\1" * 8, id="wrong checksum"),
+        pytest.param(lambda data: data[:2], id="only the mark"),
+    ],
+)
+def test_damaged_gzip_file_raises_with_its_name(path, damage, reader):
+    data = gzip.compress(b'{"a": "Oslo, Bergen, Narvik"}\n' * 3)
+    write(path, damage(data))
+    with pytest.raises(ValueError, match=r"J665.*story\.json: the gzip file"):
+        READERS[reader](path)
+
+
+def test_gzip_file_that_unpacks_to_too_much_raises_with_little_memory(path):
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        for _ in range(300):
+            file.write(bytes(1 << 20))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"J666.*story\.json.*gunzip"):
+        list(read_lines(path, refuse))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * ANY_SIZE
+
+
+def test_gzip_file_with_equal_lines_is_read(path):
+    line = json.dumps({"tokens": ["Ada", "Quint"], "entities": [], "relations": []})
+    write(path, gzip.compress("".join(f"{line}\n" for _ in range(20_000)).encode()))
+    assert len(values(path)) == 20_000
+
+
+def test_long_line_of_a_gzip_file_is_skipped(path, monkeypatch):
+    monkeypatch.setattr(sources, "MAX_LINE", 1000)
+    write(path, gzip.compress(b"1\n" + b"0" * 5000 + b"\n2\n"))
+    result, [left_out] = skipped(path)
+    assert result == [1, 2]
+    assert left_out.reason.startswith(f"[J622] {path}, line 2 ")
+
+
+@pytest.mark.parametrize(
+    ("name", "stem", "suffix"),
+    [
+        ("train.json.gz", "train", ".json"),
+        ("train.json", "train", ".json"),
+        ("train.GZ", "train", ""),
+        ("a.b.xml.gz", "a.b", ".xml"),
+        ("train", "train", ""),
+    ],
+)
+def test_name_of_a_gzip_file(name, stem, suffix):
+    assert (inner_stem(Path(name)), inner_suffix(Path(name))) == (stem, suffix)
+
+
+# blocks
+
+
+def test_blocks_are_separated_by_empty_lines(path):
+    blocks = list(read_blocks(write(path, "\ufeff\na\r\nb\n \n\nc")))
+    assert [[line for _, line in block.lines] for block in blocks] == [
+        ["a", "b"],
+        ["c"],
+    ]
+    assert [block.location.where for block in blocks] == ["line 2", "line 6"]
+    assert [here.where for here, _ in blocks[0].lines] == ["line 2", "line 3"]
+
+
+def test_blocks_can_start_at_a_line(path):
+    blocks = read_blocks(write(path, "1\na\n\nb\n2\nc"), str.isdecimal)
+    assert [[line for _, line in block.lines] for block in blocks] == [
+        ["1", "a", "b"],
+        ["2", "c"],
+    ]
+
+
+def test_block_with_a_line_that_is_not_utf8_has_an_error(path):
+    first, second = read_blocks(write(path, b"a\nTroms\xf8\nb\n\nc"))
+    assert str(first.error).startswith(f"[J668] {path}, line 2: ")
+    assert [line for _, line in first.lines] == ["a", "", "b"]
+    assert second.error is None
+
+
+def test_long_block_has_an_error(path, monkeypatch):
+    monkeypatch.setattr(sources, "MAX_LINE", 50)
+    first, second = read_blocks(write(path, "0123456789\n" * 6 + "\n1"))
+    assert str(first.error).startswith(f"[J622] {path}, line 6 ")
+    assert len(first.lines) == 5
+    assert second.error is None
+
+
+@pytest.mark.parametrize("text", ["", "\n \n"])
+def test_file_without_blocks_raises(path, text):
+    with pytest.raises(ValueError, match="J602"):
+        list(read_blocks(write(path, text)))
 
 
 # skipping

@@ -286,12 +286,12 @@ def test_ids_select_by_orig_id_or_document(wanted, texts):
 
 def test_unknown_ids_raise():
     with pytest.raises(ValueError, match=r"J632.*ids\.txt: 2 id.*such as 1, e\."):
-        choose_by_id(IDS, {"7", "e", "1"}, "ids.txt")
+        list(choose_by_id(IDS, {"7", "e", "1"}, "ids.txt"))
 
 
 def test_message_lists_only_some_of_many_missing_ids():
     with pytest.raises(ValueError, match=r"20 id.*such as m10, m11, m12, m13, m14\."):
-        choose_by_id(IDS, {f"m{n}" for n in range(10, 30)}, "ids.txt")
+        list(choose_by_id(IDS, {f"m{n}" for n in range(10, 30)}, "ids.txt"))
 
 
 def test_ids_of_a_record_are_orig_id_and_document():

@@ -65,6 +65,63 @@ def test_errors_come_first_and_advice_last(nlp):
 # labels -------------------------------------------------------------------------------
 
 
+def corpus_with_labels(entities=(), relations=()):
+    """Sentences with these numbers of entity and relation labels."""
+    entities, relations = dict(entities), dict(relations)
+    return [
+        *(
+            sentence("Ada left Oslo", [(0, 1, label)])
+            for label, count in entities.items()
+            for _ in range(count)
+        ),
+        *(
+            sentence("Ada left Oslo", [(0, 1, "A"), (2, 3, "B")], [(0, 1, label)])
+            for label, count in relations.items()
+            for _ in range(count)
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rare", "other"),
+    [
+        ("opinion", "Opinion"),
+        ("main dish", "Main_Dish"),
+        ("work_at", "works_at"),
+        ("Locaton", "Location"),
+    ],
+)
+def test_rare_label_that_resembles_another_one_is_a_warning(nlp, rare, other):
+    train = corpus_with_labels({rare: 1, other: 26}, {rare: 2, other: 3})
+    result = findings(nlp, train=train)
+    for kind, counts in (("entity", (1, 26)), ("relation", (2, 3))):
+        finding = result[f"similar-{kind}-labels"]
+        assert finding.level == "warning"
+        assert f"{rare} ({counts[0]}) and {other} ({counts[1]})" in finding.message
+
+
+def test_similar_labels_are_found_across_the_splits(nlp):
+    train = corpus_with_labels({"Opinion": 20})
+    result = findings(nlp, train=train, dev=corpus_with_labels({"opinion": 1}))
+    assert "opinion (1) and Opinion (20)" in result["similar-entity-labels"].message
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"opinion": 10, "Opinion": 20},  # both are frequent
+        {"Grade1": 1, "Grade2": 20},
+        {"LOC": 1, "LOG": 20},  # short
+        {"founder": 1, "founding": 20},
+        {"C": 1, "C++": 20},
+        {"born_in": 1, "died_in": 2},
+    ],
+)
+def test_distinct_labels_are_no_finding(nlp, labels):
+    result = findings(nlp, train=corpus_with_labels(labels, labels))
+    assert not [key for key in result if key.startswith("similar-")]
+
+
 def test_dev_label_missing_in_train_is_an_error_with_maximum_recall(nlp):
     finding = findings(nlp, train=[ADA], dev=[MIA, ADA])["unseen-relation-labels"]
     assert finding.level == "error"

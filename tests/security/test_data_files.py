@@ -16,9 +16,11 @@ from spacy_jre.corpora import sources
 from spacy_jre.corpora.dataset import MAX_FOLDS, read_dataset
 from spacy_jre.corpora.formats import inception
 from spacy_jre.corpora.formats import registry as formats
+from spacy_jre.corpora.formats.bioc import read_bioc
 from spacy_jre.corpora.formats.brat import read_brat, write_brat
 from spacy_jre.corpora.formats.ddi import read_ddi
 from spacy_jre.corpora.formats.prodigy import read_prodigy
+from spacy_jre.corpora.formats.pubannotation import read_pubannotation
 from spacy_jre.corpora.formats.spert_json import read_spert_json
 from spacy_jre.corpora.reader import find_docbins
 from spacy_jre.corpora.splits import find_splits
@@ -204,6 +206,7 @@ def test_conversion_counts_a_link_out_of_the_folder_as_a_lost_record(folder, sec
     result = run("convert", folder, target)
     assert "[J617]" in output_of(result)
     assert "[J702] 1 of 2 records were lost" in output_of(result)
+    run("convert", folder, target, "--max-loss", 1)
     assert SECRET.encode() not in target.read_bytes()
 
 
@@ -404,6 +407,52 @@ def test_cas_with_a_document_type_is_skipped(folder, secret, attack, file):
     assert file in reason
 
 
+BIOC = (
+    "<collection><document><id>d</id><passage><offset>0</offset><text>{text}</text>"
+    "</passage></document></collection>"
+)
+
+
+@pytest.mark.parametrize("encoding", ["utf8", "utf-16"])
+@pytest.mark.parametrize("attack", sorted(DOCTYPES.keys() - {"an external DTD"}))
+def test_bioc_with_definitions_is_skipped(folder, secret, attack, encoding):
+    declaration, text = DOCTYPES[attack]
+    xml = declaration.replace("{uri}", secret.as_uri()) + BIOC.format(text=text)
+    (folder / "a.xml").write_bytes(xml.encode(encoding))
+    records, reasons = read(read_bioc, folder)
+    if "[" in declaration:
+        assert not records
+        assert [reason[:6] for reason in reasons] == ["[J619]"]
+    else:  # it defines nothing
+        assert [record.text for record in records] == ["text"]
+
+
+@pytest.mark.parametrize("kind", ['SYSTEM "{uri}"', 'PUBLIC "BioC" "{uri}"'])
+def test_bioc_does_not_read_the_file_of_its_doctype(folder, tmp_path, kind):
+    dtd = tmp_path / "BioC.dtd"
+    dtd.write_text('<!ENTITY x "expanded">', encoding="utf8")
+    declaration = f"<!DOCTYPE collection {kind.format(uri=dtd.as_uri())}>"
+    path = folder / "a.xml"
+    path.write_text(declaration + BIOC.format(text="Oslo"), encoding="utf8")
+    assert [record.text for record in read(read_bioc, path)[0]] == ["Oslo"]
+    path.write_text(declaration + BIOC.format(text="&x;"), encoding="utf8")
+    records, (reason,) = read(read_bioc, path)
+    assert not records
+    assert reason.startswith("[J604]")
+    assert "entity" in reason
+
+
+@pytest.mark.parametrize("reader", [read_bioc, read_pubannotation])
+def test_json_folders_do_not_follow_a_link_out_of_the_folder(folder, secret, reader):
+    document = {"text": "Ada", "denotations": [], "passages": []}
+    write_json(folder / "a.json", document)
+    write_json(secret.with_suffix(".json"), document)
+    (folder / "b.json").symlink_to(secret.with_suffix(".json"))
+    records, (reason,) = read(reader, folder)
+    assert len(records) == 1
+    assert reason.startswith("[J617]")
+
+
 def test_doctype_in_a_comment_or_text_is_allowed():
     sources.refuse_doctype(b"<!-- <!DOCTYPE d> --><a>&lt;!DOCTYPE d></a>", "x")
 
@@ -502,10 +551,11 @@ def test_inner_zip_counts_towards_the_size_of_the_outer_zip(tmp_path, monkeypatc
     good = write_zip(tmp_path / "good.zip", cas_files()).read_bytes()
     zips = {"a.zip": data, "b.zip": data, "c.zip": good}
     path = write_zip(tmp_path / "outer.zip", zips)
-    records, (reason,) = read(inception.read_inception, path)
+    records, (other, reason) = read(inception.read_inception, path)
     assert len(records) == 1  # of the zip after the rejected one
     assert reason.startswith("[J618]")
     assert "b.zip" in reason
+    assert "a.zip" in other
 
 
 def test_zip_member_larger_than_its_header_is_not_unpacked(tmp_path):

@@ -8,6 +8,7 @@ infers from the texts of the arguments. ``ADE-NEG.txt`` has one ``id NEG sentenc
 line. Its drugs are not annotated.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -41,7 +42,8 @@ def read_ade(
     RAISES (ValueError): J601, J602 for the file. With `refuse`: J604, J605 with line
         and column.
     """
-    lines = each_item(read_lines(path, skip), _read_line, skip)
+    # each line has two entities and a relation
+    lines = each_item(read_lines(path, skip), _read_line, skip, lambda item: (2, 1))
     groups = groupby(lines, key=lambda line: (line.document, line.sentence))
     parse = partial(_read_sentence, label, skip)
     return each_record((list(group) for _, group in groups), parse, skip)
@@ -114,20 +116,32 @@ def _read_line(item: tuple[Location, str]) -> _Line:
 
 def _read_sentence(label: str, skip: OnSkip, lines: list[_Line]) -> Record | None:
     first = lines[0]
-    shifts = _find_shifts(lines)
-    if len(shifts) != 1:
-        for line in lines:
-            problem = (
-                f"matches the sentence with {len(shifts)} shifts, expected one: the "
-                f"offsets of its {len(lines)} line(s) do not match the texts"
-            )
-            reason = str(line.location.error("start", problem))
-            skip(LeftOut("record", reason, broken=True))
+    votes = Counter(shift for line in lines for shift in _find_shifts(line))
+    best = [shift for shift, count in votes.items() if count == max(votes.values())]
+    good = [line for line in lines if best[:1] and best[0] in _find_shifts(line)]
+    if len(best) != 1:
+        good = []
+    kept = {argument for line in good for argument in line.arguments}
+    for line in lines:
+        if line in good:
+            continue
+        number = sum(count == len(lines) for count in votes.values())
+        problem = (
+            f"matches the sentence with {number} shifts, expected one: the offsets of "
+            f"its {len(lines)} line(s) do not match the texts"
+        )
+        if good:
+            problem = "does not match the offsets of the other lines of the sentence"
+        reason = str(line.location.error("start", problem))
+        lost = {*line.arguments} - kept
+        kept |= lost
+        skip(LeftOut("record", reason, True, "", len(lost), 1))
+    if not good:
         return None
-    shift = shifts.pop()
+    shift = best[0]
     spans: dict[tuple[int, int, str], None] = {}
     pairs = []
-    for line in lines:
+    for line in good:
         keys = [
             (argument.start - shift, argument.start - shift + len(argument.text), kind)
             for argument, kind in zip(line.arguments, (label, "Drug"), strict=True)
@@ -146,10 +160,11 @@ def _read_sentence(label: str, skip: OnSkip, lines: list[_Line]) -> Record | Non
     )
 
 
-def _find_shifts(lines: list[_Line]) -> set[int]:
+def _find_shifts(line: _Line) -> set[int]:
     """Possible offsets of the sentence in its abstract."""
-    arguments = {argument for line in lines for argument in line.arguments}
-    sentence = lines[0].sentence
     return set.intersection(
-        *({a.start - i for i in find_all(sentence, a.text)} for a in arguments)
+        *(
+            {argument.start - i for i in find_all(line.sentence, argument.text)}
+            for argument in line.arguments
+        )
     )

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...annotations import Record, RelationRecord
+from ...annotations import Record
 from ...errors import Errors, JREError
+from ..rows import Rows
 from ..sources import Location, OnSkip, each_record, read_text, refuse, short_repr
-from .words import entities_of_words
 
 COLUMNS = 9
 # characters that the format replaces with names
@@ -39,7 +39,12 @@ def read_conll04(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:
     RAISES (ValueError): J601, J602, J604 for the file. With `refuse`: J605 with line
         and column.
     """
-    return each_record(_blocks(path), _read_block, skip)
+    return each_record(_blocks(path), _read_block, skip, _count)
+
+
+def _count(block: _Block) -> tuple[int, int]:
+    labels = [columns[1] for _, columns in block.tokens if len(columns) == COLUMNS]
+    return sum(label != "O" for label in labels), len(block.relations)
 
 
 def _blocks(path: Path) -> Iterator[_Block]:
@@ -66,8 +71,7 @@ def _blocks(path: Path) -> Iterator[_Block]:
 
 def _read_block(block: _Block) -> Record:
     words: list[str] = []
-    spans: list[tuple[int, int, str]] = []
-    entity_of_row: dict[str, int] = {}
+    spans: list[tuple[Location, int, int, str, str]] = []
     for location, columns in block.tokens:
         if len(columns) != COLUMNS:
             raise location.error("columns", f"are {len(columns)}, not {COLUMNS}")
@@ -83,27 +87,21 @@ def _read_block(block: _Block) -> Record:
         parts = parts or [token]  # only slashes
         words += [WORDS.get(part, part) for part in parts]
         if label != "O":
-            entity_of_row[row] = len(spans)
-            spans.append((first, len(words) - 1, label))
-    relations = []
+            spans.append((location, first, len(words), label, row))
+    rows = Rows.of_words(tuple(words))
+    for location, first, end, label, row in spans:
+        with rows.row("entity", key=row):
+            rows.add_words(location, first, end, label, row)
     for location, columns in block.relations:
-        if len(columns) != 3:
-            raise location.error(
-                "relation", f"is {short_repr(columns)}, not row, row, label"
-            )
-        for row in columns[:2]:
-            if row not in entity_of_row:
-                raise location.error(
-                    "relation", f"refers to row {row!r}, which is not an entity"
-                )
-        head, tail = (entity_of_row[row] for row in columns[:2])
-        relations.append(RelationRecord(head, tail, columns[2]))
+        with rows.row("relation"):
+            if len(columns) != 3:
+                problem = f"is {short_repr(columns)}, not row, row, label"
+                raise location.error("relation", problem)
+            head, tail, label = columns
+            rows.add_relation(location, head, tail, label)
     number = block.location.number("sentence", block.tokens[0][1][0])
     return Record(
-        text=" ".join(words),
-        entities=entities_of_words(words, spans),
-        relations=tuple(relations),
-        words=tuple(words),
+        **rows.fields(),
         source=f"{block.location}, sentence {number}",
         meta={"orig_id": number},
     )

@@ -19,19 +19,24 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.parsers import expat
 
-from ...annotations import EntityRecord, LeftOut, Record, RelationRecord
+from ...annotations import LeftOut, Record
 from ...errors import Errors, JREError
+from ..rows import Rows
 from ..sources import (
     Discontinuous,
     Location,
     OnSkip,
     each_record,
+    inner_suffix,
+    read_bytes,
     refuse,
     refuse_doctype,
     short_repr,
     walk_files,
 )
 
+_DISCONTINUOUS = "the entity is discontinuous"
+_NO_TYPE = "the interaction has no type"
 _OFFSETS = re.compile(r"\d{1,9}-\d{1,9}(?:;\d{1,9}-\d{1,9})*", re.ASCII)
 
 
@@ -45,7 +50,7 @@ def read_ddi(
         "cover" reads the span from its first to its last character.
     YIELDS (Record): One per sentence. ``document`` is the id of the document,
         ``meta["orig_id"]`` the id of the sentence. Pairs without interaction are not
-        relations.
+        relations. ``left_out`` has the broken entities and pairs.
     RAISES (ValueError): J601, J602 for the path. With `refuse`: J604, J605 with
         sentence and field, J617 for a symbolic link to a target outside the folder,
         J619.
@@ -54,12 +59,14 @@ def read_ddi(
         raise JREError(Errors.J601.format(path=path))
     files = [path]
     if path.is_dir():
-        files = [file for file in walk_files(path, skip) if file.suffix == ".xml"]
+        files = [
+            file for file in walk_files(path, skip) if inner_suffix(file) == ".xml"
+        ]
     if not files:
         raise JREError(Errors.J602.format(path=path))
     for file in files:
-        data = file.read_bytes()
         try:
+            data = read_bytes(file)
             refuse_doctype(data, file)
         except ValueError as error:
             skip(LeftOut("record", str(error), broken=True))
@@ -80,7 +87,14 @@ def read_ddi(
             for number, s in enumerate(root.iter("sentence"))
         )
         parse = partial(_read_sentence, document, discontinuous)
-        yield from each_record(sentences, parse, skip)
+        yield from each_record(sentences, parse, skip, _count)
+
+
+def _count(item: tuple[Location, ElementTree.Element]) -> tuple[int, int]:
+    """Count the entities and the interactions of a sentence."""
+    pairs = item[1].iter("pair")
+    interactions = [pair for pair in pairs if pair.get("ddi", "").lower() == "true"]
+    return len(list(item[1].iter("entity"))), len(interactions)
 
 
 def _read_sentence(
@@ -92,48 +106,36 @@ def _read_sentence(
     text = sentence.get("text")
     if text is None:
         raise location.error("text", "is missing")
-    entities: list[EntityRecord] = []
-    number_of: dict[str, int] = {}
-    known = set()
-    left_out = []
+    rows = Rows(text)
     for entity in sentence.iter("entity"):
         here = location.at(f"entity {entity.get('id')}")
-        name, label, offsets = (
-            _field(here, entity, f) for f in ("id", "type", "charOffset")
-        )
-        known.add(name)
-        if not _OFFSETS.fullmatch(offsets):
-            raise here.error("charOffset", f"is {short_repr(offsets)}, not start-end")
-        bounds = [int(number) for number in re.split("[-;]", offsets)]
-        if len(bounds) > 2 and discontinuous == "skip":
-            reason = f"{here}: {label} {entity.get('text')!r} has gaps: {offsets}"
-            left_out.append(LeftOut("entity", reason))
-            continue
-        number_of[name] = len(entities)
-        # the end is inclusive in the file
-        entities.append(EntityRecord(min(bounds), max(bounds) + 1, label))
-    relations = []
+        with rows.row("entity", key=entity.get("id")):
+            name, label, offsets = (
+                _field(here, entity, f) for f in ("id", "type", "charOffset")
+            )
+            if not _OFFSETS.fullmatch(offsets):
+                problem = f"is {short_repr(offsets)}, not start-end"
+                raise here.error("charOffset", problem)
+            bounds = [int(number) for number in re.split("[-;]", offsets)]
+            if len(bounds) > 2 and discontinuous == "skip":
+                reason = f"{here}: {label} {entity.get('text')!r} has gaps: {offsets}"
+                rows.leave_out("entity", reason, _DISCONTINUOUS, key=name)
+                continue
+            # the end is inclusive in the file
+            rows.add_entity(here, min(bounds), max(bounds) + 1, label, name)
     for pair in sentence.iter("pair"):
         here = location.at(f"pair {pair.get('id')}")
-        if _field(here, pair, "ddi").lower() != "true":
-            continue
-        arguments = [_field(here, pair, field) for field in ("e1", "e2")]
-        kind = pair.get("type")
-        for field, name in zip(("e1", "e2"), arguments, strict=True):
-            if name not in known:
-                raise here.error(field, f"refers to {name!r}, which is not an entity")
-        if not kind or not all(name in number_of for name in arguments):
-            problem = "has a discontinuous argument" if kind else "has no type"
-            left_out.append(LeftOut("relation", f"{here}: {problem}"))
-            continue
-        head, tail = (number_of[name] for name in arguments)
-        relations.append(RelationRecord(head, tail, kind))
+        with rows.row("relation"):
+            if _field(here, pair, "ddi").lower() != "true":
+                continue
+            head, tail = (_field(here, pair, field) for field in ("e1", "e2"))
+            if pair.get("type"):
+                rows.add_relation(here, head, tail, pair.get("type", ""))
+            else:
+                rows.leave_out("relation", f"{here}: has no type", _NO_TYPE)
     return Record(
-        text=text,
-        entities=tuple(entities),
-        relations=tuple(relations),
+        **rows.fields(),
         document=document,
-        left_out=tuple(left_out),
         source=str(location),
         meta={} if sentence.get("id") is None else {"orig_id": sentence.get("id")},
     )

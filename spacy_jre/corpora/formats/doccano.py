@@ -36,7 +36,7 @@ def read_doccano(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:
     skip (Callable): Called for each skipped text.
     YIELDS (Record): One per text. ``meta`` keeps the other fields. ``left_out`` has the
         broken entities and relations.
-    RAISES (ValueError): J601, J602, J604, J640 for the file. With `refuse`: J612 for an
+    RAISES (ValueError): J601, J602, J604, J667 for the file. With `refuse`: J612 for an
         export without relations, J605 with line and field.
     """
     items = read_json(path, skip)

@@ -15,10 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ...annotations import EntityRecord, LeftOut, Record, RelationRecord
+from ...annotations import LeftOut, Record
 from ...annotations.records import word_offsets
+from ..rows import OUTSIDE, UNKNOWN_ARGUMENT, RowError, Rows
 from ..sources import Location, OnSkip, each_record, read_json, refuse, short_repr
 from .words import read_words
+
+Span = tuple[int, int]  # first and last token
 
 
 def read_dygie(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:
@@ -27,11 +30,22 @@ def read_dygie(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:
     skip (Callable): Called for each skipped document, such as those without annotation.
     YIELDS (Record): One per document, with its sentences. ``meta`` keeps clusters and
         other fields. If several entities have the span of an argument, the relation
-        gets the first one.
+        gets the first one. ``left_out`` has the broken entities and relations.
     RAISES (ValueError): J601, J602 for the file. With `refuse`: J604, J605 with line
         and field.
     """
-    return each_record(read_json(path, skip), partial(_read_document, skip), skip)
+    parse = partial(_read_document, skip)
+    return each_record(read_json(path, skip), parse, skip, _count)
+
+
+def _count(item: tuple[Location, Any]) -> tuple[int, int]:
+    """The numbers of entities and relations of a document that cannot be read."""
+    counts = []
+    for field in ("ner", "relations"):
+        value = item[1].get(field) if isinstance(item[1], dict) else None
+        sentences = value if isinstance(value, list) else []
+        counts.append(sum(len(rows) for rows in sentences if isinstance(rows, list)))
+    return counts[0], counts[1]
 
 
 def _read_document(skip: OnSkip, item: tuple[Location, Any]) -> Record | None:
@@ -49,72 +63,87 @@ def _read_document(skip: OnSkip, item: tuple[Location, Any]) -> Record | None:
         )
         if len(words) > first:
             bounds.append((first, len(words) - 1))
-    offsets = word_offsets(tuple(words))
-
-    def characters(here: Location, start: int, end: int) -> tuple[int, int]:
-        if not 0 <= start <= end < len(words):
-            problem = (
-                f"is {start}..{end}, outside the {len(words)} tokens (end inclusive)"
-            )
-            raise here.error("span", problem)
-        return offsets[start][0], offsets[end][1]
-
-    entities: list[EntityRecord] = []
-    of_span: dict[tuple[int, int], int] = {}
-    for here, values in _rows(location, document, "ner", len(sentences), 3):
-        start, end = characters(here, *values[:2])
-        of_span.setdefault((start, end), len(entities))
-        entities.append(EntityRecord(start, end, values[2]))
-    relations = []
-    left_out = []
-    for here, values in _rows(location, document, "relations", len(sentences), 5):
-        head, tail = characters(here, *values[:2]), characters(here, *values[2:4])
-        if head in of_span and tail in of_span:
-            relations.append(RelationRecord(of_span[head], of_span[tail], values[4]))
-        else:
-            reason = (
-                f"{here}: {short_repr(values)} has an argument that is not an entity"
-            )
-            left_out.append(LeftOut("relation", reason))
+    rows = Rows.of_words(tuple(words))
+    seen: set[Span] = set()
+    for here, row in _each(location, document, "ner", len(sentences)):
+        key = _span_of(row)
+        # relations get the first entity of a span
+        key = None if key in seen else key
+        with rows.row("entity", key=key):
+            start, end, label = _values(here, row, "ner", 3)
+            _check_span(here, (start, end), len(words))
+            rows.add_words(here, start, end + 1, label, key)
+            seen.add((start, end))
+    for here, row in _each(location, document, "relations", len(sentences)):
+        with rows.row("relation"):
+            *spans, label = _values(here, row, "relations", 5)
+            head, tail = (spans[0], spans[1]), (spans[2], spans[3])
+            for span in (head, tail):
+                _check_span(here, span, len(words))
+            if rows.knows(head) and rows.knows(tail):
+                rows.add_relation(here, head, tail, label)
+            else:
+                reason = (
+                    f"{here}: {short_repr(row)} has an argument that is not an entity"
+                )
+                rows.leave_out("relation", reason, UNKNOWN_ARGUMENT)
     events_per_sentence = location.check("events", document.get("events") or [], list)
     for number, events in enumerate(events_per_sentence):
-        if location.check("events", events, list):
-            reason = f"{location}: {len(events)} event(s) of sentence {number}"
-            left_out.append(LeftOut("event", reason))
+        with rows.row("event"):
+            if location.check("events", events, list):
+                reason = f"{location}: {len(events)} event(s) of sentence {number}"
+                rows.leave_out("event", reason, "events are not supported")
     key = document.get("doc_key")
+    offsets = word_offsets(tuple(words))
     return Record(
-        text=" ".join(words),
-        entities=tuple(entities),
-        relations=tuple(relations),
-        words=tuple(words),
+        **rows.fields(),
         sentences=(
             tuple((offsets[a][0], offsets[b][1]) for a, b in bounds)
             if len(bounds) > 1
             else None
         ),
         document=None if key is None else str(key),
-        left_out=tuple(left_out),
         source=str(location),
         meta=location.rest(document, "sentences", "ner", "relations"),
     )
 
 
-def _rows(
-    location: Location, document: dict[str, Any], field: str, count: int, size: int
-) -> Iterator[tuple[Location, list[Any]]]:
-    """Read the rows of a field: integers and a label. Predictions append scores, which
-    are ignored."""
+def _each(
+    location: Location, document: dict[str, Any], field: str, count: int
+) -> Iterator[tuple[Location, Any]]:
+    """The rows of a field with their locations. A sentence without a list counts as one
+    row."""
     per_sentence = location.get(document, field, list)
     if len(per_sentence) != count:
         problem = f"has {len(per_sentence)} lists for {count} sentences"
         raise location.error(field, problem)
-    for sentence, rows in enumerate(per_sentence):
-        for index, row in enumerate(location.check(field, rows, list)):
-            here = location.at(f"sentence {sentence}, {field} {index}")
-            values = here.check(field, row, list)[:size]
-            if len(values) < size:
-                raise here.error(field, f"has {len(values)} values, not {size}")
-            for value in values[:-1]:
-                here.check(field, value, int)
-            here.check(field, values[-1], str)
-            yield here, values
+    for number, rows in enumerate(per_sentence):
+        here = location.at(f"sentence {number}")
+        yield from here.each(field, rows) if isinstance(rows, list) else [(here, rows)]
+
+
+def _values(here: Location, row: Any, field: str, size: int) -> list[Any]:
+    """The integers and the label of a row. Predictions append scores, which are
+    ignored."""
+    values = here.check(field, row, list)[:size]
+    if len(values) < size:
+        raise here.error(field, f"has {len(values)} values, not {size}")
+    for value in values[:-1]:
+        here.check(field, value, int)
+    here.check(field, values[-1], str)
+    return list(values)
+
+
+def _span_of(row: Any) -> Span | None:
+    """The span of an entity, even if the rest of the row is broken."""
+    match row:
+        case [int(start), int(end), *_]:
+            return start, end
+    return None
+
+
+def _check_span(here: Location, span: Span, count: int) -> None:
+    start, end = span
+    if not 0 <= start <= end < count:
+        problem = f"is {start}..{end}, outside the {count} tokens (end inclusive)"
+        raise RowError(here.error("span", problem), OUTSIDE)

@@ -94,7 +94,7 @@ def read_label_studio(
     skip (Callable): Called for each skipped task, such as unannotated tasks.
     YIELDS (Record): One per task. ``meta`` keeps the other fields. ``left_out`` has the
         broken regions and relations.
-    RAISES (ValueError): J601, J602, J604, J640 for the file. With `refuse`: J612 for an
+    RAISES (ValueError): J601, J602, J604, J667 for the file. With `refuse`: J612 for an
         export as JSON-MIN, J641, J642 for a task without a text, J605 with line, task
         and field.
     """

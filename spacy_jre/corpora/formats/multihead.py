@@ -13,15 +13,16 @@ token of its tail. ``N`` means no relation.
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...annotations import LeftOut, Record, RelationRecord
+from ...annotations import Record
 from ...errors import Errors, JREError
+from ..rows import UNKNOWN_ARGUMENT, Rows
 from ..sources import Location, OnSkip, each_record, read_text, refuse, short_repr
-from .words import entities_of_words
 
 NO_RELATION = "N"
 
@@ -39,11 +40,20 @@ def read_multihead(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:
     skip (Callable): Called for each skipped sentence.
     YIELDS (Record): One per ``#doc``. ``meta["orig_id"]`` is its number. An I- tag
         without a preceding tag of the same entity starts an entity and is reported in
-        ``left_out``. CoNLL04 has relations to such entities.
+        ``left_out``, like broken tags and relations. CoNLL04 has relations to such
+        entities.
     RAISES (ValueError): J601, J602, J604 for the file. With `refuse`: J605 with line
         and column.
     """
-    return each_record(_blocks(path), _read_block, skip)
+    return each_record(_blocks(path), _read_block, skip, _count)
+
+
+def _count(block: _Block) -> tuple[int, int]:
+    columns = [columns for _, columns in block.rows if len(columns) == 5]
+    entities = sum(row[2].startswith("B-") for row in columns)
+    # the label N is no relation
+    labels = [label for row in columns for label in re.findall(r"'([^']*)'", row[3])]
+    return entities, sum(label != NO_RELATION for label in labels)
 
 
 def _blocks(path: Path) -> Iterator[_Block]:
@@ -66,51 +76,46 @@ def _blocks(path: Path) -> Iterator[_Block]:
 
 
 def _read_block(block: _Block) -> Record:
-    words = []
-    spans: list[tuple[int, int, str]] = []
-    links: list[tuple[Location, int, str, int]] = []
-    left_out = []
     for number, (location, columns) in enumerate(block.rows):
         if len(columns) != 5:
             raise location.error("columns", f"are {len(columns)}, not 5")
-        row, word, tag = columns[:3]
-        if row != str(number):
-            raise location.error("row", f"is {row!r}, expected {number}")
-        if not word:
+        if columns[0] != str(number):
+            raise location.error("row", f"is {columns[0]!r}, expected {number}")
+        if not columns[1]:
             raise location.error("token", "is empty")
-        words.append(word)
-        if not _add_tag(location, spans, number, tag):
-            reason = (
-                f"{location}: {tag} of {word!r} does not continue an entity; read as B-"
-            )
-            left_out.append(LeftOut("tag", reason))
-        labels = _literal(location, "relations", columns[3], str)
-        heads = _literal(location, "heads", columns[4], int)
-        if len(labels) != len(heads):
-            raise location.error(
-                "heads", f"are {len(heads)} for {len(labels)} relations"
-            )
-        links += [
-            (location, number, label, head)
-            for label, head in zip(labels, heads, strict=True)
-            if label != NO_RELATION
-        ]
-    entity_of_last = {last: index for index, (_, last, _) in enumerate(spans)}
-    relations = []
-    for location, row_number, label, head in links:
-        if row_number in entity_of_last and head in entity_of_last:
-            relations.append(
-                RelationRecord(entity_of_last[row_number], entity_of_last[head], label)
-            )
-        else:
-            problem = f"{label} to row {head} has an argument that is not an entity"
-            left_out.append(LeftOut("relation", f"{location}: {problem}"))
+    rows = Rows.of_words(tuple(columns[1] for _, columns in block.rows))
+    spans: list[tuple[int, int, str]] = []
+    for number, (location, columns) in enumerate(block.rows):
+        word, tag = columns[1:3]
+        with rows.row("entity", key=number):
+            if not _add_tag(location, spans, number, tag):
+                reason = (
+                    f"{location}: {tag} of {word!r} does not continue an entity; read "
+                    "as B-"
+                )
+                cause = "an I- tag does not continue an entity"
+                rows.leave_out("tag", reason, cause)
+    for first, last, label in spans:
+        rows.add_words(block.rows[first][0], first, last + 1, label, last)
+    for number, (location, columns) in enumerate(block.rows):
+        with rows.row("relation"):
+            labels = _literal(location, "relations", columns[3], str)
+            heads = _literal(location, "heads", columns[4], int)
+            if len(labels) != len(heads):
+                problem = f"are {len(heads)} for {len(labels)} relations"
+                raise location.error("heads", problem)
+            for label, head in zip(labels, heads, strict=True):
+                if label == NO_RELATION:
+                    continue
+                if rows.knows(number) and rows.knows(head):
+                    with rows.row("relation"):
+                        rows.add_relation(location, number, head, label)
+                else:
+                    problem = f"{label} to row {head} has an argument that is not an"
+                    reason = f"{location}: {problem} entity"
+                    rows.leave_out("relation", reason, UNKNOWN_ARGUMENT)
     return Record(
-        text=" ".join(words),
-        entities=entities_of_words(words, spans),
-        relations=tuple(relations),
-        words=tuple(words),
-        left_out=tuple(left_out),
+        **rows.fields(),
         source=f"{block.location}, #doc {block.name}",
         meta={"orig_id": int(block.name) if block.name.isdecimal() else block.name},
     )

@@ -8,80 +8,145 @@
       "answer": "accept"}
 
 Offsets are characters, end exclusive. ``token_end`` is the last token. Head and child
-are tokens. The writer stores the fields that Prodigy does not support under ``_jre``.
+are tokens. If a relation has no ``head_span`` and ``child_span``, as in the data of
+spaCy's tutorial on relation extraction, it is between the entities that contain its
+tokens. Tasks without ``tokens`` are tokenized with spaCy's tokenizer. The writer stores
+the fields that Prodigy does not support under ``_jre``.
 """
 
 import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from dataclasses import dataclass, field
+from functools import cache, cached_property, partial
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from ...annotations import EntityRecord, LeftOut, Record, RelationRecord
+import spacy
+from spacy.language import Language
+
+from ...annotations import LeftOut, Record
+from ...annotations import tokenize as tokenize_text
 from ...annotations.records import word_offsets
-from ..sources import Location, OnSkip, each_record, read_json, refuse, short_repr
+from ..rows import UNKNOWN_ARGUMENT, RowError, Rows
+from ..sources import (
+    Location,
+    OnSkip,
+    count_rows,
+    each_record,
+    read_json,
+    refuse,
+    short_repr,
+)
 from .words import token_spans
 
 Tokenize = Callable[[str], Sequence[tuple[int, int]]]
+Span = tuple[int, int, str]
 
 _OURS = "_jre"
 _KNOWN = ("text", "tokens", "spans", "relations", "answer", _OURS)
 
 
-def read_prodigy(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:
+def read_prodigy(
+    path: Path, *, skip: OnSkip = refuse, lang: str = "en"
+) -> Iterator[Record]:
     """
     path (Path): The file, with one task per line or a list.
     skip (Callable): Called for each skipped task, such as rejected tasks.
+    lang (str): Language of the tokenizer for tasks without tokens, if relations refer
+        to tokens.
     YIELDS (Record): One per accepted task. ``meta`` keeps the other fields.
+        ``left_out`` has the broken spans and relations.
     RAISES (ValueError): J601, J602, J604 for the file. With `refuse`: J605 with line
-        and field, J107, J109, J111 for annotation and text.
+        and field, J111 for the text.
     """
-    return each_record(read_json(path, skip), partial(_read_task, skip), skip)
+    parse = partial(_read_task, skip, cache(partial(spacy.blank, lang)))
+    return each_record(read_json(path, skip), parse, skip, _count)
 
 
-def _read_task(skip: OnSkip, item: tuple[Location, Any]) -> Record | None:
-    location, task = item
-    text = location.get(task, "text", str)
-    answer = task.get("answer", "accept")
+def _count(item: tuple[Location, Any]) -> tuple[int, int]:
+    return count_rows(item[1], "spans", "relations")
+
+
+@dataclass
+class _Task:
+    """A task that is being read.
+
+    rows (Rows): The entities and relations. The key of an entity is its row.
+    span_of (dict[int, Span]): Row -> start, end and label in the file.
+    make_nlp (Callable): Returns the pipeline with the tokenizer for tasks without
+        tokens.
+    """
+
+    location: Location
+    task: dict[str, Any]
+    rows: Rows
+    make_nlp: Callable[[], Language]
+    span_of: dict[int, Span] = field(default_factory=dict)
+
+    @cached_property
+    def tokens(self) -> list[Any]:
+        """The tokens of the task, or else of the tokenizer.
+
+        RAISES (ValueError): J115 for a text that is too long for the tokenizer.
+        """
+        if self.task.get("tokens") is not None:
+            tokens: list[Any] = self.location.get(self.task, "tokens", list)
+            return tokens
+        doc = tokenize_text(self.rows.text, self.make_nlp(), str(self.location))
+        offsets = [(token.idx, token.idx + len(token)) for token in doc]
+        return _write_tokens(self.rows.text, offsets)
+
+
+def _read_task(
+    skip: OnSkip,
+    make_nlp: Callable[[], Language],
+    item: tuple[Location, Any],
+) -> Record | None:
+    location, value = item
+    text = location.get(value, "text", str)
+    answer = value.get("answer", "accept")
     if answer != "accept":
         skip(LeftOut("record", f"{location}: the answer is {short_repr(answer)}"))
         return None
-    left_out: list[LeftOut] = []
-    entities = []
-    for index, span in enumerate(_list(location, task, "spans")):
-        here = location.at(f"span {index}")
-        start, end = here.get(span, "start", int), here.get(span, "end", int)
-        if span.get("label") is None:
-            left_out.append(LeftOut("span", f"{here}: the span has no label"))
-            continue
-        entities.append(EntityRecord(start, end, here.get(span, "label", str)))
-    relations = []
-    for index, relation in enumerate(_list(location, task, "relations")):
-        here = location.at(f"relation {index}")
-        label = here.get(relation, "label", str)
-        head = _find_entity(here, task, relation, "head", entities)
-        tail = _find_entity(here, task, relation, "child", entities)
-        if isinstance(head, LeftOut):
-            left_out.append(head)
-        elif isinstance(tail, LeftOut):
-            left_out.append(tail)
-        else:
-            relations.append(RelationRecord(head, tail, label))
-    ours = location.check(_OURS, task.get(_OURS, {}), dict)
-    document = ours.get("document", _document(task.get("meta")))
+    ours = location.check(_OURS, value.get(_OURS, {}), dict)
+    rows = Rows(text)
+    if ours.get("words"):
+        rows = Rows.of_words(_read_words(location, value, text))
+    task = _Task(location, value, rows, make_nlp)
+    spans = _list(location, value, "spans")
+    for number, (here, span) in enumerate(location.each("span", spans)):
+        with rows.row("entity", key=number):
+            start, end = here.get(span, "start", int), here.get(span, "end", int)
+            if span.get("label") is None:
+                reason = f"{here}: the span has no label"
+                rows.leave_out("span", reason, "the span has no label", key=number)
+                continue
+            label = here.get(span, "label", str)
+            task.span_of[number] = (start, end, label)
+            rows.add_entity(here, start, end, label, number)
+    for here, relation in location.each(
+        "relation", _list(location, value, "relations")
+    ):
+        with rows.row("relation"):
+            label = here.get(relation, "label", str)
+            head = _find_entity(here, task, relation, "head")
+            tail = _find_entity(here, task, relation, "child")
+            for found in (head, tail):
+                if isinstance(found, _NoEntity):
+                    rows.leave_out("relation", found.reason, found.cause)
+                    break
+            else:
+                rows.add_relation(here, head, tail, label)
+    document = ours.get("document", _document(value.get("meta")))
     return Record(
-        text=text,
-        entities=tuple(entities),
-        relations=tuple(relations),
-        words=_read_words(location, task, text) if ours.get("words") else None,
+        **rows.fields(),
         sentences=_read_sentences(location, ours),
         document=document if isinstance(document, str) else None,
-        left_out=tuple(left_out),
         source=str(location),
-        meta=location.rest(task, *_KNOWN)
+        meta=location.rest(value, *_KNOWN)
         | location.check("meta", location.rest(ours).get("meta", {}), dict),
     )
 
@@ -90,58 +155,61 @@ def _list(location: Location, task: dict[str, Any], field: str) -> list[Any]:
     return location.get(task, field, list) if field in task else []
 
 
+class _NoEntity(NamedTuple):
+    """Why a relation has an argument that is not an entity."""
+
+    reason: str
+    cause: str
+
+
 def _find_entity(
-    location: Location,
-    task: dict[str, Any],
-    relation: dict[str, Any],
-    role: str,
-    entities: list[EntityRecord],
-) -> int | LeftOut:
-    """The index of the entity for the head or child of a relation, or the reason why
-    there is none."""
+    here: Location, task: _Task, relation: dict[str, Any], role: str
+) -> int | _NoEntity:
+    """The row of the entity for the head or child of a relation."""
     span = relation.get(f"{role}_span")
     if span is None:
-        return _find_by_token(location, task, relation, role, entities)
-    start, end = location.get(span, "start", int), location.get(span, "end", int)
+        return _find_by_token(here, task, relation, role)
+    start, end = here.get(span, "start", int), here.get(span, "end", int)
     if span.get("label") is None:
-        return LeftOut("relation", f"{location}: {role}_span has no label")
-    wanted = EntityRecord(start, end, location.get(span, "label", str))
+        reason = f"{here}: {role}_span has no label"
+        return _NoEntity(reason, "an argument has no label")
+    wanted = (start, end, here.get(span, "label", str))
     # the stored indices distinguish equal entities; edits can make them outdated
     match relation.get(_OURS):
         case [int(head), int(child)]:
             number = head if role == "head" else child
-            if number in range(len(entities)) and entities[number] == wanted:
+            if task.span_of.get(number) == wanted:
                 return number
-    if wanted in entities:
-        return entities.index(wanted)
-    reason = f"{location}: {role}_span {start}..{end} is not one of the spans"
-    return LeftOut("relation", reason, broken=True)
+    for number, found in task.span_of.items():
+        if found == wanted:
+            return number
+    problem = f"is {start}..{end} {wanted[2]!r}, which is not one of the spans"
+    raise RowError(here.error(f"{role}_span", problem), UNKNOWN_ARGUMENT)
 
 
 def _find_by_token(
-    location: Location,
-    task: dict[str, Any],
-    relation: dict[str, Any],
-    role: str,
-    entities: list[EntityRecord],
-) -> int | LeftOut:
-    """The index of the shortest entity that contains a token."""
-    index = location.get(relation, role, int)
-    tokens = location.get(task, "tokens", list)
+    here: Location, task: _Task, relation: dict[str, Any], role: str
+) -> int | _NoEntity:
+    """The row of the shortest entity that contains a token."""
+    index = here.get(relation, role, int)
+    tokens = task.tokens
     if index not in range(len(tokens)):
-        raise location.error(role, f"is {index}, but there are {len(tokens)} tokens")
-    get = partial(location.at(f"token {index}").get, tokens[index])
+        problem = f"is {index}, but there are {len(tokens)} tokens"
+        raise RowError(here.error(role, problem), UNKNOWN_ARGUMENT)
+    get = partial(here.at(f"token {index}").get, tokens[index])
     start, end = get("start", int), get("end", int)
+    # entities that were left out are included: they are the arguments of the annotator
     enclosing = [
-        (entity.end - entity.start, number)
-        for number, entity in enumerate(entities)
-        if entity.start <= start and end <= entity.end
+        (span[1] - span[0], number)
+        for number, span in task.span_of.items()
+        if span[0] <= start and end <= span[1]
     ]
     if enclosing:
         return min(enclosing)[1]
     covered = short_repr(tokens[index].get("text"))
-    return LeftOut(
-        "relation", f"{location}: {role}, token {index} {covered}, is not in an entity"
+    return _NoEntity(
+        f"{here}: {role}, token {index} {covered}, is not in an entity",
+        "an argument is not in an entity",
     )
 
 
@@ -249,7 +317,9 @@ def _split_tokens(
     return offsets
 
 
-def _write_tokens(text: str, offsets: list[tuple[int, int]]) -> list[dict[str, Any]]:
+def _write_tokens(
+    text: str, offsets: Sequence[tuple[int, int]]
+) -> list[dict[str, Any]]:
     following = [start for start, _ in offsets[1:]] + [len(text)]
     return [
         {

@@ -3,16 +3,26 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...annotations import Record
 from ...errors import Errors, JREError
-from ..sources import MAX_LINE, refuse_utf16, walk_files
+from ..sources import (
+    MAX_LINE,
+    describe_encoding,
+    find_wide_encoding,
+    inner_suffix,
+    open_file,
+    walk_files,
+)
 from .ade import read_ade, read_ade_dose, read_ade_negatives
+from .bioc import is_bioc, read_bioc
 from .brat import read_brat
 from .conll04 import read_conll04
+from .conllu import is_conllu, read_conllu
 from .ddi import read_ddi
 from .docbin import read_docbin_records
 from .doccano import read_doccano
@@ -24,6 +34,8 @@ from .inline import read_inline
 from .label_studio import read_label_studio
 from .multihead import read_multihead
 from .prodigy import read_prodigy
+from .pubannotation import is_pubannotation, read_pubannotation
+from .pubtator import is_pubtator, read_pubtator
 from .spert_json import read_spert_json
 from .spo import read_spo
 from .tacred import read_tacred
@@ -31,10 +43,13 @@ from .triples import read_triples
 from .ubiai import read_ubiai
 from .uie import read_uie
 from .uie_prompts import read_uie_prompts
+from .webanno import HEADER, read_webanno
 
 # bytes and JSON values of a file that are read to guess its format
 HEAD = 1 << 16
 VALUES = 50
+# of brat
+_ANNOTATIONS = frozenset({".ann", ".a1", ".a2"})
 # fields of doccano's exports without relations
 _SMALL = {"id", "text", "data", "label", "labels", "Comments", "comments"}
 
@@ -46,13 +61,15 @@ class Sample:
     values (tuple): The first values, if the file is JSON.
     lines (tuple[str, ...]): The first non-empty lines, if the file is text.
     suffixes (frozenset[str]): The suffix of the file, or of all files in the folder.
-    inside (tuple): The first values of the first file in the folder, if it is JSON.
+        Only ".ann" if the folder has an .ann file beside a .txt file.
+    first (Sample | None): For a folder: the sample of its first XML or JSON file, or
+        of its first file, if there are only JSON files and files without a suffix.
     """
 
     values: tuple[Any, ...] = ()
     lines: tuple[str, ...] = ()
     suffixes: frozenset[str] = frozenset()
-    inside: tuple[Any, ...] = ()
+    first: "Sample | None" = None
 
     def objects(self, *keys: str) -> list[dict[str, Any]]:
         """RETURNS (list[dict]): The values that are objects with all given keys."""
@@ -89,9 +106,14 @@ def _is_dygie(sample: Sample) -> bool:
 
 
 def _is_prodigy(sample: Sample) -> bool:
-    marks = {"answer", "_input_hash", "_task_hash", "_view_id"}
+    marks = {"tokens", "answer", "_input_hash", "_task_hash", "_view_id"}
     return any(
-        ("spans" in v or "relations" in v) and ("tokens" in v or marks & v.keys())
+        ("spans" in v or "relations" in v)
+        and (
+            marks & v.keys()
+            or _items_have(v.get("spans"), "start", "end")
+            or _items_have(v.get("relations"), "head", "child")
+        )
         for v in sample.objects("text")
     )
 
@@ -118,8 +140,8 @@ def _has_no_relations(value: dict[str, Any]) -> bool:
 
 
 def _is_label_studio(sample: Sample) -> bool:
-    if sample.inside:  # the folder of a target storage
-        return _is_label_studio(Sample(sample.inside))
+    if sample.first and sample.suffixes <= {"", ".json"}:  # folder of a target storage
+        return _is_label_studio(sample.first)
     whole = [v for v in sample.objects("data") if isinstance(v["data"], dict)]
     storage = [v for v in sample.objects("result") if isinstance(v["result"], list)]
     small = [
@@ -155,7 +177,18 @@ def _is_inception(sample: Sample) -> bool:
     )
 
 
+def _is_bioc(sample: Sample) -> bool:
+    sample = sample.first or sample
+    return is_bioc(sample.values, sample.lines)
+
+
+def _is_pubannotation(sample: Sample) -> bool:
+    return any(map(is_pubannotation, (sample.first or sample).objects("text")))
+
+
 def _is_ddi(sample: Sample) -> bool:
+    if _is_bioc(sample):
+        return False
     if ".xml" in sample.suffixes and not sample.lines:  # a folder
         return not sample.suffixes & {".xmi", ".zip"}
     return any("<document" in line for line in sample.lines[:5]) and any(
@@ -163,9 +196,16 @@ def _is_ddi(sample: Sample) -> bool:
     )
 
 
-def _items_have(items: Any, key: str) -> bool:
+def _is_webanno(sample: Sample) -> bool:
+    if not sample.lines:  # a folder
+        others = {".xmi", ".zip", ".xml", ".ann", ".a1", ".a2", ".spacy"}
+        return ".tsv" in sample.suffixes and not sample.suffixes & others
+    return sample.lines[0].startswith(HEADER)
+
+
+def _items_have(items: Any, *keys: str) -> bool:
     return isinstance(items, list) and any(
-        isinstance(item, dict) and key in item for item in items
+        isinstance(item, dict) and item.keys() >= {*keys} for item in items
     )
 
 
@@ -188,8 +228,13 @@ def _is_dose(sample: Sample) -> bool:
 
 
 def _is_inline(sample: Sample) -> bool:
-    marked = re.compile(r"\|[^\s|\[\]\\]+( [0-9]+)?\]")
-    return not sample.values and any(marked.search(line) for line in sample.lines)
+    marked = re.compile(r"\[(\\.|[^|\[\]\\])+\|[^\s|\[\]\\][^|\[\]\\]*\]")
+    return (
+        not sample.values
+        and any(marked.search(line) for line in sample.lines)
+        and not is_conllu(sample.lines)
+        and not is_pubtator(sample.lines)
+    )
 
 
 FORMATS: dict[str, Format] = {
@@ -204,6 +249,13 @@ FORMATS: dict[str, Format] = {
             "BIO and head columns",
             read_multihead,
             lambda s: bool(s.lines) and s.lines[0].startswith("#doc"),
+        ),
+        Format(
+            "conllu",
+            "CoNLL-U Plus with # relations",
+            read_conllu,
+            lambda s: is_conllu(s.lines),
+            options=("discontinuous",),
         ),
         Format(
             "ade",
@@ -236,8 +288,8 @@ FORMATS: dict[str, Format] = {
             "brat",
             "a folder of .txt and .ann",
             read_brat,
-            lambda s: bool(s.suffixes & {".ann", ".a1", ".a2"}),
-            options=("discontinuous",),
+            lambda s: bool(s.suffixes & _ANNOTATIONS),
+            options=("discontinuous", "events"),
         ),
         Format(
             "ddi",
@@ -246,7 +298,34 @@ FORMATS: dict[str, Format] = {
             _is_ddi,
             options=("discontinuous",),
         ),
-        Format("prodigy", "rel.manual JSON lines", read_prodigy, _is_prodigy),
+        Format(
+            "bioc",
+            "BioC XML or JSON",
+            read_bioc,
+            _is_bioc,
+            options=("discontinuous", "repeats"),
+        ),
+        Format(
+            "pubtator",
+            "PubTator",
+            read_pubtator,
+            lambda s: is_pubtator(s.lines),
+            options=("repeats",),
+        ),
+        Format(
+            "pubannotation",
+            "JSON of PubAnnotation",
+            read_pubannotation,
+            _is_pubannotation,
+            options=("discontinuous",),
+        ),
+        Format(
+            "prodigy",
+            "rel.manual JSON lines",
+            read_prodigy,
+            _is_prodigy,
+            options=("lang",),
+        ),
         Format(
             "label-studio",
             "JSON export",
@@ -282,7 +361,20 @@ FORMATS: dict[str, Format] = {
             read_uie_prompts,
             lambda s: bool(s.objects("content", "prompt", "result_list")),
         ),
-        Format("inception", "UIMA CAS, XMI or JSON", read_inception, _is_inception),
+        Format(
+            "inception",
+            "UIMA CAS, XMI or JSON",
+            read_inception,
+            _is_inception,
+            options=("features",),
+        ),
+        Format(
+            "webanno",
+            "WebAnno TSV 3",
+            read_webanno,
+            _is_webanno,
+            options=("features",),
+        ),
         Format(
             "spacy",
             "a .spacy file",
@@ -306,7 +398,7 @@ def guess_format(path: Path) -> Format:
     path (Path): The file or folder.
     RETURNS (Format): The format.
     RAISES (ValueError): J601 if the path does not exist, J610 if no format fits, J611
-        if several formats fit, J640 if the file is UTF-16.
+        if several formats fit, J665-J667 for the file.
     """
     sample = take_sample(path)
     formats = [format for format in FORMATS.values() if format.fits(sample)]
@@ -320,48 +412,59 @@ def guess_format(path: Path) -> Format:
 
 
 def take_sample(path: Path) -> Sample:
-    """RAISES (ValueError): J601 if the path does not exist, J640 if it is UTF-16."""
+    """RAISES (ValueError): J601 if the path does not exist, J665 and J666 for a damaged
+    or too large gzip file, J667 for a text in UTF-16 or UTF-32."""
     if path.is_dir():
         # the reader reports the links that are not followed
-        files = walk_files(path, skip=lambda left_out: None)
-        suffixes = frozenset(p.suffix for p in files[:10_000])
-        inside: tuple[Any, ...] = ()
-        shown = [file for file in files[:10_000] if not file.name.startswith(".")]
-        if shown and {file.suffix for file in shown} <= {"", ".json"}:
-            inside = take_sample(shown[0]).values
-        return Sample(suffixes=suffixes, inside=inside)
-    if not path.is_file():
-        raise JREError(Errors.J601.format(path=path))
-    suffixes = frozenset({path.suffix})
-    with path.open("rb") as file:
+        files = walk_files(path, skip=lambda left_out: None)[:10_000]
+        texts = {file.with_suffix("") for file in files if file.suffix == ".txt"}
+        if any(f.suffix in _ANNOTATIONS and f.with_suffix("") in texts for f in files):
+            # the other files are of the corpus, but not its annotation
+            return Sample(suffixes=frozenset({".ann"}))
+        suffixes = frozenset(map(inner_suffix, files))
+        shown = [file for file in files if not file.name.startswith(".")]
+        known = (".xml", ".json")
+        if {inner_suffix(file) for file in shown} <= {"", ".json"}:
+            known = ("", ".json")  # files of Label Studio's target storages
+        read = (file for file in shown if inner_suffix(file) in known)
+        first = None
+        with suppress(JREError):  # the reader reports the error
+            first = next(map(take_sample, read), None)
+        return Sample(suffixes=suffixes, first=first)
+    suffixes = frozenset({inner_suffix(path)})
+    with open_file(path) as file:
         head = file.read(HEAD)
-        refuse_utf16(head, path)
-        if b"\0" in head:  # binary: only the suffix is used
-            return Sample(suffixes=suffixes)
-        text = head.decode("utf-8-sig", errors="replace")
-        lines = tuple(line for line in text.splitlines() if line.strip())
-        first_character = text.lstrip()[:1]
-        values: list[Any] = []
-        # lines of an indented object can be valid JSON, too
-        if first_character == "{" and lines[0].strip() != "{":
-            file.seek(0)
-            lines_read = (file.readline(MAX_LINE + 1) for _ in range(VALUES))
-            values = _parse_lines(lines_read)
-        if first_character == "[" or (first_character == "{" and not values):
-            file.seek(0)
-            values = _parse_values(text) or _parse_values(
-                file.read(MAX_LINE).decode("utf-8-sig", errors="replace")
-            )
+    encoding = find_wide_encoding(head)
+    if b"\0" in head and not encoding:  # binary: only the suffix is used
+        return Sample(suffixes=suffixes)
+    text = head.decode(encoding or "utf-8-sig", errors="replace")
+    first_character = text.lstrip()[:1]
+    if encoding and first_character != "<":  # XML parsers support UTF-16
+        problem = describe_encoding(head)
+        raise JREError(Errors.J667.format(path=path, problem=problem))
+    lines = tuple(line for line in text.splitlines() if line.strip())
+    values: list[Any] = []
+    # lines of an indented object can be valid JSON, too
+    if first_character == "{" and lines[0].strip() != "{":
+        values = _parse_lines(path)
+    if first_character == "[" or (first_character == "{" and not values):
+        values = _parse_values(text)
+        if not values:
+            with open_file(path) as file:
+                text = file.read(MAX_LINE).decode("utf-8-sig", errors="replace")
+            values = _parse_values(text)
     return Sample(tuple(values), lines, suffixes)
 
 
-def _parse_lines(lines: Iterator[bytes]) -> list[Any]:
+def _parse_lines(path: Path) -> list[Any]:
     values = []
-    for line in lines:
-        try:
-            values.append(json.loads(line))
-        except (ValueError, RecursionError):
-            continue  # the reader reports the error
+    with open_file(path) as file:
+        for _ in range(VALUES):
+            line = file.readline(MAX_LINE + 1).decode("utf-8-sig", errors="replace")
+            try:
+                values.append(json.loads(line))
+            except (ValueError, RecursionError):
+                continue  # the reader reports the error
     return values
 
 

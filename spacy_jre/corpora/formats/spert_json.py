@@ -11,14 +11,13 @@ The key "document", the name of the document of a sentence, is an extension.
 
 import json
 from collections.abc import Iterable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ...annotations import EntityRecord, Record, RelationRecord
-from ...annotations.records import word_offsets
+from ...annotations import Record
 from ...errors import Errors, JREError
-from ..sources import Location, OnSkip, each_record, read_json, refuse
+from ..rows import Rows
+from ..sources import Location, OnSkip, count_rows, each_record, read_json, refuse
 from .words import read_words, token_spans
 
 
@@ -26,40 +25,36 @@ def read_spert_json(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:
     """
     path (Path): The file, with a list or one sentence per line.
     skip (Callable): Called for each skipped sentence.
-    YIELDS (Record): One per sentence. ``meta`` keeps the other fields.
+    YIELDS (Record): One per sentence. ``meta`` keeps the other fields. ``left_out`` has
+        the broken entities and relations.
     RAISES (ValueError): J601, J602, J604 for the file. With `refuse`: J605 with line,
-        sentence and field, J107-J109 for annotation out of range.
+        sentence and field.
     """
-    return each_record(read_json(path, skip), _read_sentence, skip)
+    return each_record(read_json(path, skip), _read_sentence, skip, _count)
+
+
+def _count(item: tuple[Location, Any]) -> tuple[int, int]:
+    return count_rows(item[1], "entities", "relations")
 
 
 def _read_sentence(item: tuple[Location, Any]) -> Record:
     location, sentence = item
     words = read_words(location, "tokens", location.get(sentence, "tokens", list))
-    offsets = word_offsets(words)
-    entities = []
-    for index, entity in enumerate(location.get(sentence, "entities", list)):
-        here = location.at(f"entity {index}")
-        start, end = here.get(entity, "start", int), here.get(entity, "end", int)
-        if not 0 <= start < end <= len(words):
-            raise here.error(
-                "start/end",
-                f"is {start}..{end}, outside the {len(words)} tokens (end exclusive)",
-            )
-        label = here.get(entity, "type", str)
-        entities.append(EntityRecord(offsets[start][0], offsets[end - 1][1], label))
-    relations = []
-    for index, relation in enumerate(location.get(sentence, "relations", list)):
-        get = partial(location.at(f"relation {index}").get, relation)
-        relations.append(
-            RelationRecord(get("head", int), get("tail", int), get("type", str))
-        )
+    rows = Rows.of_words(words)
+    entities = location.get(sentence, "entities", list)
+    for number, (here, entity) in enumerate(location.each("entity", entities)):
+        with rows.row("entity", key=number):
+            start, end = here.get(entity, "start", int), here.get(entity, "end", int)
+            rows.add_words(here, start, end, here.get(entity, "type", str), number)
+    relations = location.get(sentence, "relations", list)
+    for here, relation in location.each("relation", relations):
+        with rows.row("relation"):
+            head = here.get(relation, "head", int)
+            tail = here.get(relation, "tail", int)
+            rows.add_relation(here, head, tail, here.get(relation, "type", str))
     document = sentence.get("document")
     return Record(
-        text=" ".join(words),
-        entities=tuple(entities),
-        relations=tuple(relations),
-        words=words,
+        **rows.fields(),
         document=None
         if document is None
         else location.check("document", document, str),

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ...annotations import LeftOut, Record
+from ..rows import Rows
 from ..sources import Location, OnSkip, each_record, read_json, refuse
 from .surface import (
     Form,
@@ -37,12 +38,48 @@ def read_spo(
     skip (Callable): Called for each skipped line, such as those without ``spo_list``.
     repeats (str): Rule for the mentions of a repeated form. See ``surface.py``.
     YIELDS (Record): One per line, with the entities sorted by offset. If the text is
-        ``title@sentence``, ``document`` is the title.
+        ``title@sentence``, ``document`` is the title. ``left_out`` has the triples that
+        are broken or not in the text.
     RAISES (ValueError): J202 for `repeats`; J601, J602 for the file. With `refuse`:
         J604, J605 with line and field.
     """
     check_repeats(repeats)
-    return each_record(read_json(path, skip), partial(_read_line, skip, repeats), skip)
+    parse = partial(_read_line, skip, repeats)
+    return each_record(read_json(path, skip), parse, skip, _count)
+
+
+def _count(item: tuple[Location, Any]) -> tuple[int, int]:
+    """The numbers of entities and relations of a line that cannot be read."""
+    value = item[1].get("spo_list") if isinstance(item[1], dict) else None
+    spo_list = value if isinstance(value, list) else []
+    forms = {form for spo in spo_list for form in _forms(spo)}
+    return len(forms), sum(len(_objects(spo)) for spo in spo_list)
+
+
+def _objects(spo: Any) -> dict[str, Any]:
+    """The objects of a row that can be broken. Each gives a relation."""
+    values = spo.get("object") if isinstance(spo, dict) else None
+    if not isinstance(values, dict) or "@value" not in values:
+        return {"@value": values}
+    return {
+        key: value
+        for key, value in values.items()
+        # DuIE uses empty strings for keys that do not apply
+        if key == "@value" or not isinstance(value, str) or value.strip()
+    }
+
+
+def _forms(spo: Any) -> Iterator[Form]:
+    """The arguments of a row that can be broken."""
+    if isinstance(spo, dict):
+        types = spo.get("object_type")
+        pairs = [(spo.get("subject"), spo.get("subject_type"))]
+        for key, value in _objects(spo).items():
+            kind = types.get(key) if isinstance(types, dict) else types
+            pairs.append((value, kind))
+        for value, kind in pairs:
+            if isinstance(value, str) and isinstance(kind, str) and value.strip():
+                yield Form(value.strip(), kind)
 
 
 def _read_line(
@@ -53,32 +90,38 @@ def _read_line(
     if "spo_list" not in line:
         skip(LeftOut("record", f"{location}: is not annotated: it has no spo_list"))
         return None
+    rows = Rows(text)
     triples: list[Triple] = []
-    for index, spo in enumerate(location.get(line, "spo_list", list)):
-        triples += _read_triple(location.at(f"spo {index}"), spo)
+    lost: list[Form] = []
+    for here, spo in location.each("spo", location.get(line, "spo_list", list)):
+        lost += _forms(spo)
+        for key in _objects(spo):
+            with rows.row("relation"):
+                triples.append(_read_triple(here, spo, key))
     others = []
     entity_list = location.check("entity_list", line.get("entity_list") or [], list)
-    for index, entity in enumerate(entity_list):
-        here = location.at(f"entity {index}")
-        form = here.get(entity, "entity", str)
-        others.append(Form(form, here.get(entity, "type", str)))
-    mentions = find_mentions(location, text, triples, others, repeats)
+    for here, entity in location.each("entity", entity_list):
+        with rows.row("entity"):
+            form = here.get(entity, "entity", str)
+            others.append(Form(form, _label(here, entity, "type")))
+    mentions = find_mentions(location, text, triples, others, repeats, lost)
     return Record(
         text=text,
         entities=mentions.entities,
         relations=mentions.relations,
         document=find_title(text),
-        left_out=mentions.left_out,
+        left_out=(*rows.left_out, *mentions.left_out),
         source=str(location),
         meta=location.rest(line, "text", "spo_list", "entity_list"),
     )
 
 
-def _read_triple(location: Location, spo: Any) -> Iterator[Triple]:
-    predicate = location.get(spo, "predicate", str)
+def _read_triple(location: Location, spo: Any, key: str) -> Triple:
+    """Read the relation to one of the objects."""
+    predicate = _label(location, spo, "predicate")
     head = Form(
         location.get(spo, "subject", str).strip(),
-        location.get(spo, "subject_type", str),
+        _label(location, spo, "subject_type"),
     )
     values = location.get(spo, "object", (dict, str))
     types = location.get(spo, "object_type", (dict, str))
@@ -86,9 +129,13 @@ def _read_triple(location: Location, spo: Any) -> Iterator[Triple]:
         values = {"@value": values}
     if isinstance(types, str):
         types = dict.fromkeys(values, types)
-    location.get(values, "@value", str)
-    for key in values:
-        form = location.get(values, key, str).strip()
-        if form:  # DuIE uses empty strings for keys that do not apply
-            label = predicate if key == "@value" else f"{predicate}_{key}"
-            yield Triple(head, label, Form(form, location.get(types, key, str)))
+    form = location.get(values, key, str).strip()
+    label = predicate if key == "@value" else f"{predicate}_{key}"
+    return Triple(head, label, Form(form, _label(location, types, key)))
+
+
+def _label(location: Location, value: Any, name: str) -> str:
+    label: str = location.get(value, name, str)
+    if not label:
+        raise location.error(name, "is empty")
+    return label

@@ -13,9 +13,15 @@ occurs more than once, its mentions are chosen as follows:
    occurrence of each form (``first``), or all occurrences (``all``).
 
 If both arguments have the same form, the relation is between a mention and itself.
+
+A form that does not occur is searched with another spelling: other Unicode
+normalization or number of spaces, then another case, then other accents, then other
+spaces next to punctuation. With other accents and spaces, it must not cut a word. The
+entity has the characters of the text, and ``left_out`` reports the spelling.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -28,6 +34,11 @@ from ..sources import Location
 Repeats = Literal["nearest", "first", "all"]
 Range = tuple[int, int]
 
+MISSING = "a form is not in the text"
+LOST_TRIPLE = "the triple was left out"
+SPELLING = "the text has another spelling"
+_LEVELS = 4
+_STROKE = re.compile(r"LATIN (?:SMALL|CAPITAL) LETTER ([A-Z]) WITH ")
 _TITLE = re.compile(r"([^@\s]{1,80})@")
 
 
@@ -70,6 +81,7 @@ def find_mentions(
     triples: Sequence[Triple],
     others: Iterable[Form] = (),
     repeats: Repeats = "nearest",
+    lost: Iterable[Form] = (),
 ) -> Mentions:
     """Find the mentions of triples in a text. See above for the rules.
 
@@ -78,39 +90,65 @@ def find_mentions(
     triples (Sequence[Triple]): The relations of the text.
     others (Iterable[Form]): Entities that are in no triple.
     repeats (str): Rule for the mentions of a repeated form.
-    RETURNS (Mentions): The entities and relations. Forms that do not occur in the text
-        are reported in ``left_out``.
+    lost (Iterable[Form]): The arguments of broken triples.
+    RETURNS (Mentions): The entities and relations. ``left_out`` has the triples with a
+        form that does not occur in the text, and the entities that are only in such
+        triples or in `lost`. It also reports the forms that the text spells
+        differently. A repeated triple gives repeated relations.
     """
     others = list(others)
     forms = {f.text for t in triples for f in (t.head, t.tail)}
     forms.update(form.text for form in others)
-    spans_of = {form: _occurrences(text, form, forms) for form in forms if form}
+    spellings = _Spellings(text)
+    found = {form: spellings.find(form) for form in sorted(forms) if form}
+    spans_of = {form: _occurrences(text, form, found) for form in found}
     entities: dict[tuple[int, int, str], None] = {}
-    relations: dict[tuple[tuple[int, int, str], str, tuple[int, int, str]], None] = {}
+    relations: list[tuple[tuple[int, int, str], str, tuple[int, int, str]]] = []
     left_out = []
+    kept: set[Form] = set()
+    lost_forms = dict.fromkeys(lost)
     for triple in triples:
-        forms_of = (triple.head.text, triple.tail.text)
-        missing = [form for form in forms_of if not spans_of.get(form)]
+        arguments = (triple.head, triple.tail)
+        missing = [form for form in arguments if not spans_of.get(form.text)]
         if missing:
-            reason = f"{location}: {triple.label}: {missing[0]!r} is not in the text"
-            left_out.append(LeftOut("relation", reason))
+            name = missing[0].text
+            reason = f"{location}: {triple.label}: {name!r} is not in the text"
+            left_out.append(LeftOut("relation", reason, cause=MISSING))
+            lost_forms.update(dict.fromkeys(arguments))
             continue
-        head_spans, tail_spans = (spans_of[form] for form in forms_of)
-        pairs = _choose(head_spans, tail_spans, repeats)
+        kept.update(arguments)
+        head_spans, tail_spans = (spans_of[form.text] for form in arguments)
+        pairs = choose_pairs(head_spans, tail_spans, repeats)
         for head, tail in pairs:
             keys = (*head, triple.head.label), (*tail, triple.tail.label)
             entities.update(dict.fromkeys(keys))
-            relations[keys[0], triple.label, keys[1]] = None
+            relations.append((keys[0], triple.label, keys[1]))
     for form in others:
         spans = spans_of.get(form.text, [])
         if not spans:
             reason = f"{location}: {form.label} {form.text!r} is not in the text"
-            left_out.append(LeftOut("entity", reason))
+            left_out.append(LeftOut("entity", reason, cause=MISSING))
+        kept.add(form)
         if repeats != "all":
             known = any((*span, form.label) in entities for span in spans)
             spans = [] if known else spans[:1]
         for start, end in spans:
             entities[start, end, form.label] = None
+    for form in lost_forms:
+        if not form.text or form in kept:
+            continue
+        cause, problem = LOST_TRIPLE, "is in no other triple"
+        if not spellings.find(form.text):
+            cause, problem = MISSING, "is not in the text"
+        reason = f"{location}: {form.label} {form.text!r} {problem}"
+        left_out.append(LeftOut("entity", reason, cause=cause))
+    for name in sorted({form.text for form in kept}):
+        for start, end in spans_of.get(name, [])[:1]:
+            if name != text[start:end]:
+                reason = (
+                    f"{location}: {name!r} is spelled {text[start:end]!r} in the text"
+                )
+                left_out.append(LeftOut("spelling", reason, cause=SPELLING))
     order = {key: index for index, key in enumerate(sorted(entities))}
     return Mentions(
         tuple(EntityRecord(*key) for key in order),
@@ -119,9 +157,16 @@ def find_mentions(
     )
 
 
-def _choose(
+def choose_pairs(
     heads: list[Range], tails: list[Range], repeats: Repeats
 ) -> list[tuple[Range, Range]]:
+    """Choose the mentions of a relation. See the third rule above.
+
+    heads, tails (list[Range]): The offsets of the mentions of both arguments, sorted.
+        If they are equal, the relation is between a mention and itself.
+    repeats (str): Rule for several mentions.
+    RETURNS (list[tuple[Range, Range]]): Head and tail of each relation.
+    """
     if heads == tails:  # the same form
         return [(span, span) for span in (heads if repeats == "all" else heads[:1])]
     if repeats == "all":
@@ -143,17 +188,18 @@ def find_title(text: str) -> str | None:
     return match[1] if match else None
 
 
-def _occurrences(text: str, form: str, forms: Iterable[str]) -> list[Range]:
+def _occurrences(text: str, form: str, found: dict[str, list[Range]]) -> list[Range]:
     """The spans of a form after applying the first two rules."""
-    spans = _find(text, form)
+    spans = found[form]
     title = find_title(text)
     if title is not None:
         if form == title:
             return spans[:1]
         spans = [span for span in spans if span[0] > len(title)] or spans
     spans = [span for span in spans if not _cuts_word(text, *span)] or spans
-    longer = [other for other in forms if len(other) > len(form)]
-    covers = [span for other in longer for span in _find(text, other)]
+    covers = [
+        span for other in found if len(other) > len(form) for span in found[other]
+    ]
     free = [
         (start, end)
         for start, end in spans
@@ -162,13 +208,83 @@ def _occurrences(text: str, form: str, forms: Iterable[str]) -> list[Range]:
     return free or spans
 
 
-def _find(text: str, form: str) -> list[Range]:
-    """The spans of a form. If there are none, the search is case-insensitive."""
-    spans = [(start, start + len(form)) for start in find_all(text, form)]
-    if not spans and len(text.lower()) == len(text):
-        lower = form.lower()
-        spans = [(start, start + len(lower)) for start in find_all(text.lower(), lower)]
-    return spans
+class _Spellings:
+    """A text, and its simplified spellings, which are created when required."""
+
+    def __init__(self, text: str):
+        self.text = text
+        self._simplified: dict[int, tuple[str, list[int]]] = {}
+
+    def find(self, form: str) -> list[Range]:
+        """The spans of a form, with the first spelling that has any."""
+        spans = [(start, start + len(form)) for start in find_all(self.text, form)]
+        for level in range(0 if spans else _LEVELS):
+            spans = self._find_simplified(form, level)
+            if spans:
+                break
+        return spans
+
+    def _find_simplified(self, form: str, level: int) -> list[Range]:
+        if level not in self._simplified:
+            self._simplified[level] = _simplify(self.text, level)
+        text, origins = self._simplified[level]
+        wanted = _simplify(form.strip(), level)[0]
+        spans = []
+        for first in find_all(text, wanted) if wanted else ():
+            start, last = origins[first], origins[first + len(wanted) - 1]
+            # one character of the text can give several
+            if first and origins[first - 1] == start:
+                continue
+            if origins[first + len(wanted) :][:1] == [last]:
+                continue
+            end = last + 1
+            while end < len(self.text) and unicodedata.combining(self.text[end]):
+                end += 1
+            if level < 2 or not _cuts_word(self.text, start, end):
+                spans.append((start, end))
+        return spans
+
+
+def _simplify(text: str, level: int) -> tuple[str, list[int]]:
+    """Simplify the spelling of a text.
+
+    text (str): The text.
+    level (int): 0: decompose characters and use single spaces. 1: ignore the case, too.
+        2: ignore accents, too. 3: ignore spaces that do not separate words, too.
+    RETURNS (tuple[str, list[int]]): The simplified text, and the offset in the text for
+        each of its characters.
+    """
+    characters: list[str] = []
+    origins: list[int] = []
+    for offset, character in enumerate(text):
+        if character.isspace():
+            simple = "" if characters[-1:] == [" "] else " "
+        else:
+            simple = unicodedata.normalize("NFKD", character)
+            if level > 0:
+                simple = unicodedata.normalize("NFKD", simple.casefold())
+            if level > 1:
+                simple = "".join(map(_without_accent, simple))
+        characters += simple
+        origins += [offset] * len(simple)
+    if level > 2:
+        kept = [
+            index
+            for index, character in enumerate(characters)
+            if character != " " or all(map(_is_letter, characters[index - 1 :][:3:2]))
+        ]
+        characters = [characters[index] for index in kept]
+        origins = [origins[index] for index in kept]
+    return "".join(characters), origins
+
+
+def _without_accent(character: str) -> str:
+    # classes up to 9 are signs of other scripts that change the letter
+    if unicodedata.combining(character) > 9:
+        return ""
+    # such as "ø", which has no decomposition
+    stroke = _STROKE.match(unicodedata.name(character, ""))
+    return stroke[1].casefold() if stroke else character
 
 
 def find_all(text: str, form: str) -> Iterator[int]:

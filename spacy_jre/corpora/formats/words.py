@@ -1,9 +1,9 @@
 """The words of tokenized records, and entity offsets in words."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from ...annotations import EntityRecord, Record
+from ...annotations import Record
 from ...annotations.records import word_offsets
 from ...errors import Errors, JREError
 from ..rows import OUTSIDE, RowError
@@ -44,22 +44,6 @@ def word_span(
         problem = f"is {start}..{end}, outside the {len(offsets)} tokens (end {kind})"
         raise RowError(here.error("start/end", problem), OUTSIDE)
     return offsets[start][0], offsets[last][1]
-
-
-def entities_of_words(
-    words: Sequence[str], spans: Iterable[tuple[int, int, str]]
-) -> tuple[EntityRecord, ...]:
-    """Get the entities of words that are joined by single spaces.
-
-    words (Sequence[str]): The words.
-    spans (Iterable): The first word, the last word and the label of each entity.
-    RETURNS (tuple[EntityRecord, ...]): The entities, with character offsets.
-    """
-    offsets = word_offsets(tuple(words))
-    return tuple(
-        EntityRecord(offsets[first][0], offsets[last][1], label)
-        for first, last, label in spans
-    )
 
 
 def token_spans(record: Record) -> list[tuple[int, int]]:

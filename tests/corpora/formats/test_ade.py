@@ -3,6 +3,8 @@ from functools import cache
 from itertools import combinations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from spacy_jre.annotations import EntityRecord, Record, RelationRecord
 from spacy_jre.corpora.formats.ade import (
@@ -164,6 +166,50 @@ def test_all_lines_of_a_sentence_without_a_shift_are_skipped(path):
     assert len(left_out) == 2
 
 
+def test_line_with_other_offsets_than_the_other_lines_is_skipped(path):
+    lines = [
+        line("hives", "clavoxil"),
+        line("stopped", "clavoxil", shift=101),
+        line("After", "clavoxil"),
+        line("and", "was", starts=(26, 27)),
+    ]
+    (record,), left_out = skipped(path, *lines)
+    assert [start for _, start, _ in marked(record)] == [0, 6, 20]
+    assert [entry.reason.split(": ")[0] for entry in left_out] == [
+        f"[J605] {path}, line {number}" for number in (2, 4)
+    ]
+    assert "does not match the offsets of the other lines" in left_out[0].reason
+    assert [(x.entities, x.relations) for x in left_out] == [(2, 1), (2, 1)]
+
+
+def test_annotations_of_a_broken_line_are_counted(path):
+    _, [left_out] = skipped(path, line("hives", "clavoxil"), "9000|Ada")
+    assert (left_out.entities, left_out.relations) == (2, 1)
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["hives", "stopped", "After"]),
+            st.sampled_from([100, 100, 100, 101, 7]),
+            st.sampled_from(["9000", "9001", "x"]),
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_every_line_of_a_faulty_file_is_read_or_reported(tmp_path_factory, rows):
+    path = tmp_path_factory.mktemp("ade") / "story.rel"
+    lines = [
+        line(effect, "clavoxil", shift=shift, document=document)
+        for effect, shift, document in rows
+    ]
+    records, left_out = skipped(path, *lines)
+    relations = sum(len(record.relations) for record in records)
+    assert relations + sum(entry.relations for entry in left_out) == len(lines)
+
+
 def test_all_lines_of_a_sentence_with_several_shifts_are_skipped(path):
     sentence = "hives, clavoxil; hives, clavoxil"
     records, [left_out] = skipped(path, line("hives", "clavoxil", sentence=sentence))
@@ -233,7 +279,7 @@ def test_line_that_is_not_utf8_is_skipped(path):
     path.write_bytes(good.encode() + b"\n9000|\xff\n")
     left_out = []
     assert len(list(read_ade(path, skip=left_out.append))) == 1
-    assert left_out[0].reason.startswith(f"[J604] {path}, line 2: ")
+    assert left_out[0].reason.startswith(f"[J668] {path}, line 2: ")
 
 
 @pytest.mark.parametrize("reader", [read_ade, read_ade_dose, read_ade_negatives])

@@ -2,10 +2,13 @@ import json
 from functools import cache
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from spacy_jre.annotations import EntityRecord, Record, RelationRecord
 from spacy_jre.corpora.formats.conll04 import read_conll04
 from spacy_jre.corpora.formats.spert_json import write_spert_json
+from spacy_jre.corpora.rows import BROKEN_ROW, LOST_ARGUMENT, UNKNOWN_ARGUMENT
 from spacy_jre.corpora.splits import choose_by_id
 
 from ...conftest import SHARED
@@ -149,17 +152,6 @@ def row(number, label="O", row="1", token="b"):
         pytest.param(row("9" * 5000), 7, "sentence", id="huge number"),
         pytest.param(row(2, token=""), 7, "token", id="empty token"),
         pytest.param(row(2, "Loc", token=""), 7, "token", id="empty entity"),
-        pytest.param(row(2, "Loc") + "\n1\t1\n", 9, "relation", id="missing label"),
-        pytest.param(
-            row(2, "Loc") + "\n1 1 r\n", 9, "relation", id="spaces instead of tabs"
-        ),
-        pytest.param(row(2, "Loc") + "\n1\t0\tr\n", 9, "relation", id="unknown row"),
-        pytest.param(
-            row(2, "O") + "\n1\t1\tr\n", 9, "relation", id="row without entity"
-        ),
-        pytest.param(
-            row(2, "Loc") + "\nx\t1\tr\n", 9, "relation", id="row not a number"
-        ),
     ],
 )
 def test_broken_line_is_reported_with_file_and_column(path, broken, line, field):
@@ -173,15 +165,65 @@ def test_broken_line_is_reported_with_file_and_column(path, broken, line, field)
 
 
 @pytest.mark.parametrize(
-    ("rows", "relations"),
+    ("line", "field", "cause"),
     [
-        pytest.param([("", "Lima")], [], id="entity"),
-        pytest.param([("Loc", "Lima")], ["0\t0\t"], id="relation"),
+        pytest.param("0\t2", "relation", BROKEN_ROW, id="missing label"),
+        pytest.param("0 2 r", "relation", BROKEN_ROW, id="spaces instead of tabs"),
+        pytest.param("0\t9\tr", "tail", UNKNOWN_ARGUMENT, id="unknown row"),
+        pytest.param("1\t2\tr", "head", UNKNOWN_ARGUMENT, id="row without entity"),
+        pytest.param("x\t2\tr", "head", UNKNOWN_ARGUMENT, id="row not a number"),
+        pytest.param("0\t2\t", "label", BROKEN_ROW, id="empty label"),
     ],
 )
-def test_empty_label_raises(path, rows, relations):
-    with pytest.raises(ValueError, match=r"J109.*line 1"):
-        read(path, block(1, rows, *relations))
+def test_broken_relation_costs_only_its_row(path, line, field, cause):
+    (record,), left_out = skipped(path, block(2, LIMA, line, "2\t0\tr"))
+    assert left_out == []
+    assert record.relations == (RelationRecord(1, 0, "r"),)
+    (entry,) = record.left_out
+    assert (entry.kind, entry.cause, entry.broken) == ("relation", cause, True)
+    assert entry.reason.startswith(f"[J605] {path}, line 6: field '{field}' ")
+    with pytest.raises(ValueError, match="J605"):
+        list(read_conll04(path))
+
+
+def test_broken_entity_costs_its_row_and_its_relations(path):
+    rows = [("", "Ada"), ("Loc", "Lima")]
+    (record,), _ = skipped(path, block(1, rows, "0\t1\tr", "1\t1\tr"))
+    assert (record.text, len(record.entities)) == ("Ada Lima", 1)
+    assert record.relations == (RelationRecord(0, 0, "r"),)
+    assert [(x.kind, x.cause) for x in record.left_out] == [
+        ("entity", BROKEN_ROW),
+        ("relation", LOST_ARGUMENT),
+    ]
+
+
+def test_annotations_of_a_broken_sentence_are_counted(path):
+    _, [left_out] = skipped(path, block("x", LIMA, "0\t2\tr"))
+    assert (left_out.entities, left_out.relations) == (2, 1)
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["O", "Loc", ""]), st.sampled_from(["a", "b/c"])),
+        min_size=1,
+        max_size=5,
+    ),
+    st.lists(
+        st.tuples(*[st.sampled_from(["0", "1", "3", "9", "x"])] * 2, st.just("r"))
+        | st.sampled_from([("0", "1"), ("0",), ("0", "0", "")]),
+        max_size=4,
+    ),
+)
+def test_every_row_of_a_faulty_file_is_read_or_reported(tmp_path_factory, rows, links):
+    path = tmp_path_factory.mktemp("conll04") / "story.corp"
+    text = block(1, rows, *map("\t".join, links))
+    (record,), left_out = skipped(path, text)
+    assert left_out == []
+    kinds = [entry.kind for entry in record.left_out]
+    entities = sum(label != "O" for label, _ in rows)
+    assert len(record.entities) + kinds.count("entity") == entities
+    assert len(record.relations) + kinds.count("relation") == len(links)
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", " \r\n"])
@@ -197,7 +239,7 @@ def test_missing_file_raises(path):
 
 def test_file_that_is_not_utf8_raises_with_its_line(path):
     path.write_bytes(block(1, [("O", "a"), ("Loc", "Tromsø")]).encode("latin1"))
-    with pytest.raises(ValueError, match=r"J604.*story\.corp, line 2"):
+    with pytest.raises(ValueError, match=r"J668.*story\.corp, line 2"):
         list(read_conll04(path))
 
 
@@ -237,7 +279,7 @@ def test_corpus_has_numbers_with_gaps():
 @pytest.mark.data
 @pytest.mark.parametrize(("split", "count"), [("training", 1153), ("testing", 288)])
 def test_index_files_select_their_sentences(split, count):
-    chosen = choose_by_id(corpus(), ids_of(split), "index")
+    chosen = list(choose_by_id(corpus(), ids_of(split), "index"))
     assert len(chosen) == count
     assert all(record.relations for record in chosen)
 

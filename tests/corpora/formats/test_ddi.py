@@ -1,6 +1,8 @@
 import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from spacy_jre.annotations import EntityRecord, Record, RelationRecord
 from spacy_jre.corpora.formats import guess_format
@@ -84,7 +86,7 @@ def test_format_of_folder_and_file_is_guessed(write, tmp_path):
         ('charOffset="0-7"', 'charOffset="0-"', "charOffset"),
         ('charOffset="0-7"', "", "charOffset"),
         ('type="brand"', "", "type"),
-        ('e1="d1.s0.e0" e2="d1.s0.e1"', 'e1="d1.s0.e9" e2="d1.s0.e1"', "e1"),
+        ('e1="d1.s0.e0" e2="d1.s0.e1"', 'e1="d1.s0.e9" e2="d1.s0.e1"', "head"),
         ('ddi="true" type="mechanism"', 'type="mechanism"', "ddi"),
     ],
 )
@@ -99,16 +101,58 @@ def test_invalid_field_is_reported_with_file_and_sentence(write, old, new, field
 
 def test_offset_outside_the_text_raises(write):
     path = write(SENTENCE.replace('"0-7"', '"0-99"'))
-    with pytest.raises(ValueError, match=r"\[J107\].*d1\.s0"):
+    with pytest.raises(ValueError, match=r"\[J605\].*entity d1\.s0\.e0.*0\.\.100"):
         read(path)
 
 
 def test_broken_sentence_is_skipped(write):
     skipped = []
-    broken = SENTENCE.replace('"0-7"', '"7"')
+    broken = SENTENCE.replace(' text="Clavoxil slows', ' words="Clavoxil slows')
     records = read(write(broken, SENTENCE), skip=skipped.append)
     assert (len(records), len(skipped)) == (1, 1)
     assert skipped[0].broken
+    assert (skipped[0].entities, skipped[0].relations) == (3, 2)
+
+
+def test_whitespace_at_the_edges_is_trimmed_and_counted(write):
+    (record,) = read(write(SENTENCE.replace('"0-7"', '"0-8"')))
+    assert record.entities[0] == EntityRecord(0, 8, "brand")
+    assert record.trimmed == 1
+
+
+# what is changed in the sentence, and the entities and relations that this loses
+FAULTS = [
+    ('"0-7"', '"0-8"', 0, 0),
+    ('"15-22"', '"14-23"', 0, 0),
+    ('"0-7"', '"0-99"', 1, 2),
+    ('"0-7"', '"8-8"', 1, 2),
+    ('"0-7"', '"null"', 1, 2),
+    (' id="d1.s0.e0"', "", 1, 2),
+    (' id="d1.s0.e1"', ' id="d1.s0.e0"', 1, 1),
+    ('e2="d1.s0.e1" ddi="true"', 'e2="d1.s0.e7" ddi="true"', 0, 1),
+    ('e2="d1.s0.e1" ddi="true"', 'ddi="true"', 0, 1),
+    (' type="mechanism"', "", 0, 1),
+]
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.lists(st.sampled_from(FAULTS), max_size=3))
+def test_read_and_lost_annotation_add_up(tmp_path_factory, faults):
+    path = tmp_path_factory.mktemp("ddi") / "d1.xml"
+    sentence = SENTENCE
+    for old, new, _, _ in faults:
+        sentence = sentence.replace(old, new, 1)
+    path.write_text(f'<document id="d1">{sentence}{SENTENCE}</document>', "utf8")
+    skipped = []
+    records = list(read_ddi(path, skip=skipped.append, discontinuous="cover"))
+    assert (len(records), skipped) == (2, [])
+    kinds = [left.kind for left in records[0].left_out]
+    assert len(records[0].entities) + kinds.count("entity") == 3
+    assert len(records[0].relations) + kinds.count("relation") == 2
+    if len(faults) == 1:
+        counts = kinds.count("entity"), kinds.count("relation")
+        assert counts == faults[0][2:]
+    assert records[1].left_out == ()
 
 
 def test_invalid_xml_is_reported_with_its_line(write):

@@ -199,7 +199,7 @@ def test_export_without_relations_raises_with_the_fix(path, text):
 def test_file_in_utf16_raises_with_the_fix(path):
     path.write_text(json.dumps(TEXT), encoding="utf16")
     for read_file in (guess_format, lambda path: list(read_doccano(path))):
-        with pytest.raises(ValueError, match=r"J640.*all\.jsonl.*UTF-16.*UTF-8"):
+        with pytest.raises(ValueError, match=r"J667.*all\.jsonl.*UTF-16.*UTF-8"):
             read_file(path)
 
 

@@ -3,10 +3,13 @@ from functools import cache
 from itertools import combinations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from spacy_jre.annotations import EntityRecord, Record, RelationRecord, split_sentences
 from spacy_jre.corpora.formats.dygie import read_dygie
 from spacy_jre.corpora.formats.spert_json import read_spert_json
+from spacy_jre.corpora.rows import BROKEN_ROW, LOST_ARGUMENT
 
 from ...conftest import SHARED
 from ..story import FOLDER, assert_is_the_story
@@ -171,38 +174,8 @@ def test_unannotated_document_is_skipped_without_an_error(path):
         ({"ner": {}}, "line 2", "ner"),
         ({"ner": [[]]}, "line 2", "ner"),
         ({"ner": [[], [], []]}, "line 2", "ner"),
-        ({"ner": [[], 3]}, "line 2", "ner"),
-        ({"ner": [[], ["PER"]]}, "line 2, sentence 1, ner 0", "ner"),
-        ({"ner": [[[0, 1]], []]}, "line 2, sentence 0, ner 0", "ner"),
-        ({"ner": [[[0, "1", "P"]], []]}, "line 2, sentence 0, ner 0", "ner"),
-        ({"ner": [[[True, 1, "P"]], []]}, "line 2, sentence 0, ner 0", "ner"),
-        ({"ner": [[[0, 1, 2]], []]}, "line 2, sentence 0, ner 0", "ner"),
-        (
-            {"ner": [[[0, 1, "P"], [1, 0, "P"]], []]},
-            "line 2, sentence 0, ner 1",
-            "span",
-        ),
-        ({"ner": [[[-1, 0, "P"]], []]}, "line 2, sentence 0, ner 0", "span"),
-        ({"ner": [[[7, 8, "P"]], []]}, "line 2, sentence 0, ner 0", "span"),
-        ({"relations": [[], "likes"]}, "line 2", "relations"),
         ({"relations": [[]]}, "line 2", "relations"),
-        (
-            {"relations": [[], [[4, 4, 6, "likes"]]]},
-            "line 2, sentence 1, relations 0",
-            "relations",
-        ),
-        (
-            {"relations": [[], [[4, 4, 6, None, "likes"]]]},
-            "line 2, sentence 1, relations 0",
-            "relations",
-        ),
-        (
-            {"relations": [[], [[4, 4, 6, 8, "likes"]]]},
-            "line 2, sentence 1, relations 0",
-            "span",
-        ),
         ({"events": 3}, "line 2", "events"),
-        ({"events": [3]}, "line 2", "events"),
         ({"clusters": [2**70]}, "line 2", "clusters"),
     ],
 )
@@ -222,10 +195,86 @@ def test_missing_field_is_reported(path, field):
         list(read_dygie(write(path, document)))
 
 
-@pytest.mark.parametrize("changes", [{"ner": [[[0, 1, ""]], []]}])
-def test_empty_label_raises(path, changes):
-    with pytest.raises(ValueError, match=r"J109.*line 1"):
-        read_one(path, **changes)
+@pytest.mark.parametrize(
+    ("changes", "where", "field"),
+    [
+        ({"ner": [[], 3]}, "sentence 1", "ner"),
+        ({"ner": [[], None]}, "sentence 1", "ner"),
+        ({"ner": [[], ["PER"]]}, "sentence 1, ner 0", "ner"),
+        ({"ner": [[], [None]]}, "sentence 1, ner 0", "ner"),
+        ({"ner": [[[0, 1]], []]}, "sentence 0, ner 0", "ner"),
+        ({"ner": [[[0, "1", "P"]], []]}, "sentence 0, ner 0", "ner"),
+        ({"ner": [[[True, 1, "P"]], []]}, "sentence 0, ner 0", "ner"),
+        ({"ner": [[[0, 1, 2]], []]}, "sentence 0, ner 0", "ner"),
+        ({"ner": [[[0, 1, "P"], [1, 0, "P"]], []]}, "sentence 0, ner 1", "span"),
+        ({"ner": [[[-1, 0, "P"]], []]}, "sentence 0, ner 0", "span"),
+        ({"ner": [[[7, 8, "P"]], []]}, "sentence 0, ner 0", "span"),
+        ({"ner": [[[0, 1, ""]], []]}, "sentence 0, ner 0", "label"),
+        ({"relations": [[], "likes"]}, "sentence 1", "relations"),
+        (
+            {"relations": [[], [[4, 4, 6, "likes"]]]},
+            "sentence 1, relations 0",
+            "relations",
+        ),
+        (
+            {"relations": [[], [[4, 4, 6, None, "likes"]]]},
+            "sentence 1, relations 0",
+            "relations",
+        ),
+        (
+            {"relations": [[], [[4, 4, 6, 8, "likes"]]]},
+            "sentence 1, relations 0",
+            "span",
+        ),
+        ({"relations": [[], [[4, 4, 6, 6, ""]]]}, "sentence 1, relations 0", "label"),
+        ({"events": [3]}, "line 1", "events"),
+    ],
+)
+def test_broken_row_costs_only_that_row(path, changes, where, field):
+    (record,), left_out = skipped(path, {**DOCUMENT, **changes})
+    assert left_out == []
+    first, *_ = record.left_out
+    assert first.broken
+    assert first.reason.startswith(f"[J605] {path}, line 1")
+    assert f"{where}: field '{field}' " in first.reason
+    with pytest.raises(ValueError, match="J605"):
+        list(read_dygie(path))
+
+
+def test_relation_of_a_broken_entity_is_lost(path):
+    ner = [[], [[4, 4, None], [6, 6, "LOC"]]]
+    (record,), _ = skipped(path, {**DOCUMENT, "ner": ner})
+    assert [(x.kind, x.cause) for x in record.left_out] == [
+        ("entity", BROKEN_ROW),
+        ("relation", LOST_ARGUMENT),
+    ]
+
+
+def test_annotations_of_a_broken_document_are_counted(path):
+    _, [left_out] = skipped(path, {**DOCUMENT, "sentences": [None]})
+    assert (left_out.entities, left_out.relations) == (3, 1)
+
+
+NUMBERS = st.sampled_from([0, 1, 4, 6, 6, 7, 8, -1, None, "4"])
+ROW_LABELS = st.sampled_from(["PER", "LOC", "", None])
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    st.lists(st.tuples(NUMBERS, NUMBERS, ROW_LABELS) | st.none(), max_size=6),
+    st.lists(
+        st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS, ROW_LABELS) | st.none(),
+        max_size=4,
+    ),
+)
+def test_every_row_of_a_faulty_file_is_read_or_reported(tmp_path_factory, ner, rows):
+    path = tmp_path_factory.mktemp("dygie") / "story.jsonl"
+    document = {**DOCUMENT, "ner": [[], ner], "relations": [rows, []]}
+    (record,), left_out = skipped(path, document)
+    assert left_out == []
+    kinds = [entry.kind for entry in record.left_out]
+    assert len(record.entities) + kinds.count("entity") == len(ner)
+    assert len(record.relations) + kinds.count("relation") == len(rows)
 
 
 # the public corpus

@@ -31,6 +31,11 @@ TYPES = {
     "custom:Disease": ("webanno.custom", {"kind": STRING}),
     "custom:Drug": ("webanno.custom", {"name": STRING, "label": STRING}),
     "custom:Dose": ("webanno.custom", {"unit": STRING, "amount": STRING}),
+    "custom:Takes": (
+        "webanno.custom",
+        {"Governor": SPAN, "Dependent": SPAN, "how": STRING, "why": STRING},
+    ),
+    "coref:CoreferenceLink": (DKPRO + "coref.type", {"next": SPAN}),
     "custom:Link": ("webanno.custom", {"next": SPAN, "referenceType": STRING}),
     "custom:Slot": ("webanno.custom", {"links": "uima.cas.FSArray", "value": STRING}),
     "custom:Relation": (
@@ -180,7 +185,6 @@ def test_label_is_the_string_feature(folder, layer, features, label):
         ("ner:NamedEntity", {"value": ""}),
         ("ner:NamedEntity", {"identifier": "http://x"}),
         ("custom:Drug", {"name": "aspirin"}),
-        ("custom:Dose", {"unit": "mg", "amount": "5"}),
     ],
 )
 def test_span_without_label_is_left_out(folder, layer, features):
@@ -189,6 +193,52 @@ def test_span_without_label_is_left_out(folder, layer, features):
     assert kinds(record) == [("entity", False)]
     location = f"{folder}, doc.xmi, {layer.partition(':')[2]} 1"
     assert record.left_out[0].reason == f"{location}: the span has no label"
+
+
+DOSE = ("custom:Dose", 0, 3, {"unit": "mg", "amount": "5"})
+TAKES = ("custom:Takes", 0, 9, {"Governor": 1, "Dependent": 2, "how": "at", "why": "x"})
+
+
+def test_features_of_a_layer_that_has_several_are_named(folder):
+    record = read(folder, DOSE)
+    assert (record.entities, kinds(record)) == ((), [("entity", False)])
+    reason = record.left_out[0].reason
+    assert "layer Dose has several features: unit, amount." in reason
+    assert "--feature Dose=unit" in reason
+
+
+@pytest.mark.parametrize("choice", ["unit", "Dose=unit", "webanno.custom.Dose=unit"])
+def test_feature_of_a_layer_can_be_chosen(folder, choice):
+    (record,) = read_inception(put(folder, ADA, DOSE), features=[choice])
+    assert [entity.label for entity in record.entities] == ["PER", "mg"]
+
+
+def test_choice_for_a_layer_comes_before_others(folder):
+    put(folder, DOSE, (*TAKES[:3], {"Governor": 1, "Dependent": 1, "how": "at"}))
+    features = ["unit", "how", "Dose=amount"]
+    (record,) = read_inception(folder, features=features)
+    assert [entity.label for entity in record.entities] == ["5"]
+    assert pairs(record) == [(0, 0, "at")]
+
+
+def test_features_of_a_relation_layer_that_has_several_are_named(folder):
+    record = read(folder, ADA, OSLO, TAKES)
+    assert (record.relations, kinds(record)) == ((), [("relation", False)])
+    assert "layer Takes has several features: how, why." in record.left_out[0].reason
+    (record,) = read_inception(folder, features=["why"])
+    assert pairs(record) == [(0, 1, "x")]
+
+
+def test_chosen_feature_comes_before_value(folder):
+    ada = ("ner:NamedEntity", 0, 9, {"value": "PER", "identifier": "Q1"})
+    (record,) = read_inception(put(folder, ada), features=["NamedEntity=identifier"])
+    assert record.entities == (EntityRecord(0, 9, "Q1"),)
+
+
+@pytest.mark.parametrize("choice", ["dose", "Gene=unit", "Token=form"])
+def test_unknown_feature_raises_with_the_features_of_all_layers(folder, choice):
+    with pytest.raises(ValueError, match=rf"J650.*'{choice}'.*Dose: unit, amount"):
+        list(read_inception(put(folder, DOSE), features=[choice]))
 
 
 def test_span_without_text_is_left_out(folder):
@@ -203,25 +253,55 @@ def test_relation_without_label_is_left_out(folder):
     assert (record.relations, kinds(record)) == ((), [("relation", False)])
 
 
-@pytest.mark.parametrize(
-    "oslo",
-    [
-        ("ner:NamedEntity", 19, 23, {}),
-        ("seg:Token", 19, 23, {}),
-    ],
-)
-def test_relation_to_a_span_without_entity_is_left_out(folder, oslo):
-    record = read(folder, ADA, oslo, LIVES)
-    assert record.relations == ()
-    assert kinds(record)[-1] == ("relation", False)
-    assert "the relation 'in' has an argument that is not an entity" in str(
-        record.left_out
-    )
-
-
-def test_relation_without_an_argument_is_left_out(folder):
-    record = read(folder, ADA, ("custom:Relation", 0, 9, {"Governor": 1, "label": "x"}))
+def test_relation_to_a_token_is_left_out(folder):
+    record = read(folder, ADA, ("seg:Token", 19, 23, {}), LIVES)
     assert (record.relations, kinds(record)) == ((), [("relation", False)])
+    reason = record.left_out[0].reason
+    assert "the relation 'in' has an argument that is not an entity" in reason
+
+
+def test_relation_to_a_span_without_label_is_left_out(folder):
+    record = read(folder, ADA, ("ner:NamedEntity", 19, 23, {}), LIVES)
+    assert record.relations == ()
+    assert kinds(record) == [("entity", False), ("relation", False)]
+    assert "the tail 2 of the relation was left out" in record.left_out[1].reason
+
+
+def test_whitespace_at_the_edges_is_trimmed_and_counted(folder):
+    record = read(folder, ("ner:NamedEntity", 3, 10, {"value": "PER"}))
+    assert record.entities == (EntityRecord(4, 9, "PER"),)
+    assert record.trimmed == 1
+
+
+LESS = {"Governor": 1, "label": "x"}
+BROKEN_ROWS = {
+    "end outside": (("ner:NamedEntity", 19, 25, {"value": "x"}), "entity", "19..25"),
+    "start outside": (("ner:NamedEntity", -2, 3, {"value": "x"}), "entity", "-2..3"),
+    "backwards": (("ner:NamedEntity", 5, 3, {"value": "x"}), "entity", "5..3"),
+    "blank": (("ner:NamedEntity", 3, 4, {"value": "x"}), "entity", "whitespace"),
+    "no argument": (("custom:Relation", 0, 9, LESS), "relation", "Dependent"),
+    "dangling": (("custom:Relation", 0, 9, LESS | {"Dependent": 99}), "relation", "99"),
+    "sentence": (("seg:Sentence", 0, 99, {}), "sentence", "99"),
+}
+
+
+@pytest.mark.parametrize(("row", "kind", "part"), BROKEN_ROWS.values(), ids=BROKEN_ROWS)
+def test_broken_row_costs_only_itself(folder, row, kind, part):
+    put(folder, ADA, OSLO, LIVES, row)
+    (record,), skipped = read_and_skip(folder)
+    assert (len(record.entities), pairs(record), skipped) == (2, [(0, 1, "in")], [])
+    assert kinds(record) == [(kind, True)]
+    assert f"{folder}, doc.xmi, " in record.left_out[0].reason
+    if part != "99" or kind == "sentence":
+        assert part in record.left_out[0].reason
+    with pytest.raises(ValueError, match=r"\[J605\]"):
+        list(read_inception(folder))
+
+
+def test_offset_inside_a_character_costs_the_document(folder):
+    inside = ("ner:NamedEntity", 1, 6, {"value": "PER"})
+    with pytest.raises(ValueError, match=r"J612.*doc\.xmi.*offset 1 is inside"):
+        read(folder, inside, text="😀 Ada 😀")
 
 
 # other layers
@@ -245,6 +325,11 @@ def test_built_in_layers_are_ignored(folder):
 
 def test_chain_link_is_left_out(folder):
     record = read(folder, ("custom:Link", 0, 3, {"referenceType": "name"}))
+    assert (record.entities, kinds(record)) == ((), [("chain", False)])
+
+
+def test_coreference_link_is_left_out(folder):
+    record = read(folder, ("coref:CoreferenceLink", 0, 3, {}))
     assert (record.entities, kinds(record)) == ((), [("chain", False)])
 
 
@@ -398,8 +483,28 @@ def test_missing_file_raises(tmp_path):
 
 
 def test_folder_without_documents_raises(folder):
-    with pytest.raises(ValueError, match=r"J602.*export"):
+    with pytest.raises(ValueError, match=r"J651.*export.*UIMA CAS XMI"):
         list(read_inception(folder))
+
+
+@pytest.mark.parametrize("name", ["exportedproject.json", "exportedproject12.json"])
+def test_files_of_an_export_without_documents_are_named(tmp_path, name):
+    members = {"annotation_ser/a.txt/ada.ser": "", "source/a.txt": "Ada"}
+    members |= {"annotation_ser/b.txt/ada.ser": "", name: "{}"}
+    path = write_zip(tmp_path / "project.zip", **members)
+    with pytest.raises(ValueError, match=r"J651.*project\.zip.*2 \.ser, 1 .*Export"):
+        list(read_inception(path))
+
+
+def test_annotator_without_a_document_is_skipped(tmp_path):
+    path = project(tmp_path, "annotation/b.txt/ada.zip")
+    inner = write_zip(tmp_path / "inner.zip", **{"b.txt": "Ada Quint"})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.write(inner, "annotation/b.txt/nils.zip")
+    result, skipped = read_and_skip(path)
+    assert (len(result), [left.broken for left in skipped]) == (1, [True])
+    assert "annotation/b.txt/nils.zip" in skipped[0].reason
+    assert "1 .txt" in skipped[0].reason
 
 
 def test_missing_type_system_raises(tmp_path):
@@ -410,7 +515,7 @@ def test_missing_type_system_raises(tmp_path):
 def test_invalid_zip_raises(tmp_path):
     path = tmp_path / "a.zip"
     path.write_bytes(b"PK but no more")
-    with pytest.raises(ValueError, match=r"J612.*a\.zip.*BadZipFile"):
+    with pytest.raises(ValueError, match=r"J612.*a\.zip.*not a valid zip"):
         list(read_inception(path))
 
 
@@ -442,9 +547,31 @@ def test_cas_without_text_raises(folder):
         list(read_inception(folder))
 
 
-def test_offset_outside_the_text_raises(folder):
-    with pytest.raises(ValueError, match=r"J612.*doc\.xmi.*offset \[25\]"):
-        read(folder, ("ner:NamedEntity", 19, 25, {"value": "LOC"}))
+WRONG = {
+    "unknown type": ("doc.xmi", "custom:Relation", "custom:Other", "type system"),
+    "unknown feature": ("doc.xmi", "label=", "other=", "type system"),
+    "unknown sofa": ("doc.xmi", 'sofa="900" begin="0"', 'sofa="7" begin="0"', "CAS"),
+    "no number": ("doc.xmi", 'begin="0"', 'begin="a"', "CAS"),
+    "no id": ("doc.xmi", 'xmi:id="1"', 'name="1"', "CAS"),
+    "no XML": ("doc.xmi", "</xmi:XMI>", "", "not valid XML"),
+    "type system": ("TypeSystem.xml", "uima.tcas.Annotation", "Missing", "'Missing'"),
+    "no types": ("TypeSystem.xml", "</types>", "", "not valid XML"),
+}
+
+
+@pytest.mark.parametrize(("name", "old", "new", "part"), WRONG.values(), ids=WRONG)
+def test_fault_of_a_document_is_reported_in_terms_of_the_format(
+    folder, name, old, new, part
+):
+    path = put(folder, ADA, OSLO, LIVES) / name
+    content = path.read_text(encoding="utf8")
+    assert old in content
+    path.write_text(content.replace(old, new), encoding="utf8")
+    result, (skipped,) = read_and_skip(folder)
+    assert (result, skipped.broken) == ([], True)
+    assert skipped.reason.startswith(f"[J612] {folder}, doc.xmi: ")
+    assert part in skipped.reason
+    assert "Error" not in skipped.reason
 
 
 def test_broken_document_is_skipped(folder):
@@ -477,6 +604,38 @@ def test_corrupted_bytes_give_records_or_coded_errors(tmp_path_factory, seed, na
                 data[rng.randrange(len(data))] = rng.choice(b'0159 "<>=azA\x00\xff')
         (folder / member).write_bytes(data)
     assert_every_document_is_read_or_reported(folder, 2)
+
+
+# the row that is replaced, the new row, and the entities and relations that are lost
+ROW_FAULTS = [
+    (0, ("ner:NamedEntity", 0, 10, {"value": "PER"}), 0, 0),
+    (0, ("ner:NamedEntity", 0, 99, {"value": "PER"}), 1, 1),
+    (1, ("ner:NamedEntity", 18, 19, {"value": "LOC"}), 1, 1),
+    (1, ("ner:NamedEntity", 19, 23, {}), 1, 1),
+    (2, ("custom:Relation", 0, 9, LIVES[3] | {"Dependent": 99}), 0, 1),
+    (2, ("custom:Relation", 0, 9, {"label": "in"}), 0, 1),
+]
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    st.lists(st.sampled_from(ROW_FAULTS), max_size=3, unique_by=lambda fault: fault[0])
+)
+def test_read_and_lost_annotation_add_up(tmp_path_factory, faults):
+    folder = tmp_path_factory.mktemp("inception")
+    (folder / "TypeSystem.xml").write_text(types(), encoding="utf8")
+    rows = [ADA, OSLO, LIVES]
+    for number, row, _, _ in faults:
+        rows[number] = row
+    put(folder, *rows, name="a.xmi")
+    put(folder, ADA, OSLO, LIVES, name="b.xmi")
+    (record, other), skipped = read_and_skip(folder)
+    kinds = [left.kind for left in record.left_out]
+    assert len(record.entities) + kinds.count("entity") == 2
+    assert len(record.relations) + kinds.count("relation") == 1
+    assert kinds.count("entity") == sum(fault[2] for fault in faults)
+    assert (kinds.count("relation") == 1) is any(fault[3] for fault in faults)
+    assert (skipped, other.left_out) == ([], ())
 
 
 ODD = [None, True, -1, 3, 900, 1.5, 10**30, "", "x", "\ud800", [], {}, [1], "%ID"]
@@ -512,5 +671,5 @@ def test_corrupted_zip_gives_records_or_coded_errors(tmp_path_factory, seed):
         list(read_inception(path, skip=skipped.append))
     except ValueError as raised:
         error = str(raised)
-    assert error is None or error.startswith(("[J612]", "[J602]"))
+    assert error is None or error.startswith(("[J612]", "[J651]"))
     assert all(left.reason.startswith("[J") for left in skipped)

@@ -682,7 +682,6 @@ def test_broken_field_is_reported_with_file_and_location(path, result, where, fi
     [
         ([ADA, OSLO, {**LIVES, "to_id": "x"}, LIVES], ["relation"]),
         ([ADA, OSLO, {**LIVES, "from_id": None}, LIVES], ["relation"]),
-        ([ADA, region("b", 19, 25, "LOC"), OSLO, LIVES], ["entity"]),
         ([region("a", 0, 25, "PER"), OSLO, LIVES], ["entity", "relation"]),
         (
             [region("a", 0, 25, "PER", "COOK"), OSLO, LIVES],
@@ -697,6 +696,13 @@ def test_broken_row_costs_only_that_row_and_its_relations(path, results, lost):
     assert [left.kind for left in record.left_out] == lost
     assert len(record.relations) == ("relation" not in lost or len(results) == 4)
     assert first.left_out == ()
+
+
+def test_relation_to_an_id_that_a_broken_region_has_too_is_left_out(path):
+    broken = region("b", 19, 25, "LOC")
+    _, record = read_all(path, task(ADA), task(ADA, broken, OSLO, LIVES))
+    assert [left.kind for left in record.left_out] == ["entity", "entity", "relation"]
+    assert record.relations == ()
 
 
 def test_broken_task_is_skipped_with_its_counts(path):
@@ -946,5 +952,5 @@ def test_corrupted_list_gives_records_or_a_coded_error(tmp_path_factory, seed):
         assert_every_task_is_read_or_reported(path, 4)
     except ValueError as raised:
         error = str(raised)
-    assert error is None or error.startswith("[J60")
+    assert error is None or error.startswith("[J6")
     assert error is None or str(path) in error

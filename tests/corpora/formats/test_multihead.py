@@ -1,10 +1,13 @@
 from functools import cache
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from spacy_jre.annotations import EntityRecord, Record, RelationRecord
 from spacy_jre.corpora.formats.multihead import read_multihead
 from spacy_jre.corpora.formats.spert_json import read_spert_json
+from spacy_jre.corpora.rows import BROKEN_ROW, LOST_ARGUMENT
 
 from ...conftest import SHARED
 from ..story import FOLDER, assert_is_the_story
@@ -168,6 +171,21 @@ def test_relation_to_a_token_without_entity_end_is_reported(path, row, head):
         pytest.param("1\ta\tO\t['N']\t[0]", "row", id="rows from 1"),
         pytest.param("x\ta\tO\t['N']\t[0]", "row", id="row not a number"),
         pytest.param("0\t\tO\t['N']\t[0]", "token", id="empty token"),
+    ],
+)
+def test_broken_row_is_reported_with_file_and_column(path, row, field):
+    blocks = block(1, LIMA), f"#doc 2\n{row}\n", block(3, LIMA)
+    records, [left_out] = skipped(path, *blocks)
+    assert [r.meta["orig_id"] for r in records] == [1, 3]
+    assert left_out.broken
+    assert left_out.reason.startswith(f"[J605] {path}, line 7: field '{field}' ")
+    with pytest.raises(ValueError, match="J605"):
+        list(read_multihead(path))
+
+
+@pytest.mark.parametrize(
+    ("row", "field"),
+    [
         pytest.param("0\ta\tX\t['N']\t[0]", "tag", id="tag of another scheme"),
         pytest.param("0\ta\tB\t['N']\t[0]", "tag", id="tag without label"),
         pytest.param("0\ta\tB-\t['N']\t[0]", "tag", id="tag with empty label"),
@@ -187,28 +205,69 @@ def test_relation_to_a_token_without_entity_end_is_reported(path, row, head):
         pytest.param(f"0\ta\tO\t['N']\t[{'1' * 5000}]", "heads", id="huge number"),
         pytest.param("0\ta\tO\t['N']\t[0, 1]", "heads", id="more heads"),
         pytest.param("0\ta\tO\t['N', 'r']\t[0]", "heads", id="fewer heads"),
+        pytest.param("0\ta\tB-X\t['']\t[0]", "label", id="empty label"),
     ],
 )
-def test_broken_row_is_reported_with_file_and_column(path, row, field):
-    blocks = block(1, LIMA), f"#doc 2\n{row}\n", block(3, LIMA)
-    records, [left_out] = skipped(path, *blocks)
-    assert [r.meta["orig_id"] for r in records] == [1, 3]
-    assert left_out.broken
-    assert left_out.reason.startswith(f"[J605] {path}, line 7: field '{field}' ")
+def test_broken_cell_costs_only_its_annotation(path, row, field):
+    rows = ["#doc 2", row, "1\tb\tB-X\t['r']\t[1]", ""]
+    (record,), left_out = skipped(path, "\n".join(rows))
+    assert left_out == []
+    assert record.words == ("a", "b")
+    assert [relation.label for relation in record.relations] == ["r"]
+    (entry,) = record.left_out
+    kind = "entity" if field == "tag" else "relation"
+    assert (entry.kind, entry.broken) == (kind, True)
+    assert entry.reason.startswith(f"[J605] {path}, line 2: field '{field}' ")
     with pytest.raises(ValueError, match="J605"):
         list(read_multihead(path))
 
 
-def test_empty_relation_label_raises(path):
-    with pytest.raises(ValueError, match=r"J109.*#doc 1"):
-        read(path, block(1, [("Ada", "B-Peop", "['']", "[0]")]))
+def test_relation_of_a_broken_tag_is_lost(path):
+    rows = [("Ada", "X", "['r']", "[1]"), ("Bo", "B-X", "['N']", "[1]")]
+    (record,), _ = skipped(path, block(1, rows))
+    assert [(x.kind, x.cause) for x in record.left_out] == [
+        ("entity", BROKEN_ROW),
+        ("relation", LOST_ARGUMENT),
+    ]
+
+
+def test_annotations_of_a_broken_sentence_are_counted(path):
+    rows = [*LIMA, ("", "O", "['N']", "[0]")]
+    _, [left_out] = skipped(path, block(1, rows))
+    assert (left_out.entities, left_out.relations) == (2, 1)
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["O", "B-X", "B-Y", "B", "X"]),
+            st.lists(st.tuples(st.sampled_from(["r", ""]), st.integers(-1, 5))),
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_every_annotation_of_a_faulty_file_is_read_or_reported(tmp_path_factory, rows):
+    path = tmp_path_factory.mktemp("multihead") / "story.txt"
+    lines = [
+        ("w", tag, str([label for label, _ in links]), str([head for _, head in links]))
+        for tag, links in rows
+    ]
+    (record,), left_out = skipped(path, block(1, lines))
+    assert left_out == []
+    kinds = [entry.kind for entry in record.left_out]
+    entities = sum(tag != "O" for tag, _ in rows)
+    assert len(record.entities) + kinds.count("entity") == entities
+    relations = sum(len(links) for _, links in rows)
+    assert len(record.relations) + kinds.count("relation") == relations
 
 
 def test_file_that_is_not_utf8_raises_without_partial_sentences(path):
     path.write_bytes(
         (block(1, LIMA) + block(2, LIMA)).encode().replace(b"Lima", b"\xf8")
     )
-    with pytest.raises(ValueError, match=r"J604.*story\.txt, line 5"):
+    with pytest.raises(ValueError, match=r"J668.*story\.txt, line 5"):
         list(read_multihead(path, skip=lambda left_out: None))
 
 

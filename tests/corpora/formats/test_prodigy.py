@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from spacy_jre.annotations import EntityRecord, Record, RelationRecord
 from spacy_jre.annotations.records import word_offsets
 from spacy_jre.corpora.formats.prodigy import read_prodigy, write_prodigy
+from spacy_jre.corpora.rows import LOST_ARGUMENT, OUTSIDE, UNKNOWN_ARGUMENT, trim
 
 from ..mutations import ABSENT, changed, put_unexpected_value
 from ..story import FOLDER, assert_is_the_story
@@ -58,6 +59,14 @@ def put(path, *tasks):
 
 def read(path, *tasks):
     return list(read_prodigy(put(path, *tasks)))
+
+
+def read_all(path, *tasks, **options):
+    """The records of tasks that are read, even if they have broken rows."""
+    skipped = []
+    records = list(read_prodigy(put(path, *tasks), skip=skipped.append, **options))
+    assert skipped == []
+    return records
 
 
 def linked(head, child):
@@ -159,12 +168,15 @@ def test_relation_of_a_span_without_label_is_left_out(path, label):
 
 
 def test_relation_to_a_missing_span_is_left_out_as_broken(path):
-    (record,) = read(
-        path, changed(TASK, ["relations", 0, "child_span", "label"], "ORG")
-    )
+    task = changed(TASK, ["relations", 0, "child_span", "label"], "ORG")
+    (record,) = read_all(path, task)
     (left,) = record.left_out
     assert (left.kind, left.broken) == ("relation", True)
-    assert "child_span 19..23 is not one of the spans" in left.reason
+    assert left.cause == UNKNOWN_ARGUMENT
+    expected = "field 'child_span' is 19..23 'ORG', which is not one of the spans"
+    assert expected in left.reason
+    with pytest.raises(ValueError, match="J605"):
+        read(path, task)
 
 
 def test_relation_without_both_entities_is_left_out_once(path):
@@ -226,8 +238,128 @@ def test_broken_field_is_reported_with_file_and_line(path, keys, value, where, f
 
 
 def test_offsets_outside_the_text_raise(path):
-    with pytest.raises(ValueError, match=r"J107.*line 1: entity 1"):
+    with pytest.raises(ValueError, match=r"J605.*line 1, span 1: field 'start/end'"):
         read(path, changed(TASK, ["spans", 1, "end"], 25))
+
+
+def test_span_outside_the_text_costs_its_row_and_its_relations(path):
+    task = changed(TASK, ["spans", 1, "end"], 25)
+    task["relations"][0]["child_span"]["end"] = 25
+    task["relations"].append({"head": 0, "child": 1, "label": "same"})
+    (record,) = read_all(path, task)
+    assert record.entities == (EntityRecord(0, 9, "PER"),)
+    assert record.relations == (RelationRecord(0, 0, "same"),)
+    assert [(x.kind, x.cause, x.broken) for x in record.left_out] == [
+        ("entity", OUTSIDE, True),
+        ("relation", LOST_ARGUMENT, False),
+    ]
+
+
+def test_relation_by_token_of_a_left_out_span_is_lost(path):
+    task = linked(0, 4)
+    task["spans"] = [TASK["spans"][0], {"start": 19, "end": 30, "label": "LOC"}]
+    (record,) = read_all(path, task)
+    assert [x.cause for x in record.left_out] == [OUTSIDE, LOST_ARGUMENT]
+
+
+@pytest.mark.parametrize("row", [None, 3, [], {}])
+@pytest.mark.parametrize("rows", ["spans", "relations"])
+def test_broken_row_costs_only_that_row(path, rows, row):
+    (record,) = read_all(path, {**TASK, rows: [row, *TASK[rows]]})
+    assert (len(record.entities), len(record.relations)) == (2, 1)
+    (left,) = record.left_out
+    kind = {"spans": "entity", "relations": "relation"}[rows]
+    assert (left.kind, left.broken) == (kind, True)
+
+
+def test_whitespace_at_the_edges_of_spans_is_removed_and_counted(path):
+    task = changed(TASK, ["spans", 0], {"start": 9, "end": 16, "label": "PER"})
+    span = task["spans"][0]
+    task["relations"][0]["head_span"] = span
+    (record,) = read(path, task)
+    assert record.entities[0] == EntityRecord(10, 15, "PER")
+    assert record.relations == (RelationRecord(0, 1, "lives_in"),)
+    assert record.trimmed == 1
+
+
+def test_annotations_of_a_broken_task_are_counted(path):
+    skipped = []
+    put(path, changed(TASK, ["text"], None))
+    assert list(read_prodigy(path, skip=skipped.append)) == []
+    assert [(x.entities, x.relations) for x in skipped] == [(2, 1)]
+
+
+# tasks without tokens
+
+
+def test_tasks_without_tokens_are_tokenized(path):
+    (record,) = read(path, changed(linked(0, 4), ["tokens"], ABSENT))
+    assert record.relations == (RelationRecord(0, 1, "at"),)
+    assert record.words is None
+
+
+@pytest.mark.parametrize(("lang", "child"), [("en", 2), ("xx", 1)])
+def test_tasks_are_tokenized_for_their_language(path, lang, child):
+    # only English separates "n't"
+    task = {
+        "text": "Don't Ada",
+        "spans": [
+            {"start": 0, "end": 5, "label": "VERB"},
+            {"start": 6, "end": 9, "label": "PER"},
+        ],
+        "relations": [{"head": 0, "child": child, "label": "by"}],
+    }
+    (record,) = read_all(path, task, lang=lang)
+    assert record.relations == (RelationRecord(0, 1, "by"),)
+
+
+def test_tokenizer_is_not_created_without_need(path):
+    task = changed(TASK, ["tokens"], ABSENT)
+    assert len(read_all(path, task, lang="no such language")) == 1
+
+
+def test_missing_token_of_the_tokenizer_costs_only_its_row(path):
+    (record,) = read_all(path, changed(linked(0, 9), ["tokens"], ABSENT))
+    assert len(record.entities) == 2
+    (left,) = record.left_out
+    assert "field 'child' is 9, but there are 6 tokens" in left.reason
+
+
+def test_text_that_is_too_long_for_the_tokenizer_costs_its_relations(path):
+    task = changed(linked(0, 4), ["tokens"], ABSENT)
+    task["text"] += " " * 1_000_000
+    (record,) = read_all(path, task)
+    assert len(record.entities) == 2
+    (left,) = record.left_out
+    assert left.kind == "relation"
+    assert left.reason.startswith(f"[J115] {path}, line 1")
+
+
+# data of spaCy's tutorial on relation extraction
+
+
+def tutorial_task(text, *, answer="accept", link=(1, 4)):
+    task = {**TASK, "text": text, "answer": answer, "_task_hash": 5}
+    head, child = link
+    task["relations"] = [{"child": child, "head": head, "label": "lives_in"}]
+    return task
+
+
+def test_accepted_tasks_of_a_text_are_read(path):
+    skipped = []
+    put(
+        path,
+        tutorial_task(TASK["text"]),
+        tutorial_task(TASK["text"], answer="reject"),
+        tutorial_task(TASK["text"], link=(4, 1)),
+        tutorial_task(TASK["text"], answer="ignore"),
+    )
+    records = list(read_prodigy(path, skip=skipped.append))
+    assert [record.relations for record in records] == [
+        (RelationRecord(0, 1, "lives_in"),),
+        (RelationRecord(1, 0, "lives_in"),),
+    ]
+    assert [left.broken for left in skipped] == [False, False]
 
 
 def test_broken_task_is_skipped(path):
@@ -281,6 +413,44 @@ def test_corrupted_bytes_give_records_or_coded_errors(tmp_path_factory, seed):
     path.write_bytes(data)
     count = len([line for line in data.split(b"\n") if line.strip()])
     assert_every_record_is_read_or_reported(path, count)
+
+
+ROWS = {
+    "start": st.sampled_from([0, 4, 9, 19, 25, -1, None]),
+    "end": st.sampled_from([9, 10, 23, 24, 25, "9"]),
+    "label": st.sampled_from(["PER", "LOC", "", 5]),
+}
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(
+    st.lists(st.none() | st.fixed_dictionaries(ROWS), max_size=5),
+    st.lists(
+        st.tuples(st.integers(-1, 7), st.integers(0, 5), st.sampled_from(["at", "", 3]))
+        | st.none(),
+        max_size=5,
+    ),
+    st.booleans(),
+)
+def test_every_row_of_a_faulty_file_is_read_or_reported(
+    tmp_path_factory, spans, links, tokens
+):
+    path = tmp_path_factory.mktemp("prodigy") / "tasks.jsonl"
+    relations = []
+    for link in links:
+        if link is not None:
+            head, child, label = link
+            link = {"head": head, "child": child, "label": label}
+            if head < len(spans):
+                link["head_span"] = spans[head]
+        relations.append(link)
+    task = {**TASK, "spans": spans, "relations": relations}
+    if not tokens:
+        del task["tokens"]
+    (record,) = read_all(path, task)
+    kinds = [left.kind for left in record.left_out]
+    assert len(record.entities) + kinds.count("entity") == len(spans)
+    assert len(record.relations) + kinds.count("relation") == len(relations)
 
 
 # writing
@@ -409,8 +579,14 @@ def any_records(draw):
         starts, ends = range(len(text)), range(1, len(text) + 1)
     entities = []
     if text:
-        offsets = st.tuples(st.sampled_from(starts), st.sampled_from(ends))
-        spans = draw(st.lists(offsets.filter(lambda s: s[0] < s[1]), max_size=6))
+        offsets = st.tuples(st.sampled_from(starts), st.sampled_from(ends)).filter(
+            # readers trim entities, except those of words
+            lambda s: s[0] < s[1] and (words or trim(text, *s) == s)
+        )
+        if words or text.strip():
+            spans = draw(st.lists(offsets, max_size=6))
+        else:
+            spans = []
         entities = [EntityRecord(start, end, draw(LABELS)) for start, end in spans]
         # a duplicate entity, so that the spans of a relation are ambiguous
         entities += [e for e in entities if draw(st.booleans())]

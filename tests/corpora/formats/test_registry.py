@@ -1,17 +1,21 @@
+import gzip
 import json
 import random
 import shutil
 
 import pytest
+import spacy
 
 from spacy_jre.annotations import LeftOut, Record
 from spacy_jre.corpora.formats import FORMATS, guess_format
+from spacy_jre.corpora.formats.docbin import write_docbin
 
 from ...conftest import SHARED
-from ..story import FOLDER, STORY, content
+from ..story import FOLDER, STORY, assert_is_the_story, content
 
 STORIES = {
     "ade.rel": "ade",
+    "bioc.xml": "bioc",
     "brat": "brat",
     "doccano.jsonl": "doccano",
     "docred.json": "docred",
@@ -22,11 +26,15 @@ STORIES = {
     "label_studio.json": "label-studio",
     "multihead.txt": "multihead",
     "prodigy.jsonl": "prodigy",
+    "pubannotation.json": "pubannotation",
+    "pubtator.txt": "pubtator",
     "spert.json": "spert",
     "spo.jsonl": "spo",
+    "story.conllu": "conllu",
     "story.corp": "conll04",
     "tacred.json": "tacred",
     "triples.json": "triples",
+    "webanno": "webanno",
     "ubiai.json": "ubiai",
     "uie.jsonl": "uie",
     "uie_prompts.jsonl": "uie-prompts",
@@ -56,6 +64,53 @@ def test_guessed_reader_reads_the_story(name, format):
     assert [content(r, labels) for r in read] == [content(r, labels) for r in STORY]
 
 
+FILES = {n: f for n, f in STORIES.items() if (FOLDER / n).is_file()}
+
+
+@pytest.mark.parametrize(("name", "format"), FILES.items())
+def test_gzip_file_is_guessed_and_read(name, format, tmp_path):
+    path = tmp_path / f"{name}.gz"
+    path.write_bytes(gzip.compress((FOLDER / name).read_bytes()))
+    records = guess_format(path).read(path)
+    assert guess_format(path).name == format
+    assert list(records) == list(FORMATS[format].read(FOLDER / name))
+
+
+def test_gzip_files_of_a_cas_are_read(tmp_path):
+    pytest.importorskip("cassis", reason="needs the extra inception")
+    for path in (FOLDER / "inception").iterdir():
+        packed = tmp_path / f"{path.name}.gz"
+        packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert guess_format(tmp_path).name == "inception"
+    assert_is_the_story(FORMATS["inception"].read(tmp_path))
+    (record,) = FORMATS["inception"].read(tmp_path / "story1.xmi.gz")
+    assert content(record) == content(STORY[1])
+
+
+def test_gzip_file_of_docs_is_read(tmp_path):
+    path = tmp_path / "story.spacy"
+    write_docbin(STORY, path, spacy.blank("en"))
+    packed = tmp_path / "story.spacy.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert guess_format(packed).name == "spacy"
+    assert_is_the_story(FORMATS["spacy"].read(packed))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+def test_guessing_the_format_of_utf16_raises_with_the_remedy(tmp_path, encoding):
+    path = tmp_path / "export.jsonl"
+    path.write_bytes((FOLDER / "doccano.jsonl").read_text("utf8").encode(encoding))
+    with pytest.raises(ValueError, match=r"\[J667\].*export\.jsonl.*iconv -f UTF-16"):
+        guess_format(path)
+
+
+def test_format_of_xml_in_utf16_is_guessed(tmp_path):
+    path = tmp_path / "a.xml"
+    xml = '<?xml version="1.0" encoding="UTF-16"?>\n<document>\n<sentence text="a"/>'
+    path.write_bytes(xml.encode("utf-16"))
+    assert guess_format(path).name == "ddi"
+
+
 @pytest.mark.parametrize(
     ("text", "format"),
     [
@@ -74,6 +129,13 @@ def test_guessed_reader_reads_the_story(name, format):
         ('[{"token": ["a"], "subj_start": 0, "obj_start": 0}]', "tacred"),
         ('{"text": "a", "tokens": ["a"], "entity": [], "relation": []}\n', "uie"),
         ('{"content": "a", "prompt": "X", "result_list": []}\n', "uie-prompts"),
+        ("[tacos|Main Dish 1]\n", "inline"),
+        (r"[a\]b|PER] sang." + "\n", "inline"),
+        ('{"text": "a", "spans": [{"start": 0, "end": 1, "label": "X"}]}', "prodigy"),
+        (
+            '{"text": "a", "relations": [{"head": 0, "child": 0, "label": "r"}]}',
+            "prodigy",
+        ),
         ("\ufeff#doc 1\n0\ta\tO\t['N']\t[0]\n", "multihead"),
     ],
 )
@@ -102,6 +164,8 @@ def test_file_after_a_long_first_record_is_guessed(tmp_path):
         "[entities]\nProtein\n\n[relations]\n",
         "490:    Ada   said   so .\n",
         "a\tb\tc\n",
+        "Ada] sang | loud].\n",
+        "[Ada] sang.\n",
         "\0\1\2",
     ],
 )
@@ -128,7 +192,7 @@ def test_missing_file_raises(tmp_path):
 LINES = {
     name: format
     for name, format in STORIES.items()
-    if format not in ("brat", "inception")
+    if format not in ("brat", "inception", "webanno")
 }
 
 
@@ -208,3 +272,17 @@ def test_other_public_files_raise():
     for path in others:
         with pytest.raises(ValueError, match=r"\[J610\]"):
             guess_format(path)
+
+
+@pytest.mark.parametrize("name", ["paper.xml", "paper.zip", "paper.xmi", "x.spacy"])
+@pytest.mark.parametrize("suffix", [".ann", ".a1"])
+def test_annotation_beside_a_text_decides_the_format(tmp_path, name, suffix):
+    for file in ("a.txt", f"a{suffix}", name):
+        (tmp_path / file).write_text("", encoding="utf8")
+    assert guess_format(tmp_path).name == "brat"
+
+
+def test_folder_of_xml_with_a_text_is_not_brat(tmp_path):
+    for file in ("readme.txt", "a.xml"):
+        (tmp_path / file).write_text("", encoding="utf8")
+    assert guess_format(tmp_path).name == "ddi"

@@ -11,6 +11,7 @@ from spacy_jre.corpora.formats.spert_json import (
     read_spert_json,
     write_spert_json,
 )
+from spacy_jre.corpora.rows import BROKEN_ROW, LOST_ARGUMENT
 
 from ...conftest import SHARED, write_json
 from ..mutations import ABSENT, changed
@@ -105,13 +106,13 @@ def test_broken_json_raises_with_its_line(path):
 
 def test_file_that_is_not_utf8_raises(path):
     path.write_bytes('[{"tokens": ["Tromsø"]}]'.encode("latin1"))
-    with pytest.raises(ValueError, match=r"J604.*story\.json, line 1"):
+    with pytest.raises(ValueError, match=r"J668.*story\.json, line 1"):
         read(path)
 
 
 def test_byte_that_is_not_utf8_raises_with_its_line(path):
     path.write_bytes('[\n{"tokens":\n["Tromsø"]}]'.encode("latin1"))
-    with pytest.raises(ValueError, match=r"J604.*story\.json, line 3"):
+    with pytest.raises(ValueError, match=r"J668.*story\.json, line 3"):
         read(path)
 
 
@@ -180,17 +181,47 @@ def test_broken_field_raises_with_file_and_sentence(path, offsets, value, where,
 @pytest.mark.parametrize("role", ["head", "tail"])
 @pytest.mark.parametrize("number", [2, -1])
 def test_relation_to_a_missing_entity_raises(path, role, number):
-    with pytest.raises(ValueError, match="J108") as error:
+    with pytest.raises(ValueError, match="J605") as error:
         read(write_json(path, broken(["relations", 0, role], number)))
-    assert f"{path}, line 1, record 1: relation 0" in str(error.value)
-    assert f"{role} entity {number}" in str(error.value)
+    where = f"{path}, line 1, record 1, relation 0: field '{role}' is {number},"
+    assert where in str(error.value)
 
 
 @pytest.mark.parametrize("kind", ["entities", "relations"])
 def test_empty_label_raises(path, kind):
-    with pytest.raises(ValueError, match="J109") as error:
+    with pytest.raises(ValueError, match=r"J605.*record 1, .* 0: field 'label' is emp"):
         read(write_json(path, broken([kind, 0, "type"], "")))
-    assert f"{path}, line 1, record 1" in str(error.value)
+
+
+def read_faulty(path, sentences):
+    """The records, and the skipped records."""
+    skipped = []
+    path.write_text(json.dumps(sentences), encoding="utf8")
+    return list(read_spert_json(path, skip=skipped.append)), skipped
+
+
+def test_broken_entity_costs_its_row_and_its_relations(path):
+    sentence = {
+        **SENTENCES[0],
+        "entities": [None, *SENTENCES[0]["entities"]],
+        "relations": [
+            {"type": "is", "head": 0, "tail": 1},
+            {"type": "lives_in", "head": 1, "tail": 2},
+        ],
+    }
+    (record,), skipped = read_faulty(path, [sentence])
+    assert skipped == []
+    assert record.entities == (EntityRecord(0, 9, "PER"), EntityRecord(19, 23, "LOC"))
+    assert record.relations == (RelationRecord(0, 1, "lives_in"),)
+    assert [(x.kind, x.cause) for x in record.left_out] == [
+        ("entity", BROKEN_ROW),
+        ("relation", LOST_ARGUMENT),
+    ]
+
+
+def test_annotations_of_a_broken_sentence_are_counted(path):
+    _, skipped = read_faulty(path, broken(["tokens", 0], None))
+    assert [(x.entities, x.relations) for x in skipped] == [(2, 1)]
 
 
 def test_sentences_before_a_broken_one_are_yielded(path):
@@ -237,6 +268,34 @@ def record_of(sentence, source):
         words=words,
         source=source,
     )
+
+
+FAULTS = st.sampled_from([None, "x", [], -1, 99, 1.5, True, "", {}])
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.lists(tokenized_sentences(), min_size=1, max_size=2), st.data())
+def test_every_row_of_a_faulty_file_is_read_or_reported(
+    tmp_path_factory, sentences, data
+):
+    rows = [row for s in sentences for row in [*s["entities"], *s["relations"]]]
+    for row in rows:
+        if data.draw(st.booleans()):
+            row[data.draw(st.sampled_from(sorted(row)))] = data.draw(FAULTS)
+    for sentence in sentences:
+        for kind in ("entities", "relations"):
+            if sentence[kind] and data.draw(st.booleans()):
+                sentence[kind].append(sentence[kind][0])
+                sentence[kind].append(data.draw(FAULTS))
+    path = tmp_path_factory.mktemp("spert") / "any.json"
+    records, skipped = read_faulty(path, sentences)
+    assert len(records) + len(skipped) == len(sentences)
+    lost = [x.kind for record in records for x in record.left_out]
+    for kind, name in (("entity", "entities"), ("relation", "relations")):
+        in_file = sum(len(sentence[name]) for sentence in sentences)
+        in_records = sum(len(getattr(record, name)) for record in records)
+        assert in_records + lost.count(kind) == in_file
+    assert all(f"{path}, line" in x.reason for r in records for x in r.left_out)
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)

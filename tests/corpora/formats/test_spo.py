@@ -1,6 +1,8 @@
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from spacy_jre.annotations import EntityRecord, Record, RelationRecord
 from spacy_jre.corpora.formats.spo import read_spo
@@ -190,9 +192,11 @@ def test_unknown_rule_raises_before_reading(path):
 def test_missing_form_is_reported(path):
     record = read_spos(path, {"subject": "mirtolol"}, {})
     assert len(record.relations) == 1
-    (left_out,) = record.left_out
+    left_out, entity = record.left_out
     assert left_out.kind == "relation"
     assert left_out.reason.startswith(f"{path}, line 1: causes: 'mirtolol' ")
+    assert entity.kind == "entity"
+    assert entity.reason.startswith(f"{path}, line 1: Drug 'mirtolol' ")
 
 
 def test_other_fields_of_a_line_become_meta(path):
@@ -207,44 +211,13 @@ def test_other_fields_of_a_line_become_meta(path):
         ("text", None, "line 2", "text"),
         ("spo_list", {}, "line 2", "spo_list"),
         ("spo_list", None, "line 2", "spo_list"),
-        ("spo_list", [SPO, "x"], "line 2, spo 1", "predicate"),
         ("entity_list", 3, "line 2", "entity_list"),
         ("entity_list", {"a": 1}, "line 2", "entity_list"),
-        ("entity_list", ["clavoxil"], "line 2, entity 0", "entity"),
-        ("entity_list", [{"entity": "hives"}], "line 2, entity 0", "type"),
-        ("entity_list", [{"entity": 3, "type": "x"}], "line 2, entity 0", "entity"),
         ("id", 2**70, "line 2", "id"),
     ],
 )
 def test_broken_field_of_a_line_is_reported(path, key, value, where, field):
     assert_reported(path, changed(LINE, [key], value), where, field)
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "field"),
-    [
-        ("predicate", ABSENT, "predicate"),
-        ("predicate", None, "predicate"),
-        ("subject", ABSENT, "subject"),
-        ("subject", {"@value": "clavoxil"}, "subject"),
-        ("subject_type", ABSENT, "subject_type"),
-        ("subject_type", 3, "subject_type"),
-        ("object", ABSENT, "object"),
-        ("object", ["hives"], "object"),
-        ("object", {}, "@value"),
-        ("object", {"@value": None}, "@value"),
-        ("object", {"inWork": "hives"}, "@value"),
-        ("object", {"@value": "hives", "inWork": 3}, "inWork"),
-        ("object", {"@value": "hives", "inWork": "clavoxil"}, "inWork"),
-        ("object_type", ABSENT, "object_type"),
-        ("object_type", None, "object_type"),
-        ("object_type", {}, "@value"),
-        ("object_type", {"@value": 3}, "@value"),
-    ],
-)
-def test_broken_field_of_a_relation_is_reported(path, key, value, field):
-    broken = changed(SPO, [key], value)
-    assert_reported(path, {**LINE, "spo_list": [broken]}, "line 2, spo 0", field)
 
 
 def assert_reported(path, broken, where, field):
@@ -256,7 +229,118 @@ def assert_reported(path, broken, where, field):
         list(read_spo(path))
 
 
-@pytest.mark.parametrize("key", ["predicate", "subject_type", "object_type"])
-def test_empty_label_raises(path, key):
-    with pytest.raises(ValueError, match=r"J109.*line 1"):
-        read_spos(path, {"object": "hives", "object_type": "Effect", key: ""})
+def test_annotations_of_a_broken_line_are_counted(path):
+    spo = {**SPO, "object": {"@value": "hives", "by": "Ada", "at": ""}}
+    _, [left_out] = skipped(path, changed({**LINE, "spo_list": [spo]}, ["text"], 3))
+    assert (left_out.entities, left_out.relations) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "field"),
+    [
+        ("predicate", ABSENT, "predicate"),
+        ("predicate", None, "predicate"),
+        ("predicate", "", "predicate"),
+        ("subject", ABSENT, "subject"),
+        ("subject", {"@value": "clavoxil"}, "subject"),
+        ("subject_type", ABSENT, "subject_type"),
+        ("subject_type", 3, "subject_type"),
+        ("subject_type", "", "subject_type"),
+        ("object", ABSENT, "object"),
+        ("object", ["hives"], "object"),
+        ("object", {}, "@value"),
+        ("object", {"@value": None}, "@value"),
+        ("object", {"inWork": "hives"}, "@value"),
+        ("object_type", ABSENT, "object_type"),
+        ("object_type", None, "object_type"),
+        ("object_type", {}, "@value"),
+        ("object_type", {"@value": 3}, "@value"),
+        ("object_type", "", "@value"),
+    ],
+)
+def test_broken_relation_costs_only_its_row(path, key, value, field):
+    good = {**SPO, "subject": "brought", "object": {"@value": "hives"}}
+    line = {**LINE, "spo_list": [changed(SPO, [key], value), good, "x"]}
+    (record,), left_out = skipped(path, line)
+    assert left_out == []
+    assert [triple[0][0] for triple in triples(record)] == ["brought"]
+    broken = [entry.reason for entry in record.left_out if entry.broken]
+    assert [reason.split(" ")[0] for reason in broken] == ["[J605]", "[J605]"]
+    assert f"{path}, line 1, spo 0: field '{field}' " in broken[0]
+    assert f"{path}, line 1, spo 2: field 'predicate' " in broken[1]
+    with pytest.raises(ValueError, match="J605"):
+        list(read_spo(path))
+
+
+@pytest.mark.parametrize(("value", "kind"), [(3, "Work"), ("brought", None)])
+def test_broken_key_of_an_object_costs_only_that_key(path, value, kind):
+    spo = {
+        **SPO,
+        "object": {"@value": "hives", "inWork": value},
+        "object_type": {"@value": "Effect", "inWork": kind},
+    }
+    (record,), _ = skipped(path, {**LINE, "spo_list": [spo]})
+    assert len(record.relations) == 1
+    assert [entry.kind for entry in record.left_out] == ["relation"]
+
+
+@pytest.mark.parametrize(
+    ("entity", "field"),
+    [
+        ("clavoxil", "entity"),
+        ({"entity": "hives"}, "type"),
+        ({"entity": "hives", "type": ""}, "type"),
+        ({"entity": 3, "type": "x"}, "entity"),
+        (None, "entity"),
+    ],
+)
+def test_broken_entity_costs_only_its_row(path, entity, field):
+    good = {"entity": "brought", "type": "Verb"}
+    (record,), _ = skipped(path, {**LINE, "entity_list": [entity, good]})
+    assert len(record.entities) == 3
+    (left_out,) = record.left_out
+    assert (left_out.kind, left_out.broken) == ("entity", True)
+    assert f"line 1, entity 0: field '{field}' " in left_out.reason
+
+
+# faulty files
+
+FORMS = ["clavoxil", "Hives", "brought", "fever", "", None, 3]
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["causes", "brings", "", None]),
+            st.sampled_from(FORMS),
+            st.sampled_from(FORMS),
+            st.sampled_from([SPO["object_type"], "Effect", None]),
+        )
+        | st.none(),
+        max_size=5,
+    )
+)
+def test_every_relation_of_a_faulty_file_is_read_or_reported(tmp_path_factory, rows):
+    path = tmp_path_factory.mktemp("spo") / "story.jsonl"
+    spos = [
+        row
+        if row is None
+        else {
+            "predicate": row[0],
+            "subject": row[1],
+            "subject_type": "Drug",
+            "object": {"@value": row[2]},
+            "object_type": row[3],
+        }
+        for row in rows
+    ]
+    (record,), left_out = skipped(path, {**LINE, "spo_list": spos})
+    assert left_out == []
+    kinds = [entry.kind for entry in record.left_out]
+    assert len(record.relations) + kinds.count("relation") == len(rows)
+    # forms in the text in any case, and forms that are lost
+    forms = {("Drug", row[1]) for row in rows if row and row[1] in FORMS[:4]} | {
+        ("Effect", row[2]) for row in rows if row and row[3] and row[2] in FORMS[:4]
+    }
+    assert len(record.entities) + kinds.count("entity") == len(forms)

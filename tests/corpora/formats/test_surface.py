@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from spacy_jre.annotations import EntityRecord, RelationRecord
 from spacy_jre.corpora.formats.surface import (
+    SPELLING,
     Form,
     Triple,
     check_repeats,
@@ -212,10 +213,67 @@ def test_missing_form_is_found_in_another_case():
 def test_lowercasing_that_changes_the_length_does_not_shift_offsets():
     # "İ" becomes two characters in lowercase
     assert starts("İ clavoxil", "clavoxil") == [2]
-    result = find("İ clavoxil", others=[("Clavoxil", DRUG)])
-    assert [left_out.kind for left_out in result.left_out] == ["entity"]
+    assert starts("İ clavoxil", "Clavoxil") == [2]
     (entity,) = find("i̇z", others=[("İz", DRUG)]).entities
     assert (entity.start, entity.end) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "covered"),
+    [
+        pytest.param("We saw Malmö .", "Malmo\u0308", "Malmö", id="NFD form"),
+        pytest.param("We saw Malmo\u0308 .", "Malmö", "Malmo\u0308", id="NFD text"),
+        pytest.param("We saw ﬁsh .", "fish", "ﬁsh", id="ligature"),
+        pytest.param("We saw Hotel \u00a0Lima", "Hotel Lima", "Hotel \u00a0Lima"),
+        pytest.param("We saw Hotel\nLima", "Hotel Lima", "Hotel\nLima"),
+        pytest.param("We saw MALMÖ .", "malmö", "MALMÖ", id="case"),
+        pytest.param("We saw Straße .", "STRASSE", "Straße", id="case of ß"),
+        pytest.param("We saw Malmo .", "Malmö", "Malmo", id="accents of the form"),
+        pytest.param("We saw Malmö .", "malmo", "Malmö", id="accents and case"),
+        pytest.param("We saw Malmo\u0308 .", "malmo", "Malmo\u0308"),
+        pytest.param("We saw Tromsø .", "Tromso", "Tromsø", id="stroke"),
+        pytest.param("We saw St . Olav ( A )", "St. Olav (A)", "St . Olav ( A )"),
+        pytest.param("服用 糖尿 病 药", "糖尿病", "糖尿 病", id="spaces in Chinese"),
+    ],
+)
+def test_form_is_found_with_another_spelling(text, form, covered):
+    result = find(text, others=[(form, DRUG)])
+    (entity,) = result.entities
+    assert text[entity.start : entity.end] == covered
+    (left_out,) = result.left_out
+    assert (left_out.kind, left_out.broken) == ("spelling", False)
+    assert left_out.cause == SPELLING
+    expected = f"story.json, line 3: {form!r} is spelled {covered!r} in the text"
+    assert left_out.reason == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("reste", "ré"),
+        ("a b", "ab"),
+        ("ab", "a b"),
+        ("각", "가"),
+        ("ﬁsh", "i"),
+        ("か", "が"),
+        ("a", "\u0301"),
+        ("a", " "),
+    ],
+)
+def test_form_is_not_found_in_parts_of_characters_or_words(text, form):
+    result = find(text, others=[(form, DRUG)])
+    assert [left_out.kind for left_out in result.left_out] == ["entity"]
+
+
+def test_exact_form_takes_precedence_over_other_spellings():
+    result = find("malmo, MALMÖ, Malmö", others=[("Malmö", DRUG)])
+    assert [entity.start for entity in result.entities] == [14]
+    assert result.left_out == ()
+
+
+def test_spelling_of_a_repeated_form_is_reported_once():
+    result = find("MALMÖ by the sea", ("Malmö", "at", "sea"), ("Malmö", "in", "sea"))
+    assert [left_out.kind for left_out in result.left_out] == ["spelling"]
 
 
 # rule 3: repeats
@@ -305,10 +363,10 @@ def test_unknown_rule_raises():
 # duplicates and missing forms
 
 
-def test_duplicate_triple_is_one_relation():
+def test_duplicate_triple_gives_a_duplicate_relation():
     result = find("a b", ("a", "r", "b"), ("a", "r", "b"), ("a", "s", "b"))
     assert len(result.entities) == 2
-    assert [r.label for r in result.relations] == ["r", "s"]
+    assert [r.label for r in result.relations] == ["r", "r", "s"]
 
 
 @pytest.mark.parametrize(
@@ -319,9 +377,25 @@ def test_triple_of_a_missing_form_is_reported(head, tail, missing):
     result = find("a b c", (head, "r", tail), ("a", "s", "c"))
     assert [e.start for e in result.entities] == [0, 4]
     assert [r.label for r in result.relations] == ["s"]
-    (left_out,) = result.left_out
+    left_out, *lost_entities = result.left_out
     assert (left_out.kind, left_out.broken) == ("relation", False)
     assert left_out.reason == f"story.json, line 3: r: {missing!r} is not in the text"
+    # "a" is in another triple
+    lost = [(SIDE if form == tail else DRUG, form) for form in (head, tail)]
+    assert [(entity.kind, entity.reason) for entity in lost_entities] == [
+        (
+            "entity",
+            f"story.json, line 3: {label} {form!r} "
+            + ("is in no other triple" if form == "b" else "is not in the text"),
+        )
+        for label, form in lost
+        if form and form != "a"
+    ]
+
+
+def test_argument_of_a_left_out_triple_is_lost_once():
+    result = find("a b", ("x", "r", "b"), ("x", "s", "b"))
+    assert [left_out.kind for left_out in result.left_out].count("entity") == 2
 
 
 def test_forms_without_a_triple_become_entities():
@@ -354,27 +428,30 @@ def test_missing_form_is_reported(form):
     assert left_out.reason == f"story.json, line 3: Drug {form!r} is not in the text"
 
 
-FORMS = st.text("ab 药@", min_size=1, max_size=3)
+FORMS = st.text("ab药@", min_size=1, max_size=3)
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(
-    st.text("ab 药@", max_size=12),
+    st.text("ab药@", max_size=12),
     st.lists(st.tuples(FORMS, st.sampled_from("rs"), FORMS), max_size=4),
     st.sampled_from(["nearest", "first", "all"]),
 )
 def test_every_triple_is_found_or_reported(text, triples, repeats):
     result = find(text, *triples, repeats=repeats)
-    expected_triples = {
+    expected_triples = [
         (h, label, t) for h, label, t in triples if h in text and t in text
-    }
+    ]
     surface = [text[e.start : e.end] for e in result.entities]
-    assert {
-        (surface[r.head], r.label, surface[r.tail]) for r in result.relations
-    } == expected_triples
-    assert len(result.left_out) == sum(
-        triple not in expected_triples for triple in triples
-    )
+    found = [(surface[r.head], r.label, surface[r.tail]) for r in result.relations]
+    assert set(found) == set(expected_triples)
+    if repeats != "all":
+        assert found == expected_triples
+    kinds = [left_out.kind for left_out in result.left_out]
+    assert kinds.count("relation") == len(triples) - len(expected_triples)
+    forms = {(DRUG, h) for h, _, _ in triples} | {(SIDE, t) for _, _, t in triples}
+    kept = {(entity.label, form) for entity, form in zip(result.entities, surface)}
+    assert kinds.count("entity") == len(forms - kept)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from spacy_jre.annotations import EntityRecord, Record, RelationRecord
 from spacy_jre.corpora.formats.triples import read_triples
@@ -86,7 +88,8 @@ def test_unknown_rule_raises_before_reading(path):
 def test_missing_form_is_reported(path):
     record = read_one(path, ["Mia", "leave", "Lima"], ["Ada", "leave", "Lima"])
     assert len(record.relations) == 1
-    (left_out,) = record.left_out
+    left_out, entity = record.left_out
+    assert (entity.kind, entity.cause) == ("entity", "a form is not in the text")
     assert left_out.kind == "relation"
     assert left_out.reason.startswith(f"{path}, line 1, record 0: leave: 'Mia' ")
 
@@ -103,11 +106,6 @@ def test_other_fields_of_a_text_become_meta(path):
         ("text", 3, "record 1", "text"),
         ("triple_list", ABSENT, "record 1", "triple_list"),
         ("triple_list", {}, "record 1", "triple_list"),
-        ("triple_list", [["a", "r", "b"], "x"], "record 1, triple 1", "triple_list"),
-        ("triple_list", [["Ada", "leave"]], "record 1, triple 0", "triple_list"),
-        ("triple_list", [["a", "r", "b", "c"]], "record 1, triple 0", "triple_list"),
-        ("triple_list", [["a", None, "b"]], "record 1, triple 0", "triple_list"),
-        ("triple_list", [[1, "r", "b"]], "record 1, triple 0", "triple_list"),
         ("id", 2**70, "record 1", "id"),
     ],
 )
@@ -124,7 +122,79 @@ def test_broken_field_is_reported_with_file_and_record(path, key, value, where, 
         list(read_triples(path))
 
 
-@pytest.mark.parametrize("kwargs", [{}, {"label": ""}])
-def test_empty_label_raises(path, kwargs):
+@pytest.mark.parametrize(
+    ("triple", "field", "lost"),
+    [
+        ("x", "triple_list", []),
+        (None, "triple_list", []),
+        (["Ada", "leave"], "triple_list", []),
+        (["Ada", "r", "Mia", "c"], "triple_list", []),
+        (["Ada", None, "Mia"], "triple_list", ["Entity 'Mia' is in no other triple"]),
+        (["Ada", "", "Bo"], "relation", ["Entity 'Bo' is not in the text"]),
+        ([1, "r", "Ada"], "triple_list", []),
+    ],
+)
+def test_broken_triple_costs_only_its_row(path, triple, field, lost):
+    text = "Ada and Mia left Lima"
+    story = [{"text": text, "triple_list": [triple, ["Ada", "leave", "Lima"]]}]
+    skipped = []
+    (record,) = read_triples(write_json(path, story), skip=skipped.append)
+    assert skipped == []
+    assert [r.label for r in record.relations] == ["leave"]
+    assert len(record.entities) == 2
+    left_out, *entities = record.left_out
+    assert (left_out.kind, left_out.broken) == ("relation", True)
+    here = f"{path}, line 1, record 0"
+    assert left_out.reason.startswith(f"[J605] {here}, triple 0: field '{field}' ")
+    assert [entry.reason for entry in entities] == [f"{here}: {x}" for x in lost]
+    with pytest.raises(ValueError, match="J605"):
+        list(read_triples(path))
+
+
+def test_annotations_of_a_broken_text_are_counted(path):
+    triples = [["Ada", "leave", "Lima"], ["Ada", "love", "Lima"], None]
+    skipped = []
+    story = [{"text": None, "triple_list": triples}]
+    assert not [*read_triples(write_json(path, story), skip=skipped.append)]
+    assert [(x.entities, x.relations) for x in skipped] == [(2, 3)]
+
+
+def test_repeated_triple_is_a_repeated_relation(path):
+    record = read_one(path, ["Ada", "leave", "Lima"], ["Ada", "leave", "Lima"])
+    assert record.relations == (RelationRecord(0, 1, "leave"),) * 2
+
+
+def test_whitespace_around_forms_is_not_part_of_the_entities(path):
+    record = read_one(path, ["Ada ", "leave", " Lima"], text="Ada left  Lima")
+    assert [(e.start, e.end) for e in record.entities] == [(0, 3), (10, 14)]
+
+
+def test_empty_entity_label_raises(path):
     with pytest.raises(ValueError, match=r"J109.*line 1"):
-        read_one(path, ["Ada", "leave" if kwargs else "", "Lima"], **kwargs)
+        read_one(path, ["Ada", "leave", "Lima"], label="")
+
+
+# faulty files
+
+FORMS = ["Ada", "lima", "Málaga", "Mia"]
+CELLS = st.sampled_from([*FORMS, "", None, 3])
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    st.lists(
+        st.tuples(CELLS, st.sampled_from(["leave", "love", "", None]), CELLS)
+        | st.none()
+        | st.just([]),
+        max_size=5,
+    )
+)
+def test_every_triple_of_a_faulty_file_is_read_or_reported(tmp_path_factory, triples):
+    path = tmp_path_factory.mktemp("triples") / "story.json"
+    record = read_one(
+        path, *triples, text="Ada left Lima and Malaga", skip=lambda left_out: None
+    )
+    kinds = [entry.kind for entry in record.left_out]
+    assert len(record.relations) + kinds.count("relation") == len(triples)
+    forms = {form for row in triples if row for form in row[::2] if form in FORMS}
+    assert len(record.entities) + kinds.count("entity") == len(forms)

@@ -323,6 +323,35 @@ class Errors(metaclass=_ErrorsWithCodes):
         "{problem}. Get the pipeline from its author again, or save it again with "
         "nlp.to_disk."
     )
+    J530 = (
+        "The setting `spans_key` of component '{name}' is {value!r}, which is also the "
+        "span group of its setting `entities`. The component would overwrite the "
+        "entities that it gets. Set another name."
+    )
+    J531 = (
+        "The components '{other}' and '{name}' of this pipeline have the same setting "
+        "{setting} = {value!r}, so one would overwrite the predictions of the other. "
+        "Give each component its own `attr` and `spans_key`."
+    )
+    J532 = (
+        "The span group '{key}' has token offsets that the Doc does not have: its "
+        "tokens were merged after the group was set. Set the group again after the "
+        "component that merges tokens."
+    )
+    J533 = (
+        "The setting windows = {value!r} of component '{name}' does not work with "
+        "{what}. {fix}"
+    )
+    J534 = (
+        "The given entity {text!r} in {source} has the label '{label}', which is not "
+        "an entity label of component '{name}'. Its labels: {labels}. Set "
+        'unknown_entities to "skip" or "keep", or train with this label.'
+    )
+    J535 = (
+        "{path}: a Doc has entities that overlap ({text!r}...), which doc.ents can't "
+        "hold. Set gold_entities of the corpus reader and entities of the component to "
+        'a span group, such as "spans:gold".'
+    )
     # corpora
     J601 = (
         "{path} does not exist. Check the path, or run the step that writes the file."
@@ -647,9 +676,9 @@ class Errors(metaclass=_ErrorsWithCodes):
 
 class Warnings(metaclass=_ErrorsWithCodes):
     J901 = (
-        "{count} sentence(s) were longer than the {limit} wordpieces that the encoder "
-        "accepts and were split at token boundaries. No token is lost, but relations "
-        "across a split are not predicted."
+        "{count} window(s) were longer than the {limit} wordpieces that the encoder "
+        "accepts and were {how}. No token is lost, but relations between {lost} are "
+        "not predicted."
     )
     J902 = (
         "{count} token(s) had more than the {limit} wordpieces that the encoder "
@@ -675,10 +704,7 @@ class Warnings(metaclass=_ErrorsWithCodes):
         "in the order of the labels, is used for training. This warning is only shown "
         "once."
     )
-    J907 = (
-        "{path}: {relations} relation(s) across sentences were lost, because Docs "
-        "longer than max_length were split into sentences."
-    )
+    J907 = "{path}: {count} {what} were lost, because {reason}."
     J908 = (
         "The shared transformer returned no wordpieces for {count} token(s), because "
         "its windows were too long and were truncated. Set sentence boundaries before "
@@ -705,6 +731,23 @@ class Warnings(metaclass=_ErrorsWithCodes):
         "slower, because it is trained on sentences. Add a component that sets the "
         'boundaries: nlp.add_pipe("sentencizer", before="{name}"). This warning is '
         "only shown once."
+    )
+    J917 = (
+        "No score of component '{name}' has a weight in [training.score_weights], so "
+        "`spacy train` does not choose the best model by its relations. The scores of "
+        "attr = '{attr}' have it as a prefix. Add {score} = 1.0 to the block."
+    )
+    J918 = (
+        "{count} Doc(s) have no given entities: nothing is set in {source}, so "
+        "component '{name}' predicts no relations for them. Add the component that "
+        "sets the entities before '{name}'. To train and evaluate with the gold "
+        'entities, set gold_entities = "{source}" of the corpus reader '
+        "spacy-jre.Corpus.v1. This warning is only shown once."
+    )
+    J919 = (
+        "{unknown} given entities were ignored, because their label is not a label of "
+        "the component, and {not_given} gold relations, because an argument is not one "
+        "of the given entities. This warning is only shown once."
     )
     J920 = (
         "The learning rate is 0, so that the updates of component '{name}' do not "

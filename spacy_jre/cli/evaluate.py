@@ -20,7 +20,6 @@ from thinc.util import convert_recursive
 
 from ..annotations import read_gold
 from ..annotations.align import TextAlignment
-from ..corpora.reader import Corpus
 from ..errors import Errors, JREError
 from ..evaluation.bootstrap import RESAMPLES
 from ..evaluation.outcomes import DocumentOutcome
@@ -32,9 +31,9 @@ from ..evaluation.report import (
     relation_scores,
 )
 from ..pipeline.defaults import FACTORY
-from ..scoring.scorer import score_joint
+from ..scoring.scorer import score_joint, with_plain_names
 from ..scoring.thresholds import collect_scores
-from .components import components_of
+from .components import components_of, read_corpus
 from .scored_relations import (
     apply_thresholds,
     predict_scores,
@@ -48,12 +47,14 @@ def evaluate(model: Path | str, data: Path, *, gpu_id: int = -1) -> dict[str, An
 
     model (Path | str): Name or folder of the pipeline.
     data (Path): Data (.spacy).
-    RETURNS (dict[str, Any]): The scores of ``nlp.evaluate``.
+    RETURNS (dict[str, Any]): The scores of ``nlp.evaluate``. Those of the component
+        have the names of ``score_joint``, for every `attr`.
     RAISES (ValueError): J740 for a pipeline without the component, and the errors of
         ``Corpus``.
     """
-    nlp, _, examples = _load(model, data, gpu_id)
-    return nlp.evaluate(examples)
+    nlp, name, examples = _load(model, data, gpu_id)
+    pipe: Any = nlp.get_pipe(name)
+    return with_plain_names(nlp.evaluate(examples), pipe.cfg["attr"])
 
 
 def report_on(
@@ -106,8 +107,7 @@ def _load(
     if not names:
         raise JREError(Errors.J740.format(model=model, name=FACTORY, known="none"))
     # of several components, the last one determines the scores
-    pipe: Any = nlp.get_pipe(names[-1])
-    return nlp, names[-1], list(Corpus(data, attr=pipe.cfg["attr"])(nlp))
+    return nlp, names[-1], list(read_corpus(nlp, names[-1], data)(nlp))
 
 
 def predict(
@@ -132,7 +132,7 @@ def predict(
     until = nlp.pipe_names.index(name) + 1
     run_components(nlp, examples, disable=nlp.pipe_names[:until])
     seconds = perf_counter() - start
-    scores = Scorer(nlp=nlp).score(examples)
+    scores = with_plain_names(Scorer(nlp=nlp).score(examples), attr)
     # numpy's numbers cannot be written as JSON
     scores = convert_recursive(_is_numpy_number, float, scores)
     scores["speed"] = sum(len(example.predicted) for example in examples) / seconds

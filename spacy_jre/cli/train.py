@@ -347,7 +347,9 @@ def find_unknown_labels(nlp: Language) -> list[str]:
     for name, component in nlp.pipeline:
         if isinstance(component, JointRelationExtractor):
             found = collect_labels(examples, component.cfg["attr"])
-            labels = sorted(found.entity_labels - set(component.entity_labels))
+            labels = []
+            if component.cfg["entities"] == "predict":
+                labels = sorted(found.entity_labels - set(component.entity_labels))
             labels += sorted(found.relation_labels - set(component.relation_labels))
             if labels:
                 text = ", ".join(labels)

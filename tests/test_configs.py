@@ -1,5 +1,6 @@
 """Every included config can be loaded, and values of a wrong type fail."""
 
+import inspect
 import io
 import math
 
@@ -8,6 +9,7 @@ import spacy
 import torch
 from spacy.schemas import ConfigSchemaTraining
 from spacy.util import load_config, load_model_from_config, registry
+from thinc.api import Config
 
 from spacy_jre.networks.iser import ISER
 from spacy_jre.networks.lainet import LAINet
@@ -316,3 +318,20 @@ def test_wrong_type_in_other_blocks_fails(registry_name, block):
     with pytest.raises(Exception, match="at root") as caught:
         registry.resolve({registry_name: block})
     assert type(caught.value).__name__ == "ConfigValidationError"
+
+
+@pytest.mark.parametrize("name", ["sinet", "spert", "stsn", "iser", "lainet"])
+def test_loggers_in_the_comments_of_a_config_exist(name):
+    text = (ROOT / "configs" / f"{name}.cfg").read_text(encoding="utf8")
+    comment = text[text.index("# To log to Weights & Biases") :].splitlines()
+    lines = [line[4:] for line in comment if line.startswith("#   ")]
+    start = lines.index("[training.logger.logger2]")
+    other = lines.index("[training.logger.logger2]", start + 1)
+    for block in (lines[:other], [*lines[:start], *lines[other:]]):
+        # as in a config with these lines instead of the section
+        config = Config().from_str("\n".join(["[training]", *block]))
+        chain = config["training"]["logger"]
+        for settings in (chain, chain["logger1"], chain["logger2"]):
+            # the functions import the packages of the services
+            function = registry.get("loggers", settings.pop("@loggers"))
+            inspect.signature(function).bind(**settings)

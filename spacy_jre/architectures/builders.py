@@ -141,6 +141,7 @@ def build_iser_v1(
     recurrent: Literal["shared", "per_task"] | None = None,
     relation_hidden: int = 0,
     start_end: bool = False,
+    max_context: int = 128,
 ) -> Model[tuple[list[Doc], int], JointScores]:
     """spacy-jre.ISER.v1: see ``networks/iser.py`` for the settings.
 
@@ -161,6 +162,7 @@ def build_iser_v1(
         recurrent=recurrent,
         relation_hidden=relation_hidden,
         start_end=start_end,
+        max_context=max_context,
     )
     return joint_model(tok2vec, network, mixed_precision=mixed_precision)
 

@@ -1,5 +1,6 @@
 """The commands of `python -m spacy jre`."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -136,6 +137,14 @@ def train_cli(
     symmetric: Annotated[
         str, typer.Option(help="Symmetric relation labels, comma-separated")
     ] = "",
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with an interrupted training of the output folder. Use the "
+            "same arguments. Without a saved state, it starts at the first step",
+        ),
+    ] = False,
     trust: Trust = None,
 ) -> None:
     """Train like `spacy train`, and compute the number of steps of the schedule.
@@ -147,12 +156,17 @@ def train_cli(
     --components.jre.threshold 0.6, --training.optimizer.weight_decay 0.05. Put them
     after the config. They take precedence over the config, dataset.json, the computed
     values and the options above. To change the computed schedule, override its inputs.
+
+    At each evaluation, model-last, model-best and training-state are saved in the
+    output folder. Ctrl-C ends the training after the current step and saves them; a
+    second Ctrl-C ends it at once. --resume goes on after the last saved step, on one
+    CPU thread with the same result as without the interruption.
     """
     from .overrides import SET_BY_TRAIN, read_overrides, short_overrides
     from .recipes import choose_config
     from .train import check_numbers, run_training
 
-    with _plain_errors(), trust_remote_code(*(trust or ())):
+    with _plain_errors(), _stopped_by_signal(), trust_remote_code(*(trust or ())):
         overrides = read_overrides(ctx.args, SET_BY_TRAIN)
         short = short_overrides(learn_rate, warmup, grad_clip)
         check_numbers(epochs=epochs, batch_size=batch_size, threads=threads, seed=seed)
@@ -172,6 +186,7 @@ def train_cli(
             lang=lang,
             symmetric=[label for label in symmetric.split(",") if label],
             overrides={**short, **overrides},
+            resume=resume,
         )
 
 
@@ -1009,3 +1024,17 @@ def _plain_errors() -> Iterator[None]:
         yield
     except (JREError, OSError) as error:  # OSError: e.g. no permission
         msg.fail(str(error), exits=1)
+
+
+@contextmanager
+def _stopped_by_signal() -> Iterator[None]:
+    """End with one line and the exit code of the signal: 130 after Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        msg.warn(
+            str(error)
+            or "Stopped without saving. If the output folder has a "
+            "training-state, --resume goes on with it."
+        )
+        raise typer.Exit(128 + getattr(error, "number", signal.SIGINT)) from error

@@ -70,6 +70,7 @@ SETTINGS = {
         "recurrent": "shared",
         "relation_hidden": 9,
         "start_end": True,
+        "max_context": 16,
     },
     "LAINet": {
         "cold_start": 7,

@@ -362,6 +362,7 @@ def execute_run(spec: Mapping[str, Any]) -> None:
         gpu_id=spec["gpu_id"],
         threads=spec["threads"],
         overrides={**spec["overrides"], LOG_SETTING: str(epochs_file)},
+        resumable=False,
     )
     seconds = time.perf_counter() - started
     cpu_seconds = time.process_time() - cpu_started

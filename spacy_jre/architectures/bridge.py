@@ -229,13 +229,32 @@ def forward(
     is_train: bool,
 ) -> tuple[JointScores, Callable[..., Any]]:
     docs, max_width = X
+    scores = score_candidates(
+        model, docs, lambda part, first_token: all_spans(part.windows, max_width)
+    )
+    return scores, refuse_backprop
+
+
+def score_candidates(
+    model: Model[Any, Any],
+    docs: list[Doc],
+    choose: Callable[[EncoderOutput, int], Candidates],
+) -> JointScores:
+    """Encode Docs and score candidates.
+
+    model (Model): The result of ``root_model``.
+    docs (list[Doc]): The Docs.
+    choose (Callable): Takes a part of the encoder output and the offset of its first
+        token in the batch, and returns the candidates, with offsets in the part.
+    RETURNS (JointScores): The scores, with offsets in the batch.
+    """
     encoder_output: EncoderOutput = model.get_ref("encoder").predict(docs)
     network = model.get_ref("network")
-    parts = [
-        network.predict((part, all_spans(part.windows, max_width), None))
-        for part in encoder_output.split(TOKENS_PER_PASS)
-    ]
-    return merge_scores(encoder_output.windows, parts), refuse_backprop
+    parts, first_token = [], 0
+    for part in encoder_output.split(TOKENS_PER_PASS):
+        parts.append(network.predict((part, choose(part, first_token), None)))
+        first_token += part.windows.n_tokens
+    return merge_scores(encoder_output.windows, parts)
 
 
 def refuse_backprop(gradient: Any) -> None:

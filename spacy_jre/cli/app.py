@@ -394,37 +394,43 @@ def evaluate_cli(
     output: Annotated[
         Path | None, typer.Option(help="Output JSON file for all scores")
     ] = None,
+    compare: Annotated[
+        str,
+        typer.Option(help="Name or path of another pipeline, to test differences"),
+    ] = "",
+    seed: Annotated[
+        int, typer.Option(help="Random seed of the intervals and the test, at least 0")
+    ] = 0,
     gpu_id: GpuId = -1,
     trust: Trust = None,
 ) -> None:
-    """Score a pipeline on gold tokens and sentences, as in training.
+    """Score a pipeline on gold tokens and sentences, as in training, and show where it
+    is wrong.
+
+    Shows the scores with confidence intervals, the scores of relations between gold
+    entities, the errors by cause, scores by length, distance and nesting, confused
+    labels, and precision, recall and correctness by score. docs/evaluation.md describes
+    the figures.
 
     `spacy evaluate` does not keep the sentences of the data. Its scores also depend on
     the tokenizer and the sentencizer of the pipeline.
     """
     import srsly
 
-    from .evaluate import evaluate
+    from .evaluate import report_on
+    from .evaluate_print import print_evaluation
+    from .train import check_numbers
 
     with _plain_errors(), trust_remote_code(*(trust or ())):
+        check_numbers(seed=seed)
         _check_device(gpu_id)
-        scores = evaluate(model, data, gpu_id=gpu_id)
-        for kind, name in (
-            ("ents", "Entities"),
-            ("rel", "Relations"),
-            ("rel_strict", "Relations with entity types (strict)"),
-        ):
-            labels = scores[f"{kind}_per_type"] or {}
-            micro = {figure: scores[f"{kind}_{figure}"] for figure in "prf"}
-            # a list, because a label can be "micro"
-            rows = [
-                (label, *(f"{100 * (row[figure] or 0):.2f}" for figure in "prf"))
-                for label, row in [*labels.items(), ("micro", micro)]
-            ]
-            msg.table(rows, title=name, header=("", "P", "R", "F"), divider=True)
+        report, _ = report_on(
+            model, data, compare=compare or None, seed=seed, gpu_id=gpu_id
+        )
+        print_evaluation(report)
         if output is not None:
             output.parent.mkdir(parents=True, exist_ok=True)
-            srsly.write_json(output, scores)
+            srsly.write_json(output, report.as_json())
             msg.good(f"{output}")
 
 

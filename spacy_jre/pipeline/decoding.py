@@ -41,7 +41,7 @@ def decode(
     RETURNS (list[Prediction]): One per Doc.
     """
     windows = scores.windows
-    logits = _to_numpy(scores.entity_logits)
+    logits = to_numpy(scores.entity_logits)
     probabilities = _softmax(logits)
     columns = logits.argmax(1)
     chosen = np.flatnonzero(columns)
@@ -78,7 +78,7 @@ def decode(
         entity_of[index] = len(entities)
         entities.append((start, end, entity_labels[column - 1], value))
 
-    related = _to_numpy(scores.relation_scores)
+    related = to_numpy(scores.relation_scores)
     limits = np.asarray(
         [label_thresholds.get(label, threshold) for label in relation_labels],
         dtype=related.dtype,
@@ -163,7 +163,8 @@ def without_overlaps(entities: Sequence[tuple[int, int, str, float]]) -> list[in
     return sorted(kept)
 
 
-def _to_numpy(array: object) -> np.ndarray:
+def to_numpy(array: object) -> np.ndarray:
+    """RETURNS (ndarray): An array on the host."""
     return array.get() if hasattr(array, "get") else np.asarray(array)
 
 

@@ -41,6 +41,7 @@ from ..types import JointScores, Labels, Prediction
 from .decoding import decode, without_overlaps
 from .factory import make_joint_extractor
 from .forks import disable_threads_in_forks
+from .given_entities import GivenEntity, score_given
 from .label_sets import (
     check_label_data,
     check_labels,
@@ -506,15 +507,48 @@ class JointRelationExtractor(TrainablePipe):
             self._logged_truncation = True
             count = scores.n_truncated
             logger.warning(Warnings.J905.format(count=count, limit=MAX_PAIRED_ENTITIES))
+        return self._decode(
+            scores, len(docs), self.entity_labels, keep_overlaps=self._keeps_overlaps
+        )
+
+    def predict_given(
+        self, docs: Iterable[Doc], entities: Sequence[Sequence[GivenEntity]]
+    ) -> list[Prediction]:
+        """Predict the relations between given entities, without changing the Docs.
+
+        docs (Iterable[Doc]): The Docs.
+        entities (Sequence): The entities of each Doc: start and end token and label,
+            end exclusive. A label that is not a label of the component is possible: no
+            network reads the labels. `constraints` apply to them.
+        RETURNS (list[Prediction]): One per Doc, in order. All entities are included,
+            with the score 1.
+        RAISES (ValueError): As in ``predict``.
+        """
+        docs = list(docs)
+        self._require_network()
+        if not any(len(doc) for doc in docs):
+            return [Prediction([], []) for _ in docs]
+        self._require_upstream(docs)
+        scores, labels = score_given(self.model, docs, entities, self.entity_labels)
+        return self._decode(scores, len(docs), labels, keep_overlaps=True)
+
+    def _decode(
+        self,
+        scores: JointScores,
+        n_docs: int,
+        entity_labels: Sequence[str],
+        *,
+        keep_overlaps: bool,
+    ) -> list[Prediction]:
         return decode(
             scores,
-            len(docs),
-            entity_labels=self.entity_labels,
+            n_docs,
+            entity_labels=entity_labels,
             relation_labels=self.relation_labels,
             threshold=self.cfg["threshold"],
             label_thresholds=self.cfg["label_thresholds"],
             symmetric=frozenset(self.cfg["symmetric"]),
-            keep_overlaps=self._keeps_overlaps,
+            keep_overlaps=keep_overlaps,
             table=self._table,
         )
 

@@ -217,6 +217,11 @@ class Errors(metaclass=_ErrorsWithCodes):
         'installed. Install it: pip install "spacy-jre[shared]". Or use '
         "spacy-jre.TransformerEncoder.v1, which loads its own transformer."
     )
+    J330 = (
+        "The network {network} of component '{name}' has no attention weights with its "
+        "settings. Networks with attention: {known}."
+    )
+    J331 = "The text has no tokens. Enter a text with words."
     # training
     J401 = (
         "spacy-jre.AdamW.v1 does not support running averages. Remove use_averages "
@@ -538,6 +543,16 @@ class Errors(metaclass=_ErrorsWithCodes):
         "command again to repeat them: finished runs are skipped."
     )
     J755 = "--recipe must be one of {known}, not {value!r}."
+    J795 = (
+        "Pictures require matplotlib, which is not installed. Install it: pip install "
+        '"spacy-jre[plots]".'
+    )
+    J796 = "The picture {path} must end with {known}."
+    J797 = (
+        "{path}: no installed font has the characters {characters}. Install a font "
+        "that has them, for example fonts-noto-cjk (Debian) for Chinese, Japanese and "
+        "Korean, or write an .svg, which uses the fonts of the browser."
+    )
 
 
 class Warnings(metaclass=_ErrorsWithCodes):

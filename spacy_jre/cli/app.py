@@ -580,6 +580,35 @@ def validate_cli(
         msg.good(f"{folder} passes every check")
 
 
+@jre_cli.command("attention")
+def attention_cli(
+    model: Annotated[str, typer.Argument(help="Name or path of a pipeline")],
+    text: Annotated[str, typer.Argument(help="Text to predict")],
+    output: Annotated[Path, typer.Option(help="Output file, .svg or .png")] = Path(
+        "attention.svg"
+    ),
+    component: Annotated[
+        str, typer.Option(help="Name of the component, if there are several")
+    ] = "",
+    gpu_id: GpuId = -1,
+    trust: Trust = None,
+) -> None:
+    """Draw heat maps of the attention of a pipeline on the tokens of a text.
+
+    Needs matplotlib (extra `plots`). Each sentence has a map for each attention of the
+    network, as the mean over the heads. A row is a query, a column a key. The tokens of
+    predicted entities are bold.
+    """
+    from .attention import draw_attention
+
+    with _plain_errors(), trust_remote_code(*(trust or ())):
+        _check_device(gpu_id)
+        names = draw_attention(model, text, output, component=component, gpu_id=gpu_id)
+        for name in names:
+            msg.info(name)
+        msg.good(f"{output}")
+
+
 @jre_cli.command("show")
 def show_cli(
     model: Annotated[str, typer.Argument(help="Name or path of a pipeline")],

@@ -43,7 +43,7 @@ class TokenAxis:
         inside = units_inside(token_units, n_units)
         filled = inside.any(1)
         self._inside = inside[filled]
-        self.labels = tuple(
+        self.labels: tuple[TokenRanges, ...] = tuple(
             ((token, token + 1),) for token in filled.nonzero().flatten().tolist()
         )
 

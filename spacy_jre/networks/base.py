@@ -64,6 +64,11 @@ class JointNetwork(nn.Module):
         """The fields of the header of saved weights. They create the network again."""
         return self.dims
 
+    @property
+    def name(self) -> str:
+        """The name of the network in messages."""
+        return type(self).__name__
+
     def loss(self, outputs: Any, targets: Targets) -> Loss:
         """Compute the loss of the paper.
 

@@ -553,6 +553,14 @@ class Errors(metaclass=_ErrorsWithCodes):
         "that has them, for example fonts-noto-cjk (Debian) for Chinese, Japanese and "
         "Korean, or write an .svg, which uses the fonts of the browser."
     )
+    J798 = (
+        "A report has no valid field {field}. Write it again with `spacy jre evaluate "
+        "--output`."
+    )
+    J799 = (
+        "{path} is not a report of `spacy jre evaluate --output`, which has the field "
+        "'model': {error}"
+    )
 
 
 class Warnings(metaclass=_ErrorsWithCodes):

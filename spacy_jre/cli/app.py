@@ -597,7 +597,7 @@ def attention_cli(
 
     Needs matplotlib (extra `plots`). Each sentence has a map for each attention of the
     network, as the mean over the heads. A row is a query, a column a key. The tokens of
-    predicted entities are bold.
+    predicted entities are red.
     """
     from .attention import draw_attention
 
@@ -607,6 +607,25 @@ def attention_cli(
         for name in names:
             msg.info(name)
         msg.good(f"{output}")
+
+
+@jre_cli.command("plot")
+def plot_cli(
+    reports: Annotated[
+        list[Path], typer.Argument(help="JSON files of `spacy jre evaluate --output`")
+    ],
+    output: Annotated[Path, typer.Argument(help="Output folder for the pictures")],
+    format: Annotated[str, typer.Option(help="svg or png")] = "svg",
+) -> None:
+    """Draw the buckets and curves of an evaluation. Several reports are compared.
+
+    Needs matplotlib (extra `plots`).
+    """
+    from .plot import plot
+
+    with _plain_errors():
+        for path in plot(reports, output, format=format):
+            msg.good(f"{path}")
 
 
 @jre_cli.command("show")

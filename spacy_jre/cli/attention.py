@@ -53,7 +53,7 @@ def draw_attention(
 
 def _heat_map(doc: Doc, name: str, found: AttentionMap, marked: set[int]) -> HeatMap:
     """RETURNS (HeatMap): The mean over the heads, with texts as labels. The tokens of
-    predicted entities are bold."""
+    predicted entities are marked."""
     return HeatMap(
         name,
         found.weights.mean(0).cpu().numpy(),

@@ -4,6 +4,7 @@ matplotlib is an optional dependency (the extra `plots`), so it is imported when
 picture is drawn.
 """
 
+import logging
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ FONT = "DejaVu Sans"  # comes with matplotlib
 UNUSABLE = ("Last Resort", "Color Emoji")
 PIXELS_PER_INCH = 144
 MAX_PIXELS = 20_000
-MAX_CHARACTERS = 28
+MAX_CHARACTERS = 20
 
 
 def check_format(path: Path) -> None:
@@ -53,7 +54,7 @@ def drawing(path: Path, texts: Iterable[str]) -> Iterator[None]:
         characters = "".join(sorted(missing))
         shown = clean(characters)
         raise JREError(Errors.J797.format(path=path, characters=shown))
-    style = {
+    style: Any = {
         "font.family": [*families, "sans-serif"],
         "font.size": 9.0,
         "axes.titlesize": 10.0,
@@ -67,9 +68,16 @@ def drawing(path: Path, texts: Iterable[str]) -> Iterator[None]:
         "text.parse_math": False,
         "axes.unicode_minus": False,
     }
-    with matplotlib.rc_context(style), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        yield
+    # it reports fonts that have no bold face
+    logger = logging.getLogger("matplotlib.font_manager")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with matplotlib.rc_context(style), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing from")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def save(figure: Any, path: Path) -> None:
@@ -93,14 +101,14 @@ def find_fonts(characters: frozenset[str]) -> tuple[list[str], frozenset[str]]:
     RETURNS (tuple[list[str], frozenset[str]]): The names of the fonts, in the order of
         their use, and the characters that no font has.
     """
-    from matplotlib.font_manager import fontManager
+    from matplotlib.font_manager import findfont, fontManager
 
     missing = {c for c in characters if c.isprintable() and not c.isspace()}
     names = [FONT]
-    missing -= _characters_of(FONT)
+    missing -= _characters_of(findfont(FONT))
     if missing:
         installed = {
-            font.name: _characters_of(font.name) & missing
+            font.name: _characters_of(font.fname) & missing
             for font in fontManager.ttflist
             if not any(word in font.name for word in UNUSABLE)
         }
@@ -113,11 +121,11 @@ def find_fonts(characters: frozenset[str]) -> tuple[list[str], frozenset[str]]:
 
 
 @cache
-def _characters_of(family: str) -> frozenset[str]:
-    from matplotlib.font_manager import FontProperties, findfont, get_font
+def _characters_of(file: str) -> frozenset[str]:
+    from matplotlib.font_manager import get_font
 
     try:
-        charmap = get_font(findfont(FontProperties(family=[family]))).get_charmap()
+        charmap = get_font(file).get_charmap()
     except (OSError, RuntimeError):  # a font that matplotlib cannot use
         return frozenset()
     return frozenset(map(chr, charmap))

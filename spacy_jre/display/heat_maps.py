@@ -9,6 +9,7 @@ import numpy as np
 
 from .figure import clean, drawing, save
 
+MARKED = "#a6230b"
 # inches
 CELL = 0.25
 GAP = 0.25
@@ -29,7 +30,7 @@ class HeatMap:
     name (str): The title.
     weights (ndarray): Shape: (rows, columns).
     rows, columns (list[str]): The labels.
-    bold (frozenset[int]): Columns with a bold label.
+    marked (frozenset[int]): Columns with a bold label in another color.
     has_mean (bool): Whether to add a line with the mean of all rows.
     """
 
@@ -37,7 +38,7 @@ class HeatMap:
     weights: np.ndarray
     rows: list[str]
     columns: list[str]
-    bold: frozenset[int] = field(default_factory=frozenset)
+    marked: frozenset[int] = field(default_factory=frozenset)
     has_mean: bool = False
 
 
@@ -74,9 +75,9 @@ def draw_heat_maps(groups: Sequence[tuple[str, Sequence[HeatMap]]], path: Path) 
                     placed.append((left, top, panel))
                     left += panel.width + GAP
                 width = max(width, left)
-                top += max(panel.height for panel in line) + GAP
-        figure.set_size_inches(max(width, 1.0), max(top, 1.0))
-        size = figure.get_size_inches()
+                top += max(panel.height for panel in line)
+        size = (max(width, 1.0), max(top, 1.0))
+        figure.set_size_inches(*size)
         for offset, title in titles:
             figure.text(
                 0.0, 1 - offset / size[1], title, fontsize=12, fontweight="bold"
@@ -122,17 +123,17 @@ class _Panel:
             slice(start, start + size) for start in range(0, max(n_columns, 1), size)
         ]
         self.left = measure([*self.rows, "mean"]) if shown.has_mean else left
-        # labels of one or two characters fit beside each other
-        self.is_upright = measure(self.columns) <= CELL
-        self.below = CELL if self.is_upright else measure(self.columns)
-        self.part_height = n_rows * CELL + self.below
-        if shown.has_mean:
-            self.part_height += 1.5 * CELL
+        # labels of a few characters fit beside each other
+        self.is_upright = [measure([column]) <= CELL for column in self.columns]
+        cells = (n_rows + 1.5 * shown.has_mean) * CELL + GAP
+        self.heights = [
+            cells + max(CELL, measure(self.columns[part])) for part in self.parts
+        ]
         self.matrix = min(size, n_columns) * CELL
         self.width = max(
             self.left + self.matrix + 0.1 + SCALE + 0.5, measure([shown.name]) * 1.15
         )
-        self.height = TITLE + len(self.parts) * (self.part_height + 0.1)
+        self.height = TITLE + sum(self.heights)
 
     def draw(
         self, figure: Any, left: float, above: float, size: Sequence[float]
@@ -161,7 +162,7 @@ class _Panel:
             fontweight="bold",
         )
         y = TITLE
-        for part in self.parts:
+        for part, height in zip(self.parts, self.heights, strict=True):
             weights = self.shown.weights[:, part]
             n_rows, n_columns = weights.shape
             start = y
@@ -173,14 +174,11 @@ class _Panel:
                 y += 1.5 * CELL
             axes = add(self.left, y, n_columns * CELL, n_rows * CELL)
             mesh = self._fill(axes, weights, self.rows, highest)
-            axes.set_xticks(
-                np.arange(n_columns) + 0.5,
-                self.columns[part],
-                rotation=0 if self.is_upright else 90,
-            )
+            axes.set_xticks(np.arange(n_columns) + 0.5, self.columns[part])
             for number, label in enumerate(axes.get_xticklabels(), part.start):
-                if number in self.shown.bold:
-                    label.set_fontweight("bold")
+                label.set_rotation(0 if self.is_upright[number] else 90)
+                if number in self.shown.marked:
+                    label.set(fontweight="bold", color=MARKED)
             if part.start == 0:
                 scale = add(
                     self.left + self.matrix + 0.1,
@@ -191,7 +189,7 @@ class _Panel:
                 figure.colorbar(mesh, cax=scale, ticks=[0, highest], format="%.2f")
                 scale.tick_params(length=2, pad=2, labelsize=8)
                 scale.spines["outline"].set_linewidth(0.3)
-            y = start + self.part_height + 0.1
+            y = start + height
 
     @staticmethod
     def _fill(axes: Any, weights: np.ndarray, rows: list[str], highest: float) -> Any:

@@ -53,6 +53,8 @@ def attention_of(
     network = network_of(model)
     if type(network).attention_maps is JointNetwork.attention_maps:
         raise _no_attention(component, network)
+    if not len(doc):
+        return prediction, []
     encoded: EncoderOutput = model.get_ref("encoder").predict([doc])
     # a part per window
     parts = encoded.split(1)

@@ -222,6 +222,7 @@ class Errors(metaclass=_ErrorsWithCodes):
         "settings. Networks with attention: {known}."
     )
     J331 = "The text has no tokens. Enter a text with words."
+    J332 = "The data has no Docs with tokens, so there is nothing to measure."
     # training
     J401 = (
         "spacy-jre.AdamW.v1 does not support running averages. Remove use_averages "
@@ -554,12 +555,12 @@ class Errors(metaclass=_ErrorsWithCodes):
         "Korean, or write an .svg, which uses the fonts of the browser."
     )
     J798 = (
-        "A report has no valid field {field}. Write it again with `spacy jre evaluate "
-        "--output`."
+        "A file is not a report of `spacy jre evaluate --output`: the field {field} is "
+        "missing or not valid."
     )
     J799 = (
-        "{path} is not a report of `spacy jre evaluate --output`, which has the field "
-        "'model': {error}"
+        "The report {path} can't be read as JSON: {error}. Write it with `spacy jre "
+        "evaluate --output`."
     )
 
 

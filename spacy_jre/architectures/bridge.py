@@ -229,10 +229,14 @@ def forward(
     is_train: bool,
 ) -> tuple[JointScores, Callable[..., Any]]:
     docs, max_width = X
-    scores = score_candidates(
-        model, docs, lambda part, first_token: all_spans(part.windows, max_width)
-    )
+    scores = score_candidates(model, docs, choose_all(max_width))
     return scores, refuse_backprop
+
+
+def choose_all(max_width: int) -> Callable[[EncoderOutput, int], Candidates]:
+    """RETURNS (Callable): Chooses all spans up to a width. The network proposes the
+    pairs."""
+    return lambda part, first_token: all_spans(part.windows, max_width)
 
 
 def score_candidates(
@@ -248,7 +252,15 @@ def score_candidates(
         token in the batch, and returns the candidates, with offsets in the part.
     RETURNS (JointScores): The scores, with offsets in the batch.
     """
-    encoder_output: EncoderOutput = model.get_ref("encoder").predict(docs)
+    return score_encoded(model, model.get_ref("encoder").predict(docs), choose)
+
+
+def score_encoded(
+    model: Model[Any, Any],
+    encoder_output: EncoderOutput,
+    choose: Callable[[EncoderOutput, int], Candidates],
+) -> JointScores:
+    """Score candidates of Docs that are already encoded. See ``score_candidates``."""
     network = model.get_ref("network")
     parts, first_token = [], 0
     for part in encoder_output.split(TOKENS_PER_PASS):

@@ -12,7 +12,8 @@ from ..errors import Errors, JREError
 def plot(reports: Sequence[Path], output: Path, *, format: str = "svg") -> list[Path]:
     """Draw the pictures of reports.
 
-    reports (Sequence[Path]): JSON files of `spacy jre evaluate --output`.
+    reports (Sequence[Path]): JSON files of `spacy jre evaluate --output`. The legends
+        have the names of the files.
     output (Path): The folder of the pictures.
     format (str): "svg" or "png".
     RETURNS (list[Path]): The files.
@@ -22,14 +23,7 @@ def plot(reports: Sequence[Path], output: Path, *, format: str = "svg") -> list[
     for path in reports:
         try:
             content = srsly.read_json(path)
-            name = str(content["model"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError) as error:
             raise JREError(Errors.J799.format(path=path, error=error)) from error
-        read.append((name, content))
-    names = [name for name, _ in read]
-    # two reports of one model, for example for two corpora
-    named = [
-        (name if names.count(name) == 1 else path.stem, content)
-        for path, (name, content) in zip(reports, read, strict=True)
-    ]
-    return draw_report(named, output, format=format)
+        read.append((path.stem, content))
+    return draw_report(read, output, format=format)

@@ -38,8 +38,8 @@ Reports = Sequence[tuple[str, Report]]
 def draw_report(reports: Reports, folder: Path, *, format: str = "svg") -> list[Path]:
     """Draw the pictures of one report, or of several reports beside each other.
 
-    reports (Sequence): The names of the models, and the reports as they are in the JSON
-        of `spacy jre evaluate`.
+    reports (Sequence): The names for the legends, and the reports, as they are in the
+        JSON of `spacy jre evaluate`.
     folder (Path): The folder of the pictures.
     format (str): "svg" or "png".
     RETURNS (list[Path]): The files. A bucket without gold annotation in any report has
@@ -119,20 +119,20 @@ def _curve_drawer(
 
     def draw(axes: Any) -> None:
         for f1 in (0.2, 0.4, 0.6, 0.8):
-            recalls = [f1 / 2 + 0.005 + step * 0.005 for step in range(200)]
-            recalls = [recall for recall in recalls if recall <= 1.0]
+            # from the precision 1 to the recall 1
+            first = f1 / (2 - f1)
+            recalls = [first + (1 - first) * step / 100 for step in range(101)]
             precisions = [f1 * recall / (2 * recall - f1) for recall in recalls]
-            inside = [(r, p) for r, p in zip(recalls, precisions) if p <= 1.0]
             axes.plot(
-                [100 * r for r, _ in inside],
-                [100 * p for _, p in inside],
+                [100 * recall for recall in recalls],
+                [100 * precision for precision in precisions],
                 color="#cccccc",
                 linewidth=0.7,
                 zorder=0,
             )
             axes.annotate(
                 f"F1 {100 * f1:.0f}",
-                (100, 100 * inside[-1][1]),
+                (100, 100 * precisions[-1]),
                 color="#888888",
                 fontsize=7,
                 ha="right",
@@ -186,9 +186,8 @@ def _bin_drawer(
             largest = max((one["count"] for one in filled), default=1)
             error = found["error"]
             suffix = "no predictions" if error is None else f"ECE {100 * error:.1f} %"
-            (line,) = axes.plot(
-                scores, shares, linewidth=1.0, label=f"{clean(model)} ({suffix})"
-            )
+            name = f"{clean(model)} ({suffix})" if len(rows) > 1 else suffix
+            (line,) = axes.plot(scores, shares, linewidth=1.0, label=name)
             axes.scatter(
                 scores,
                 shares,

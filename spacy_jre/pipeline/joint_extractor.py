@@ -501,14 +501,24 @@ class JointRelationExtractor(TrainablePipe):
         self._require_upstream(docs)
         if not self.cfg["several_sentences"]:
             self._sentences.check(docs)
-        scores = self.model.predict((docs, self.cfg["max_span_width"]))
+        return self.decode(
+            self.model.predict((docs, self.cfg["max_span_width"])), len(docs)
+        )
+
+    def decode(self, scores: JointScores, n_docs: int) -> list[Prediction]:
+        """Decode the scores of the model with the settings of the component.
+
+        scores (JointScores): The scores of a batch.
+        n_docs (int): Number of Docs in the batch, including Docs without tokens.
+        RETURNS (list[Prediction]): One per Doc, in order.
+        """
         if scores.n_truncated and not self._logged_truncation:
             # common before the first updates, when the user can do nothing about it
             self._logged_truncation = True
             count = scores.n_truncated
             logger.warning(Warnings.J905.format(count=count, limit=MAX_PAIRED_ENTITIES))
         return self._decode(
-            scores, len(docs), self.entity_labels, keep_overlaps=self._keeps_overlaps
+            scores, n_docs, self.entity_labels, keep_overlaps=self._keeps_overlaps
         )
 
     def predict_given(

@@ -48,13 +48,16 @@ def profile_model(
                 Errors.J736.format(name=name, expected=expected, value=value)
             )
     setup_gpu(gpu_id, silent=True)
-    if threads:
-        torch.set_num_threads(threads)
-    nlp = spacy.load(model)
-    pipe: Any = nlp.get_pipe(choose_component(nlp, model, component))
-    examples = Corpus(data, attr=pipe.cfg["attr"])(nlp)
-    docs = [example.predicted for example in islice(examples, limit or None)]
-    return profile(nlp, pipe, docs, batch_sizes=sizes, rounds=rounds)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        nlp = spacy.load(model)
+        pipe: Any = nlp.get_pipe(choose_component(nlp, model, component))
+        examples = Corpus(data, attr=pipe.cfg["attr"])(nlp)
+        docs = [example.predicted for example in islice(examples, limit or None)]
+        return profile(nlp, pipe, docs, batch_sizes=sizes, rounds=rounds)
+    finally:
+        torch.set_num_threads(before)
 
 
 def _read_sizes(text: str) -> list[int]:

@@ -1,6 +1,5 @@
 """The parts of a pipeline: its transformers, and how many parameters it has."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from spacy.language import Language
@@ -8,7 +7,6 @@ from thinc.api import Model
 from torch import nn
 from transformers import PreTrainedModel
 
-from ..architectures.torch_node import TorchShim
 from ..architectures.units import listeners_of
 from ..pipeline.joint_extractor import JointRelationExtractor
 
@@ -31,10 +29,8 @@ def count_parameters(
     """
     model: Model[Any, Any] = component.model
     network = model.get_ref("network")
-    models = [
-        model,
-        *(nlp.get_pipe(name).model for name in upstream_of(nlp, component)),
-    ]
+    pipes: list[Any] = [nlp.get_pipe(name) for name in upstream_of(nlp, component)]
+    models = [model, *(pipe.model for pipe in pipes)]
     counts = {ENCODER: 0, "network": 0}
     seen: set[int] = set()
     for node in (node for one in models for node in one.walk()):
@@ -77,10 +73,6 @@ def upstream_of(nlp: Language, component: JointRelationExtractor) -> list[str]:
     ]
 
 
-def _modules(node: Model[Any, Any]) -> Iterator[nn.Module]:
-    for shim in node.shims:
-        module: Any = getattr(shim, "_model", None)
-        if isinstance(shim, TorchShim) and isinstance(module, nn.Module):
-            yield module
-        elif isinstance(getattr(module, "transformer", None), nn.Module):
-            yield module.transformer  # spacy-transformers
+def _modules(node: Model[Any, Any]) -> list[nn.Module]:
+    modules = (getattr(shim, "_model", None) for shim in node.shims)
+    return [module for module in modules if isinstance(module, nn.Module)]

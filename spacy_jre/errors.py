@@ -221,6 +221,12 @@ class Errors(metaclass=_ErrorsWithCodes):
         'installed. Install it: pip install "spacy-jre[shared]". Or use '
         "spacy-jre.TransformerEncoder.v1, which loads its own transformer."
     )
+    J330 = (
+        "The network {network} of component '{name}' has no attention weights with its "
+        "settings. Networks with attention: {known}."
+    )
+    J331 = "The text has no tokens. Enter a text with words."
+    J332 = "The data has no Docs with tokens, so there is nothing to measure."
     # training
     J401 = (
         "spacy-jre.AdamW.v1 does not support running averages. Remove use_averages "
@@ -678,6 +684,24 @@ class Errors(metaclass=_ErrorsWithCodes):
     )
     J790 = "{path} has no dataset {name!r}. Its datasets: {known}."
     J791 = "--{name} must be {expected}, not {value}."
+    J795 = (
+        "Pictures require matplotlib, which is not installed. Install it: pip install "
+        '"spacy-jre[plots]".'
+    )
+    J796 = "The picture {path} must end with {known}."
+    J797 = (
+        "{path}: no installed font has the characters {characters}. Install a font "
+        "that has them, for example fonts-noto-cjk (Debian) for Chinese, Japanese and "
+        "Korean, or write an .svg, which uses the fonts of the browser."
+    )
+    J798 = (
+        "A file is not a report of `spacy jre evaluate --output`: the field {field} is "
+        "missing or not valid."
+    )
+    J799 = (
+        "The report {path} can't be read as JSON: {error}. Write it with `spacy jre "
+        "evaluate --output`."
+    )
 
 
 class Warnings(metaclass=_ErrorsWithCodes):

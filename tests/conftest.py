@@ -36,6 +36,10 @@ needs_spacy_transformers = pytest.mark.skipif(
     find_spec("spacy_transformers") is None,
     reason='needs spacy-transformers: pip install "spacy-jre[shared]"',
 )
+needs_matplotlib = pytest.mark.skipif(
+    find_spec("matplotlib") is None,
+    reason='needs matplotlib: pip install "spacy-jre[plots]"',
+)
 
 # Five sentences, with nested entities, entities in several relations and no relations.
 STORY = [

@@ -657,6 +657,103 @@ def validate_cli(
         msg.good(f"{folder} passes every check")
 
 
+@jre_cli.command("profile")
+def profile_cli(
+    model: Annotated[str, typer.Argument(help="Name or path of a pipeline")],
+    data: Annotated[Path, typer.Argument(help="Data (.spacy)")],
+    output: Annotated[
+        Path | None, typer.Option(help="Output JSON file for all figures")
+    ] = None,
+    component: Annotated[
+        str, typer.Option(help="Name of the component, if there are several")
+    ] = "",
+    limit: Annotated[int, typer.Option(help="Maximum number of Docs. 0: all")] = 200,
+    batch_sizes: Annotated[
+        str, typer.Option(help="Docs per batch, comma-separated")
+    ] = "1,2,4,8,16,32,64,128",
+    rounds: Annotated[int, typer.Option(help="Measurements of each batch size")] = 3,
+    threads: Threads = 0,
+    gpu_id: GpuId = -1,
+    trust: Trust = None,
+) -> None:
+    """Measure what a pipeline costs: parameters, FLOPs, peak memory and time.
+
+    Predicts the data on its tokens and sentences, with each batch size, and shows where
+    the time goes. See docs/profile.md.
+    """
+    import srsly
+
+    from .profile import print_profile, profile_model
+    from .train import check_numbers
+
+    with _plain_errors(), trust_remote_code(*(trust or ())):
+        check_numbers(threads=threads)
+        _check_device(gpu_id)
+        found = profile_model(
+            model,
+            data,
+            component=component,
+            limit=limit,
+            batch_sizes=batch_sizes,
+            rounds=rounds,
+            threads=threads,
+            gpu_id=gpu_id,
+        )
+        print_profile(found)
+        if output is not None:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            srsly.write_json(output, {"model": model, **found.as_json()})
+            msg.good(f"{output}")
+
+
+@jre_cli.command("attention")
+def attention_cli(
+    model: Annotated[str, typer.Argument(help="Name or path of a pipeline")],
+    text: Annotated[str, typer.Argument(help="Text to predict")],
+    output: Annotated[Path, typer.Option(help="Output file, .svg or .png")] = Path(
+        "attention.svg"
+    ),
+    component: Annotated[
+        str, typer.Option(help="Name of the component, if there are several")
+    ] = "",
+    gpu_id: GpuId = -1,
+    trust: Trust = None,
+) -> None:
+    """Draw heat maps of the attention of a pipeline on the tokens of a text.
+
+    Needs matplotlib (extra `plots`). Each sentence has a map for each attention of the
+    network, as the mean over the heads. A row is a query, a column a key. The tokens of
+    predicted entities are red.
+    """
+    from .attention import draw_attention
+
+    with _plain_errors(), trust_remote_code(*(trust or ())):
+        _check_device(gpu_id)
+        names = draw_attention(model, text, output, component=component, gpu_id=gpu_id)
+        for name in names:
+            msg.info(name)
+        msg.good(f"{output}")
+
+
+@jre_cli.command("plot")
+def plot_cli(
+    reports: Annotated[
+        list[Path], typer.Argument(help="JSON files of `spacy jre evaluate --output`")
+    ],
+    output: Annotated[Path, typer.Argument(help="Output folder for the pictures")],
+    format: Annotated[str, typer.Option(help="svg or png")] = "svg",
+) -> None:
+    """Draw the buckets and curves of an evaluation. Several reports are compared.
+
+    Needs matplotlib (extra `plots`).
+    """
+    from .plot import plot
+
+    with _plain_errors():
+        for path in plot(reports, output, format=format):
+            msg.good(f"{path}")
+
+
 @jre_cli.command("show")
 def show_cli(
     model: Annotated[str, typer.Argument(help="Name or path of a pipeline")],

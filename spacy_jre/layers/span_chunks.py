@@ -55,10 +55,20 @@ def compute_in_chunks(
     for number, (length, count) in enumerate(sizes):
         unit = unit if starts is None else starts[number]
         units = slice(unit, unit + length)
-        numbers = torch.arange(unit, unit + length, device=spans.device)
         chunk_size = max(memory // max(cost(length), 1), 1)
         for chunk in order[span : span + count].split(chunk_size):
-            start, end = spans[chunk].unsqueeze(2).unbind(1)
-            rows.append(compute_chunk(units, (numbers >= start) & (numbers < end)))
+            rows.append(compute_chunk(units, units_inside(spans[chunk] - unit, length)))
         unit, span = unit + length, span + count
     return torch.cat(rows)[torch.argsort(order)]
+
+
+def units_inside(spans: Tensor, n_units: int) -> Tensor:
+    """Mask the units of each span.
+
+    spans (Tensor): Unit ranges in a window, end exclusive. Shape: (N, 2).
+    n_units (int): Units of the window.
+    RETURNS (Tensor): Shape: (N, units), bool.
+    """
+    numbers = torch.arange(n_units, device=spans.device)
+    start, end = spans.unsqueeze(2).unbind(1)
+    return (numbers >= start) & (numbers < end)

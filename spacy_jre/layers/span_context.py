@@ -6,8 +6,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .attention_map import mean_of_queries
 from .masked_attention import MaskedSelfAttention
-from .span_chunks import compute_in_chunks
+from .span_chunks import compute_in_chunks, units_inside
 
 # floats per span, unit and width that the backward pass needs: the input, the gates and
 # the states of both directions (measured)
@@ -92,6 +93,21 @@ class SpanContext(nn.Module):
             memory=self.memory,
             starts=starts,
         )
+
+    def weights(self, rows: Tensor, spans: Tensor) -> Tensor | None:
+        """Compute the attention weights of one window (figure 4).
+
+        rows (Tensor): The units of the window. Shape: (n, D).
+        spans (Tensor): Unit ranges that leave at least one unit. Shape: (S, 2).
+        RETURNS (Tensor | None): The mean over the units outside each span. None without
+            attention. Shape: (heads, S, n).
+        """
+        if self.attention is None:
+            return None
+        kept = ~units_inside(spans, len(rows))
+        shared = self.attention.project(rows)
+        weights = self.attention.weights(shared, slice(0, len(rows)), kept)
+        return mean_of_queries(weights, kept)
 
     def _cost(self, n_units: int) -> int:
         floats = _FLOATS * self.width

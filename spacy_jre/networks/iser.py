@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 from torch import Tensor, nn
 
 from ..errors import Warnings
+from ..layers.attention_map import TokenAxis
 from ..layers.checks import check_choice, check_range
 from ..layers.interactive_fusion import InteractiveFusion
 from ..layers.linear import linear
@@ -14,10 +15,11 @@ from ..layers.losses import binary_cross_entropy, cross_entropy
 from ..layers.masked_attention import MaskedSelfAttention
 from ..layers.padding import window_ids
 from ..layers.pair_context import AttendedRanges, WindowVectors
-from ..layers.ranges import RangePooler, unit_ranges
+from ..layers.ranges import RangePooler, between_ranges, unit_ranges
 from ..layers.span_context import SpanContext
 from ..layers.span_pair_heads import HeadInputs, SpanPairHeads, span_windows
 from .base import (
+    AttentionMap,
     JointNetwork,
     JointOutputs,
     Layout,
@@ -222,6 +224,56 @@ class ISER(JointNetwork):
         # equation 17
         relations = binary_cross_entropy(outputs.relation_logits, targets.relations)
         return Loss(entities + relations)
+
+    def attention_maps(
+        self, units: Tensor, sentence: Tensor, layout: Layout
+    ) -> dict[str, AttentionMap]:
+        """See ``JointNetwork.attention_maps``.
+
+        The maps of interactive fusion (figures 7 and 8), one row per entity for SEA,
+        and one row per pair for the attention between spans.
+        """
+        tasks, layout = self.inputs(units, sentence, layout)
+        views = self.compute_views(tasks, layout)
+        n_units = len(views.entity)
+        tokens = TokenAxis(layout.token_units, n_units)
+        maps = {}
+        if views.weights is not None:
+            names = ("relation query to entity key", "entity query to relation key")
+            for name, weights in zip(names, views.weights, strict=True):
+                maps[name] = tokens.square(weights)
+        spans = unit_ranges(layout.spans, layout.token_units)
+        sizes = spans[:, 1] - spans[:, 0]
+        # an entity of the whole window has no context
+        rows = ((sizes > 0) & (sizes < n_units)).nonzero().flatten()
+        if self.context is not None and len(rows):
+            of_spans = self.context.weights(views.entity, spans[rows])
+            if of_spans is not None:
+                maps["context of each entity"] = AttentionMap(
+                    tokens.keys(of_spans).float(),
+                    tuple(
+                        ((start, end),) for start, end in layout.spans[rows].tolist()
+                    ),
+                    tokens.labels,
+                )
+        none = layout.spans.new_zeros((0, 2))
+        pairs = layout.spans[none if layout.pairs is None else layout.pairs]
+        ranges = between_ranges(pairs[:, 0], pairs[:, 1])
+        pooler = self._context_between(
+            make_pooler("max", views.relation, layout), views.relation, tasks, layout
+        )
+        units_between = unit_ranges(ranges, layout.token_units)
+        rows = (units_between[:, 1] > units_between[:, 0]).nonzero().flatten()
+        if isinstance(pooler, AttendedRanges) and len(rows):
+            maps["context between the arguments"] = AttentionMap(
+                tokens.keys(pooler.weights(ranges[rows])).float(),
+                tuple(
+                    ((head[0], head[1]), (tail[0], tail[1]))
+                    for head, tail in pairs[rows].tolist()
+                ),
+                tokens.labels,
+            )
+        return maps
 
     def compute_views(self, tasks: TaskUnits, layout: Layout) -> "Views":
         """Compute the two views and fuse them (equations 1-5).

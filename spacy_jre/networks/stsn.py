@@ -1,10 +1,11 @@
 """STSN: Ji et al., "Span-based Joint Entity and Relation Extraction Augmented with
 Sequence Tagging Mechanism" (Science China Information Sciences 2024)."""
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 from torch import Tensor, nn
 
+from ..layers.attention_map import TokenAxis
 from ..layers.boundaries import BoundaryPooler, token_rows
 from ..layers.checks import check_choice, check_range
 from ..layers.label_attention import LabelAttention
@@ -18,6 +19,7 @@ from ..layers.losses import (
 from ..layers.padding import WindowPadding
 from ..layers.span_pair_heads import HeadInputs, SpanPairHeads, span_windows
 from .base import (
+    AttentionMap,
     JointNetwork,
     JointOutputs,
     Layout,
@@ -30,6 +32,13 @@ from .inputs import Recurrent, TaskInputs, TaskUnits
 # Table 5: STSN, w/o Bi-Interaction (dagger), (double dagger), w/o Interaction
 Interaction = Literal["full", "ner_to_re", "re_to_ner", "none"]
 INTERACTIONS = ("full", "ner_to_re", "re_to_ner", "none")
+# the rows that the label rows attend to
+ATTENDED = {
+    "full": "entities and relations",
+    "ner_to_re": "entities",
+    "re_to_ner": "relations",
+    "none": "labels",
+}
 
 
 class STSN(JointNetwork):
@@ -119,6 +128,7 @@ class STSN(JointNetwork):
         self.inputs = TaskInputs(
             width, views=views, pooling="max", recurrent=recurrent, dropout=dropout
         )
+        self.interaction = interaction
         self.entity_view = linear(width, width)
         self.relation_view = linear(width, width)
         self.label_view = linear(width, width) if n_layers else None
@@ -188,6 +198,35 @@ class STSN(JointNetwork):
         # equation 9
         tags = cross_entropy(outputs.tag_logits, targets.tags)
         return Loss(entities + relations + tags)
+
+    def attention_maps(
+        self, units: Tensor, sentence: Tensor, layout: Layout
+    ) -> dict[str, AttentionMap]:
+        """See ``JointNetwork.attention_maps``. Each layer has a map for each unit."""
+        tasks, layout = self.inputs(units, sentence, layout)
+        if self.label_view is None:
+            return {}
+        padding = WindowPadding(
+            layout.unit_counts, layout.longest_units, len(tasks.entity)
+        )
+        tokens = TokenAxis(layout.token_units, len(tasks.entity))
+        names = (
+            f"labels to {ATTENDED[self.interaction]}",
+            "entities to labels",
+            "relations to labels",
+        )
+        rows = (
+            self.label_view(tasks.entity),
+            self.entity_view(tasks.entity),
+            self.relation_view(tasks.relation),
+        )
+        maps = {}
+        for number, layer in enumerate(self.attention, 1):
+            of_units = cast(LabelAttention, layer).weights(*rows, padding)
+            for name, weights in zip(names, of_units, strict=True):
+                maps[f"layer {number}: {name}"] = tokens.square(weights[0])
+            rows = layer(*rows, padding)
+        return maps
 
     def compute_rows(self, tasks: TaskUnits, layout: Layout) -> "TaskRows":
         """Map the tokens and run the attention layers (equations 3-7).

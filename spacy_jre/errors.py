@@ -11,6 +11,10 @@ class JREError(ValueError):
     """An error of this package. Its message starts with a code of ``Errors``."""
 
 
+class NotFinite(JREError):
+    """A loss, a score or a weight is infinite or not a number."""
+
+
 class _ErrorsWithCodes(type):
     def __getattribute__(cls, code: str) -> Any:
         message = super().__getattribute__(code)
@@ -236,6 +240,51 @@ class Errors(metaclass=_ErrorsWithCodes):
         "The argument {text!r} ({start}..{end}) of a relation is not an annotated "
         "entity and has no label. Add it to doc.ents, or give the Span a label."
     )
+    J420 = (
+        "The loss of component '{name}' is {value} in a batch with {count} Doc(s): "
+        "{docs}. Try a lower learning rate (training.optimizer.learn_rate), a smaller "
+        "maximum norm of the gradient (training.optimizer.grad_clip), half_precision = "
+        '"never", or leave out these Docs.'
+    )
+    J421 = (
+        "The training in {path} can't be resumed with other settings. {count} "
+        "difference(s): {changed}. Use the settings of the interrupted command, or "
+        "start again without --resume."
+    )
+    J422 = (
+        "{path} can't be written: {error}. What was saved under this name before is "
+        "unchanged. Make room or fix the permissions, and run the command again with "
+        "--resume."
+    )
+    J423 = (
+        "{path} is damaged or of another version, so that the training can't be "
+        "resumed: {error}. Start again without --resume."
+    )
+    J424 = (
+        "The state of the training can't be saved, because the optimizer has a "
+        "parameter {key!r} of no component of the pipeline. Use `spacy train`, which "
+        "saves no state."
+    )
+    J425 = (
+        "The training in {path} can't be resumed, because the batch of step {step} has "
+        "other texts than before. Use the same training data in the same order, or "
+        "start again without --resume."
+    )
+    J426 = "The training stopped in step {step}, epoch {epoch}: {error} {kept}."
+    J430 = (
+        "The scores of component '{name}' are not finite for a batch with {count} "
+        "Doc(s): {docs}. Its weights or the output of its encoder are damaged. Get the "
+        "pipeline again, or train it again with a lower learning rate."
+    )
+    J431 = (
+        "{count} value(s) of the saved weights {name} are infinite or not a number, so "
+        "that no prediction is possible. Get the pipeline again, or train it again "
+        "with a lower learning rate."
+    )
+    J440 = (
+        "The network of the component {name!r} is not trained on token tags. Only STSN "
+        "with n_layers of at least 1 is."
+    )
     # pipeline
     J501 = (
         "Component '{name}' is already initialized with {labels}. Its output layer "
@@ -283,6 +332,35 @@ class Errors(metaclass=_ErrorsWithCodes):
         "The saved settings of component '{name}' are invalid: field '{field}' "
         "{problem}. Get the pipeline from its author again, or save it again with "
         "nlp.to_disk."
+    )
+    J530 = (
+        "The setting `spans_key` of component '{name}' is {value!r}, which is also the "
+        "span group of its setting `entities`. The component would overwrite the "
+        "entities that it gets. Set another name."
+    )
+    J531 = (
+        "The components '{other}' and '{name}' of this pipeline have the same setting "
+        "{setting} = {value!r}, so one would overwrite the predictions of the other. "
+        "Give each component its own `attr` and `spans_key`."
+    )
+    J532 = (
+        "The span group '{key}' has token offsets that the Doc does not have: its "
+        "tokens were merged after the group was set. Set the group again after the "
+        "component that merges tokens."
+    )
+    J533 = (
+        "The setting windows = {value!r} of component '{name}' does not work with "
+        "{what}. {fix}"
+    )
+    J534 = (
+        "The given entity {text!r} in {source} has the label '{label}', which is not "
+        "an entity label of component '{name}'. Its labels: {labels}. Set "
+        'unknown_entities to "skip" or "keep", or train with this label.'
+    )
+    J535 = (
+        "{path}: a Doc has entities that overlap ({text!r}...), which doc.ents can't "
+        "hold. Set gold_entities of the corpus reader and entities of the component to "
+        'a span group, such as "spans:gold".'
     )
     # corpora
     J601 = (
@@ -544,6 +622,68 @@ class Errors(metaclass=_ErrorsWithCodes):
         "command again to repeat them: finished runs are skipped."
     )
     J755 = "--recipe must be one of {known}, not {value!r}."
+    J765 = (
+        "Document {doc}: the span {start} to {end} is outside its text of {length} "
+        "characters."
+    )
+    J766 = "Document {doc}: unknown kind of outcome {kind!r}. Known: {known}."
+    J770 = (
+        "The id of Doc {default}, {value!r}, is not a string or an integer. Set "
+        "doc.user_data[{name!r}] to a string, or choose another attribute with "
+        "--id-attr."
+    )
+    J771 = (
+        "{path}: can't read the text of this file. Supported: {suffixes}, also with "
+        ".gz, and folders of these files. Rename the file, or convert it first."
+    )
+    J772 = (
+        "The IRI of {label!r}, {value!r}, is not an absolute IRI. Write it in full, "
+        "such as https://schema.org/Person (prefixes are not expanded), without spaces "
+        "and quotes."
+    )
+    J773 = "{path} has no field '{field}'. Fields: {known}. Choose one with {option}."
+    J774 = (
+        "{folder} has the results of another run: {differences}. Choose another output "
+        "folder, or delete this one."
+    )
+    J775 = (
+        "{purpose} requires {module}, which can't be imported: {error}. Install it: "
+        'pip install "spacy-jre[{extra}]".'
+    )
+    J776 = (
+        "Can't tell the format of {path} from its suffix. Use one of the suffixes "
+        "{suffixes}, or specify the format with --format: {known}."
+    )
+    J777 = (
+        "The entity label {label!r} contains a semicolon, which separates labels in "
+        "the files of neo4j-admin. Rename the label, or use the format cypher."
+    )
+    J778 = (
+        "{folder} can't be used as the output folder: {problem}. Choose another "
+        "folder, or delete this one."
+    )
+    J779 = (
+        "All {count} document(s) failed, and nothing was written. The first one is "
+        "{first}: {reason}"
+    )
+    J781 = (
+        "{folder} is in use by another process. Wait until it ends, or choose another "
+        "output folder."
+    )
+    J782 = (
+        "{path} is not a label map: {problem}. Write a YAML or JSON object with one "
+        "IRI per label, such as PER: https://schema.org/Person."
+    )
+    J783 = (
+        "{path} is {problem}. `spacy jre export` reads .spacy files with relations, or "
+        "a folder of them. To predict the relations of texts, use `spacy jre apply`."
+    )
+    J785 = (
+        "{path} is a file, but a folder is required there. Choose another folder with "
+        "--output, or rename the file."
+    )
+    J790 = "{path} has no dataset {name!r}. Its datasets: {known}."
+    J791 = "--{name} must be {expected}, not {value}."
     J795 = (
         "Pictures require matplotlib, which is not installed. Install it: pip install "
         '"spacy-jre[plots]".'
@@ -566,9 +706,9 @@ class Errors(metaclass=_ErrorsWithCodes):
 
 class Warnings(metaclass=_ErrorsWithCodes):
     J901 = (
-        "{count} sentence(s) were longer than the {limit} wordpieces that the encoder "
-        "accepts and were split at token boundaries. No token is lost, but relations "
-        "across a split are not predicted."
+        "{count} window(s) were longer than the {limit} wordpieces that the encoder "
+        "accepts and were {how}. No token is lost, but relations between {lost} are "
+        "not predicted."
     )
     J902 = (
         "{count} token(s) had more than the {limit} wordpieces that the encoder "
@@ -582,8 +722,8 @@ class Warnings(metaclass=_ErrorsWithCodes):
     J904 = (
         "{entities} gold entities and {relations} gold relations of a batch were "
         "ignored, because they are not aligned with the predicted tokens, cross the "
-        "boundary of a window or contain only whitespace. This warning is only shown "
-        "once."
+        "boundary of a window, contain only whitespace or are relations of an entity "
+        "with itself. This warning is only shown once."
     )
     J905 = (
         "{count} window(s) had more predicted entities than tokens, or more than "
@@ -594,10 +734,7 @@ class Warnings(metaclass=_ErrorsWithCodes):
         "in the order of the labels, is used for training. This warning is only shown "
         "once."
     )
-    J907 = (
-        "{path}: {relations} relation(s) across sentences were lost, because Docs "
-        "longer than max_length were split into sentences."
-    )
+    J907 = "{path}: {count} {what} were lost, because {reason}."
     J908 = (
         "The shared transformer returned no wordpieces for {count} token(s), because "
         "its windows were too long and were truncated. Set sentence boundaries before "
@@ -624,4 +761,46 @@ class Warnings(metaclass=_ErrorsWithCodes):
         "slower, because it is trained on sentences. Add a component that sets the "
         'boundaries: nlp.add_pipe("sentencizer", before="{name}"). This warning is '
         "only shown once."
+    )
+    J917 = (
+        "No score of component '{name}' has a weight in [training.score_weights], so "
+        "`spacy train` does not choose the best model by its relations. The scores of "
+        "attr = '{attr}' have it as a prefix. Add {score} = 1.0 to the block."
+    )
+    J918 = (
+        "{count} Doc(s) have no given entities: nothing is set in {source}, so "
+        "component '{name}' predicts no relations for them. Add the component that "
+        "sets the entities before '{name}'. To train and evaluate with the gold "
+        'entities, set gold_entities = "{source}" of the corpus reader '
+        "spacy-jre.Corpus.v1. This warning is only shown once."
+    )
+    J919 = (
+        "{unknown} given entities were ignored, because their label is not a label of "
+        "the component, and {not_given} gold relations, because an argument is not one "
+        "of the given entities. This warning is only shown once."
+    )
+    J920 = (
+        "The learning rate is 0, so that the updates of component '{name}' do not "
+        "change its weights. The schedule has ended or has not started: set "
+        "training.optimizer.learn_rate to a number or to a longer schedule, or pass an "
+        "optimizer: nlp.resume_training(sgd=optimizer). nlp.update does not advance "
+        "a schedule: call optimizer.step_schedules() after each step. This warning is "
+        "only shown once."
+    )
+    J921 = (
+        "{count} gold entities of a batch are wider than max_span_width = {width} "
+        "tokens, and {relations} gold relations have such an argument. The component "
+        "is trained on them but can't predict them. Increase max_span_width. This "
+        "warning is only shown once."
+    )
+    J922 = (
+        "{count} window(s) of a batch were longer than {limit} units, so that ISER "
+        "computed the context of their spans only from the {limit} units around each "
+        "span. Set sentence boundaries, or increase max_context of the architecture "
+        "(0: no limit): the time grows with the third power of the length. This "
+        "warning is only shown once."
+    )
+    J923 = (
+        "The dev data has labels of component '{name}' that the training data lacks, "
+        "so that they are never predicted: {labels}."
     )

@@ -124,13 +124,13 @@ def make_example(nlp, sentence) -> Example:
 
 
 def pytest_addoption(parser):
-    for marker in ("slow", "gpu"):
+    for marker in ("slow", "gpu", "browser"):
         parser.addoption(f"--{marker}", action="store_true", help=f"run {marker} tests")
 
 
 def pytest_collection_modifyitems(config, items):
     for item in items:
-        for marker in ("slow", "gpu"):
+        for marker in ("slow", "gpu", "browser"):
             if marker in item.keywords and not config.getoption(f"--{marker}"):
                 item.add_marker(pytest.mark.skip(reason=f"opt in with --{marker}"))
         if "data" in item.keywords and not SHARED.is_dir():
@@ -166,7 +166,9 @@ def rng():
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
-def save_tiny_bert(folder: Path, *, dropout: float = 0.1, positions: int = 64) -> Path:
+def save_tiny_bert(
+    folder: Path, *, dropout: float = 0.1, positions: int = 64, width: int = 32
+) -> Path:
     """Save a very small BERT with random weights and its own vocabulary."""
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
@@ -184,7 +186,7 @@ def save_tiny_bert(folder: Path, *, dropout: float = 0.1, positions: int = 64) -
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=len(vocab),
-        hidden_size=32,
+        hidden_size=width,
         num_hidden_layers=2,
         num_attention_heads=4,
         intermediate_size=64,

@@ -34,7 +34,13 @@ from .torch_node import (
     to_tensor,
     torch_node,
 )
-from .windows import sentence_windows, split_windows, with_context
+from .windows import (
+    ATTRIBUTE,
+    SENTENCES,
+    WindowSettings,
+    windows_of,
+    with_context,
+)
 from .word_pieces import split_words
 
 Batch = list[np.ndarray]
@@ -103,7 +109,7 @@ def build_transformer_encoder_v1(
         init=init,
         layers=[wrapper],
         # not serializable: thinc does not save it, so no weights contain a path
-        attrs={"settings": settings},
+        attrs={"settings": settings, ATTRIBUTE: SENTENCES},
     )
 
 
@@ -128,7 +134,7 @@ def forward(
     if not isinstance(module, HFEncoder):
         raise JREError(Errors.J301)
     settings = model.attrs["settings"]
-    sequences = read_sequences(module, docs, settings.context_pieces)
+    sequences = read_sequences(model, docs)
     windows, unit_counts, skip = sequences.windows, sequences.counts, sequences.skip
     first_unit = np.cumsum(unit_counts) - unit_counts
     n_units = len(sequences.ids)
@@ -222,21 +228,29 @@ class Sequences:
         return np.stack([ends - self.sizes, ends], 1).astype(np.int64)
 
 
-def read_sequences(
-    module: HFEncoder, docs: Sequence[Doc], context_pieces: int
-) -> Sequences:
+def read_sequences(model: Model[Any, Any], docs: Sequence[Doc]) -> Sequences:
     """Split Docs into windows, and add context to them.
 
-    context_pieces (int): See ``build_transformer_encoder_v1``.
+    model (Model): The result of ``build_transformer_encoder_v1``.
+    docs (Sequence[Doc]): The Docs.
     RETURNS (Sequences): The sequences.
+    RAISES (ValueError): J301 before initialization.
     """
-    windows, pieces, sizes = cut_into_pieces(docs, module.tokenizer, module.max_pieces)
+    module = get_module(model.layers[0])
+    if not isinstance(module, HFEncoder):
+        raise JREError(Errors.J301)
+    windows, pieces, sizes = cut_into_pieces(
+        docs, module.tokenizer, module.max_pieces, windows_of(model)
+    )
     counts = np.asarray([len(p) for p in pieces], dtype=np.int64)
     shapes = None
     if module.shapes is not None:
         of_token = [word_shape(token.text) for doc in docs for token in doc]
-        shapes = np.repeat(np.asarray(of_token, dtype=np.int64), sizes)
-    context = min(context_pieces, module.max_pieces)
+        of_rows = np.asarray(of_token, dtype=np.int64)[
+            windows.rows([len(doc) for doc in docs])
+        ]
+        shapes = np.repeat(of_rows, sizes)
+    context = min(model.attrs["settings"].context_pieces, module.max_pieces)
     starts, ends = with_context(windows, counts, context)
     return Sequences(
         windows=windows,
@@ -269,7 +283,10 @@ def _make_callback(
 
 
 def cut_into_pieces(
-    docs: Sequence[Doc], tokenizer: Any, limit: int
+    docs: Sequence[Doc],
+    tokenizer: Any,
+    limit: int,
+    settings: WindowSettings = SENTENCES,
 ) -> tuple[Windows, list[list[int]], np.ndarray]:
     """Split Docs into windows of wordpieces.
 
@@ -277,8 +294,9 @@ def cut_into_pieces(
     Whitespace tokens have no wordpieces.
 
     limit (int): Maximum number of wordpieces in a window.
+    settings (WindowSettings): The windows.
     RETURNS (tuple): The windows, the wordpiece IDs of each window, and the number of
-        wordpieces of each token. Shape of the latter: (T,).
+        wordpieces of each token of the windows. Shape of the latter: (T,).
     """
     orths = [doc.to_array(ORTH).tolist() for doc in docs]
     texts = {
@@ -296,13 +314,20 @@ def cut_into_pieces(
     if too_long:
         count = sum(orth in too_long for row in orths for orth in row)
         warnings.warn(Warnings.J902.format(count=count, limit=limit), stacklevel=2)
-    sentences = sentence_windows(docs)
-    windows = split_windows(sentences, sizes, limit)
-    if len(windows.doc) != len(sentences.doc):
-        unsplit = set(zip(windows.doc, windows.start, windows.end, strict=True))
-        originals = zip(sentences.doc, sentences.start, sentences.end, strict=True)
-        count = sum(window not in unsplit for window in originals)
-        warnings.warn(Warnings.J901.format(count=count, limit=limit), stacklevel=2)
+    wholes = settings.make(docs)
+    lengths = [len(doc) for doc in docs]
+    windows = settings.divide(wholes, sizes[wholes.rows(lengths)], limit)
+    if windows is not wholes:
+        undivided = set(zip(windows.doc, windows.start, windows.end, strict=True))
+        originals = zip(wholes.doc, wholes.start, wholes.end, strict=True)
+        count = sum(window not in undivided for window in originals)
+        how, lost = "split at token boundaries", "tokens of two parts"
+        if settings.overlap:
+            how = "divided into windows that overlap by half"
+            lost = "tokens that are in no common window"
+        warning = Warnings.J901.format(count=count, limit=limit, how=how, lost=lost)
+        warnings.warn(warning, stacklevel=2)
+    sizes = sizes[windows.rows(lengths)]
     pieces = [
         [piece for token in per_doc[doc][start:end] for piece in token]
         for doc, start, end in zip(windows.doc, windows.start, windows.end, strict=True)

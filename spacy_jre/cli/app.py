@@ -1,5 +1,6 @@
 """The commands of `python -m spacy jre`."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,6 +57,49 @@ Trust = Annotated[
         help="Allow the custom Python code of this encoder. Can be repeated",
     ),
 ]
+LearnRate = Annotated[
+    float, typer.Option(help="Peak of the learning rate. 0: the value in the config")
+]
+Warmup = Annotated[
+    float,
+    typer.Option(
+        help="Share of the steps in which the learning rate increases. -1: the value "
+        "in [recipe]"
+    ),
+]
+GradClip = Annotated[
+    float,
+    typer.Option(
+        help="Maximum norm of the gradient. 0: no limit. -1: the value in the config"
+    ),
+]
+Jobs = Annotated[int, typer.Option(min=1, help="Number of trainings at the same time")]
+KeepPredictions = Annotated[
+    bool,
+    typer.Option(
+        "--keep-predictions",
+        help="Keep the predictions for the scored data as .spacy files",
+    ),
+]
+TripleFormat = Annotated[
+    str,
+    typer.Option(
+        help="Output format: csv, tsv, jsonl, parquet, turtle, json-ld, cypher, neo4j "
+        "or graphml. auto: by the suffix of the output"
+    ),
+]
+NodesOption = Annotated[
+    str,
+    typer.Option(
+        help="name: entities with the same label and name are one node (ignoring case "
+        "and whitespace). mention: each mention is a node"
+    ),
+]
+LabelMap = Annotated[
+    Path | None,
+    typer.Option(help="YAML or JSON file with the IRIs of labels (RDF): label -> IRI"),
+]
+Namespace = Annotated[str, typer.Option(help="Start of all other IRIs (RDF)")]
 # other options override values of the config
 WITH_OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -77,6 +121,9 @@ def train_cli(
     ] = "",
     epochs: Epochs = 0,
     batch_size: BatchSize = 0,
+    learn_rate: LearnRate = 0.0,
+    warmup: Warmup = -1.0,
+    grad_clip: GradClip = -1.0,
     seed: Seed = 0,
     gpu_id: GpuId = -1,
     threads: Threads = 0,
@@ -90,6 +137,14 @@ def train_cli(
     symmetric: Annotated[
         str, typer.Option(help="Symmetric relation labels, comma-separated")
     ] = "",
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with an interrupted training of the output folder. Use the "
+            "same arguments. Without a saved state, it starts at the first step",
+        ),
+    ] = False,
     trust: Trust = None,
 ) -> None:
     """Train like `spacy train`, and compute the number of steps of the schedule.
@@ -98,17 +153,22 @@ def train_cli(
     the number of training sentences, the batch size and the epochs.
 
     Other options override values of the config, as in `spacy train`:
-    --components.jre.threshold 0.6, --training.optimizer.learn_rate.initial_rate 3e-5,
-    --training.optimizer.grad_clip 0.5. Put them after the config. They take precedence
-    over the config, dataset.json and the computed values. To change the computed
-    schedule, override its inputs: --recipe.warmup 0.05.
+    --components.jre.threshold 0.6, --training.optimizer.weight_decay 0.05. Put them
+    after the config. They take precedence over the config, dataset.json, the computed
+    values and the options above. To change the computed schedule, override its inputs.
+
+    At each evaluation, model-last, model-best and training-state are saved in the
+    output folder. Ctrl-C ends the training after the current step and saves them; a
+    second Ctrl-C ends it at once. --resume goes on after the last saved step, on one
+    CPU thread with the same result as without the interruption.
     """
-    from .overrides import SET_BY_TRAIN, read_overrides
+    from .overrides import SET_BY_TRAIN, read_overrides, short_overrides
     from .recipes import choose_config
     from .train import check_numbers, run_training
 
-    with _plain_errors(), trust_remote_code(*(trust or ())):
+    with _plain_errors(), _stopped_by_signal(), trust_remote_code(*(trust or ())):
         overrides = read_overrides(ctx.args, SET_BY_TRAIN)
+        short = short_overrides(learn_rate, warmup, grad_clip)
         check_numbers(epochs=epochs, batch_size=batch_size, threads=threads, seed=seed)
         _check_device(gpu_id)
         run_training(
@@ -125,7 +185,8 @@ def train_cli(
             dataset=dataset,
             lang=lang,
             symmetric=[label for label in symmetric.split(",") if label],
-            overrides=overrides,
+            overrides={**short, **overrides},
+            resume=resume,
         )
 
 
@@ -319,6 +380,10 @@ def cross_validate_cli(
     recipe: Recipe = "recommended",
     epochs: Epochs = 0,
     batch_size: BatchSize = 0,
+    learn_rate: LearnRate = 0.0,
+    warmup: Warmup = -1.0,
+    grad_clip: GradClip = -1.0,
+    jobs: Jobs = 1,
     gpu_id: GpuId = -1,
     threads: Threads = 0,
     checksums: Checksums = None,
@@ -327,62 +392,72 @@ def cross_validate_cli(
         bool,
         typer.Option("--discard-models", help="Delete each pipeline after scoring it"),
     ] = False,
+    keep_predictions: KeepPredictions = False,
     trust: Trust = None,
 ) -> None:
     """Train and score every fold and seed, and average. Skip finished runs.
+
+    This is an experiment (see `spacy jre experiment`) with one dataset, scored on test.
+    The averages are those of the epoch with the best score on dev.
 
     Other options override values of the config, as in `spacy jre train`.
     """
     import srsly
 
-    from .cross_validate import average, cross_validate, parse_numbers
-    from .overrides import SET_BY_CROSS_VALIDATE, read_overrides
+    from .cross_validate import (
+        PART,
+        parse_numbers,
+        plan_cross_validation,
+        summarize_runs,
+    )
+    from .experiment.progress import read_results, train_missing
+    from .experiment.scores import SCORES
+    from .overrides import SET_BY_CROSS_VALIDATE, read_overrides, short_overrides
     from .recipes import choose_config
     from .train import check_numbers
 
     with _plain_errors(), trust_remote_code(*(trust or ())):
         overrides = read_overrides(ctx.args, SET_BY_CROSS_VALIDATE)
+        short = short_overrides(learn_rate, warmup, grad_clip)
         check_numbers(epochs=epochs, batch_size=batch_size, threads=threads)
         _check_device(gpu_id)
-        runs = []
-        for run in cross_validate(
-            choose_config(config, recipe),
+        config = choose_config(config, recipe)
+        experiment, runs = plan_cross_validation(
+            config,
             source,
-            output,
             folds=parse_numbers(folds) if folds else (),
             seeds=parse_numbers(seeds),
             encoder=encoder,
             epochs=epochs,
             batch_size=batch_size,
+            max_loss=max_loss,
+            overrides={**short, **overrides},
+        )
+        results = read_results(output)
+        train_missing(
+            config,
+            experiment,
+            runs,
+            results,
+            part=PART,
+            checksums=checksums,
+            jobs=jobs,
             gpu_id=gpu_id,
             threads=threads,
-            checksums=checksums,
-            max_loss=max_loss,
             keep_models=not discard_models,
-            overrides=overrides,
-        ):
-            runs.append(run)
-            f1 = ", ".join(
-                f"{name} {100 * run.scores[name]:.2f}"
-                for name in ("ents_f", "rel_f", "rel_strict_f")
-            )
-            note = "" if run.repeated else " (finished before)"
-            msg.good(f"fold {run.fold}, seed {run.seed}: {f1}{note}")
-        averages = average(runs)
+            keep_predictions=keep_predictions,
+            trust=trust or (),
+        )
+        summary = summarize_runs(runs, results.by_fingerprint)
         rows = [
             (
                 name,
-                f"{100 * mean:.2f}",
-                "" if (sd := averages.deviation[name]) is None else f"{100 * sd:.2f}",
+                f"{100 * summary['mean'][name]:.2f}",
+                "" if (sd := summary["deviation"][name]) is None else f"{100 * sd:.2f}",
             )
-            for name, mean in averages.mean.items()
+            for name in SCORES
         ]
         msg.table(rows, header=("", f"mean of {len(runs)}", "sd"), divider=True)
-        summary = {
-            "mean": averages.mean,
-            "deviation": averages.deviation,
-            "runs": [vars(run) for run in runs],
-        }
         srsly.write_json(output / "summary.json", summary)
         msg.good(f"{output / 'summary.json'}")
 
@@ -393,6 +468,12 @@ def evaluate_cli(
     data: Annotated[Path, typer.Argument(help="Data (.spacy)")],
     output: Annotated[
         Path | None, typer.Option(help="Output JSON file for all scores")
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="Output HTML page: the report, and gold against predicted in each text"
+        ),
     ] = None,
     compare: Annotated[
         str,
@@ -424,7 +505,7 @@ def evaluate_cli(
     with _plain_errors(), trust_remote_code(*(trust or ())):
         check_numbers(seed=seed)
         _check_device(gpu_id)
-        report, _ = report_on(
+        report, outcomes = report_on(
             model, data, compare=compare or None, seed=seed, gpu_id=gpu_id
         )
         print_evaluation(report)
@@ -432,6 +513,17 @@ def evaluate_cli(
             output.parent.mkdir(parents=True, exist_ok=True)
             srsly.write_json(output, report.as_json())
             msg.good(f"{output}")
+        if html is not None:
+            from ..display import evaluation_page, write_page
+
+            page = evaluation_page(
+                report.as_json(),
+                outcomes,
+                title=f"{model} on {data.name}",
+                lang=report.lang,
+            )
+            write_page(html, page)
+            msg.good(f"{html}")
 
 
 @jre_cli.command("experiment")
@@ -443,9 +535,11 @@ def experiment_cli(
             help="Output folder. Default: training/experiments/<name of the file>"
         ),
     ] = None,
-    jobs: Annotated[
-        int, typer.Option(min=1, help="Number of trainings at the same time")
-    ] = 1,
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(help="Only the runs of this dataset of the file. Can be repeated"),
+    ] = None,
+    jobs: Jobs = 1,
     gpu_id: GpuId = -1,
     threads: Annotated[
         int, typer.Option(min=0, help="CPU threads of each run. 0: as in the file")
@@ -453,6 +547,7 @@ def experiment_cli(
     keep_models: Annotated[
         bool, typer.Option("--keep-models", help="Keep the trained pipelines")
     ] = False,
+    keep_predictions: KeepPredictions = False,
     table: Annotated[
         bool, typer.Option("--table", help="Only print the table of the finished runs")
     ] = False,
@@ -467,20 +562,17 @@ def experiment_cli(
     A file defines models, datasets, seeds and settings. See docs/experiments.md. All
     rows are checked before the first training. The exit code is 1 if a run failed.
     """
-    import tqdm
+    import srsly
 
-    from .experiment.plan import check_runs, plan_runs, read_experiment
-    from .experiment.runs import RESULTS, Results, convert_data, run_all
-    from .experiment.table import insert_table, make_table
+    from .experiment.plan import plan_runs, read_experiment, select_datasets
+    from .experiment.progress import read_results, train_missing
+    from .experiment.table import insert_table, make_table, summarize_groups
 
     with _plain_errors(), trust_remote_code(*(trust or ())):
-        experiment = read_experiment(file)
+        experiment = select_datasets(file, read_experiment(file), dataset or ())
         runs = plan_runs(file, experiment)
         output = output or Path("training") / "experiments" / file.stem
-        results = Results(output / RESULTS)
-        if results.incomplete:
-            count = results.incomplete
-            msg.warn(f"{results.path}: {count} incomplete line(s) were ignored")
+        results = read_results(output)
         if table or table_into:
             markdown = make_table(experiment, runs, results.by_fingerprint)
             if table:
@@ -490,38 +582,23 @@ def experiment_cli(
                 msg.good(f"{table_into}")
             return
         _check_device(gpu_id)
-        check_runs(file, runs)
-        pending = [r for r in runs if r.fingerprint not in results.by_fingerprint]
-        msg.info(f"{len(runs)} runs, {len(runs) - len(pending)} finished before")
-        convert_data(file, pending, output, experiment.max_loss)
-        count = len({run.fingerprint for run in pending})
-        failed = 0
-        # only shown in a terminal
-        with tqdm.tqdm(total=count, disable=None, unit="run") as progress:
-            for run, result, log in run_all(
-                pending,
-                output,
+        try:
+            train_missing(
+                file,
+                experiment,
+                runs,
                 results,
                 jobs=jobs,
                 gpu_id=gpu_id,
                 threads=threads or experiment.threads,
                 keep_models=keep_models,
+                keep_predictions=keep_predictions,
                 trust=trust or (),
-            ):
-                progress.update()
-                with progress.external_write_mode():
-                    if result is None:
-                        failed += 1
-                        msg.fail(f"{run.label}: see {log}")
-                        continue
-                    f1 = ", ".join(
-                        f"{name} {100 * result['last'][name]:.2f}"
-                        for name in ("ents_f", "rel_f", "rel_strict_f")
-                    )
-                    msg.good(f"{run.label}: {f1} ({result['seconds']:.0f} s)")
-        msg.good(f"{results.path}")
-        if failed:
-            raise JREError(Errors.J754.format(failed=failed, total=count))
+            )
+        finally:
+            summary = summarize_groups(runs, results.by_fingerprint)
+            if summary:
+                srsly.write_json(output / "summary.json", summary)
 
 
 @jre_cli.command("experiment-run", hidden=True)
@@ -683,13 +760,190 @@ def show_cli(
     data: Annotated[Path, typer.Argument(help="Data (.spacy)")],
     output: Annotated[Path, typer.Argument(help="Output HTML file")],
     limit: Annotated[int, typer.Option(help="Maximum number of Docs to show")] = 10,
+    component: Annotated[
+        str, typer.Option(help="Name of the component, if there are several")
+    ] = "",
 ) -> None:
     """Visualize the predictions of a pipeline for the first Docs of a corpus."""
     from .show import show_predictions
 
     with _plain_errors():
-        docs, relations = show_predictions(model, data, output, limit=limit)
+        docs, relations = show_predictions(
+            model, data, output, limit=limit, component=component
+        )
         msg.good(f"{output}: {relations} relations in {docs} Docs")
+
+
+@jre_cli.command("export")
+def export_cli(
+    source: Annotated[
+        Path, typer.Argument(help="Data with relations (.spacy), or a folder of it")
+    ],
+    output: Annotated[
+        Path, typer.Argument(help="Output file. For the format neo4j: output folder")
+    ],
+    format: TripleFormat = "auto",
+    nodes: NodesOption = "name",
+    labels: LabelMap = None,
+    namespace: Namespace = "urn:spacy-jre:",
+    attr: Annotated[
+        str, typer.Option(help="Name of the relation attribute (doc._.relations)")
+    ] = "relations",
+    id_attr: Annotated[
+        str,
+        typer.Option(
+            help="Name of the attribute with the id of a document, in doc.user_data or "
+            "doc._. Documents without it are numbered"
+        ),
+    ] = "doc_id",
+) -> None:
+    """Export the relations of .spacy files as triples, to a table or a graph.
+
+    The suffix of the output determines the format: .csv, .tsv, .jsonl, .parquet, .ttl
+    (Turtle), .jsonld, .cypher, .graphml. For the CSV files of neo4j-admin, use
+    --format neo4j.
+
+    To predict the relations of texts and export them, use `spacy jre apply`.
+    """
+    from ..export import ExportOptions, choose_format, read_label_map
+    from .export import export_path
+
+    with _plain_errors():
+        options = ExportOptions(
+            nodes=nodes,  # type: ignore[arg-type]  # it checks the value
+            namespace=namespace,
+            iris=read_label_map(labels) if labels else {},
+        )
+        chosen = choose_format(output, format)
+        export = export_path(
+            source, output, chosen, options, attr=attr, id_attr=id_attr
+        )
+        for line in export.skipped:
+            msg.warn(line)
+        for line in export.summary():
+            msg.text(line)
+        msg.good(f"{output}")
+
+
+@jre_cli.command("apply")
+def apply_cli(
+    model: Annotated[str, typer.Argument(help="Name or path of a pipeline")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="input",
+            help="A file, or a folder of files: .txt, .jsonl, .csv, .tsv, .parquet, "
+            ".spacy, also with .gz",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Argument(help="Output folder. To resume a run, use it again")
+    ],
+    format: Annotated[
+        str,
+        typer.Option(
+            help="Output format: jsonl, csv, tsv, parquet, turtle, json-ld, cypher, "
+            "neo4j or graphml for triples, spacy for documents"
+        ),
+    ] = "jsonl",
+    field: Annotated[
+        str, typer.Option(help="Field or column with the text (JSON, CSV, Parquet)")
+    ] = "text",
+    id_field: Annotated[
+        str,
+        typer.Option(
+            help="Field or column with the id of a document. Default: the file and the "
+            "line or row are the id"
+        ),
+    ] = "",
+    text_unit: Annotated[
+        str,
+        typer.Option(
+            help="Documents of .txt files. line: each line. file: each file. auto: "
+            "each line of a single file, each file of a folder"
+        ),
+    ] = "auto",
+    shard_size: Annotated[
+        int, typer.Option(min=1, help="Number of documents of an output file")
+    ] = 1000,
+    batch_size: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Documents that are processed at once. 0: as in the pipeline"
+        ),
+    ] = 0,
+    n_process: Annotated[
+        int, typer.Option(min=1, help="Number of processes (CPU)")
+    ] = 1,
+    nodes: NodesOption = "name",
+    labels: LabelMap = None,
+    namespace: Namespace = "urn:spacy-jre:",
+    component: Annotated[
+        str, typer.Option(help="Name of the component, if there are several")
+    ] = "",
+    gpu_id: GpuId = -1,
+    trust: Trust = None,
+) -> None:
+    """Predict the relations of many texts, and write them as triples or documents.
+
+    The output folder has the files part-00000.jsonl, part-00001.jsonl and so on, and
+    manifest.json. If the command is interrupted, run it again: finished files are kept,
+    and at most one file is computed again. Documents that fail do not stop the run.
+    They are listed in errors.jsonl.
+    """
+    import spacy
+    import tqdm
+    from spacy.cli._util import setup_gpu
+
+    from ..export import ExportOptions, read_label_map
+    from ..scale import ApplySettings, InputSettings, apply
+    from .components import choose_component
+
+    with _plain_errors(), trust_remote_code(*(trust or ())):
+        export = ExportOptions(
+            nodes=nodes,  # type: ignore[arg-type]  # it checks the value
+            namespace=namespace,
+            iris=read_label_map(labels) if labels else {},
+        )
+        input_settings = InputSettings(
+            field,
+            id_field,
+            text_unit,  # type: ignore[arg-type]
+        )
+        _check_device(gpu_id)
+        setup_gpu(gpu_id, silent=True)
+        nlp = spacy.load(model)
+        pipe = nlp.get_pipe(choose_component(nlp, model, component))
+        settings = ApplySettings(
+            format=format,
+            shard_size=shard_size,
+            input=input_settings,
+            export=export,
+            attr=pipe.cfg["attr"],  # type: ignore[attr-defined]
+        )
+        # only shown in a terminal
+        with tqdm.tqdm(disable=None, unit="doc", smoothing=0.1) as progress:
+
+            def start(documents: int, done: int) -> None:
+                progress.reset(documents)
+                # the rate is that of this run
+                progress.initial = progress.n = done
+                progress.refresh()
+
+            applied = apply(
+                nlp,
+                source,
+                output,
+                settings,
+                batch_size=batch_size or None,
+                n_process=n_process,
+                on_start=start,
+                on_progress=progress.update,
+            )
+        for line in applied.ignored:
+            msg.warn(line)
+        (msg.warn if applied.failed else msg.good)(applied.summary())
+        msg.good(f"{output}")
 
 
 @jre_cli.command("debug-data", context_settings=WITH_OVERRIDES)
@@ -819,12 +1073,16 @@ def check_vars_cli(
     gpu_id: GpuId = -1,
     epochs: Epochs = 0,
     batch_size: BatchSize = 0,
+    learn_rate: LearnRate = 0.0,
+    warmup: Warmup = -1.0,
+    grad_clip: GradClip = -1.0,
 ) -> None:
     """Check the variables of a project before its other steps run.
 
     `spacy project run` accepts any variable name and any value. This command reports
     names that are not defined in project.yml, and values that are not valid.
     """
+    from .overrides import short_overrides
     from .project_vars import check_vars, command_line_of_parent
     from .train import check_numbers
 
@@ -840,6 +1098,7 @@ def check_vars_cli(
             encoder=encoder,
         )
         check_numbers(epochs=epochs, batch_size=batch_size, seed=seed)
+        short_overrides(learn_rate, warmup, grad_clip)
         _check_device(gpu_id)
         msg.good("The variables of the project are valid")
 
@@ -862,3 +1121,17 @@ def _plain_errors() -> Iterator[None]:
         yield
     except (JREError, OSError) as error:  # OSError: e.g. no permission
         msg.fail(str(error), exits=1)
+
+
+@contextmanager
+def _stopped_by_signal() -> Iterator[None]:
+    """End with one line and the exit code of the signal: 130 after Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        msg.warn(
+            str(error)
+            or "Stopped without saving. If the output folder has a "
+            "training-state, --resume goes on with it."
+        )
+        raise typer.Exit(128 + getattr(error, "number", signal.SIGINT)) from error

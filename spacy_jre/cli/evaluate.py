@@ -4,6 +4,7 @@
 splits sentences that contain a period, and loses the relations across the parts.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -20,7 +21,7 @@ from thinc.util import convert_recursive
 
 from ..annotations import read_gold
 from ..annotations.align import TextAlignment
-from ..corpora.reader import Corpus
+from ..corpora.formats.docbin import RelationDocBin
 from ..errors import Errors, JREError
 from ..evaluation.bootstrap import RESAMPLES
 from ..evaluation.outcomes import DocumentOutcome
@@ -32,9 +33,9 @@ from ..evaluation.report import (
     relation_scores,
 )
 from ..pipeline.defaults import FACTORY
-from ..scoring.scorer import score_joint
+from ..scoring.scorer import score_joint, with_plain_names
 from ..scoring.thresholds import collect_scores
-from .components import components_of
+from .components import components_of, read_corpus
 from .scored_relations import (
     apply_thresholds,
     predict_scores,
@@ -43,17 +44,46 @@ from .scored_relations import (
 )
 
 
-def evaluate(model: Path | str, data: Path, *, gpu_id: int = -1) -> dict[str, Any]:
+def evaluate(
+    model: Path | str,
+    data: Path,
+    *,
+    gpu_id: int = -1,
+    predictions: Path | None = None,
+) -> dict[str, Any]:
     """Get the scores of a pipeline, as in the evaluations while it was trained.
 
     model (Path | str): Name or folder of the pipeline.
     data (Path): Data (.spacy).
-    RETURNS (dict[str, Any]): The scores of ``nlp.evaluate``.
+    predictions (Path | None): File (.spacy) for the Docs with the predictions, in the
+        order of the data.
+    RETURNS (dict[str, Any]): The scores of ``nlp.evaluate``. Those of the component
+        have the names of ``score_joint``, for every `attr`.
     RAISES (ValueError): J740 for a pipeline without the component, and the errors of
         ``Corpus``.
     """
-    nlp, _, examples = _load(model, data, gpu_id)
-    return nlp.evaluate(examples)
+    nlp, name, examples = _load(model, data, gpu_id)
+    pipe: Any = nlp.get_pipe(name)
+    scorer = _KeepingScorer(nlp)
+    scores = nlp.evaluate(examples, scorer=scorer)
+    if predictions is not None:
+        docs = RelationDocBin()
+        for doc in scorer.docs:
+            docs.add(doc)
+        docs.to_disk(predictions)
+    return with_plain_names(scores, pipe.cfg["attr"])
+
+
+class _KeepingScorer(Scorer):
+    """A scorer that keeps the predicted Docs, because ``nlp.evaluate`` copies the
+    examples."""
+
+    docs: list[Doc]
+
+    def score(self, examples: Iterable[Example], **settings: Any) -> dict[str, Any]:
+        examples = list(examples)
+        self.docs = [example.predicted for example in examples]
+        return super().score(examples, **settings)
 
 
 def report_on(
@@ -106,8 +136,7 @@ def _load(
     if not names:
         raise JREError(Errors.J740.format(model=model, name=FACTORY, known="none"))
     # of several components, the last one determines the scores
-    pipe: Any = nlp.get_pipe(names[-1])
-    return nlp, names[-1], list(Corpus(data, attr=pipe.cfg["attr"])(nlp))
+    return nlp, names[-1], list(read_corpus(nlp, names[-1], data)(nlp))
 
 
 def predict(
@@ -132,7 +161,7 @@ def predict(
     until = nlp.pipe_names.index(name) + 1
     run_components(nlp, examples, disable=nlp.pipe_names[:until])
     seconds = perf_counter() - start
-    scores = Scorer(nlp=nlp).score(examples)
+    scores = with_plain_names(Scorer(nlp=nlp).score(examples), attr)
     # numpy's numbers cannot be written as JSON
     scores = convert_recursive(_is_numpy_number, float, scores)
     scores["speed"] = sum(len(example.predicted) for example in examples) / seconds
@@ -145,6 +174,7 @@ def predict(
         lowest=lowest,
         thresholds=thresholds,
         given=score_given_entities(pipe, examples, batch_size=nlp.batch_size),
+        lang=nlp.lang or "",
     )
 
 

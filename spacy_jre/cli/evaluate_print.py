@@ -13,23 +13,8 @@ from ..evaluation.causes import ErrorGroup
 from ..evaluation.confusion import Confusion
 from ..evaluation.curves import Calibration, Curve
 from ..evaluation.report import ComparedModel, Report
+from ..evaluation.titles import BUCKETS, SCORES, title_of_cause
 
-KINDS = {
-    "ents": "Entities",
-    "rel": "Relations",
-    "rel_strict": "Relations with entity types (strict)",
-}
-BUCKETS = {
-    "ents_length": ("Entities by length", "Tokens"),
-    "ents_text_length": ("Entities by length of the text", "Tokens"),
-    "ents_nested": ("Entities, nested or not", ""),
-    "rel_strict_text_length": ("Strict relations by length of the text", "Tokens"),
-    "rel_strict_distance": (
-        "Strict relations by distance of the arguments",
-        "Tokens between",
-    ),
-    "rel_strict_nested": ("Strict relations with nested arguments or not", ""),
-}
 # with more labels, a confusion matrix does not fit on a line
 MAX_COLUMNS = 10
 MAX_CONFUSIONS = 20
@@ -46,7 +31,7 @@ def print_evaluation(report: Report) -> None:
         f"{report.n_docs} Docs. Intervals: 95 %, {bootstrap.resamples} resamples of "
         f"{bootstrap.documents} documents, seed {bootstrap.seed}"
     )
-    for kind, title in KINDS.items():
+    for kind, title in SCORES.items():
         intervals = report.intervals.get(kind)
         if intervals is None:
             msg.warn(f"{title}: the data has no annotation")
@@ -171,7 +156,7 @@ def _print_errors(title: str, groups: Sequence[ErrorGroup]) -> None:
 
 
 def _cause(group: ErrorGroup) -> str:
-    return "no overlap" if group.cause == group.kind else group.cause
+    return title_of_cause(group.kind, group.cause)
 
 
 def _bucket_row(bucket: Bucket) -> Row:

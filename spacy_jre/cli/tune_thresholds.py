@@ -11,7 +11,6 @@ from spacy.scorer import PRFScore
 from spacy.training import Example
 from thinc.api import Config
 
-from ..corpora.reader import Corpus
 from ..errors import Errors, JREError
 from ..scoring.scorer import score_joint
 from ..scoring.thresholds import (
@@ -21,7 +20,7 @@ from ..scoring.thresholds import (
     collect_scores,
     count_all,
 )
-from .components import choose_component, components_of
+from .components import choose_component, components_of, read_corpus
 from .scored_relations import apply_thresholds, predict_scores, thresholds_of
 
 
@@ -104,7 +103,7 @@ def tune_thresholds(
     nlp = spacy.load(model)
     name = choose_component(nlp, model, component)
     cfg = _settings_of(nlp, name)
-    examples = list(Corpus(dev, attr=cfg["attr"])(nlp))
+    examples = list(read_corpus(nlp, name, dev)(nlp))
     old = thresholds_of(cfg)
     lowest = predict_scores(nlp, name, examples)
     table = collect_scores(examples, attr=cfg["attr"], symmetric=cfg["symmetric"])

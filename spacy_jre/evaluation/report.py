@@ -119,6 +119,7 @@ class Report:
     precision_recall (PrecisionRecall): The curves.
     calibration (CalibrationReport): The reliability curves.
     compared_with (ComparedModel | None): The other model, if there is one.
+    lang (str): Language code of the pipeline.
     """
 
     model: str
@@ -135,6 +136,7 @@ class Report:
     precision_recall: PrecisionRecall
     calibration: CalibrationReport
     compared_with: ComparedModel | None = None
+    lang: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """RETURNS (dict[str, Any]): The scores, and all other fields by their names."""
@@ -155,6 +157,7 @@ class Predicted:
     lowest (float): The lowest score in `table`.
     thresholds (Thresholds): The thresholds.
     given (GivenEntities): The scores of relations between gold entities.
+    lang (str): Language code of the pipeline.
     """
 
     model: str
@@ -165,6 +168,7 @@ class Predicted:
     lowest: float
     thresholds: Thresholds
     given: GivenEntities
+    lang: str = ""
 
 
 def make_report(
@@ -237,6 +241,7 @@ def make_report(
         ),
         calibration=_calibrate_all(predicted, comparisons),
         compared_with=compared,
+        lang=predicted.lang,
     )
     return report, outcomes
 

@@ -1,6 +1,6 @@
 """Compute rows of spans from all units of their windows, with a memory budget."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -16,6 +16,7 @@ def compute_in_chunks(
     *,
     cost: Callable[[int], int],
     memory: int,
+    starts: Sequence[int] | None = None,
 ) -> Tensor:
     """Compute one row per span, for as many spans at once as the budget allows.
 
@@ -31,6 +32,8 @@ def compute_in_chunks(
     cost (Callable): Takes the number of units of a window. Returns the memory of one
         of its spans in bytes.
     memory (int): The budget in bytes.
+    starts (Sequence[int] | None): The first unit of each window. None: each window
+        starts at the end of the one before.
     RETURNS (Tensor): The rows in the order of the spans. Shape: (S, ...).
     """
     order = torch.argsort(windows, stable=True)
@@ -49,7 +52,8 @@ def compute_in_chunks(
     none = torch.zeros((0, 0), dtype=torch.bool, device=spans.device)
     rows = [compute(slice(0, 0), none)]
     unit = span = 0
-    for length, count in sizes:
+    for number, (length, count) in enumerate(sizes):
+        unit = unit if starts is None else starts[number]
         units = slice(unit, unit + length)
         chunk_size = max(memory // max(cost(length), 1), 1)
         for chunk in order[span : span + count].split(chunk_size):

@@ -1,10 +1,12 @@
 """ISER: Feng et al., "The Joint Entity-Relation Extraction Model Based on Span and
 Interactive Fusion Representation for Chinese Medical Texts with Complex Semantics"."""
 
+import warnings
 from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
+from ..errors import Warnings
 from ..layers.attention_map import TokenAxis
 from ..layers.checks import check_choice, check_range
 from ..layers.interactive_fusion import InteractiveFusion
@@ -56,7 +58,7 @@ class ISER(JointNetwork):
     the network (here none). See ``MaskedSelfAttention`` for the departures from
     equations 7 and 8. SEA runs once per candidate span, with a memory budget. The
     "test" data of CoNLL04 in the paper is the dev split. ``recurrent``,
-    ``relation_hidden`` and ``start_end`` are not from the paper.
+    ``relation_hidden``, ``start_end`` and ``max_context`` are not from the paper.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class ISER(JointNetwork):
         recurrent: Recurrent | None = None,
         relation_hidden: int = 0,
         start_end: bool = False,
+        max_context: int = 128,
     ):
         """
         width (int): D, the width of the units. It must be even.
@@ -109,6 +112,10 @@ class ISER(JointNetwork):
             0: none.
         start_end (bool): Whether the vectors of spans and arguments include the first
             and the last unit.
+        max_context (int): Maximum number of units that the context of a span is
+            computed from ("sea" and "gru"). In a longer window, these are the units
+            around the span, and J922 is shown once. 0: the whole window, as in the
+            paper. The time of "sea" then grows with the third power of the length.
         RAISES (ValueError): J201, J202 or J203 for invalid settings.
         """
         super().__init__()
@@ -119,11 +126,19 @@ class ISER(JointNetwork):
             "width_embedding", width_embedding, width_embedding >= 1, "at least 1"
         )
         check_range("span_memory", span_memory, span_memory >= 1, "at least 1 (MiB)")
+        check_range(
+            "max_context",
+            max_context,
+            max_context == 0 or max_context >= 8,
+            "0 or at least 8",
+        )
         check_range("the encoder's width", width, width % 2 == 0, "even")
         self.inputs = TaskInputs(
             width, views=views, pooling=pooling, recurrent=recurrent, dropout=dropout
         )
         self.start_end = start_end
+        self.max_context = max_context
+        self._has_warned = False
         self.global_context = global_context
         self.local_context = local_context
         self.memory = span_memory * 2**20
@@ -138,7 +153,9 @@ class ISER(JointNetwork):
         self.context = None
         if global_context != "cls":
             heads = n_heads if global_context == "sea" else None
-            self.context = SpanContext(width, n_heads=heads, memory=self.memory)
+            self.context = SpanContext(
+                width, n_heads=heads, memory=self.memory, max_units=max_context
+            )
         self.between = None
         if local_context == "attention":
             self.between = MaskedSelfAttention(width, n_heads=n_heads)
@@ -166,7 +183,13 @@ class ISER(JointNetwork):
         context = None
         if self.context is not None:
             spans = unit_ranges(layout.spans, layout.token_units)
-            context = self.context(views.entity, layout.unit_counts, spans, windows)
+            counts = layout.host_counts
+            if counts is None:
+                counts = tuple(layout.unit_counts.tolist())
+            self._warn_about_long_windows(counts)
+            context = self.context(
+                views.entity, layout.unit_counts, spans, windows, counts
+            )
         entity = relation = make_pooler("max", views.entity, layout)
         if views.relation is not views.entity:
             relation = make_pooler("max", views.relation, layout)
@@ -185,6 +208,14 @@ class ISER(JointNetwork):
             span_context=context,
         )
         return self.heads(inputs, layout)
+
+    def _warn_about_long_windows(self, counts: tuple[int, ...]) -> None:
+        limit = self.max_context
+        count = sum(limit < n_units for n_units in counts) if limit else 0
+        if count and not self._has_warned:
+            self._has_warned = True
+            message = Warnings.J922.format(count=count, limit=limit)
+            warnings.warn(message, stacklevel=2)
 
     def loss(self, outputs: JointOutputs, targets: Targets) -> Loss:
         """Equation 15: the sum of the losses of spans and pairs."""

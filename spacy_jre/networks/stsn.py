@@ -10,7 +10,12 @@ from ..layers.boundaries import BoundaryPooler, token_rows
 from ..layers.checks import check_choice, check_range
 from ..layers.label_attention import LabelAttention
 from ..layers.linear import linear
-from ..layers.losses import binary_cross_entropy, cross_entropy
+from ..layers.losses import (
+    REDUCTIONS,
+    Reduction,
+    binary_cross_entropy,
+    cross_entropy,
+)
 from ..layers.padding import WindowPadding
 from ..layers.span_pair_heads import HeadInputs, SpanPairHeads, span_windows
 from .base import (
@@ -57,7 +62,8 @@ class STSN(JointNetwork):
     Each of the three tasks has one linear map of the token vectors; the paper does
     not specify it. Both classifiers share one width embedding. The tags of section
     4.1.2 are in training/tags.py. They are a training signal for the label rows and
-    are not computed in prediction. ``recurrent`` and ``relation_hidden`` are not from
+    are not computed in prediction, except by ``predict_tags`` of the component.
+    ``recurrent`` and ``relation_hidden`` are not from
     the paper. Its spans are their boundaries already, so there is no ``start_end``.
     """
 
@@ -74,6 +80,7 @@ class STSN(JointNetwork):
         n_heads: int = 8,
         n_layers: int = 3,
         interaction: Interaction = "full",
+        relation_loss: Reduction = "mean",
         views: int = 1,
         recurrent: Recurrent | None = None,
         relation_hidden: int = 0,
@@ -95,6 +102,8 @@ class STSN(JointNetwork):
         interaction (str): Rows that the label rows attend to: those of both tasks
             ("full"), the entity rows ("ner_to_re"), the relation rows ("re_to_ner"),
             or the label rows themselves ("none") (table 5).
+        relation_loss (str): The "sum" over the labels of a pair (equation 17), or the
+            "mean", as in the other models.
         views (int): Number of views of the encoder. The label rows start from the
             entity view. See ``TaskInputs``.
         recurrent (str | None): A residual BiLSTM over the tokens, "shared" by the tasks
@@ -105,6 +114,7 @@ class STSN(JointNetwork):
         """
         super().__init__()
         check_choice("interaction", interaction, INTERACTIONS)
+        check_choice("relation_loss", relation_loss, REDUCTIONS)
         check_range("n_layers", n_layers, n_layers >= 0, "at least 0")
         for name, rate in (
             ("dropout", dropout),
@@ -114,6 +124,7 @@ class STSN(JointNetwork):
         check_range(
             "width_embedding", width_embedding, width_embedding >= 1, "at least 1"
         )
+        self.relation_loss = relation_loss
         self.inputs = TaskInputs(
             width, views=views, pooling="max", recurrent=recurrent, dropout=dropout
         )
@@ -175,15 +186,13 @@ class STSN(JointNetwork):
         return outputs._replace(tag_logits=tags)
 
     def loss(self, outputs: JointOutputs, targets: Targets) -> Loss:
-        """Equation 18: the sum of the losses of the three tasks.
-
-        The loss of the relations is also a mean over the labels; equation 17 sums
-        over them.
-        """
+        """Equation 18: the sum of the losses of the three tasks."""
         # equation 13
         entities = cross_entropy(outputs.entity_logits, targets.entities)
         # equation 17
-        relations = binary_cross_entropy(outputs.relation_logits, targets.relations)
+        relations = binary_cross_entropy(
+            outputs.relation_logits, targets.relations, self.relation_loss
+        )
         if outputs.tag_logits is None:
             return Loss(entities + relations)
         # equation 9

@@ -1,10 +1,30 @@
 """Decode scores to predictions."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
+from thinc.api import to_numpy
 
 from ..types import JointScores, Prediction
+
+
+def to_host(scores: JointScores) -> JointScores:
+    """RETURNS (JointScores): The scores as numpy arrays, copied from a GPU once."""
+    return replace(
+        scores,
+        entity_logits=to_numpy(scores.entity_logits),
+        relation_scores=to_numpy(scores.relation_scores),
+    )
+
+
+def is_finite(scores: JointScores) -> bool:
+    """Check whether no score is infinite or NaN. LAI-Net has the logit -inf for labels
+    of spans that its first stage has excluded."""
+    return all(
+        bool((array < np.inf).all())
+        for array in (scores.entity_logits, scores.relation_scores)
+    )
 
 
 def decode(
@@ -45,21 +65,20 @@ def decode(
     probabilities = _softmax(logits)
     columns = logits.argmax(1)
     chosen = np.flatnonzero(columns)
+    ranges = windows.to_docs(scores.spans[chosen])
     if not keep_overlaps:
-        # token offsets of the batch, so that spans of two Docs never overlap
-        ranges = scores.spans[chosen].tolist()
+        # so that spans of two Docs never overlap
+        shift = ranges[:, :1] * ranges[:, 2].max(initial=0)
         values = probabilities[chosen, columns[chosen]].tolist()
         rivals = [
             (start, end, "", value)
-            for (start, end), value in zip(ranges, values, strict=True)
+            for (start, end), value in zip(
+                (ranges[:, 1:] + shift).tolist(), values, strict=True
+            )
         ]
-        chosen = chosen[without_overlaps(rivals)]
-    spans = scores.spans[chosen]
-    window = windows.token_window[spans[:, 0]]
-    # convert token offsets of the batch to token offsets of the Doc
-    offset = windows.start - windows.first_token
-    local = spans + offset[window][:, None]
-    docs = windows.doc[window]
+        best_rows = without_overlaps(rivals)
+        chosen, ranges = chosen[best_rows], ranges[best_rows]
+    docs, local = ranges[:, 0], ranges[:, 1:]
     order = np.lexsort((local[:, 1], local[:, 0], docs))
     chosen, local, docs = chosen[order], local[order], docs[order]
     best = columns[chosen]
@@ -161,11 +180,6 @@ def without_overlaps(entities: Sequence[tuple[int, int, str, float]]) -> list[in
             kept.append(index)
             taken.update(tokens)
     return sorted(kept)
-
-
-def to_numpy(array: object) -> np.ndarray:
-    """RETURNS (ndarray): An array on the host."""
-    return array.get() if hasattr(array, "get") else np.asarray(array)
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

@@ -19,8 +19,49 @@ from .comparison import KINDS, compare
 
 
 def make_joint_scorer_v1() -> Callable[..., dict[str, Any]]:
-    """spacy-jre.joint_scorer.v1"""
-    return score_joint
+    """spacy-jre.joint_scorer.v1
+
+    The scores have the names of ``score_joint``, such as ``rel_f``. If the `attr` of
+    the component is not "relations", it is their prefix, as in ``triples_rel_f``. So
+    the scores of two components of a pipeline are apart.
+    """
+    return score_component
+
+
+def score_component(
+    examples: Iterable[Example], *, attr: str = DEFAULT_ATTR, **cfg: Any
+) -> dict[str, Any]:
+    """Score the Examples like ``score_joint``, with the names of ``score_name``."""
+    scores = score_joint(examples, attr=attr, **cfg)
+    return {score_name(name, attr): value for name, value in scores.items()}
+
+
+def score_name(name: str, attr: str) -> str:
+    """Get the name that a score has in the scores of a pipeline.
+
+    name (str): A name of ``score_joint``.
+    attr (str): Name of the relation extension of the component.
+    RETURNS (str): The name itself for the default extension.
+    """
+    return name if attr == DEFAULT_ATTR else f"{attr}_{name}"
+
+
+def with_plain_names(scores: dict[str, Any], attr: str) -> dict[str, Any]:
+    """Give the scores of a component the names that ``score_joint`` uses.
+
+    scores (dict[str, Any]): The scores of a pipeline.
+    attr (str): Name of the relation extension of the component.
+    RETURNS (dict[str, Any]): The scores. Those of another component of the pipeline
+        that has these names are replaced.
+    """
+    prefix = score_name("", attr)
+    plain = {
+        name.removeprefix(prefix): value
+        for name, value in scores.items()
+        if name.startswith(prefix)
+    }
+    others = {n: value for n, value in scores.items() if not n.startswith(prefix)}
+    return {**others, **plain}
 
 
 def score_joint(

@@ -16,6 +16,7 @@ from spacy_jre.corpora.reader import Corpus
 from spacy_jre.pipeline.joint_extractor import JointRelationExtractor
 
 from ..conftest import STORY, make_record
+from ..display.helpers import parse
 from ..pipeline.helpers import learn, tok2vec_config
 from .helpers import assert_plain_error, output_of, run
 
@@ -242,6 +243,32 @@ def test_relations_of_the_extension_of_the_component_are_read(tmp_path):
         Doc.remove_extension("links")
 
 
+def test_gold_entities_are_given_as_in_training(data, tmp_path):
+    """The config of a pipeline that `spacy train` saves has the corpus readers."""
+    nlp = spacy.blank("en")
+    nlp.add_pipe("jre", config={**tok2vec_config(), "entities": "spans:gold"})
+    examples = list(Corpus(data, gold_entities="spans:gold")(nlp))
+    nlp.initialize(lambda: examples)
+    learn(nlp, examples, 60, rate=0.01)
+    reader = {"@readers": "spacy-jre.Corpus.v1", "path": None}
+    nlp.config["corpora"]["dev"] = {**reader, "gold_entities": "spans:gold"}
+    nlp.to_disk(tmp_path / "model")
+    scores = evaluate(tmp_path / "model", data)
+    assert scores["ents_f"] == scores["rel_strict_f"] == 1.0
+
+
 def test_pipeline_without_the_component_is_refused(data, tmp_path):
     spacy.blank("en").to_disk(tmp_path / "blank")
     assert_plain_error(run("evaluate", tmp_path / "blank", data), "J740", "'jre'")
+
+
+def test_command_writes_a_page_with_every_text(model, data, tmp_path):
+    path = tmp_path / "new" / "page.html"
+    result = run("evaluate", model, data, "--html", path)
+    assert result.exit_code == 0, result.output
+    page = parse(path.read_text(encoding="utf8"))
+    assert page.find("h1")[0].text == f"{model} on data.spacy"
+    assert len(page.find("section")) == len(SENTENCES)
+    assert len(page.find("div", "text", lang="en")) == len(SENTENCES)
+    assert "Entities" in [caption.text for caption in page.find("caption")]
+    assert path.name in output_of(result)

@@ -6,7 +6,11 @@ from spacy.training import Example
 from spacy.vocab import Vocab
 
 from spacy_jre.annotations import StoredEntity, StoredRelation, write_annotations
-from spacy_jre.scoring.scorer import make_joint_scorer_v1, score_joint
+from spacy_jre.scoring.scorer import (
+    make_joint_scorer_v1,
+    score_joint,
+    with_plain_names,
+)
 
 from .helpers import ADA, HOTEL, LIMA, OSLO, WORDS, annotate, make_example, unannotated
 
@@ -291,8 +295,18 @@ def test_labels_are_sorted(mixed):
     assert list(mixed["rel_per_type"]) == ["based_in", "near", "works_for"]
 
 
-def test_registered_scorer_is_score_joint():
-    assert make_joint_scorer_v1() is score_joint
+def test_registered_scorer_returns_the_scores_of_score_joint(examples):
+    assert make_joint_scorer_v1()(examples) == score_joint(examples)
+
+
+def test_registered_scorer_names_the_scores_of_another_extension(examples):
+    scores = make_joint_scorer_v1()(examples, attr="triples")
+    plain = score_joint(examples, attr="triples")
+    assert scores == {f"triples_{name}": value for name, value in plain.items()}
+    assert with_plain_names({**scores, "rel_f": 0.0, "speed": 1.0}, "triples") == {
+        **plain,
+        "speed": 1.0,
+    }
 
 
 # references without annotations

@@ -238,29 +238,18 @@ def forward(
     is_train: bool,
 ) -> tuple[JointScores, Callable[..., Any]]:
     docs, max_width = X
-    return score_all(model, encode(model, docs), max_width), refuse_backprop
+    encoded = encode(model, docs)
+    if encoded.windows.overlap:
+        return _score_twice(model, encoded, max_width), refuse_backprop
+    scores = score_candidates(
+        model, encoded, lambda part: all_spans(part.windows, max_width)
+    )
+    return scores, refuse_backprop
 
 
 def encode(model: Model[Any, Any], docs: list[Doc]) -> EncoderOutput:
     """RETURNS (EncoderOutput): The output of the encoder of ``root_model``."""
     return cast(EncoderOutput, model.get_ref("encoder").predict(docs))
-
-
-def score_all(
-    model: Model[Any, Any], encoded: EncoderOutput, max_width: int
-) -> JointScores:
-    """Score all spans up to a width, and the pairs of those that are entities.
-
-    model (Model): The result of ``root_model``.
-    encoded (EncoderOutput): The output of its encoder.
-    max_width (int): The width, in tokens.
-    RETURNS (JointScores): The scores, with offsets in the batch.
-    """
-    if encoded.windows.overlap:
-        return _score_twice(model, encoded, max_width)
-    return score_candidates(
-        model, encoded, lambda part: all_spans(part.windows, max_width)
-    )
 
 
 def score_candidates(

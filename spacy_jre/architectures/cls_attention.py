@@ -31,7 +31,7 @@ def cls_attention(model: Model[Any, Any], docs: Sequence[Doc]) -> list[Attention
     if module.cls_position is None:
         return []
     device = device_of(wrapper)
-    sequences = read_sequences(model, module, docs)
+    sequences = read_sequences(model, docs)
     token_units = to_tensor(sequences.token_units, device)
     windows = sequences.windows
     maps, first_unit = [], 0

@@ -134,7 +134,7 @@ def forward(
     if not isinstance(module, HFEncoder):
         raise JREError(Errors.J301)
     settings = model.attrs["settings"]
-    sequences = read_sequences(model, module, docs)
+    sequences = read_sequences(model, docs)
     windows, unit_counts, skip = sequences.windows, sequences.counts, sequences.skip
     first_unit = np.cumsum(unit_counts) - unit_counts
     n_units = len(sequences.ids)
@@ -205,7 +205,7 @@ class Sequences:
     ids (ndarray): The wordpiece IDs of all windows. Shape: (U,).
     shapes (ndarray | None): Their word shapes, with case features. Shape: (U,).
     counts (ndarray): Units of each window. Shape: (W,).
-    sizes (ndarray): Units of each token of the windows. Shape: (T,).
+    sizes (ndarray): Units of each token. Shape: (T,).
     starts, ends (ndarray): The units of the sequence of each window, which can include
         context. Shape of each: (W,).
     skip (ndarray): Column of the first unit of each window in its sequence. Shape:
@@ -228,16 +228,17 @@ class Sequences:
         return np.stack([ends - self.sizes, ends], 1).astype(np.int64)
 
 
-def read_sequences(
-    model: Model[Any, Any], module: HFEncoder, docs: Sequence[Doc]
-) -> Sequences:
+def read_sequences(model: Model[Any, Any], docs: Sequence[Doc]) -> Sequences:
     """Split Docs into windows, and add context to them.
 
     model (Model): The result of ``build_transformer_encoder_v1``.
-    module (HFEncoder): Its module.
     docs (Sequence[Doc]): The Docs.
     RETURNS (Sequences): The sequences.
+    RAISES (ValueError): J301 before initialization.
     """
+    module = get_module(model.layers[0])
+    if not isinstance(module, HFEncoder):
+        raise JREError(Errors.J301)
     windows, pieces, sizes = cut_into_pieces(
         docs, module.tokenizer, module.max_pieces, windows_of(model)
     )
@@ -245,9 +246,10 @@ def read_sequences(
     shapes = None
     if module.shapes is not None:
         of_token = [word_shape(token.text) for doc in docs for token in doc]
-        # a token is in several windows if they overlap
-        rows = windows.rows([len(doc) for doc in docs])
-        shapes = np.repeat(np.asarray(of_token, dtype=np.int64)[rows], sizes)
+        of_rows = np.asarray(of_token, dtype=np.int64)[
+            windows.rows([len(doc) for doc in docs])
+        ]
+        shapes = np.repeat(of_rows, sizes)
     context = min(model.attrs["settings"].context_pieces, module.max_pieces)
     starts, ends = with_context(windows, counts, context)
     return Sequences(

@@ -645,16 +645,7 @@ class JointRelationExtractor(TrainablePipe):
             self._sentences.check(docs)
         if self._given is not None:
             return self.predict_given(docs, self._read_given(docs, self._given))
-        return self.decode(self.model.predict((docs, self.cfg["max_span_width"])), docs)
-
-    def decode(self, scores: JointScores, docs: Sequence[Doc]) -> list[Prediction]:
-        """Decode the scores of the model with the settings of the component.
-
-        scores (JointScores): The scores of a batch.
-        docs (Sequence[Doc]): The Docs of the batch, including Docs without tokens.
-        RETURNS (list[Prediction]): One per Doc, in order.
-        RAISES (ValueError): J430 for scores that are not finite.
-        """
+        scores = self.model.predict((docs, self.cfg["max_span_width"]))
         if scores.n_truncated and not self._logged_truncation:
             # common before the first updates, when the user can do nothing about it
             self._logged_truncation = True

@@ -1,13 +1,14 @@
 """Run a component in stages, and read a meter between them."""
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from spacy.language import Language
 from spacy.tokens import Doc
+from torch import nn
 
-from ..architectures.bridge import score_all
+from ..architectures.bridge import network_of
 from ..pipeline.joint_extractor import JointRelationExtractor
 from .parts import transformers_of
 
@@ -43,12 +44,11 @@ def run_stages(
     transformers = transformers_of(component.model)
     names = [TOKENIZER, *(name for name, _ in earlier)]
     totals = dict.fromkeys([*names, WORDPIECES, ENCODER, NETWORK, DECODING], 0.0)
-    meter = _Meter(read, totals)
-    max_width = component.cfg["max_span_width"]
+    meter = _Meter(read, totals, WORDPIECES if transformers else ENCODER)
     with ExitStack() as stack:
         for module in transformers:
-            stack.callback(module.register_forward_pre_hook(meter.enter).remove)
-            stack.callback(module.register_forward_hook(meter.leave).remove)
+            stack.enter_context(meter.inside(module, ENCODER))
+        stack.enter_context(meter.inside(network_of(component.model), NETWORK))
         for first in range(0, len(docs), batch_size):
             batch = list(docs[first : first + batch_size])
             meter.start()
@@ -58,38 +58,63 @@ def run_stages(
             for name, pipe in earlier:
                 batch = list(_run(pipe, batch, batch_size))
                 meter.stop(name)
-            encoded = component.model.get_ref("encoder").predict(batch)
-            meter.stop(WORDPIECES if transformers else ENCODER)
-            scores = score_all(component.model, encoded, max_width)
-            meter.stop(NETWORK)
-            component.set_annotations(batch, component.decode(scores, batch))
+            component.set_annotations(batch, component.predict(batch))
             meter.stop(DECODING)
     return totals
 
 
 class _Meter:
-    """Adds the differences of a meter to the stages."""
+    """Adds the differences of a meter to the stages.
 
-    def __init__(self, read: Callable[[], float], totals: dict[str, float]):
+    The stages of the component follow from hooks: what comes before a call of the
+    network belongs to the stage before, what comes after the last call to decoding.
+    """
+
+    def __init__(
+        self, read: Callable[[], float], totals: dict[str, float], before: str
+    ):
+        """
+        before (str): The stage before the network.
+        """
         self._read = read
         self._totals = totals
-        self._started = self._entered = self._inside = 0.0
+        self._before = before
+        self._last = 0.0
+        self._stack: list[str] = []
 
     def start(self) -> None:
-        self._started = self._read()
+        self._last = self._read()
 
     def stop(self, name: str) -> None:
-        """Add the difference since the last stage, without that of the transformers."""
+        """Add the difference since the last reading."""
+        self._totals[name] += self._step()
+
+    @contextmanager
+    def inside(self, module: nn.Module, name: str) -> Iterator[None]:
+        """Measure the calls of a module in the context."""
+
+        def enter(*_: Any) -> None:
+            outside = self._stack[-1] if self._stack else self._before
+            self._totals[outside] += self._step()
+            self._stack.append(name)
+
+        def leave(*_: Any) -> None:
+            self._totals[self._stack.pop()] += self._step()
+
+        hooks = [
+            module.register_forward_pre_hook(enter),
+            module.register_forward_hook(leave),
+        ]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _step(self) -> float:
         now = self._read()
-        self._totals[name] += now - self._started - self._inside
-        self._totals[ENCODER] += self._inside
-        self._started, self._inside = now, 0.0
-
-    def enter(self, *_: Any) -> None:
-        self._entered = self._read()
-
-    def leave(self, *_: Any) -> None:
-        self._inside += self._read() - self._entered
+        step, self._last = now - self._last, now
+        return step
 
 
 def _run(pipe: Any, docs: list[Doc], batch_size: int) -> Any:

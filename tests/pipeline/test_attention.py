@@ -110,6 +110,21 @@ def test_lainet_is_refused(wide_bert):
         attention_of(nlp.get_pipe("jre"), make_doc(nlp))
 
 
+def test_windows_of_several_sentences_can_overlap(tiny_bert):
+    config = transformer_config(tiny_bert, "SINET", n_heads=4)
+    nlp, _ = make_nlp(config, windows=2)
+    words = [word for sentence in STORY[:3] for word in sentence["words"]]
+    doc = make_doc(nlp, words, starts=(0, 9, 20))
+    _, windows = attention_of(nlp.get_pipe("jre"), doc)
+    assert [(window.start, window.end) for window in windows] == [(0, 20), (9, 27)]
+    for window in windows:
+        tokens = [((i, i + 1),) for i in range(window.start, window.end)]
+        for found in window.maps.values():
+            assert list(found.columns[: len(tokens)]) == tokens
+            sums = found.weights.sum(-1)
+            torch.testing.assert_close(sums, torch.ones_like(sums))
+
+
 # the encoder --------------------------------------------------------------------------
 
 

@@ -410,6 +410,7 @@ class Errors(metaclass=_ErrorsWithCodes):
         "{path}: the document has the annotations of several projects: {projects}. "
         "Download those of one project from PubAnnotation."
     )
+    J675 = "{path}, line {line}: not valid XML: {error}. {problem}."
     # command line and display
     J701 = "Unknown format {value!r}. Known: {known}."
     J702 = (

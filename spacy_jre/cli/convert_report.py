@@ -8,12 +8,30 @@ from pathlib import Path
 import srsly
 
 from ..annotations import LeftOut
+from ..corpora.rows import BROKEN_ROW
 from .convert import Conversion, Run, printable
 
 # groups with examples, further groups with a count only, and examples of each group
 GROUPS, COUNTS, EXAMPLES = 6, 5, 3
 # characters of an example, without the path of the source
-WIDTH = 160
+WIDTH = 200
+# kinds of what is changed, but not left out
+NOTES = ("label", "note", "offsets", "spelling", "tag", "type")
+# causes of errors that have none, by their codes
+CAUSES = {
+    "J601": "the file does not exist",
+    "J604": "the JSON is not valid",
+    "J605": BROKEN_ROW,
+    "J606": "the line or its markup is not valid",
+    "J612": "the export has no relations",
+    "J617": "the file is a symbolic link to another folder",
+    "J619": "the file has a document type declaration",
+    "J621": "the Doc can't be read",
+    "J622": "the line is too long",
+    "J667": "the file is not UTF-8",
+    "J668": "the line is not UTF-8",
+    "J675": "the file is not valid XML",
+}
 _CODE = re.compile(r"\[(J[0-9]{3})\]")
 
 
@@ -35,6 +53,9 @@ class Group:
     examples: list[str] = field(default_factory=list)
 
     def title(self) -> str:
+        if self.kind in NOTES:
+            times = f" ({self.count} times)" if self.count > 1 else ""
+            return f"Note: {self.cause}{times}"
         text = f"{_count(self.count, self.kind)} left out"
         if self.cause:
             text += f": {self.cause}"
@@ -52,9 +73,11 @@ def _count(count: int, kind: str) -> str:
 
 
 def cause_of(left_out: LeftOut) -> str:
-    """The cause, or else the error code of the reason. Empty if there is none."""
+    """The cause, or else that of the error code of the reason. Empty if there is
+    none."""
     match = _CODE.search(left_out.reason)
-    return left_out.cause or (match[1] if match else "")
+    code = match[1] if match else ""
+    return left_out.cause or CAUSES.get(code, code)
 
 
 def group_losses(conversions: Sequence[Conversion]) -> list[Group]:

@@ -77,10 +77,12 @@ def _read(docbin: CheckedDocBin, vocab: Vocab, number: int) -> Record:
     for index, entity in enumerate(record.entities):
         here = location.at(f"entity {index}")
         with rows.row("entity", key=index):
-            rows.add_entity(here, entity.start, entity.end, entity.label, index)
+            span = entity.start, entity.end
+            rows.add_entity(here, *span, entity.label, index, entity.score)
     for index, relation in enumerate(record.relations):
         here = location.at(f"relation {index}")
-        rows.add_relation(here, relation.head, relation.tail, relation.label)
+        ends = relation.head, relation.tail
+        rows.add_relation(here, *ends, relation.label, relation.score)
     if not has_relations(doc) and _REL in doc.user_data:
         with rows.row("relation"):
             _read_rel(location, doc, rows)
@@ -116,7 +118,7 @@ def _read_rel(location: Location, doc: Doc, rows: Rows) -> None:
                     ends.append(index_of[token])
                 if len(ends) != 2:
                     raise here.error("key", "is not a pair of tokens")
-                rows.add_relation(here, ends[0], ends[1], label)
+                rows.add_relation(here, ends[0], ends[1], label, min(float(value), 1.0))
 
 
 class RelationDocBin:

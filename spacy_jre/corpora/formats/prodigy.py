@@ -107,16 +107,17 @@ def _read_task(
 ) -> Record | None:
     location, value = item
     text = location.get(value, "text", str)
-    answer = value.get("answer", "accept")
-    if answer != "accept":
-        skip(LeftOut("record", f"{location}: the answer is {short_repr(answer)}"))
+    answer = value.get("answer")
+    if answer not in ("accept", None):
+        cause = f"the answer is {short_repr(answer)}"
+        skip(LeftOut("record", f"{location}: {cause}", cause=cause))
         return None
     ours = location.check(_OURS, value.get(_OURS, {}), dict)
     rows = Rows(text)
     if ours.get("words"):
         rows = Rows.of_words(_read_words(location, value, text))
     task = _Task(location, value, rows, make_nlp)
-    spans = _list(location, value, "spans")
+    spans = location.get_rows(value, "spans", required=False)
     for number, (here, span) in enumerate(location.each("span", spans)):
         with rows.row("entity", key=number):
             start, end = here.get(span, "start", int), here.get(span, "end", int)
@@ -127,9 +128,8 @@ def _read_task(
             label = here.get(span, "label", str)
             task.span_of[number] = (start, end, label)
             rows.add_entity(here, start, end, label, number)
-    for here, relation in location.each(
-        "relation", _list(location, value, "relations")
-    ):
+    relations = location.get_rows(value, "relations", required=False)
+    for here, relation in location.each("relation", relations):
         with rows.row("relation"):
             label = here.get(relation, "label", str)
             head = _find_entity(here, task, relation, "head")
@@ -149,10 +149,6 @@ def _read_task(
         meta=location.rest(value, *_KNOWN)
         | location.check("meta", location.rest(ours).get("meta", {}), dict),
     )
-
-
-def _list(location: Location, task: dict[str, Any], field: str) -> list[Any]:
-    return location.get(task, field, list) if field in task else []
 
 
 class _NoEntity(NamedTuple):

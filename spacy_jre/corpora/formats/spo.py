@@ -7,8 +7,10 @@ forms.
       "object": {"@value": ...}, "object_type": {"@value": ...}}, ...]}
 
 In DuIE, objects can have more keys ("inWork" ...). Each becomes another relation with
-the label ``predicate_key``. Objects can also be plain strings. The key ``entity_list``,
-with items ``{"entity", "type"}``, is an extension for entities that are in no triple.
+the label ``predicate_key``. Objects can also be plain strings. In other files, a triple
+is a list ``[subject, predicate, object]``, or has no types: the entities get the label
+``Entity``, which is reported. The key ``entity_list``, with items ``{"entity",
+"type"}``, is an extension for entities that are in no triple.
 See ``surface.py`` for how mentions are chosen.
 """
 
@@ -18,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ...annotations import LeftOut, Record
-from ..rows import Rows
+from ..rows import ENTITY, UNTYPED, Rows
 from ..sources import Location, OnSkip, each_record, read_json, refuse
 from .surface import (
     Form,
@@ -52,8 +54,16 @@ def _count(item: tuple[Location, Any]) -> tuple[int, int]:
     """The numbers of entities and relations of a line that cannot be read."""
     value = item[1].get("spo_list") if isinstance(item[1], dict) else None
     spo_list = value if isinstance(value, list) else []
-    forms = {form for spo in spo_list for form in _forms(spo)}
-    return len(forms), sum(len(_objects(spo)) for spo in spo_list)
+    rows = [_as_object(row) for row in spo_list]
+    forms = {form for row in rows for form in _forms(row)}
+    return len(forms), sum(len(_objects(row)) for row in rows)
+
+
+def _as_object(row: Any) -> Any:
+    match row:
+        case [subject, predicate, tail]:
+            return {"subject": subject, "predicate": predicate, "object": tail}
+    return row
 
 
 def _objects(spo: Any) -> dict[str, Any]:
@@ -78,6 +88,7 @@ def _forms(spo: Any) -> Iterator[Form]:
             kind = types.get(key) if isinstance(types, dict) else types
             pairs.append((value, kind))
         for value, kind in pairs:
+            kind = ENTITY if kind is None else kind
             if isinstance(value, str) and isinstance(kind, str) and value.strip():
                 yield Form(value.strip(), kind)
 
@@ -88,18 +99,30 @@ def _read_line(
     location, line = item
     text = location.get(line, "text", str)
     if "spo_list" not in line:
-        skip(LeftOut("record", f"{location}: is not annotated: it has no spo_list"))
+        cause = "the text is not annotated: it has no spo_list"
+        skip(LeftOut("record", f"{location}: {cause}", cause=cause))
         return None
     rows = Rows(text)
     triples: list[Triple] = []
     lost: list[Form] = []
-    for here, spo in location.each("spo", location.get(line, "spo_list", list)):
+    untyped = 0
+    for here, row in location.each("spo", location.get_rows(line, "spo_list")):
+        spo = _as_object(row)
         lost += _forms(spo)
+        if isinstance(spo, dict):
+            types = ("subject_type", "object_type")
+            untyped += sum(spo.get(name) is None for name in types)
         for key in _objects(spo):
             with rows.row("relation"):
                 triples.append(_read_triple(here, spo, key))
+    if untyped:
+        reason = (
+            f"{location}: {untyped} argument(s) of this text have no type and get the "
+            f"label {ENTITY}"
+        )
+        rows.leave_out("type", reason, UNTYPED)
     others = []
-    entity_list = location.check("entity_list", line.get("entity_list") or [], list)
+    entity_list = location.get_rows(line, "entity_list", required=False)
     for here, entity in location.each("entity", entity_list):
         with rows.row("entity"):
             form = here.get(entity, "entity", str)
@@ -119,12 +142,14 @@ def _read_line(
 def _read_triple(location: Location, spo: Any, key: str) -> Triple:
     """Read the relation to one of the objects."""
     predicate = _label(location, spo, "predicate")
-    head = Form(
-        location.get(spo, "subject", str).strip(),
-        _label(location, spo, "subject_type"),
-    )
+    kind = ENTITY
+    if spo.get("subject_type") is not None:
+        kind = _label(location, spo, "subject_type")
+    head = Form(location.get(spo, "subject", str).strip(), kind)
     values = location.get(spo, "object", (dict, str))
-    types = location.get(spo, "object_type", (dict, str))
+    types: Any = ENTITY
+    if spo.get("object_type") is not None:
+        types = location.get(spo, "object_type", (dict, str))
     if isinstance(values, str):
         values = {"@value": values}
     if isinstance(types, str):

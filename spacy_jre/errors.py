@@ -389,7 +389,8 @@ class Errors(metaclass=_ErrorsWithCodes):
         "{path} contains no document in a format that can be read. Its files are: "
         "{found}. Export the documents from INCEpTION as 'UIMA CAS XMI (XML 1.0)', "
         "'UIMA CAS JSON' or 'WebAnno TSV v3.3'. To export a project, choose this "
-        "format in Settings > Export."
+        "format in Settings > Export. If it is the export of another tool, such as "
+        "doccano, unzip it and convert the file in it."
     )
     J652 = "{where}: {problem}. The file must be in the format WebAnno TSV 3."
     J655 = (

@@ -23,7 +23,7 @@ CAUSES = {
     "J604": "the JSON is not valid",
     "J605": BROKEN_ROW,
     "J606": "the line or its markup is not valid",
-    "J612": "the export has no relations",
+    "J612": "the export is incomplete or not supported",
     "J617": "the file is a symbolic link to another folder",
     "J619": "the file has a document type declaration",
     "J621": "the Doc can't be read",

@@ -413,7 +413,9 @@ def not_xml(path: Path, error: Exception) -> JREError:
     try:
         data.decode("utf8")
     except UnicodeDecodeError as found:
-        if b"encoding=" not in data[:200] and not find_wide_encoding(data[:16]):
+        declared = re.search(rb"encoding=.([\w-]+)", data[:200])
+        is_utf8 = declared is None or declared[1].lower() in (b"utf-8", b"utf8")
+        if is_utf8 and not find_wide_encoding(data[:16]):
             problem = describe_encoding(found.object)
     return JREError(
         Errors.J675.format(path=path, line=line, error=error, problem=problem)

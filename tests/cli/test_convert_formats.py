@@ -139,6 +139,20 @@ def test_scores_of_a_spacy_file_are_written_for_label_studio(tmp_path):
     assert scores == [1.0, 1.0, 0.75]
 
 
+def test_scores_of_predictions_are_kept_in_spacy_files(tmp_path):
+    value = {"start": 0, "end": 3, "labels": ["PER"]}
+    results = [{"id": "a", "type": "labels", "value": value, "score": 0.25}]
+    results += [{"type": "relation", "from_id": "a", "to_id": "a", "score": 0.75}]
+    tasks = [{"data": {"text": "Mia and Bo"}, "predictions": [{"result": results}]}]
+    source = write_json(tmp_path / "x.json", tasks)
+    convert(source, tmp_path / "x.spacy", predictions=True)
+    convert(tmp_path / "x.spacy", tmp_path / "y.spacy")
+    for name in ("x.spacy", "y.spacy"):
+        (doc,) = DocBin().from_disk(tmp_path / name).get_docs(spacy.blank("xx").vocab)
+        assert doc.spans["jre"].attrs["scores"] == [0.25]
+        assert [relation.score for relation in doc._.relations] == [0.75]
+
+
 def test_options_of_label_studio_reach_the_reader(tmp_path):
     value = {"start": 0, "end": 3, "labels": ["PER"]}
     results = [

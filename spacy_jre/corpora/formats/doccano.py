@@ -7,11 +7,11 @@
       "Comments": [...]}
 
 Older versions have the key "data" instead of "text", or the entities and relations of
-each user in a list under "label". Offsets are characters, end exclusive. Files that other programs wrote can have UTF-16
-code units or UTF-8 bytes. If the offsets of the file show this, they are converted, and
-each converted text is reported. Some versions export an empty list of relations on
-every line even if the project has relations. A single line does not show this, so check
-the counts of the whole file.
+each user in a list under "label". Offsets are characters, end exclusive. Files that
+other programs wrote can have UTF-16 code units or UTF-8 bytes. If the offsets of the
+file show this, they are converted, and each converted text is reported. Some versions
+export an empty list of relations on every line even if the project has relations. A
+single line does not show this, so check the counts of the whole file.
 """
 
 from collections.abc import Iterator, Mapping

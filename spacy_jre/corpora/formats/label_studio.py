@@ -441,8 +441,9 @@ def _labels(here: Location, value: Value, field: str) -> list[str]:
 
 def _score(result: dict[str, Any]) -> float:
     score = result.get("score")
-    is_number = isinstance(score, int | float) and math.isfinite(score)
-    return float(score) if is_number else 1.0
+    if isinstance(score, int | float) and math.isfinite(score):
+        return float(score)
+    return 1.0
 
 
 def _read_relations(

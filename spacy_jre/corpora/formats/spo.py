@@ -8,10 +8,10 @@ forms.
 
 In DuIE, objects can have more keys ("inWork" ...). Each becomes another relation with
 the label ``predicate_key``. Objects can also be plain strings. In other files, a triple
-is a list ``[subject, predicate, object]``, or has no types: the entities get the label
-``Entity``, which is reported. The key ``entity_list``, with items ``{"entity",
-"type"}``, is an extension for entities that are in no triple.
-See ``surface.py`` for how mentions are chosen.
+is a list ``[subject, predicate, object]``. If no triple of a text has types, the
+entities get the label ``Entity``, which is reported. The key ``entity_list``, with
+items ``{"entity", "type"}``, is an extension for entities that are in no triple. See
+``surface.py`` for how mentions are chosen.
 """
 
 from collections.abc import Iterator
@@ -54,9 +54,21 @@ def _count(item: tuple[Location, Any]) -> tuple[int, int]:
     """The numbers of entities and relations of a line that cannot be read."""
     value = item[1].get("spo_list") if isinstance(item[1], dict) else None
     spo_list = value if isinstance(value, list) else []
-    rows = [_as_object(row) for row in spo_list]
+    rows, _ = _with_types(spo_list)
     forms = {form for row in rows for form in _forms(row)}
     return len(forms), sum(len(_objects(row)) for row in rows)
+
+
+def _with_types(spo_list: list[Any]) -> tuple[list[Any], int]:
+    """RETURNS (tuple[list[Any], int]): The rows as objects, and the number of arguments
+    that got a type because the text has none."""
+    rows = [_as_object(row) for row in spo_list]
+    objects = [row for row in rows if isinstance(row, dict)]
+    if any({"subject_type", "object_type"} & row.keys() for row in objects):
+        return rows, 0
+    types = {"subject_type": ENTITY, "object_type": ENTITY}
+    typed = [{**row, **types} if isinstance(row, dict) else row for row in rows]
+    return typed, 2 * len(objects)
 
 
 def _as_object(row: Any) -> Any:
@@ -88,7 +100,6 @@ def _forms(spo: Any) -> Iterator[Form]:
             kind = types.get(key) if isinstance(types, dict) else types
             pairs.append((value, kind))
         for value, kind in pairs:
-            kind = ENTITY if kind is None else kind
             if isinstance(value, str) and isinstance(kind, str) and value.strip():
                 yield Form(value.strip(), kind)
 
@@ -105,13 +116,9 @@ def _read_line(
     rows = Rows(text)
     triples: list[Triple] = []
     lost: list[Form] = []
-    untyped = 0
-    for here, row in location.each("spo", location.get_rows(line, "spo_list")):
-        spo = _as_object(row)
+    spo_list, untyped = _with_types(location.get_rows(line, "spo_list"))
+    for here, spo in location.each("spo", spo_list):
         lost += _forms(spo)
-        if isinstance(spo, dict):
-            types = ("subject_type", "object_type")
-            untyped += sum(spo.get(name) is None for name in types)
         for key in _objects(spo):
             with rows.row("relation"):
                 triples.append(_read_triple(here, spo, key))
@@ -142,14 +149,12 @@ def _read_line(
 def _read_triple(location: Location, spo: Any, key: str) -> Triple:
     """Read the relation to one of the objects."""
     predicate = _label(location, spo, "predicate")
-    kind = ENTITY
-    if spo.get("subject_type") is not None:
-        kind = _label(location, spo, "subject_type")
-    head = Form(location.get(spo, "subject", str).strip(), kind)
+    head = Form(
+        location.get(spo, "subject", str).strip(),
+        _label(location, spo, "subject_type"),
+    )
     values = location.get(spo, "object", (dict, str))
-    types: Any = ENTITY
-    if spo.get("object_type") is not None:
-        types = location.get(spo, "object_type", (dict, str))
+    types = location.get(spo, "object_type", (dict, str))
     if isinstance(values, str):
         values = {"@value": values}
     if isinstance(types, str):

@@ -46,6 +46,15 @@ def roundtrip(path, *records):
     return read(path)
 
 
+def test_scores_are_kept(path):
+    entities = EntityRecord(0, 3, "PER", 0.25), EntityRecord(8, 10, "PER", 0.5)
+    relations = (RelationRecord(0, 1, "met", 0.75),)
+    write_docbin([Record("Ada met Bo", entities, relations)], path, NLP)
+    (record,) = read_docbin_records(path)
+    assert [entity.score for entity in record.entities] == [0.25, 0.5]
+    assert [relation.score for relation in record.relations] == [0.75]
+
+
 def test_story_is_read(path):
     assert_is_the_story(roundtrip(path, *STORY))
 

@@ -96,7 +96,7 @@ def test_source_is_the_line(path):
     ]
 
 
-@pytest.mark.parametrize("answer", ["reject", "ignore", None])
+@pytest.mark.parametrize("answer", ["reject", "ignore"])
 def test_task_that_is_not_accepted_is_skipped_with_line_and_answer(path, answer):
     skipped = []
     tasks = put(path, TASK, {**TASK, "answer": answer}, TASK)
@@ -104,6 +104,11 @@ def test_task_that_is_not_accepted_is_skipped_with_line_and_answer(path, answer)
     (left,) = skipped
     assert (left.kind, left.broken) == ("record", False)
     assert left.reason == f"{path}, line 2: the answer is {answer!r}"
+
+
+@pytest.mark.parametrize("answer", [None, ABSENT])
+def test_task_without_an_answer_is_read(path, answer):
+    assert len(read(path, changed(TASK, ["answer"], answer))) == 1
 
 
 def test_rejected_task_does_not_raise_by_default(path):
@@ -216,9 +221,9 @@ def test_document_is_read_from_meta(path, meta, document):
     [
         (["text"], ABSENT, "line 1", "text"),
         (["text"], None, "line 1", "text"),
-        (["spans"], None, "line 1", "spans"),
+        (["spans"], {}, "line 1", "spans"),
         (["spans", 1], 3, "line 1, span 1", "start"),
-        (["spans", 1, "start"], "19", "line 1, span 1", "start"),
+        (["spans", 1, "start"], "19a", "line 1, span 1", "start"),
         (["spans", 1, "end"], ABSENT, "line 1, span 1", "end"),
         (["spans", 1, "label"], 5, "line 1, span 1", "label"),
         (["relations"], {}, "line 1", "relations"),

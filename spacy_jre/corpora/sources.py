@@ -332,15 +332,16 @@ def read_bytes(path: Path) -> bytes:
 
 def inner_suffix(path: Path) -> str:
     """RETURNS (str): The suffix of the path without ``.gz``, such as ".json"."""
-    return _without_gz(path).suffix
+    return without_gz(path).suffix
 
 
 def inner_stem(path: Path) -> str:
     """RETURNS (str): The name of the path without ``.gz`` and its other suffix."""
-    return _without_gz(path).stem
+    return without_gz(path).stem
 
 
-def _without_gz(path: Path) -> Path:
+def without_gz(path: Path) -> Path:
+    """RETURNS (Path): The path without ``.gz``."""
     return path.with_suffix("") if path.suffix.lower() == ".gz" else path
 
 
@@ -413,9 +414,11 @@ def not_xml(path: Path, error: Exception) -> JREError:
     try:
         data.decode("utf8")
     except UnicodeDecodeError as found:
-        declared = re.search(rb"encoding=.([\w-]+)", data[:200])
-        is_utf8 = declared is None or declared[1].lower() in (b"utf-8", b"utf8")
-        if is_utf8 and not find_wide_encoding(data[:16]):
+        wide = find_wide_encoding(data[:16])
+        head = data[:400].replace(b"\0", b"")
+        declared = re.search(rb"encoding=.([\w-]+)", head)
+        # parsers recognize UTF-16 without a declaration
+        if not wide if declared is None else declared[1].lower() in (b"utf-8", b"utf8"):
             problem = describe_encoding(found.object)
     return JREError(
         Errors.J675.format(path=path, line=line, error=error, problem=problem)

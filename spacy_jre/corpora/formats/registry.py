@@ -18,6 +18,7 @@ from ..sources import (
     inner_suffix,
     open_file,
     walk_files,
+    without_gz,
 )
 from .ade import read_ade, read_ade_dose, read_ade_negatives
 from .bioc import is_bioc, read_bioc
@@ -431,8 +432,9 @@ def take_sample(path: Path) -> Sample:
     if path.is_dir():
         # the reader reports the links that are not followed
         files = walk_files(path, skip=lambda left_out: None)[:10_000]
-        texts = {file.with_suffix("") for file in files if file.suffix == ".txt"}
-        if any(f.suffix in _ANNOTATIONS and f.with_suffix("") in texts for f in files):
+        names = {without_gz(file) for file in files}
+        texts = {file.with_suffix("") for file in names if file.suffix == ".txt"}
+        if any(f.suffix in _ANNOTATIONS and f.with_suffix("") in texts for f in names):
             # the other files are of the corpus, but not its annotation
             return Sample(suffixes=frozenset({".ann"}))
         suffixes = frozenset(map(inner_suffix, files))

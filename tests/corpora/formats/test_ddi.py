@@ -169,6 +169,14 @@ def test_xml_in_another_encoding_than_declared_raises_with_the_fix(write, declar
         read(path)
 
 
+def test_xml_that_is_declared_as_utf8_but_is_utf16_raises_with_the_fix(write):
+    path = write(SENTENCE)
+    text = '<?xml version="1.0" encoding="utf-8"?><document id="d"></document>'
+    path.write_bytes(text.encode("utf16"))
+    with pytest.raises(ValueError, match=r"\[J675\].*d1\.xml.*iconv -f UTF-16"):
+        read(path)
+
+
 @pytest.mark.parametrize("name", ["gone.xml", "."])
 def test_path_without_files_raises(tmp_path, name):
     with pytest.raises(ValueError, match=r"\[J60[12]\]"):

@@ -242,6 +242,11 @@ def test_absent_relation_of_other_tokens_is_ignored(path):
     assert read_tutorial(path, {(0, 1): {"leave": 0.0}}).left_out == ()
 
 
+def test_rel_can_be_none(path):
+    record = read_tutorial(path, None)
+    assert (len(record.entities), record.relations, record.left_out) == (2, (), ())
+
+
 def test_other_value_of_rel_is_reported(path):
     record = read_tutorial(path, "none")
     assert [(x.kind, x.broken) for x in record.left_out] == [("relation", True)]

@@ -2,7 +2,9 @@
 
 import gzip
 import json
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 import spacy
@@ -151,6 +153,20 @@ def test_scores_of_predictions_are_kept_in_spacy_files(tmp_path):
         (doc,) = DocBin().from_disk(tmp_path / name).get_docs(spacy.blank("xx").vocab)
         assert doc.spans["jre"].attrs["scores"] == [0.25]
         assert [relation.score for relation in doc._.relations] == [0.75]
+
+
+def test_help_lists_all_formats():
+    words = re.findall(
+        r"[\w-]+", output_of(run("convert", "--help")).partition("Arg")[0]
+    )
+    assert FORMATS.keys() <= {*words}
+
+
+def test_table_of_formats_in_the_docs_is_complete():
+    text = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf8")
+    cells = re.findall(r"^\| (`[^|]+) \|", text, re.MULTILINE)
+    named = re.findall(r"`([\w-]+)`", " ".join(cells))
+    assert FORMATS.keys() <= {*named}
 
 
 def test_options_of_label_studio_reach_the_reader(tmp_path):

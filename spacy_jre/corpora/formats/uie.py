@@ -86,7 +86,7 @@ def _read_sentence(cover: bool, item: tuple[Location, Any]) -> Record:
                 # the texts in the rows are the tokens, joined in one way or another
                 check_text(here, text, start, end, here.get(entity, "text", str))
             rows.add_entity(here, start, end, label, index)
-    relations = location.get_rows(sentence, "relation")
+    relations = location.get_rows(sentence, "relation", required=False)
     for here, relation in location.each("relation", relations):
         with rows.row("relation"):
             arguments = here.get(relation, "args", list)

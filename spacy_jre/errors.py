@@ -278,6 +278,35 @@ class Errors(metaclass=_ErrorsWithCodes):
         "{problem}. Get the pipeline from its author again, or save it again with "
         "nlp.to_disk."
     )
+    J530 = (
+        "The setting `spans_key` of component '{name}' is {value!r}, which is also the "
+        "span group of its setting `entities`. The component would overwrite the "
+        "entities that it gets. Set another name."
+    )
+    J531 = (
+        "The components '{other}' and '{name}' of this pipeline have the same setting "
+        "{setting} = {value!r}, so one would overwrite the predictions of the other. "
+        "Give each component its own `attr` and `spans_key`."
+    )
+    J532 = (
+        "The span group '{key}' has token offsets that the Doc does not have: its "
+        "tokens were merged after the group was set. Set the group again after the "
+        "component that merges tokens."
+    )
+    J533 = (
+        "The setting windows = {value!r} of component '{name}' does not work with "
+        "{what}. {fix}"
+    )
+    J534 = (
+        "The given entity {text!r} in {source} has the label '{label}', which is not "
+        "an entity label of component '{name}'. Its labels: {labels}. Set "
+        'unknown_entities to "skip" or "keep", or train with this label.'
+    )
+    J535 = (
+        "{path}: a Doc has entities that overlap ({text!r}...), which doc.ents can't "
+        "hold. Set gold_entities of the corpus reader and entities of the component to "
+        'a span group, such as "spans:gold".'
+    )
     # corpora
     J601 = (
         "{path} does not exist. Check the path, or run the step that writes the file."
@@ -540,13 +569,69 @@ class Errors(metaclass=_ErrorsWithCodes):
         "command again to repeat them: finished runs are skipped."
     )
     J755 = "--recipe must be one of {known}, not {value!r}."
+    J765 = (
+        "Document {doc}: the span {start} to {end} is outside its text of {length} "
+        "characters."
+    )
+    J766 = "Document {doc}: unknown kind of outcome {kind!r}. Known: {known}."
+    J770 = (
+        "The id of Doc {default}, {value!r}, is not a string or an integer. Set "
+        "doc.user_data[{name!r}] to a string, or choose another attribute with "
+        "--id-attr."
+    )
+    J771 = (
+        "{path}: can't read the text of this file. Supported: {suffixes}, also with "
+        ".gz, and folders of these files. Rename the file, or convert it first."
+    )
+    J772 = (
+        "The IRI of {label!r}, {value!r}, is not an absolute IRI. Write it in full, "
+        "such as https://schema.org/Person (prefixes are not expanded), without spaces "
+        "and quotes."
+    )
+    J773 = "{path} has no field '{field}'. Fields: {known}. Choose one with {option}."
+    J774 = (
+        "{folder} has the results of another run: {differences}. Choose another output "
+        "folder, or delete this one."
+    )
+    J775 = (
+        "{purpose} requires {module}, which can't be imported: {error}. Install it: "
+        'pip install "spacy-jre[{extra}]".'
+    )
+    J776 = (
+        "Can't tell the format of {path} from its suffix. Use one of the suffixes "
+        "{suffixes}, or specify the format with --format: {known}."
+    )
+    J777 = (
+        "The entity label {label!r} contains a semicolon, which separates labels in "
+        "the files of neo4j-admin. Rename the label, or use the format cypher."
+    )
+    J778 = (
+        "{folder} can't be used as the output folder: {problem}. Choose another "
+        "folder, or delete this one."
+    )
+    J779 = (
+        "All {count} document(s) failed, and nothing was written. The first one is "
+        "{first}: {reason}"
+    )
+    J781 = (
+        "{folder} is in use by another process. Wait until it ends, or choose another "
+        "output folder."
+    )
+    J782 = (
+        "{path} is not a label map: {problem}. Write a YAML or JSON object with one "
+        "IRI per label, such as PER: https://schema.org/Person."
+    )
+    J783 = (
+        "{path} is {problem}. `spacy jre export` reads .spacy files with relations, or "
+        "a folder of them. To predict the relations of texts, use `spacy jre apply`."
+    )
 
 
 class Warnings(metaclass=_ErrorsWithCodes):
     J901 = (
-        "{count} sentence(s) were longer than the {limit} wordpieces that the encoder "
-        "accepts and were split at token boundaries. No token is lost, but relations "
-        "across a split are not predicted."
+        "{count} window(s) were longer than the {limit} wordpieces that the encoder "
+        "accepts and were {how}. No token is lost, but relations between {lost} are "
+        "not predicted."
     )
     J902 = (
         "{count} token(s) had more than the {limit} wordpieces that the encoder "
@@ -572,10 +657,7 @@ class Warnings(metaclass=_ErrorsWithCodes):
         "in the order of the labels, is used for training. This warning is only shown "
         "once."
     )
-    J907 = (
-        "{path}: {relations} relation(s) across sentences were lost, because Docs "
-        "longer than max_length were split into sentences."
-    )
+    J907 = "{path}: {count} {what} were lost, because {reason}."
     J908 = (
         "The shared transformer returned no wordpieces for {count} token(s), because "
         "its windows were too long and were truncated. Set sentence boundaries before "
@@ -602,4 +684,21 @@ class Warnings(metaclass=_ErrorsWithCodes):
         "slower, because it is trained on sentences. Add a component that sets the "
         'boundaries: nlp.add_pipe("sentencizer", before="{name}"). This warning is '
         "only shown once."
+    )
+    J917 = (
+        "No score of component '{name}' has a weight in [training.score_weights], so "
+        "`spacy train` does not choose the best model by its relations. The scores of "
+        "attr = '{attr}' have it as a prefix. Add {score} = 1.0 to the block."
+    )
+    J918 = (
+        "{count} Doc(s) have no given entities: nothing is set in {source}, so "
+        "component '{name}' predicts no relations for them. Add the component that "
+        "sets the entities before '{name}'. To train and evaluate with the gold "
+        'entities, set gold_entities = "{source}" of the corpus reader '
+        "spacy-jre.Corpus.v1. This warning is only shown once."
+    )
+    J919 = (
+        "{unknown} given entities were ignored, because their label is not a label of "
+        "the component, and {not_given} gold relations, because an argument is not one "
+        "of the given entities. This warning is only shown once."
     )

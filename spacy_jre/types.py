@@ -8,7 +8,7 @@ Index arrays are numpy arrays on the host, also if the vectors are on a GPU. Tok
 offsets of ``Candidates`` and ``JointScores`` count over all windows of the batch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, SupportsFloat, TypeVar
@@ -26,14 +26,23 @@ PADDED_PER_TOKEN = 4
 class Windows:
     """The token ranges that the encoder processes at once, in Doc order.
 
+    The windows of a Doc cover all of its tokens. They can overlap. No window contains
+    another one. A span belongs to the first window that contains it, and a pair of
+    spans to the first window that contains both: the span, or one of the spans, is new
+    in this window.
+
     doc (ndarray): Index of the Doc in the batch. Shape: (W,).
-    start, end (ndarray): Token offsets in that Doc, end exclusive. Shape of each:
+    start, end (ndarray): Token offsets in that Doc, end exclusive. Both are in
+        ascending order in a Doc. Shape of each: (W,).
+    repeated (ndarray | None): Number of tokens at the start of each window that the
+        previous window of the Doc has, too. None: the windows do not overlap. Shape:
         (W,).
     """
 
     doc: np.ndarray
     start: np.ndarray
     end: np.ndarray
+    repeated: np.ndarray | None = None
 
     @cached_property
     def counts(self) -> np.ndarray:
@@ -53,6 +62,87 @@ class Windows:
     def token_window(self) -> np.ndarray:
         """Window of each token of the batch. Shape: (T,)."""
         return np.repeat(np.arange(len(self.doc)), self.counts)
+
+    @cached_property
+    def doc_token(self) -> np.ndarray:
+        """Offset of each token of the batch in its Doc. Shape: (T,)."""
+        shift = self.start - self.first_token
+        return np.arange(self.n_tokens) + shift[self.token_window]
+
+    def rows(self, lengths: Sequence[int]) -> np.ndarray:
+        """Get the tokens of the Docs that the tokens of the batch are.
+
+        lengths (Sequence[int]): Number of tokens of each Doc.
+        RETURNS (ndarray): Indices in the tokens of all Docs, without repetition. Shape:
+            (T,).
+        """
+        counts = np.asarray(lengths, dtype=np.int64)
+        first = np.cumsum(counts) - counts
+        rows: np.ndarray = first[self.doc[self.token_window]] + self.doc_token
+        return rows
+
+    @cached_property
+    def overlap(self) -> bool:
+        """Whether some windows overlap."""
+        return self.repeated is not None and bool(self.repeated.any())
+
+    def part(self, rows: slice) -> "Windows":
+        """RETURNS (Windows): Some of the windows."""
+        repeated = None if self.repeated is None else self.repeated[rows]
+        return Windows(self.doc[rows], self.start[rows], self.end[rows], repeated)
+
+    def is_new(self, spans: np.ndarray) -> np.ndarray:
+        """Check which spans belong to their window: no earlier window contains them.
+
+        spans (ndarray): Token ranges in the batch. Shape: (S, 2).
+        RETURNS (ndarray): Shape: (S,), bool.
+        """
+        if self.repeated is None:
+            return np.ones(len(spans), dtype=bool)
+        known = self.first_token + self.repeated
+        return spans[:, 1] > known[self.token_window[spans[:, 0]]]
+
+    def find(self, ranges: np.ndarray) -> np.ndarray:
+        """Find the first window that contains a token range of a Doc.
+
+        ranges (ndarray): Index of the Doc, start and end token. Shape: (N, 3).
+        RETURNS (ndarray): Indices of windows. -1 for a range that no window contains.
+            Shape: (N,).
+        """
+        if not len(self.doc):
+            return np.full(len(ranges), -1, dtype=np.int64)
+        size = 1 + max(self.end.max(), ranges[:, 2].max(initial=0))
+        index = np.searchsorted(
+            self.doc * size + self.end, ranges[:, 0] * size + ranges[:, 2]
+        )
+        found = np.minimum(index, len(self.doc) - 1)
+        inside = (self.doc[found] == ranges[:, 0]) & (self.start[found] <= ranges[:, 1])
+        return np.where(inside & (index == found), found, -1)
+
+    def to_batch(self, ranges: np.ndarray) -> np.ndarray:
+        """Convert token ranges of Docs to token ranges of the batch.
+
+        ranges (ndarray): See ``find``.
+        RETURNS (ndarray): The ranges in the first window that contains them. A range
+            that no window contains starts in its first window and ends after it.
+            Shape: (N, 2).
+        """
+        window = self.find(ranges)
+        first = ranges.copy()
+        first[:, 2] = first[:, 1] + 1
+        window = np.where(window < 0, self.find(first), window)
+        shift = self.first_token - self.start
+        return ranges[:, 1:] + shift[window][:, None]
+
+    def to_docs(self, spans: np.ndarray) -> np.ndarray:
+        """Convert token ranges of the batch to token ranges of Docs.
+
+        spans (ndarray): Token ranges in the batch. Shape: (S, 2).
+        RETURNS (ndarray): Index of the Doc, start and end token. Shape: (S, 3).
+        """
+        window = self.token_window[spans[:, 0]]
+        shift = self.start - self.first_token
+        return np.column_stack([self.doc[window], spans + shift[window][:, None]])
 
 
 class EncoderOutput(Protocol):
@@ -139,9 +229,7 @@ class Encoded:
             part = slice(first, last)
             parts.append(
                 Encoded(
-                    windows=Windows(
-                        windows.doc[part], windows.start[part], windows.end[part]
-                    ),
+                    windows=windows.part(part),
                     units=self.units[unit : unit_ends[last - 1]],
                     sentence=self.sentence[part],
                     unit_counts=self.unit_counts[part],
@@ -167,14 +255,21 @@ class Candidates:
 
     spans (ndarray): Token ranges, end exclusive. Shape: (S, 2).
     pairs (ndarray | None): Indices of head and tail in spans, shape: (P, 2). None:
-        the spans are all spans, sorted by width, and the network proposes pairs.
+        the spans are sorted by width, and the network proposes pairs.
     width_counts (tuple[int, ...]): If pairs is None, the number of spans of width 1,
         2, ...
+    classified (ndarray | None): Which spans are classified. The others are arguments of
+        pairs only. They have no entity loss, and their entity logits have no meaning.
+        None: all spans. Shape: (S,), bool.
+    max_paired (int | None): If pairs is None, the maximum number of entities per window
+        that the network pairs. None: the default of the bridge.
     """
 
     spans: np.ndarray
     pairs: np.ndarray | None = None
     width_counts: tuple[int, ...] = ()
+    classified: np.ndarray | None = None
+    max_paired: int | None = None
 
 
 @dataclass(frozen=True)

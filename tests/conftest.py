@@ -120,13 +120,13 @@ def make_example(nlp, sentence) -> Example:
 
 
 def pytest_addoption(parser):
-    for marker in ("slow", "gpu"):
+    for marker in ("slow", "gpu", "browser"):
         parser.addoption(f"--{marker}", action="store_true", help=f"run {marker} tests")
 
 
 def pytest_collection_modifyitems(config, items):
     for item in items:
-        for marker in ("slow", "gpu"):
+        for marker in ("slow", "gpu", "browser"):
             if marker in item.keywords and not config.getoption(f"--{marker}"):
                 item.add_marker(pytest.mark.skip(reason=f"opt in with --{marker}"))
         if "data" in item.keywords and not SHARED.is_dir():

@@ -64,9 +64,9 @@ def test_readme_has_the_file_names_of_the_wheels():
 
 EXTRAS = dict(
     re.findall(
-        r"^(\w+) = (\[[^]]*\])$",
+        r"^(\w+) = (\[.*?\])$",
         (ROOT / "pyproject.toml").read_text(encoding="utf8"),
-        flags=re.MULTILINE,
+        flags=re.MULTILINE | re.DOTALL,
     )
 )
 

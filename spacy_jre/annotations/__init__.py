@@ -1,5 +1,6 @@
 from .build import AlignmentReport, TextTooLongError, build_doc, tokenize
 from .documents import DocPart, concat_docs, span_as_doc
+from .given import GivenEntity, given_entities
 from .gold import Gold, read_gold
 from .read_back import read_record
 from .records import (
@@ -30,6 +31,7 @@ __all__ = [
     "AlignmentReport",
     "DocPart",
     "EntityRecord",
+    "GivenEntity",
     "Gold",
     "LeftOut",
     "Record",
@@ -42,6 +44,7 @@ __all__ = [
     "build_doc",
     "concat_docs",
     "entity_group",
+    "given_entities",
     "has_relations",
     "read_gold",
     "read_record",

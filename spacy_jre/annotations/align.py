@@ -1,5 +1,6 @@
 """Map spans between the reference Doc and the predicted Doc of an Example."""
 
+from bisect import bisect_right
 from functools import cached_property
 
 from spacy.tokens import Span
@@ -47,6 +48,19 @@ class TextAlignment:
             return (-key[0] - 1, -key[1] - 1)
         return (aligned[0].start_char, aligned[0].end_char)
 
+    def reference_range(self, address: Address) -> tuple[int, int]:
+        """RETURNS (tuple[int, int]): The characters of an address in the text of the
+        reference. Empty for a span without characters there: one that cannot be
+        aligned, or one of whitespace only."""
+        if self.equal:
+            return address
+        if not self.equal_without_space:
+            return address if address[0] >= 0 else (0, 0)
+        start = self._reference_offset(address[0])
+        if address[0] == address[1]:
+            return start, start
+        return start, self._reference_offset(address[1] - 1) + 1
+
     def find_tokens(self, key: SpanKey) -> TokenRange | None:
         """RETURNS (tuple[int, int] | None): The predicted tokens of a span of the
         reference, end exclusive. None if the span does not start and end at token
@@ -74,6 +88,12 @@ class TextAlignment:
     @cached_property
     def _reference_counts(self) -> list[int]:
         return count_nonspace(self.example.reference.text)
+
+    def _reference_offset(self, count: int) -> int:
+        """RETURNS (int): The offset of the non-whitespace character with `count` of
+        them before it. The length of the text if there are no more."""
+        # the last offset with this count: whitespace does not change the count
+        return bisect_right(self._reference_counts, count) - 1
 
     @cached_property
     def _token_bounds(self) -> tuple[dict[int, int], dict[int, int]]:

@@ -33,17 +33,20 @@ class DocPart(NamedTuple):
     lost_relations: int
 
 
-def concat_docs(docs: Sequence[Doc], *, attr: str = DEFAULT_ATTR) -> Doc | None:
+def concat_docs(
+    docs: Sequence[Doc], *, attr: str = DEFAULT_ATTR, spans_key: str = SPANS_KEY
+) -> Doc | None:
     """Concatenate Docs, including relations and scored entities.
 
     docs (Sequence[Doc]): The Docs. They must share a vocab.
     attr (str): Name of the relation extension.
+    spans_key (str): Name of the span group of the entities.
     RETURNS (Doc | None): The concatenated Doc. None if `docs` is empty, like
         ``Doc.from_docs``.
     """
     # (the stub of from_docs lacks `exclude`)
     joined = Doc.from_docs(list(docs), exclude=["user_data"])  # type: ignore[call-arg]
-    if joined is None or not any(_has_annotation(doc, attr) for doc in docs):
+    if joined is None or not any(_has_annotation(doc, attr, spans_key) for doc in docs):
         return joined
     entities: list[StoredEntity] = []
     relations: list[StoredRelation] = []
@@ -55,24 +58,27 @@ def concat_docs(docs: Sequence[Doc], *, attr: str = DEFAULT_ATTR) -> Doc | None:
         first_token += len(doc)
         entities += [_move_entity(e, offset) for e in annotated_entities(doc, attr)]
         relations += [_move_relation(r, offset) for r in stored_relations(doc, attr)]
-    write_annotations(joined, entities, relations, attr)
+    write_annotations(joined, entities, relations, attr, spans_key=spans_key)
     if not any(has_relations(doc, attr) for doc in docs):
         del joined.user_data[storage_key(attr)]  # there were only entities
     return joined
 
 
-def span_as_doc(span: Span, *, attr: str = DEFAULT_ATTR) -> DocPart:
+def span_as_doc(
+    span: Span, *, attr: str = DEFAULT_ATTR, spans_key: str = SPANS_KEY
+) -> DocPart:
     """Create a Doc from a Span, including the relations inside the Span.
 
     span (Span): The Span.
     attr (str): Name of the relation extension.
+    spans_key (str): Name of the span group of the entities.
     RETURNS (DocPart): The Doc, and the number of relations with only one argument in
         the Span.
     """
     part = span.as_doc()
     source = span.doc
     part.has_unknown_spaces = source.has_unknown_spaces
-    if not _has_annotation(source, attr):
+    if not _has_annotation(source, attr, spans_key):
         return DocPart(part, 0)
     start, end = span.start_char, span.end_char
     entities = [
@@ -87,15 +93,15 @@ def span_as_doc(span: Span, *, attr: str = DEFAULT_ATTR) -> DocPart:
         if head and tail:
             relations.append(_move_relation(relation, -start))
         lost += head != tail
-    write_annotations(part, entities, relations, attr)
+    write_annotations(part, entities, relations, attr, spans_key=spans_key)
     if not has_relations(source, attr):
         del part.user_data[storage_key(attr)]
     return DocPart(part, lost)
 
 
-def _has_annotation(doc: Doc, attr: str) -> bool:
+def _has_annotation(doc: Doc, attr: str, spans_key: str) -> bool:
     """Whether the Doc has annotation that spaCy's own functions would drop."""
-    return has_relations(doc, attr) or SPANS_KEY in doc.spans
+    return has_relations(doc, attr) or spans_key in doc.spans
 
 
 def _move_entity(entity: StoredEntity, offset: int) -> StoredEntity:

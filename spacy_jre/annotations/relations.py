@@ -336,14 +336,16 @@ def write_annotations(
     relations: Iterable[StoredRelation],
     attr: str = DEFAULT_ATTR,
     spans: Sequence[Span] | None = None,
+    spans_key: str = SPANS_KEY,
 ) -> None:
-    """Store entities and relations, and rebuild ``doc.spans["jre"]``.
+    """Store entities and relations, and rebuild the span group of the entities.
 
     spans (Sequence[Span] | None): The Spans of the entities, if already created.
+    spans_key (str): Name of the span group.
     """
     entities = list(entities)
     _store(doc, entities, relations, attr)
-    _set_group(doc, entities, spans)
+    _set_group(doc, entities, spans, spans_key)
 
 
 def _store(
@@ -359,8 +361,10 @@ def _store(
     }
 
 
-def entity_group(doc: Doc, attr: str = DEFAULT_ATTR) -> SpanGroup:
-    """Rebuild ``doc.spans["jre"]`` from the entities and their scores.
+def entity_group(
+    doc: Doc, attr: str = DEFAULT_ATTR, spans_key: str = SPANS_KEY
+) -> SpanGroup:
+    """Rebuild the span group of the entities from their characters and scores.
 
     spaCy does not update span groups when tokens are merged or split. The groups that
     spacy-jre sets update themselves. Call this for a Doc that was loaded and then
@@ -368,22 +372,26 @@ def entity_group(doc: Doc, attr: str = DEFAULT_ATTR) -> SpanGroup:
 
     doc (Doc): The Doc.
     attr (str): Name of the relation extension.
+    spans_key (str): Name of the span group, as in the settings of the component.
     RETURNS (SpanGroup): The group, which is also set on the Doc. ``attrs["scores"]``
         has one float per span.
     """
-    return _set_group(doc, annotated_entities(doc, attr))
+    return _set_group(doc, annotated_entities(doc, attr), None, spans_key)
 
 
 def _set_group(
-    doc: Doc, entities: Sequence[StoredEntity], spans: Sequence[Span] | None = None
+    doc: Doc,
+    entities: Sequence[StoredEntity],
+    spans: Sequence[Span] | None,
+    spans_key: str,
 ) -> SpanGroup:
     if spans is None:
         spans = [expanded_span(doc, e.start, e.end, e.label) for e in entities]
     scores = [entity.score for entity in entities]
     group = EntityGroup(
-        doc, name=SPANS_KEY, attrs={"scores": scores}, spans=list(spans)
+        doc, name=spans_key, attrs={"scores": scores}, spans=list(spans)
     )
-    doc.spans[SPANS_KEY] = group
+    doc.spans[spans_key] = group
     return group
 
 

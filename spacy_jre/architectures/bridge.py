@@ -1,6 +1,7 @@
 """The bridge between thinc and the joint networks, which are torch modules."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, cast
 
@@ -8,7 +9,14 @@ import numpy as np
 import torch
 from pydantic import PositiveInt
 from spacy.tokens import Doc
-from thinc.api import ArgsKwargs, Model, get_array_module, torch2xp, xp2torch
+from thinc.api import (
+    ArgsKwargs,
+    Model,
+    get_array_module,
+    to_numpy,
+    torch2xp,
+    xp2torch,
+)
 from thinc.types import Floats2d
 from torch import Tensor
 
@@ -25,6 +33,7 @@ from ..types import (
     LossValue,
     Windows,
 )
+from .candidates import PairChooser, all_spans
 from .header import Fields, SavedTensors, read_fields
 from .saved_model import SavedModel
 from .torch_node import (
@@ -229,13 +238,92 @@ def forward(
     is_train: bool,
 ) -> tuple[JointScores, Callable[..., Any]]:
     docs, max_width = X
-    encoder_output: EncoderOutput = model.get_ref("encoder").predict(docs)
+    encoded = encode(model, docs)
+    if encoded.windows.overlap:
+        return _score_twice(model, encoded, max_width), refuse_backprop
+    scores = score_candidates(
+        model, encoded, lambda part: all_spans(part.windows, max_width)
+    )
+    return scores, refuse_backprop
+
+
+def encode(model: Model[Any, Any], docs: list[Doc]) -> EncoderOutput:
+    """RETURNS (EncoderOutput): The output of the encoder of ``root_model``."""
+    return cast(EncoderOutput, model.get_ref("encoder").predict(docs))
+
+
+def score_candidates(
+    model: Model[Any, Any],
+    encoded: EncoderOutput,
+    choose: Callable[[EncoderOutput], Candidates],
+) -> JointScores:
+    """Score candidates, in parts of bounded size.
+
+    model (Model): The result of ``root_model``.
+    encoded (EncoderOutput): The output of its encoder.
+    choose (Callable): Takes a part of the encoder output and returns the candidates,
+        with offsets in the part.
+    RETURNS (JointScores): The scores, with offsets in the batch.
+    """
     network = model.get_ref("network")
     parts = [
-        network.predict((part, all_spans(part.windows, max_width), None))
-        for part in encoder_output.split(TOKENS_PER_PASS)
+        network.predict((part, choose(part), None))
+        for part in encoded.split(TOKENS_PER_PASS)
     ]
-    return merge_scores(encoder_output.windows, parts), refuse_backprop
+    return merge_scores(encoded.windows, parts)
+
+
+def score_pairs(
+    model: Model[Any, Any],
+    encoded: EncoderOutput,
+    ranges: np.ndarray,
+    ranks: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Score all pairs of given spans that a window contains, each pair once.
+
+    model (Model): The result of ``root_model``.
+    encoded (EncoderOutput): The output of its encoder.
+    ranges (ndarray): The spans: index of the Doc, start and end token. Shape: (N, 3).
+    ranks (ndarray | None): Scores of the spans. In a window with more spans than tokens
+        or than MAX_PAIRED_ENTITIES, those with the best scores are paired. None: all
+        spans are paired. Shape: (N,).
+    RETURNS (tuple[ndarray, ndarray, int]): Indices of head and tail in the spans,
+        shape: (P, 2); the relation scores, shape: (P, R); and the number of windows
+        with more spans than were paired.
+    """
+    choose = PairChooser(ranges, ranks, MAX_PAIRED_ENTITIES)
+    scores = score_candidates(model, encoded, choose)
+    number, pairs = choose.expand(scores.pairs)
+    return pairs, to_numpy(scores.relation_scores)[number], choose.n_truncated
+
+
+def _score_twice(
+    model: Model[Any, Any], encoded: EncoderOutput, max_width: int
+) -> JointScores:
+    """Score the spans and pairs of windows that overlap.
+
+    The network scores each span in the first window that contains it, and then each
+    pair of entities in the first window that contains both. The entities of a pair can
+    be from different windows, so the network cannot propose the pairs.
+    """
+    scores = score_candidates(
+        model,
+        encoded,
+        lambda part: replace(all_spans(part.windows, max_width), max_paired=0),
+    )
+    logits = to_numpy(scores.entity_logits)
+    chosen = np.flatnonzero(logits.argmax(1))
+    # the order of the probabilities of the best labels
+    shifted = logits[chosen] - logits[chosen].max(1, initial=-np.inf, keepdims=True)
+    ranks = -np.exp(shifted).sum(1)
+    ranges = encoded.windows.to_docs(scores.spans[chosen])
+    pairs, related, n_truncated = score_pairs(model, encoded, ranges, ranks)
+    return replace(
+        scores,
+        pairs=chosen[pairs],
+        relation_scores=cast(Floats2d, related),
+        n_truncated=n_truncated,
+    )
 
 
 def refuse_backprop(gradient: Any) -> None:
@@ -265,23 +353,6 @@ def merge_scores(windows: Windows, parts: list[JointScores]) -> JointScores:
     )
 
 
-def all_spans(windows: Windows, max_width: int) -> Candidates:
-    """Get all token spans of each window up to a width, by width and start token."""
-    counts = windows.counts
-    n_tokens = windows.n_tokens
-    window_ends = np.repeat(windows.first_token + counts, counts)
-    starts = np.arange(n_tokens)
-    n_tokens_left = window_ends - starts
-    widest = min(max_width, int(counts.max())) if len(counts) else 0
-    spans, width_counts = [], []
-    for width in range(1, widest + 1):
-        first = starts[n_tokens_left >= width]
-        spans.append(np.stack([first, first + width], 1))
-        width_counts.append(len(first))
-    flat = np.concatenate(spans) if spans else np.zeros((0, 2))
-    return Candidates(flat.astype(np.int64), None, tuple(width_counts))
-
-
 def _convert_inputs(
     model: Model[Any, Any],
     X: tuple[Encoded, Candidates, Targets | None],
@@ -303,7 +374,7 @@ def _convert_inputs(
         has_empty=bool((sizes == 0).any()),
         pairs=None if candidates.pairs is None else index(candidates.pairs),
         width_counts=candidates.width_counts,
-        pair_limits=index(np.minimum(windows.counts, MAX_PAIRED_ENTITIES)),
+        pair_limits=index(pair_limits(windows, candidates)),
         host_counts=tuple(encoded.unit_counts.tolist()),
         pooled_counts=tuple(
             np.bincount(
@@ -322,6 +393,13 @@ def _convert_inputs(
         )
 
     return ArgsKwargs(args=(units, sentence, layout), kwargs={}), to_gradient
+
+
+def pair_limits(windows: Windows, candidates: Candidates) -> np.ndarray:
+    """RETURNS (ndarray): The maximum number of entities of each window to pair. Shape:
+    (W,)."""
+    limit = candidates.max_paired
+    return np.minimum(windows.counts, MAX_PAIRED_ENTITIES if limit is None else limit)
 
 
 def _or_zeros(model: Model[Any, Any], gradient: Any, like: Any) -> Any:

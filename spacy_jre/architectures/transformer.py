@@ -33,7 +33,13 @@ from .torch_node import (
     to_tensor,
     torch_node,
 )
-from .windows import sentence_windows, split_windows, with_context
+from .windows import (
+    ATTRIBUTE,
+    SENTENCES,
+    WindowSettings,
+    windows_of,
+    with_context,
+)
 from .word_pieces import split_words
 
 Batch = list[np.ndarray]
@@ -102,7 +108,7 @@ def build_transformer_encoder_v1(
         init=init,
         layers=[wrapper],
         # not serializable: thinc does not save it, so no weights contain a path
-        attrs={"settings": settings},
+        attrs={"settings": settings, ATTRIBUTE: SENTENCES},
     )
 
 
@@ -126,7 +132,9 @@ def forward(
     module = get_module(wrapper)
     if not isinstance(module, HFEncoder):
         raise JREError(Errors.J301)
-    windows, pieces, sizes = cut_into_pieces(docs, module.tokenizer, module.max_pieces)
+    windows, pieces, sizes = cut_into_pieces(
+        docs, module.tokenizer, module.max_pieces, windows_of(model)
+    )
     xp = model.ops.xp
 
     settings = model.attrs["settings"]
@@ -137,7 +145,10 @@ def forward(
     shapes = None
     if module.shapes is not None:
         of_token = [word_shape(token.text) for doc in docs for token in doc]
-        shapes = np.repeat(np.asarray(of_token, dtype=np.int64), sizes)
+        of_rows = np.asarray(of_token, dtype=np.int64)[
+            windows.rows([len(doc) for doc in docs])
+        ]
+        shapes = np.repeat(of_rows, sizes)
     context = min(settings.context_pieces, module.max_pieces)
     starts, ends = with_context(windows, unit_counts, context)
     # column of the first unit of each window
@@ -221,7 +232,10 @@ def _make_callback(
 
 
 def cut_into_pieces(
-    docs: Sequence[Doc], tokenizer: Any, limit: int
+    docs: Sequence[Doc],
+    tokenizer: Any,
+    limit: int,
+    settings: WindowSettings = SENTENCES,
 ) -> tuple[Windows, list[list[int]], np.ndarray]:
     """Split Docs into windows of wordpieces.
 
@@ -229,8 +243,9 @@ def cut_into_pieces(
     Whitespace tokens have no wordpieces.
 
     limit (int): Maximum number of wordpieces in a window.
+    settings (WindowSettings): The windows.
     RETURNS (tuple): The windows, the wordpiece IDs of each window, and the number of
-        wordpieces of each token. Shape of the latter: (T,).
+        wordpieces of each token of the windows. Shape of the latter: (T,).
     """
     orths = [doc.to_array(ORTH).tolist() for doc in docs]
     texts = {
@@ -248,13 +263,20 @@ def cut_into_pieces(
     if too_long:
         count = sum(orth in too_long for row in orths for orth in row)
         warnings.warn(Warnings.J902.format(count=count, limit=limit), stacklevel=2)
-    sentences = sentence_windows(docs)
-    windows = split_windows(sentences, sizes, limit)
-    if len(windows.doc) != len(sentences.doc):
-        unsplit = set(zip(windows.doc, windows.start, windows.end, strict=True))
-        originals = zip(sentences.doc, sentences.start, sentences.end, strict=True)
-        count = sum(window not in unsplit for window in originals)
-        warnings.warn(Warnings.J901.format(count=count, limit=limit), stacklevel=2)
+    wholes = settings.make(docs)
+    lengths = [len(doc) for doc in docs]
+    windows = settings.divide(wholes, sizes[wholes.rows(lengths)], limit)
+    if windows is not wholes:
+        undivided = set(zip(windows.doc, windows.start, windows.end, strict=True))
+        originals = zip(wholes.doc, wholes.start, wholes.end, strict=True)
+        count = sum(window not in undivided for window in originals)
+        how, lost = "split at token boundaries", "tokens of two parts"
+        if settings.overlap:
+            how = "divided into windows that overlap by half"
+            lost = "tokens that are in no common window"
+        warning = Warnings.J901.format(count=count, limit=limit, how=how, lost=lost)
+        warnings.warn(warning, stacklevel=2)
+    sizes = sizes[windows.rows(lengths)]
     pieces = [
         [piece for token in per_doc[doc][start:end] for piece in token]
         for doc, start, end in zip(windows.doc, windows.start, windows.end, strict=True)

@@ -13,12 +13,18 @@ from spacy.pipeline.tok2vec import Tok2VecListener
 from spacy.tokens import Doc
 from thinc.api import Model, Ops, chain
 
+from ..annotations.sentences import WindowKind
 from ..errors import Errors, JREError
 from ..types import Encoded, EncodedGradient
 from . import shared
+from .hf_encoder import TransformerSettings
 from .shared_units import encode_shared
 from .transformer import backprop_mean, mean_per_window
-from .windows import sentence_windows
+from .windows import ATTRIBUTE, SENTENCES, WindowSettings, windows_of
+
+# maximum number of tokens of a window of several sentences, if the encoder has no
+# limit: the attention of some networks is quadratic in the window
+MAX_TOKENS = 512
 
 
 def with_units(tok2vec: Model[Any, Any]) -> Model[list[Doc], Encoded]:
@@ -31,7 +37,13 @@ def with_units(tok2vec: Model[Any, Any]) -> Model[list[Doc], Encoded]:
     if isinstance(tok2vec, shared.MODELS):
         # the encoder is a TransformerModel after nlp.replace_listeners
         tok2vec = chain(tok2vec, shared.split_batches())
-    return Model("jre-units", forward, init=init, layers=[tok2vec])
+    return Model(
+        "jre-units",
+        forward,
+        init=init,
+        layers=[tok2vec],
+        attrs={ATTRIBUTE: SENTENCES},
+    )
 
 
 def init(model: Model[Any, Any], X: Any = None, Y: Any = None) -> None:
@@ -53,7 +65,7 @@ def forward(
     for output in outputs:
         if getattr(output, "ndim", None) != 2:
             raise JREError(Errors.J303.format(kind=f"a {type(output).__name__}"))
-    return _from_tokens(model.ops, docs, outputs, backprop)
+    return _from_tokens(model.ops, docs, outputs, backprop, windows_of(model))
 
 
 def count_missing_upstream(
@@ -76,6 +88,31 @@ def count_missing_upstream(
     return 0, ""
 
 
+def find_problem(model: Model[Any, Any], kind: WindowKind) -> tuple[str, str] | None:
+    """Check whether the encoder of a component can create windows.
+
+    model (Model): The model of the component.
+    kind (str | int): "sentence", "doc" or a number of sentences.
+    RETURNS (tuple[str, str] | None): What does not create these windows, and what to
+        do instead.
+    """
+    if kind == "sentence":
+        return None
+    for node in model.walk():
+        if isinstance(node, (*shared.LISTENERS, *shared.MODELS)):
+            return (
+                "a shared transformer, whose windows are those of its own get_spans",
+                'Set get_spans of the `transformer`, and windows = "sentence".',
+            )
+        settings = node.attrs.get("settings")
+        if isinstance(settings, TransformerSettings) and settings.context_pieces:
+            return (
+                "context_pieces, which adds text around single sentences",
+                "Set context_pieces to 0.",
+            )
+    return None
+
+
 def waits_for_upstream(model: Model[Any, Any]) -> bool:
     """Check whether a listener has no upstream batch for this update."""
     return any(node._batch_id is None for node in listeners_of(model))
@@ -95,10 +132,17 @@ def _upstream_name(node: Any, default: str) -> str:
 
 
 def _from_tokens(
-    ops: Ops, docs: Sequence[Doc], vectors: Sequence[Any], backprop: Callable[..., Any]
+    ops: Ops,
+    docs: Sequence[Doc],
+    vectors: Sequence[Any],
+    backprop: Callable[..., Any],
+    settings: WindowSettings,
 ) -> tuple[Encoded, Callable[[EncodedGradient], Any]]:
     xp = ops.xp
-    windows = sentence_windows(docs)
+    windows = settings.make(docs)
+    if settings.overlap:
+        sizes = np.ones(windows.n_tokens, dtype=np.int64)
+        windows = settings.divide(windows, sizes, MAX_TOKENS)
     # for a Doc without tokens, the output of spacy-transformers has no width
     nonempty = [v for v in vectors if len(v)]
     if nonempty:
@@ -106,6 +150,11 @@ def _from_tokens(
     else:
         width = max((v.shape[1] for v in vectors), default=0)
         units = xp.zeros((0, width), dtype="float32")
+    n_tokens = len(units)
+    rows = None
+    if windows.overlap:
+        rows = xp.asarray(windows.rows(list(map(len, docs))))
+        units = units[rows]
     counts = windows.counts
     numbers = np.arange(windows.n_tokens, dtype=np.int64)
     encoded = Encoded(
@@ -118,6 +167,10 @@ def _from_tokens(
 
     def backprop_tokens(gradient: EncodedGradient) -> Any:
         d_units = gradient.units + backprop_mean(ops, gradient.sentence, counts)
+        if rows is not None:
+            d_windows = d_units
+            d_units = ops.alloc2f(n_tokens, d_windows.shape[1])
+            ops.scatter_add(d_units, rows, d_windows)
         ends = np.cumsum([len(doc) for doc in docs])
         return backprop(
             [d_units[e - len(doc) : e] for doc, e in zip(docs, ends, strict=True)]

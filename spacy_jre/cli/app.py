@@ -56,6 +56,25 @@ Trust = Annotated[
         help="Allow the custom Python code of this encoder. Can be repeated",
     ),
 ]
+TripleFormat = Annotated[
+    str,
+    typer.Option(
+        help="Output format: csv, tsv, jsonl, parquet, turtle, json-ld, cypher, neo4j "
+        "or graphml. auto: by the suffix of the output"
+    ),
+]
+NodesOption = Annotated[
+    str,
+    typer.Option(
+        help="name: entities with the same label and name are one node (ignoring case "
+        "and whitespace). mention: each mention is a node"
+    ),
+]
+LabelMap = Annotated[
+    Path | None,
+    typer.Option(help="YAML or JSON file with the IRIs of labels (RDF): label -> IRI"),
+]
+Namespace = Annotated[str, typer.Option(help="Start of all other IRIs (RDF)")]
 # other options override values of the config
 WITH_OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -402,38 +421,61 @@ def evaluate_cli(
     output: Annotated[
         Path | None, typer.Option(help="Output JSON file for all scores")
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="Output HTML page: the report, and gold against predicted in each text"
+        ),
+    ] = None,
+    compare: Annotated[
+        str,
+        typer.Option(help="Name or path of another pipeline, to test differences"),
+    ] = "",
+    seed: Annotated[
+        int, typer.Option(help="Random seed of the intervals and the test, at least 0")
+    ] = 0,
     gpu_id: GpuId = -1,
     trust: Trust = None,
 ) -> None:
-    """Score a pipeline on gold tokens and sentences, as in training.
+    """Score a pipeline on gold tokens and sentences, as in training, and show where it
+    is wrong.
+
+    Shows the scores with confidence intervals, the scores of relations between gold
+    entities, the errors by cause, scores by length, distance and nesting, confused
+    labels, and precision, recall and correctness by score. docs/evaluation.md describes
+    the figures.
 
     `spacy evaluate` does not keep the sentences of the data. Its scores also depend on
     the tokenizer and the sentencizer of the pipeline.
     """
     import srsly
 
-    from .evaluate import evaluate
+    from .evaluate import report_on
+    from .evaluate_print import print_evaluation
+    from .train import check_numbers
 
     with _plain_errors(), trust_remote_code(*(trust or ())):
+        check_numbers(seed=seed)
         _check_device(gpu_id)
-        scores = evaluate(model, data, gpu_id=gpu_id)
-        for kind, name in (
-            ("ents", "Entities"),
-            ("rel", "Relations"),
-            ("rel_strict", "Relations with entity types (strict)"),
-        ):
-            labels = scores[f"{kind}_per_type"] or {}
-            micro = {figure: scores[f"{kind}_{figure}"] for figure in "prf"}
-            # a list, because a label can be "micro"
-            rows = [
-                (label, *(f"{100 * (row[figure] or 0):.2f}" for figure in "prf"))
-                for label, row in [*labels.items(), ("micro", micro)]
-            ]
-            msg.table(rows, title=name, header=("", "P", "R", "F"), divider=True)
+        report, outcomes = report_on(
+            model, data, compare=compare or None, seed=seed, gpu_id=gpu_id
+        )
+        print_evaluation(report)
         if output is not None:
             output.parent.mkdir(parents=True, exist_ok=True)
-            srsly.write_json(output, scores)
+            srsly.write_json(output, report.as_json())
             msg.good(f"{output}")
+        if html is not None:
+            from ..display import evaluation_page, write_page
+
+            page = evaluation_page(
+                report.as_json(),
+                outcomes,
+                title=f"{model} on {data.name}",
+                lang=report.lang,
+            )
+            write_page(html, page)
+            msg.good(f"{html}")
 
 
 @jre_cli.command("experiment")
@@ -595,6 +637,178 @@ def show_cli(
     with _plain_errors():
         docs, relations = show_predictions(model, data, output, limit=limit)
         msg.good(f"{output}: {relations} relations in {docs} Docs")
+
+
+@jre_cli.command("export")
+def export_cli(
+    source: Annotated[
+        Path, typer.Argument(help="Data with relations (.spacy), or a folder of it")
+    ],
+    output: Annotated[
+        Path, typer.Argument(help="Output file. For the format neo4j: output folder")
+    ],
+    format: TripleFormat = "auto",
+    nodes: NodesOption = "name",
+    labels: LabelMap = None,
+    namespace: Namespace = "urn:spacy-jre:",
+    attr: Annotated[
+        str, typer.Option(help="Name of the relation attribute (doc._.relations)")
+    ] = "relations",
+    id_attr: Annotated[
+        str,
+        typer.Option(
+            help="Name of the attribute with the id of a document, in doc.user_data or "
+            "doc._. Documents without it are numbered"
+        ),
+    ] = "doc_id",
+) -> None:
+    """Export the relations of .spacy files as triples, to a table or a graph.
+
+    The suffix of the output determines the format: .csv, .tsv, .jsonl, .parquet, .ttl
+    (Turtle), .jsonld, .cypher, .graphml. For the CSV files of neo4j-admin, use
+    --format neo4j.
+
+    To predict the relations of texts and export them, use `spacy jre apply`.
+    """
+    from ..export import ExportOptions, choose_format, read_label_map
+    from .export import export_path
+
+    with _plain_errors():
+        options = ExportOptions(
+            nodes=nodes,  # type: ignore[arg-type]  # it checks the value
+            namespace=namespace,
+            iris=read_label_map(labels) if labels else {},
+        )
+        chosen = choose_format(output, format)
+        export = export_path(
+            source, output, chosen, options, attr=attr, id_attr=id_attr
+        )
+        for line in export.skipped:
+            msg.warn(line)
+        for line in export.summary():
+            msg.text(line)
+        msg.good(f"{output}")
+
+
+@jre_cli.command("apply")
+def apply_cli(
+    model: Annotated[str, typer.Argument(help="Name or path of a pipeline")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="input",
+            help="A file, or a folder of files: .txt, .jsonl, .csv, .tsv, .parquet, "
+            ".spacy, also with .gz",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Argument(help="Output folder. To resume a run, use it again")
+    ],
+    format: Annotated[
+        str,
+        typer.Option(
+            help="Output format: jsonl, csv, tsv, parquet, turtle, json-ld, cypher, "
+            "neo4j or graphml for triples, spacy for documents"
+        ),
+    ] = "jsonl",
+    field: Annotated[
+        str, typer.Option(help="Field or column with the text (JSON, CSV, Parquet)")
+    ] = "text",
+    id_field: Annotated[
+        str,
+        typer.Option(
+            help="Field or column with the id of a document. Default: the file and the "
+            "line or row are the id"
+        ),
+    ] = "",
+    text_unit: Annotated[
+        str,
+        typer.Option(
+            help="Documents of .txt files. line: each line. file: each file. auto: "
+            "each line of a single file, each file of a folder"
+        ),
+    ] = "auto",
+    shard_size: Annotated[
+        int, typer.Option(min=1, help="Number of documents of an output file")
+    ] = 1000,
+    batch_size: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Documents that are processed at once. 0: as in the pipeline"
+        ),
+    ] = 0,
+    n_process: Annotated[
+        int, typer.Option(min=1, help="Number of processes (CPU)")
+    ] = 1,
+    nodes: NodesOption = "name",
+    labels: LabelMap = None,
+    namespace: Namespace = "urn:spacy-jre:",
+    component: Annotated[
+        str, typer.Option(help="Name of the component, if there are several")
+    ] = "",
+    gpu_id: GpuId = -1,
+    trust: Trust = None,
+) -> None:
+    """Predict the relations of many texts, and write them as triples or documents.
+
+    The output folder has the files part-00000.jsonl, part-00001.jsonl and so on, and
+    manifest.json. If the command is interrupted, run it again: finished files are kept,
+    and at most one file is computed again. Documents that fail do not stop the run.
+    They are listed in errors.jsonl.
+    """
+    import spacy
+    import tqdm
+    from spacy.cli._util import setup_gpu
+
+    from ..export import ExportOptions, read_label_map
+    from ..scale import ApplySettings, InputSettings, apply
+    from .components import choose_component
+
+    with _plain_errors(), trust_remote_code(*(trust or ())):
+        export = ExportOptions(
+            nodes=nodes,  # type: ignore[arg-type]  # it checks the value
+            namespace=namespace,
+            iris=read_label_map(labels) if labels else {},
+        )
+        input_settings = InputSettings(
+            field,
+            id_field,
+            text_unit,  # type: ignore[arg-type]
+        )
+        _check_device(gpu_id)
+        setup_gpu(gpu_id, silent=True)
+        nlp = spacy.load(model)
+        pipe = nlp.get_pipe(choose_component(nlp, model, component))
+        settings = ApplySettings(
+            format=format,
+            shard_size=shard_size,
+            input=input_settings,
+            export=export,
+            attr=pipe.cfg["attr"],  # type: ignore[attr-defined]
+        )
+        # only shown in a terminal
+        with tqdm.tqdm(disable=None, unit="doc", smoothing=0.1) as progress:
+
+            def start(documents: int, done: int) -> None:
+                progress.reset(documents)
+                # the rate is that of this run
+                progress.initial = progress.n = done
+                progress.refresh()
+
+            applied = apply(
+                nlp,
+                source,
+                output,
+                settings,
+                batch_size=batch_size or None,
+                n_process=n_process,
+                on_start=start,
+                on_progress=progress.update,
+            )
+        for line in applied.ignored:
+            msg.warn(line)
+        (msg.warn if applied.failed else msg.good)(applied.summary())
+        msg.good(f"{output}")
 
 
 @jre_cli.command("debug-data", context_settings=WITH_OVERRIDES)

@@ -1,7 +1,11 @@
-"""Find the component `jre` of a pipeline."""
+"""Find the component `jre` of a pipeline, and the reader of its data."""
+
+from pathlib import Path
+from typing import Any
 
 from spacy.language import Language
 
+from ..corpora.reader import Corpus
 from ..errors import Errors, JREError
 from ..pipeline.defaults import FACTORY
 
@@ -30,3 +34,17 @@ def components_of(nlp: Language) -> list[str]:
     return [
         name for name in nlp.pipe_names if nlp.get_pipe_meta(name).factory == FACTORY
     ]
+
+
+def read_corpus(nlp: Language, name: str, path: Path) -> Corpus:
+    """Get the reader of the data that a component is evaluated on.
+
+    nlp (Language): The pipeline. If its config has the corpus reader of the dev data
+        with gold_entities, the gold entities are set on the predicted Docs here, too.
+    name (str): Name of the component.
+    path (Path): The data (.spacy).
+    """
+    pipe: Any = nlp.get_pipe(name)
+    dev: Any = (nlp.config.get("corpora") or {}).get("dev")
+    gold_entities = dev.get("gold_entities") if isinstance(dev, dict) else None
+    return Corpus(path, attr=pipe.cfg["attr"], gold_entities=gold_entities)

@@ -16,6 +16,7 @@ from spacy.util import load_config, load_model_from_config, registry
 from thinc.api import Config
 from thinc.layers import noop
 
+from ..annotations.given import PREDICT
 from ..architectures.bridge import MAX_PAIRED_ENTITIES
 from ..corpora.dataset import settings_of_data
 from ..errors import Errors, JREError
@@ -49,6 +50,9 @@ READ = (
     "overlaps",
     "constraints",
     "attr",
+    "spans_key",
+    "entities",
+    "windows",
 )
 
 
@@ -84,6 +88,7 @@ class Report:
                 "overlaps": _plain(inspection.overlaps),
                 "relations": _plain(inspection.relations),
                 "pairs": _plain(inspection.pairs),
+                "reach": _plain(inspection.reach),
                 "repeats": {
                     "repeated": repeats.repeated,
                     "inconsistent": repeats.inconsistent,
@@ -286,6 +291,8 @@ def _read_settings(path: Path, config: Config, name: str, nlp: Language) -> Sett
         overlaps=overlaps,
         constraints=constraints,
         attr=cfg["attr"],
+        windows=cfg["windows"],
+        given=cfg["entities"] != PREDICT,
         entity_labels=tuple(labels["entities"]) if labels else None,
         relation_labels=tuple(labels["relations"]) if labels else None,
     )

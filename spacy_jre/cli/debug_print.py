@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import typer
 from wasabi import msg
 
-from ..inspection import Finding, Inspection, Leak, compare_with, percent
+from ..inspection import Finding, Inspection, Leak, Reach, compare_with, percent, ratio
 from .debug_data import Report
 
 # entity widths that are shown separately
@@ -35,6 +35,9 @@ def print_report(report: Report) -> None:
     msg.divider("Entities and relations")
     rows = _loss_rows(inspections, compared, settings.max_span_width)
     _print_table(header, [*_overlap_rows(inspections), *rows])
+    if rows := _window_rows(splits):
+        msg.divider("Windows")
+        _print_table(header, rows)
     msg.divider("Repeated sentences")
     _print_table(header, _repeat_rows(splits, report.leaks))
     msg.divider("Sentences of the training data")
@@ -119,6 +122,29 @@ def _size_rows(
     if negative_pairs is not None:
         name = f"  sentences with > {negative_pairs} negatives"
         rows.append((name, *(str(split.pairs.sampled) for split in splits)))
+    return rows
+
+
+def _window_rows(splits: Mapping[str, Inspection]) -> list[Row]:
+    """What each choice of `windows` reaches and costs, relative to sentences. Empty if
+    all Docs are single sentences."""
+    rows: list[Row] = []
+    if all(one.size.docs >= one.size.sentences for one in splits.values()):
+        return rows
+    for choice in splits["train"].reach:
+        own = [(one.reach.get(choice, Reach()), one) for one in splits.values()]
+        rows.append(
+            (
+                f"Relations within {choice}",
+                *(counted(reach.relations, one.relations.total) for reach, one in own),
+            )
+        )
+        for name, figure in (("tokens", "tokens"), ("pairs of entities", "pairs")):
+            costs = []
+            for reach, one in own:
+                base = one.reach.get("sentence", Reach())
+                costs.append(ratio(getattr(reach, figure), getattr(base, figure)))
+            rows.append((f"  {name}", *costs))
     return rows
 
 

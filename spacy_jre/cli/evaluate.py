@@ -5,15 +5,41 @@ splits sentences that contain a period, and loses the relations across the parts
 """
 
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
+import numpy as np
 import spacy
 from spacy.cli._util import setup_gpu
+from spacy.language import Language
+from spacy.scorer import Scorer
+from spacy.tokens import Doc
+from spacy.training import Example
+from spacy.util import minibatch
+from thinc.util import convert_recursive
 
-from ..corpora.reader import Corpus
+from ..annotations import read_gold
+from ..annotations.align import TextAlignment
 from ..errors import Errors, JREError
+from ..evaluation.bootstrap import RESAMPLES
+from ..evaluation.outcomes import DocumentOutcome
+from ..evaluation.report import (
+    GivenEntities,
+    Predicted,
+    Report,
+    make_report,
+    relation_scores,
+)
 from ..pipeline.defaults import FACTORY
-from .components import components_of
+from ..scoring.scorer import score_joint, with_plain_names
+from ..scoring.thresholds import collect_scores
+from .components import components_of, read_corpus
+from .scored_relations import (
+    apply_thresholds,
+    predict_scores,
+    run_components,
+    thresholds_of,
+)
 
 
 def evaluate(model: Path | str, data: Path, *, gpu_id: int = -1) -> dict[str, Any]:
@@ -21,15 +47,150 @@ def evaluate(model: Path | str, data: Path, *, gpu_id: int = -1) -> dict[str, An
 
     model (Path | str): Name or folder of the pipeline.
     data (Path): Data (.spacy).
-    RETURNS (dict[str, Any]): The scores of ``nlp.evaluate``.
+    RETURNS (dict[str, Any]): The scores of ``nlp.evaluate``. Those of the component
+        have the names of ``score_joint``, for every `attr`.
     RAISES (ValueError): J740 for a pipeline without the component, and the errors of
         ``Corpus``.
     """
+    nlp, name, examples = _load(model, data, gpu_id)
+    pipe: Any = nlp.get_pipe(name)
+    return with_plain_names(nlp.evaluate(examples), pipe.cfg["attr"])
+
+
+def report_on(
+    model: Path | str,
+    data: Path,
+    *,
+    compare: Path | str | None = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    gpu_id: int = -1,
+) -> tuple[Report, list[DocumentOutcome]]:
+    """Evaluate a pipeline in detail.
+
+    The data is predicted once, and the relations between gold entities in addition.
+
+    model (Path | str): Name or folder of the pipeline.
+    data (Path): Data (.spacy).
+    compare (Path | str | None): Another pipeline to compare with. The symmetric labels
+        are those of `model`.
+    seed (int): Random seed of the bootstrap.
+    resamples (int): Number of resamples.
+    RETURNS (tuple[Report, list[DocumentOutcome]]): The report, and the outcomes of each
+        Doc.
+    RAISES (ValueError): See ``evaluate``.
+    """
+    nlp, name, examples = _load(model, data, gpu_id)
+    predicted = predict(nlp, name, examples, model=str(model))
+    pipe: Any = nlp.get_pipe(name)
+    other = None
+    if compare is not None:
+        other_nlp, other_name, other_examples = _load(compare, data, gpu_id)
+        other = predict(other_nlp, other_name, other_examples, model=str(compare))
+    return make_report(
+        predicted,
+        data=str(data),
+        symmetric=pipe.cfg["symmetric"],
+        seed=seed,
+        resamples=resamples,
+        other=other,
+    )
+
+
+def _load(
+    model: Path | str, data: Path, gpu_id: int
+) -> tuple[Language, str, list[Example]]:
+    """Load a pipeline, choose its component, and read the data for it."""
     setup_gpu(gpu_id, silent=True)
     nlp = spacy.load(model)
     names = components_of(nlp)
     if not names:
         raise JREError(Errors.J740.format(model=model, name=FACTORY, known="none"))
     # of several components, the last one determines the scores
-    pipe: Any = nlp.get_pipe(names[-1])
-    return nlp.evaluate(list(Corpus(data, attr=pipe.cfg["attr"])(nlp)))
+    return nlp, names[-1], list(read_corpus(nlp, names[-1], data)(nlp))
+
+
+def predict(
+    nlp: Language, name: str, examples: list[Example], *, model: str
+) -> Predicted:
+    """Predict Examples, and score them as ``nlp.evaluate`` does.
+
+    nlp (Language): The pipeline.
+    name (str): Name of the component.
+    examples (list[Example]): The Examples. Their predicted Docs get the predictions.
+    model (str): Name or path of the pipeline.
+    RETURNS (Predicted): The predictions and scores.
+    """
+    pipe: Any = nlp.get_pipe(name)
+    attr, symmetric = pipe.cfg["attr"], pipe.cfg["symmetric"]
+    thresholds = thresholds_of(pipe.cfg)
+    start = perf_counter()
+    lowest = predict_scores(nlp, name, examples)
+    table = collect_scores(examples, attr=attr, symmetric=symmetric)
+    # before the later components, which can depend on the relations
+    apply_thresholds(examples, thresholds, attr)
+    until = nlp.pipe_names.index(name) + 1
+    run_components(nlp, examples, disable=nlp.pipe_names[:until])
+    seconds = perf_counter() - start
+    scores = with_plain_names(Scorer(nlp=nlp).score(examples), attr)
+    # numpy's numbers cannot be written as JSON
+    scores = convert_recursive(_is_numpy_number, float, scores)
+    scores["speed"] = sum(len(example.predicted) for example in examples) / seconds
+    return Predicted(
+        model=model,
+        examples=examples,
+        scores=scores,
+        attr=attr,
+        table=table,
+        lowest=lowest,
+        thresholds=thresholds,
+        given=score_given_entities(pipe, examples, batch_size=nlp.batch_size),
+        lang=nlp.lang or "",
+    )
+
+
+def score_given_entities(
+    pipe: Any, examples: list[Example], *, batch_size: int
+) -> GivenEntities:
+    """Score the relations that a component predicts between the gold entities.
+
+    pipe (JointRelationExtractor): The component.
+    examples (list[Example]): The Examples. The earlier components of the pipeline have
+        processed their predicted Docs.
+    batch_size (int): Number of Docs per batch.
+    RETURNS (GivenEntities): The scores.
+    """
+    attr = pipe.cfg["attr"]
+    n_skipped = 0
+    scored = []
+    for batch in minibatch(examples, batch_size):
+        given = []
+        for example in batch:
+            alignment = TextAlignment(example)
+            entities = read_gold(example.reference, attr=attr).entities
+            found = [(alignment.find_tokens(key), key[2]) for key in entities]
+            given.append([(*span, label) for span, label in found if span is not None])
+            n_skipped += len(entities) - len(given[-1])
+        predictions = pipe.predict_given([eg.predicted for eg in batch], given)
+        # the Docs keep their own predictions
+        docs = [_copy(example.predicted) for example in batch]
+        pipe.set_annotations(docs, predictions)
+        scored += [
+            Example(doc, example.reference)
+            for doc, example in zip(docs, batch, strict=True)
+        ]
+    scores = score_joint(scored, attr=attr, symmetric=pipe.cfg["symmetric"])
+    return GivenEntities(relation_scores(scores), n_skipped)
+
+
+def _is_numpy_number(value: object) -> bool:
+    return isinstance(value, np.floating)
+
+
+def _copy(doc: Doc) -> Doc:
+    """RETURNS (Doc): A Doc with the same tokens, without annotations."""
+    return Doc(
+        doc.vocab,
+        words=[token.text for token in doc],
+        spaces=[bool(token.whitespace_) for token in doc],
+    )

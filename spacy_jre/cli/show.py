@@ -4,9 +4,10 @@ from itertools import islice
 from pathlib import Path
 
 import spacy
+from spacy.language import Language
 
 from ..corpora.reader import Corpus
-from ..display import render_page
+from ..display import render_page, write_page
 
 
 def show_predictions(
@@ -23,9 +24,19 @@ def show_predictions(
     nlp = spacy.load(model)
     examples = islice(Corpus(data)(nlp), limit)
     docs = list(nlp.pipe([example.predicted for example in examples]))
-    output.parent.mkdir(parents=True, exist_ok=True)
-    title = f"{nlp.lang}_{nlp.meta['name']}: {data}"
-    page = render_page(docs, title=title, lang=nlp.lang or "")
-    # the name may contain half of a surrogate pair
-    output.write_text(page, encoding="utf8", errors="xmlcharrefreplace")
+    title = f"{pipeline_name(nlp, model)} on {data.name}"
+    write_page(output, render_page(docs, title=title, lang=nlp.lang or ""))
     return len(docs), sum(len(doc._.relations) for doc in docs)
+
+
+def pipeline_name(nlp: Language, model: str) -> str:
+    """Get the name of a pipeline for titles.
+
+    nlp (Language): The pipeline.
+    model (str): The name or path it was loaded from.
+    RETURNS (str): Name and version. The path, if the pipeline has no name of its own.
+    """
+    name = nlp.meta["name"]
+    if name == "pipeline":  # spaCy's default
+        return model
+    return f"{nlp.lang}_{name} {nlp.meta.get('version', '')}".rstrip()

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import spacy
 from confection import ConfigValidationError
 from spacy.language import Language
@@ -12,7 +11,6 @@ from spacy.scorer import PRFScore
 from spacy.training import Example
 from thinc.api import Config
 
-from ..corpora.reader import Corpus
 from ..errors import Errors, JREError
 from ..scoring.scorer import score_joint
 from ..scoring.thresholds import (
@@ -22,10 +20,8 @@ from ..scoring.thresholds import (
     collect_scores,
     count_all,
 )
-from .components import choose_component, components_of
-
-# relations with a lower score are not collected, and no threshold is lower
-LOWEST = 0.001
+from .components import choose_component, components_of, read_corpus
+from .scored_relations import apply_thresholds, predict_scores, thresholds_of
 
 
 @dataclass(frozen=True)
@@ -107,11 +103,9 @@ def tune_thresholds(
     nlp = spacy.load(model)
     name = choose_component(nlp, model, component)
     cfg = _settings_of(nlp, name)
-    examples = list(Corpus(dev, attr=cfg["attr"])(nlp))
-    old = Thresholds(cfg["threshold"], dict(cfg["label_thresholds"]))
-    lowest = min(LOWEST, old.threshold, *old.labels.values())
-    _set_thresholds(nlp, name, Thresholds(lowest, {}))
-    _predict(nlp, name, examples)
+    examples = list(read_corpus(nlp, name, dev)(nlp))
+    old = thresholds_of(cfg)
+    lowest = predict_scores(nlp, name, examples)
     table = collect_scores(examples, attr=cfg["attr"], symmetric=cfg["symmetric"])
     if not any(entry.support for entry in table.values()):
         raise JREError(Errors.J741.format(path=dev))
@@ -153,19 +147,6 @@ def is_key(label: str) -> bool:
         return False
 
 
-def _predict(nlp: Language, name: str, examples: list[Example]) -> None:
-    """Predict with the component and those before it.
-
-    Later components do not change its predictions, except for another `jre`, which
-    replaces them.
-    """
-    later = nlp.pipe_names[nlp.pipe_names.index(name) + 1 :]
-    with nlp.select_pipes(disable=later):
-        docs = nlp.pipe([example.predicted for example in examples])
-        for example, doc in zip(examples, docs, strict=True):
-            example.predicted = doc
-
-
 def _update_performance(
     nlp: Language,
     name: str,
@@ -177,13 +158,6 @@ def _update_performance(
     if not performance:
         return
     cfg = _settings_of(nlp, name)
-    for example in examples:
-        doc = example.predicted
-        kept = [
-            relation
-            for relation in doc._.get(cfg["attr"])
-            if np.float32(relation.score) >= np.float32(thresholds.of(relation.label))
-        ]
-        doc._.set(cfg["attr"], kept)
+    apply_thresholds(examples, thresholds, cfg["attr"])
     scores = score_joint(examples, attr=cfg["attr"], symmetric=cfg["symmetric"])
     performance.update({k: v for k, v in scores.items() if k in performance})

@@ -10,17 +10,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from spacy.training import Example
+from spacy.util import filter_spans
 
 from ..annotations import (
     DEFAULT_ATTR,
     has_relations,
+    read_gold,
     register_extension,
     span_as_doc,
     stored_relations,
     tokenize,
 )
+from ..annotations.align import TextAlignment
+from ..annotations.given import group_of, is_source
 from ..annotations.sentences import sentence_ranges
 from ..errors import Errors, JREError, Warnings
 from .checked_docbin import CheckedDocBin
@@ -35,6 +39,7 @@ def create_corpus_v1(
     shuffle: bool = False,
     seed: int = 0,
     attr: str = DEFAULT_ATTR,
+    gold_entities: str | None = None,
 ) -> Callable[[Language], Iterator[Example]]:
     """spacy-jre.Corpus.v1: read .spacy files with relations as Examples.
 
@@ -48,6 +53,10 @@ def create_corpus_v1(
     shuffle (bool): Whether to shuffle the Docs in each pass.
     seed (int): Random seed for shuffling.
     attr (str): Name of the relation extension.
+    gold_entities (str | None): Where to set the gold entities on the predicted Docs:
+        "doc.ents" or "spans:<key>", a span group. For a component with the same setting
+        `entities`, so that it is trained and evaluated on them. Entities that overlap
+        require a span group. None: they are not set.
     RETURNS (Corpus): The reader.
     """
     return Corpus(
@@ -58,6 +67,7 @@ def create_corpus_v1(
         shuffle=shuffle,
         seed=seed,
         attr=attr,
+        gold_entities=gold_entities,
     )
 
 
@@ -74,6 +84,7 @@ class Corpus:
         shuffle: bool = False,
         seed: int = 0,
         attr: str = DEFAULT_ATTR,
+        gold_entities: str | None = None,
     ):
         """See ``create_corpus_v1``. RAISES (ValueError): J601, J608."""
         self.path = Path(path)
@@ -89,6 +100,16 @@ class Corpus:
         self.limit = limit
         self.shuffle = shuffle
         self.attr = attr
+        if gold_entities is not None and not is_source(gold_entities):
+            raise JREError(
+                Errors.J608.format(
+                    path=path,
+                    name="gold_entities",
+                    expected="doc.ents or spans:<key>",
+                    value=gold_entities,
+                )
+            )
+        self.gold_entities = gold_entities
         self._random = random.Random(seed)
 
     def __call__(self, nlp: Language) -> Iterator[Example]:
@@ -98,17 +119,53 @@ class Corpus:
             starts only.
         RAISES (ValueError): J601, J602, J603, J609 for a file that is missing, is
             empty, has no relations or is not a DocBin; J620, J621 for a file that
-            unpacks to too much data or has a broken Doc; J115 for a text that is too
+            unpacks to too much data or has a broken Doc; J535 for overlapping entities
+            with gold_entities = "doc.ents"; J115 for a text that is too
             long for the tokenizer.
         """
         register_extension(self.attr)
         docs = self._read(nlp)
+        n_misaligned = 0
         if self.shuffle:
             shuffled = list(docs)
             self._random.shuffle(shuffled)
             docs = iter(shuffled)
         for reference in docs:
-            yield Example(self._make_predicted(nlp, reference), reference)
+            example = Example(self._make_predicted(nlp, reference), reference)
+            if self.gold_entities is not None:
+                n_misaligned += self._set_gold(example, self.gold_entities)
+            yield example
+        if n_misaligned:
+            what, reason = "gold entities", "they do not align with the tokens"
+            self._warn_about_lost(self.path, n_misaligned, what, reason)
+
+    @staticmethod
+    def _warn_about_lost(path: Path, count: int, what: str, reason: str) -> None:
+        warning = Warnings.J907.format(path=path, count=count, what=what, reason=reason)
+        warnings.warn(warning, stacklevel=3)
+
+    def _set_gold(self, example: Example, target: str) -> int:
+        """Set the gold entities on the predicted Doc.
+
+        RETURNS (int): Number of entities that do not align with its tokens.
+        """
+        doc = example.predicted
+        gold = read_gold(example.reference, attr=self.attr)
+        if not gold.knows_entities:
+            return 0
+        alignment = TextAlignment(example)
+        found = [(alignment.find_tokens(key), key[2]) for key in gold.entities]
+        rows = [(*tokens, label) for tokens, label in found if tokens is not None]
+        spans = [Span(doc, start, end, label) for start, end, label in sorted(rows)]
+        key = group_of(target)
+        if key is not None:
+            doc.spans[key] = spans
+        elif len(filter_spans(spans)) < len(spans):
+            text = doc.text
+            raise JREError(Errors.J535.format(path=self.path, text=text[:60]))
+        else:
+            doc.set_ents(spans)
+        return len(found) - len(rows)
 
     def _read(self, nlp: Language) -> Iterator[Doc]:
         remaining = self.limit or sys.maxsize
@@ -128,8 +185,9 @@ class Corpus:
                 yield from parts[:remaining]
                 remaining -= min(remaining, len(parts))
             if lost:
-                warnings.warn(
-                    Warnings.J907.format(path=path, relations=lost), stacklevel=2
+                reason = "Docs longer than max_length were split into sentences"
+                self._warn_about_lost(
+                    path, lost, "relation(s) across sentences", reason
                 )
 
     def _make_predicted(self, nlp: Language, reference: Doc) -> Doc:

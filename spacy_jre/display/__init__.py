@@ -1,6 +1,7 @@
-"""Visualize relations with displaCy or on an HTML page. No model required."""
+"""Visualize relations on an HTML page or with displaCy. No model required."""
 
 from .arcs import displacy_relations
-from .page import render_page, render_relations, render_table
+from .evaluation import evaluation_page
+from .page import render_page, write_page
 
-__all__ = ["displacy_relations", "render_page", "render_relations", "render_table"]
+__all__ = ["displacy_relations", "evaluation_page", "render_page", "write_page"]

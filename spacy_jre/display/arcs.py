@@ -7,7 +7,7 @@
 
 displaCy escapes the words, but not the tags, arc labels, language and direction, so
 they are escaped here. It can't draw an arc from a word to itself, so relations of an
-entity with itself are only shown in the table.
+entity with itself are only shown by ``render_page``.
 """
 
 from collections.abc import Iterable

@@ -6,9 +6,10 @@ reports problems.
 """
 
 from .figures import Inspection, compare_with, inspect_split
-from .finding import Finding, percent
+from .finding import Finding, percent, ratio
 from .findings import collect_findings
 from .passage import Settings
+from .reach import Reach
 from .repeats import Leak, find_leaks
 from .samples import choose_samples, render_sample
 
@@ -16,6 +17,7 @@ __all__ = [
     "Finding",
     "Inspection",
     "Leak",
+    "Reach",
     "Settings",
     "choose_samples",
     "collect_findings",
@@ -23,5 +25,6 @@ __all__ = [
     "find_leaks",
     "inspect_split",
     "percent",
+    "ratio",
     "render_sample",
 ]

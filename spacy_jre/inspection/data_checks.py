@@ -1,10 +1,19 @@
 """Check the Docs, entities, relations and sentences of a corpus."""
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from .figures import compare_with
-from .finding import Finding, Level, Splits, collect_quotes, format_counts, percent
+from .finding import (
+    Finding,
+    Level,
+    Splits,
+    collect_quotes,
+    format_counts,
+    percent,
+    ratio,
+)
 from .passage import MAX_EXAMPLES, Settings
 from .repeats import Leak, TextCounts, find_leaks
 
@@ -78,8 +87,9 @@ ZERO_CHECKS = (
         "entities-across-sentences",
         "entities.across",
         "entities.total",
-        "Entities across two sentences",
-        f"{NOT_LEARNED} Fix the sentence boundaries.",
+        "Entities across two windows",
+        f"{NOT_LEARNED} Fix the sentence boundaries. A window is a sentence, or more "
+        "with the setting `windows`.",
     ),
     ZeroCheck(
         "warning",
@@ -111,8 +121,9 @@ ZERO_CHECKS = (
         "relations-across-sentences",
         "relations.across",
         "relations.total",
-        "Relations across two sentences",
-        f"{NOT_LEARNED} Only entities in the same sentence are paired.",
+        "Relations across two windows",
+        f"{NOT_LEARNED} Only entities of the same window are paired: a sentence, or "
+        "more with the setting `windows`.",
     ),
     ZeroCheck(
         "warning",
@@ -127,7 +138,7 @@ ZERO_CHECKS = (
         "lost-arguments",
         "relations.lost_argument",
         "relations.total",
-        "Relations with an argument that is misaligned or across sentences",
+        "Relations with an argument that is misaligned or across windows",
         NOT_LEARNED,
     ),
     ZeroCheck(
@@ -258,6 +269,28 @@ def check_sentences(splits: Splits, settings: Settings) -> Iterator[Finding]:
             f"are related ({percent(related, pairs)}), so the labels alone predict "
             "them. Add texts in which such entities are not related.",
         )
+
+
+def check_windows(splits: Splits, settings: Settings) -> Iterator[Finding]:
+    """Check whether other windows would reach more relations."""
+    train = splits["train"]
+    if not train.relations.across:
+        return
+    total, sentence = train.relations.total, train.reach["sentence"]
+    choices = [
+        f"{name}: {percent(reach.relations, total)}, "
+        f"{ratio(reach.tokens, sentence.tokens)} and "
+        f"{ratio(reach.pairs, sentence.pairs)}"
+        for name, reach in train.reach.items()
+    ]
+    yield Finding(
+        "advice",
+        "windows",
+        "Share of the training relations in one window, tokens to encode and pairs to "
+        f"classify, relative to sentences, for each choice of `windows`: "
+        f"{'; '.join(choices)}. The component has windows = "
+        f"{json.dumps(settings.windows)}.",
+    )
 
 
 def check_repeats(splits: Splits, settings: Settings) -> Iterator[Finding]:

@@ -20,6 +20,7 @@ from .passage import (
     overlapping_pairs,
     read_passage,
 )
+from .reach import Reach, add_reach, is_within
 from .repeats import Repeats
 from .samples import Samples
 
@@ -73,7 +74,7 @@ class EntityFigures:
     widths (Counter[int]): Number of entities per width in tokens.
     too_wide (int): Entities wider than ``max_span_width``.
     misaligned (int): Entities that do not align with tokens.
-    across (int): Entities across two sentences.
+    across (int): Entities that no window contains.
     second_labels (int): Entities with the tokens of another entity, but another label.
     reachable (int): Entities that a perfect component can predict.
     unlabeled (int): Relation arguments without a label.
@@ -108,11 +109,12 @@ class EntityFigures:
                 quotes.add("misaligned-entities", passage, key)
                 continue
             self.widths[location.width] += 1
-            wide = location.width > settings.max_span_width
+            tokens = location.start, location.end
+            wide = not settings.given and location.width > settings.max_span_width
             if wide:
                 self.too_wide += 1
                 quotes.add("wide-entities", passage, key)
-            if location.window is None:
+            if not is_within(passage.windows, tokens):
                 self.across += 1
                 quotes.add("entities-across-sentences", passage, key)
             elif location in taken:
@@ -191,10 +193,10 @@ class RelationFigures:
     labels (Counter[str]): Number of relations per label.
     arguments (dict): Label -> "head label -> tail label" -> number of relations.
     directions (dict): Label -> directions, as annotated, even for symmetric labels.
-    lost_argument (int): Relations with an argument that is misaligned or across
-        sentences.
+    lost_argument (int): Relations with an argument that is misaligned or that no window
+        contains.
     itself (int): Relations with the same tokens as head and tail.
-    across (int): Relations with arguments in different sentences.
+    across (int): Relations with arguments in no common window.
     too_wide (int): Relations with an argument wider than ``max_span_width``.
     reachable (int): Relations that a perfect component can predict.
     several_labels (int): Ordered pairs with more than one label.
@@ -227,16 +229,19 @@ class RelationFigures:
             types = self.arguments.setdefault(label, Counter())
             types[join_types(head[2], tail[2])] += 1
             first, second = passage.locations[head], passage.locations[tail]
-            if not first or not second or None in (first.window, second.window):
+            spans = [(at.start, at.end) for at in (first, second) if at]
+            if len(spans) < 2 or not all(is_within(passage.windows, s) for s in spans):
                 self.lost_argument += 1
                 quotes.add("lost-arguments", passage, head, tail)
             elif first == second:
                 self.itself += 1
                 quotes.add("self-relations", passage, head, tail)
-            elif first.window != second.window:
+            elif not is_within(passage.windows, *spans):
                 self.across += 1
                 quotes.add("relations-across-sentences", passage, head, tail)
-            elif max(first.width, second.width) > settings.max_span_width:
+            elif not settings.given and (
+                max(end - start for start, end in spans) > settings.max_span_width
+            ):
                 self.too_wide += 1
             else:
                 self.reachable += 1
@@ -308,6 +313,7 @@ class Inspection:
     overlaps: Overlaps = field(default_factory=Overlaps)
     relations: RelationFigures = field(default_factory=RelationFigures)
     pairs: PairFigures = field(default_factory=PairFigures)
+    reach: dict[str, Reach] = field(default_factory=dict)
     quotes: Quotes = field(default_factory=Quotes)
     repeats: Repeats = field(default_factory=Repeats)
     samples: Samples = field(default_factory=Samples)
@@ -336,6 +342,7 @@ def inspect_split(
         if passage.gold.knows_relations:
             result.relations.add(passage, settings, result.quotes)
             result.pairs.add(passage, settings)
+            add_reach(result.reach, passage)
         result.repeats.add(passage)
         result.samples.add(passage)
     return result

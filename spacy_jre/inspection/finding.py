@@ -58,3 +58,8 @@ def listed(names: Sequence[str]) -> str:
 def percent(part: int, whole: int) -> str:
     """Format a share like a score; 100% for an empty total."""
     return f"{100 * part / whole if whole else 100:.2f}%"
+
+
+def ratio(part: int, whole: int) -> str:
+    """Format a number relative to another one; "1.0x" for two zeros."""
+    return f"{part / whole:.1f}x" if whole else "1.0x" if not part else "more"

@@ -13,6 +13,7 @@ from .data_checks import (
     check_repeats,
     check_sentences,
     check_widths,
+    check_windows,
     check_zeros,
 )
 from .finding import Finding, Level, Splits
@@ -37,6 +38,7 @@ CHECKS: tuple[Callable[[Splits, Settings], Iterator[Finding]], ...] = (
     check_overlaps,
     check_widths,
     check_sentences,
+    check_windows,
     check_repeats,
     check_directions,
 )

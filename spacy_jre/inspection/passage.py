@@ -11,7 +11,7 @@ from spacy.training import Example
 from ..annotations import DEFAULT_ATTR, Gold, read_gold
 from ..annotations.build import RECORD_KEY
 from ..annotations.gold import SpanKey
-from ..annotations.sentences import sentence_ranges
+from ..annotations.sentences import WindowKind, sentence_ranges, window_ranges
 
 RelationKey = tuple[SpanKey, SpanKey, str]
 
@@ -36,6 +36,10 @@ class Settings:
     constraints (str | tuple): Relations that are predicted: "none" for all, "infer" for
         those of the training data, or rows of head label, label and tail label.
     attr (str): Name of the relation extension.
+    windows (str | int): Between which entities relations are predicted: "sentence",
+        "doc" or a number of sentences.
+    given (bool): Whether the component gets its entities. They can be wider than
+        `max_span_width`.
     entity_labels, relation_labels (tuple[str, ...] | None): The labels of the config.
         None to use the labels of the training data.
     """
@@ -48,13 +52,15 @@ class Settings:
     overlaps: str = "keep"
     constraints: str | tuple[tuple[str, ...], ...] = "none"
     attr: str = DEFAULT_ATTR
+    windows: WindowKind = "sentence"
+    given: bool = False
     entity_labels: tuple[str, ...] | None = None
     relation_labels: tuple[str, ...] | None = None
 
 
 class TokenLocation(NamedTuple):
-    """Tokens of an entity, end exclusive, and its window. The window is None for an
-    entity across windows."""
+    """Tokens of an entity, end exclusive, and its sentence. The window is None for an
+    entity across sentences."""
 
     start: int
     end: int
@@ -91,8 +97,10 @@ class Passage:
     text (str): Text of the Doc.
     other_text (bool): Whether the predicted Doc has another text. If so, tokens and
         windows are those of the reference, otherwise those of the predicted Doc.
-    sentences (list[Sentence]): The windows: the sentences, or the whole Doc if it has
-        no sentence boundaries.
+    tokens (Doc): The Doc with these tokens.
+    sentences (list[Sentence]): The sentences, or the whole Doc if it has no sentence
+        boundaries.
+    windows (list): Token ranges of the windows of the component, end exclusive.
     gold (Gold): The annotation, with the annotated direction of all relations.
     relations (list): The relations. Symmetric relations have one direction only.
     locations (dict): Entity -> location. None if it does not align with tokens.
@@ -102,7 +110,9 @@ class Passage:
     reference: Doc
     text: str
     other_text: bool
+    tokens: Doc
     sentences: list[Sentence]
+    windows: list[tuple[int, int]]
     gold: Gold
     relations: list[RelationKey]
     locations: dict[SpanKey, TokenLocation | None]
@@ -129,7 +139,7 @@ def read_passage(example: Example, name: str, settings: Settings) -> Passage:
     example (Example): The Example. Its predicted Doc only needs tokens and sentence
         starts.
     name (str): Name of the Doc in messages.
-    settings (Settings): The settings. Only `attr` and `symmetric` are used.
+    settings (Settings): The settings. Only `attr`, `symmetric` and `windows` are used.
     RETURNS (Passage): The annotation.
     """
     reference = example.reference
@@ -166,7 +176,9 @@ def read_passage(example: Example, name: str, settings: Settings) -> Passage:
         reference,
         text,
         other_text,
+        tokens,
         sentences,
+        window_ranges(tokens, settings.windows),
         gold,
         list(relations),
         locations,

@@ -63,7 +63,7 @@ class JointOutputs(NamedTuple):
     relation_logits (Tensor): One independent logit per label. Shape: (P, R).
     n_truncated (Tensor): Number of windows with more entities than were paired.
         Scalar.
-    tag_logits (Tensor | None): Logits of the token tags, only in training and only
+    tag_logits (Tensor | None): Logits of the token tags, only with given pairs and only
         if the network predicts tags. Shape: (T, tags).
     """
 

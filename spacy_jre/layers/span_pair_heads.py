@@ -122,20 +122,21 @@ class SpanPairHeads(nn.Module):
         RETURNS (JointOutputs): The logits.
         """
         if layout.pairs is not None:
-            entity_logits, relation_logits = self.score_given(inputs, layout.pairs)
+            entity_logits, relation_logits = self.score_given(inputs, layout)
             n_truncated = layout.spans.new_zeros(())
             return JointOutputs(
                 entity_logits, layout.pairs, relation_logits, n_truncated
             )
         return JointOutputs(*self.score_all(inputs, layout))
 
-    def score_given(self, inputs: HeadInputs, pairs: Tensor) -> tuple[Tensor, Tensor]:
+    def score_given(self, inputs: HeadInputs, layout: Layout) -> tuple[Tensor, Tensor]:
         """Classify the given spans and pairs, as in training.
 
         The parts are gathered, then projected, so that each span and pair gets its
-        own dropout mask.
+        own dropout mask. Pairs are scored in chunks, because a Doc can have many given
+        entities.
 
-        pairs (Tensor): Indices of head and tail in the spans. Shape: (P, 2).
+        layout (Layout): With pairs and pair_chunk.
         RETURNS (tuple[Tensor, Tensor]): Entity logits, shape: (S, E + 1), and
             relation logits, shape: (P, R).
         """
@@ -147,6 +148,20 @@ class SpanPairHeads(nn.Module):
         if inputs.span_context is not None:
             rows["sentence"] = inputs.span_context
         entity_logits = self.entity(rows)
+        assert layout.pairs is not None
+        relation_logits = [
+            self._score_pairs(inputs, widths, pairs)
+            for pairs in layout.pairs.split(layout.pair_chunk)
+        ]
+        return entity_logits, torch.cat(relation_logits)
+
+    def _score_pairs(self, inputs: HeadInputs, widths: Tensor, pairs: Tensor) -> Tensor:
+        """
+        widths (Tensor): Width embeddings of the spans. Shape: (S, W).
+        pairs (Tensor): Indices of head and tail in the spans. Shape: (P, 2).
+        RETURNS (Tensor): Relation logits. Shape: (P, R).
+        """
+        spans, windows = inputs.spans, inputs.span_windows
         head, tail = pairs[:, 0], pairs[:, 1]
         rows = {
             "between": inputs.between.ranges(between_ranges(spans[head], spans[tail])),
@@ -157,7 +172,8 @@ class SpanPairHeads(nn.Module):
         }
         if inputs.relation_sentence is not None:
             rows["sentence"] = inputs.relation_sentence[windows[head]]
-        return entity_logits, self.relation_output(self.relation(rows))
+        logits: Tensor = self.relation_output(self.relation(rows))
+        return logits
 
     def score_all(
         self, inputs: HeadInputs, layout: Layout

@@ -139,7 +139,7 @@ class STSN(JointNetwork):
         sentence (Tensor): Not used. Shape: (W, D).
         layout (Layout): Windows, tokens, spans and pairs.
         RETURNS (JointOutputs): The logits. Those of the tags are computed only if
-            pairs are given, that is, in training.
+            pairs are given. Only the loss uses them.
         """
         # equation 2
         tasks, layout = self.inputs(units, sentence, layout)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from thinc.api import to_numpy
 
 from ..types import JointScores, Prediction
 
@@ -41,25 +42,24 @@ def decode(
     RETURNS (list[Prediction]): One per Doc.
     """
     windows = scores.windows
-    logits = _to_numpy(scores.entity_logits)
+    logits = to_numpy(scores.entity_logits)
     probabilities = _softmax(logits)
     columns = logits.argmax(1)
     chosen = np.flatnonzero(columns)
+    ranges = windows.to_docs(scores.spans[chosen])
     if not keep_overlaps:
-        # token offsets of the batch, so that spans of two Docs never overlap
-        ranges = scores.spans[chosen].tolist()
+        # so that spans of two Docs never overlap
+        shift = ranges[:, :1] * ranges[:, 2].max(initial=0)
         values = probabilities[chosen, columns[chosen]].tolist()
         rivals = [
             (start, end, "", value)
-            for (start, end), value in zip(ranges, values, strict=True)
+            for (start, end), value in zip(
+                (ranges[:, 1:] + shift).tolist(), values, strict=True
+            )
         ]
-        chosen = chosen[without_overlaps(rivals)]
-    spans = scores.spans[chosen]
-    window = windows.token_window[spans[:, 0]]
-    # convert token offsets of the batch to token offsets of the Doc
-    offset = windows.start - windows.first_token
-    local = spans + offset[window][:, None]
-    docs = windows.doc[window]
+        best_rows = without_overlaps(rivals)
+        chosen, ranges = chosen[best_rows], ranges[best_rows]
+    docs, local = ranges[:, 0], ranges[:, 1:]
     order = np.lexsort((local[:, 1], local[:, 0], docs))
     chosen, local, docs = chosen[order], local[order], docs[order]
     best = columns[chosen]
@@ -78,7 +78,7 @@ def decode(
         entity_of[index] = len(entities)
         entities.append((start, end, entity_labels[column - 1], value))
 
-    related = _to_numpy(scores.relation_scores)
+    related = to_numpy(scores.relation_scores)
     limits = np.asarray(
         [label_thresholds.get(label, threshold) for label in relation_labels],
         dtype=related.dtype,
@@ -161,10 +161,6 @@ def without_overlaps(entities: Sequence[tuple[int, int, str, float]]) -> list[in
             kept.append(index)
             taken.update(tokens)
     return sorted(kept)
-
-
-def _to_numpy(array: object) -> np.ndarray:
-    return array.get() if hasattr(array, "get") else np.asarray(array)
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from spacy.language import Language
 from thinc.api import Model
 
-from ..annotations import DEFAULT_ATTR
+from ..annotations import DEFAULT_ATTR, SPANS_KEY
+from ..errors import Errors, JREError
 from .defaults import DEFAULT_MODEL, FACTORY, SCORES
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
         "constraints": "none",
         "overwrite_ents": True,
         "attr": DEFAULT_ATTR,
+        "spans_key": SPANS_KEY,
+        "entities": "predict",
+        "unknown_entities": "error",
+        "windows": "sentence",
         "seed": 0,
         "half_precision": "never",
         "scorer": {"@scorers": "spacy-jre.joint_scorer.v1"},
@@ -56,15 +61,24 @@ def make_joint_extractor(
     symmetric: list[str],
     overlaps: Literal["keep", "best", "auto"],
     constraints: Literal["none", "infer"] | list[list[str]],
-    overwrite_ents: bool,
+    overwrite_ents: bool | Literal["merge"],
     attr: str,
+    spans_key: str,
+    entities: str,
+    unknown_entities: Literal["error", "skip", "keep"],
+    windows: Literal["sentence", "doc"] | int,
     seed: int,
     half_precision: Literal["never", "training", "always"],
     scorer: Callable[..., Any] | None,
 ) -> "JointRelationExtractor":
-    """Create the component. See the class for the settings."""
+    """Create the component. See the class for the settings.
+
+    RAISES (ValueError): J531 if another `jre` of the pipeline has the same `attr` or
+        `spans_key`, and the errors of the class.
+    """
     from .joint_extractor import JointRelationExtractor
 
+    check_others(nlp, name, {"attr": attr, "spans_key": spans_key})
     return JointRelationExtractor(
         nlp.vocab,
         model,
@@ -79,7 +93,32 @@ def make_joint_extractor(
         constraints=constraints,
         overwrite_ents=overwrite_ents,
         attr=attr,
+        spans_key=spans_key,
+        entities=entities,
+        unknown_entities=unknown_entities,
+        windows=windows,
         seed=seed,
         half_precision=half_precision,
         scorer=scorer,
     )
+
+
+def check_others(nlp: Language, name: str, settings: dict[str, str]) -> None:
+    """Check that no other component `jre` of a pipeline writes to the same place.
+
+    nlp (Language): The pipeline.
+    name (str): Name of the component.
+    settings (dict[str, str]): Its settings `attr` and `spans_key`.
+    RAISES (ValueError): J531 for a setting with the value of another component.
+    """
+    for other in nlp.component_names:
+        if other == name or nlp.get_pipe_meta(other).factory != FACTORY:
+            continue
+        pipe: Any = nlp.get_pipe(other)
+        for setting, value in settings.items():
+            if pipe.cfg[setting] == value:
+                raise JREError(
+                    Errors.J531.format(
+                        name=name, other=other, setting=setting, value=value
+                    )
+                )

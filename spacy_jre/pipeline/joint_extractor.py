@@ -18,11 +18,16 @@ from thinc.api import Model, Optimizer, set_dropout_rate
 
 from ..annotations import (
     DEFAULT_ATTR,
+    SPANS_KEY,
+    GivenEntity,
     StoredEntity,
     StoredRelation,
+    given_entities,
     register_extension,
     write_annotations,
 )
+from ..annotations.given import PREDICT, group_of, is_source
+from ..annotations.sentences import WindowKind
 from ..architectures.bridge import (
     MAX_PAIRED_ENTITIES,
     has_network,
@@ -32,15 +37,28 @@ from ..architectures.bridge import (
 )
 from ..architectures.half_precision import HALF_PRECISION, HalfPrecision
 from ..architectures.torch_node import set_half_precision
-from ..architectures.units import count_missing_upstream, waits_for_upstream
+from ..architectures.units import (
+    count_missing_upstream,
+    find_problem,
+    waits_for_upstream,
+)
+from ..architectures.windows import WindowSettings, set_windows
 from ..errors import Errors, JREError, Warnings
+from ..scoring.scorer import score_name
 from ..training.optimizer import AdamW
 from ..training.sampling import sample_candidates
-from ..training.targets import UnknownLabel, align_gold, make_targets
+from ..training.targets import (
+    GivenSettings,
+    UnknownLabel,
+    align_gold,
+    make_targets,
+)
 from ..types import JointScores, Labels, Prediction
 from .decoding import decode, without_overlaps
-from .factory import make_joint_extractor
+from .defaults import SCORES
+from .factory import check_others, make_joint_extractor
 from .forks import disable_threads_in_forks
+from .given_entities import score_given
 from .label_sets import (
     check_label_data,
     check_labels,
@@ -65,7 +83,9 @@ disable_threads_in_forks()
 class JointRelationExtractor(TrainablePipe):
     """Predict entities and the relations between them.
 
-    Sets ``doc.ents``, ``doc.spans["jre"]`` and ``doc._.relations``. Dropout rates are
+    Sets ``doc.ents``, ``doc.spans["jre"]`` and ``doc._.relations``. The settings
+    `overwrite_ents`, `spans_key` and `attr` change this. With the setting `entities`,
+    the entities are given, and only the relations are predicted. Dropout rates are
     settings of the architecture: ``training.dropout`` applies only to thinc layers,
     such as a Tok2Vec.
     """
@@ -84,8 +104,12 @@ class JointRelationExtractor(TrainablePipe):
         symmetric: Sequence[str] = (),
         overlaps: Literal["keep", "best", "auto"] = "keep",
         constraints: Literal["none", "infer"] | Sequence[Sequence[str]] = "none",
-        overwrite_ents: bool = True,
+        overwrite_ents: bool | Literal["merge"] = True,
         attr: str = DEFAULT_ATTR,
+        spans_key: str = SPANS_KEY,
+        entities: str = PREDICT,
+        unknown_entities: Literal["error", "skip", "keep"] = "error",
+        windows: WindowKind = "sentence",
         seed: int = 0,
         half_precision: HalfPrecision = "never",
         scorer: Callable[..., Any] | None = None,
@@ -113,9 +137,32 @@ class JointRelationExtractor(TrainablePipe):
             [head label, relation label, tail label]: only these. A symmetric relation
             can have both orders. `spacy jre debug-data` shows the combinations and
             how often they occur.
-        overwrite_ents (bool): Whether to replace ``doc.ents`` with the predicted
-            entities.
-        attr (str): Name of the relation extension.
+        overwrite_ents (bool | str): Whether to replace ``doc.ents`` with the predicted
+            entities. "merge": keep the earlier entities that do not overlap them.
+        attr (str): Name of the relation extension. The components of a pipeline need
+            different names.
+        spans_key (str): Name of the span group with the predicted entities, in
+            ``doc.spans``. The components of a pipeline need different names.
+        entities (str): Which entities to relate. "predict": those that the component
+            predicts. "doc.ents" or "spans:<key>", the name of a span group: given
+            entities, which another component or an annotator has set. Those of a span
+            group can overlap. With given entities, the component does not learn to
+            predict entities, and does not change ``doc.ents``. In training, they are
+            the entities of the predicted Doc, if a component of
+            `training.annotating_components` or the setting `gold_entities` of the
+            corpus reader sets them there; gold relations between other entities are
+            skipped and counted. If nothing sets them, they are the gold entities of
+            the reference.
+        unknown_entities (str): What to do with a given entity whose label is not a
+            label of the component. "error": raise an error. "skip": use it neither in
+            training nor in prediction; a warning counts them. "keep": use it like the
+            others. No model reads the labels of given entities, only `constraints` do.
+        windows (str | int): Between which entities to predict relations: those of one
+            "sentence", of one "doc", or of a number of consecutive sentences. A
+            larger window finds more relations, but takes more time and memory: `spacy
+            jre debug-data` shows both. Several sentences overlap, and each pair is
+            scored in the first window that contains it. A window that is too long for
+            the encoder is divided into windows that overlap by half.
         seed (int): Random seed for the sampling of negatives.
         half_precision (str): Whether the torch modules run in half precision: "never",
             "training" (in updates only) or "always". bfloat16 on CPUs and GPUs with
@@ -136,6 +183,23 @@ class JointRelationExtractor(TrainablePipe):
         for label, value in (label_thresholds or {}).items():
             field = f"label_thresholds.{label}"
             self._check(field, value, 0.0 <= value <= 1.0, "within 0 and 1")
+        choices = (True, False, "merge")
+        valid = overwrite_ents in choices
+        self._check("overwrite_ents", overwrite_ents, valid, "true, false or merge")
+        valid = isinstance(spans_key, str) and bool(spans_key)
+        self._check("spans_key", spans_key, valid, "a non-empty string")
+        valid = entities == PREDICT or is_source(entities)
+        self._check("entities", entities, valid, "predict, doc.ents or spans:<key>")
+        if group_of(entities) == spans_key:
+            raise JREError(Errors.J530.format(name=name, value=spans_key))
+        policies = ("error", "skip", "keep")
+        valid = unknown_entities in policies
+        expected = ", ".join(policies)
+        self._check("unknown_entities", unknown_entities, valid, expected)
+        valid = windows in ("sentence", "doc") or (
+            isinstance(windows, int) and not isinstance(windows, bool) and windows >= 1
+        )
+        self._check("windows", windows, valid, "sentence, doc or at least 1")
         self._check("max_span_width", max_span_width, max_span_width >= 1, "at least 1")
         modes = ("keep", "best", "auto")
         self._check("overlaps", overlaps, overlaps in modes, ", ".join(modes))
@@ -164,6 +228,10 @@ class JointRelationExtractor(TrainablePipe):
             if isinstance(constraints, str)
             else [list(row) for row in constraints],
             "attr": attr,
+            "spans_key": spans_key,
+            "entities": entities,
+            "unknown_entities": unknown_entities,
+            "windows": windows,
             "entity_labels": [],
             "relation_labels": [],
             "tags": [],
@@ -179,6 +247,27 @@ class JointRelationExtractor(TrainablePipe):
         self._sentences = SentenceCheck(name)
         self._logged_truncation = False
         self.half_precision = half_precision
+        self._set_windows()
+
+    def _set_windows(self) -> None:
+        """Set the windows of the encoder.
+
+        RAISES (ValueError): J533 for an encoder that does not support them.
+        """
+        kind = self.cfg["windows"]
+        problem = find_problem(self.model, kind)
+        if problem is not None:
+            what, fix = problem
+            raise JREError(
+                Errors.J533.format(name=self.name, value=kind, what=what, fix=fix)
+            )
+        set_windows(self.model, kind)
+
+    @property
+    def _given(self) -> GivenSettings | None:
+        """None if the component predicts the entities."""
+        source, unknown = self.cfg["entities"], self.cfg["unknown_entities"]
+        return None if source == PREDICT else GivenSettings(source, unknown)
 
     @property
     def half_precision(self) -> HalfPrecision:
@@ -250,6 +339,11 @@ class JointRelationExtractor(TrainablePipe):
         }
         return [field for field, is_used in used.items() if is_used]
 
+    @property
+    def _places(self) -> dict[str, str]:
+        """The settings that say where the predictions are written."""
+        return {name: self.cfg[name] for name in ("attr", "spans_key")}
+
     def add_label(self, label: str, *, kind: str) -> int:
         """Add a label before initialization.
 
@@ -299,8 +393,12 @@ class JointRelationExtractor(TrainablePipe):
         RAISES (ValueError): J502 without labels, J503 for labels with another
             structure, J504 for an example with an unknown label (if the network
             predicts tags), J505, J507 or J511 for a setting with an unknown label,
-            J306 for an encoder without width.
+            J306 for an encoder without width, J531 for a pipeline with another
+            component that writes to the same place.
         """
+        if nlp is not None:  # a component with a source was not created by the factory
+            check_others(nlp, self.name, self._places)
+            self._check_score_weights(nlp)
         get_examples = SingleRead(get_examples, f"{type(self).__name__}.initialize")
         count = 0
         if labels is None:
@@ -337,7 +435,11 @@ class JointRelationExtractor(TrainablePipe):
             given = None if labels is None else labels.get("tags")
             with self._explained_labels():
                 self.cfg["tags"] = choose_tags(
-                    get_examples, given, self._labels, self.cfg["attr"]
+                    get_examples,
+                    given,
+                    self._labels,
+                    self.cfg["attr"],
+                    WindowSettings(self.cfg["windows"]),
                 )
         self._rng = np.random.default_rng(self._seed)
         self._warner = OnceWarner()
@@ -348,6 +450,14 @@ class JointRelationExtractor(TrainablePipe):
         self.cfg["several_sentences"] = 2 * n_several >= len(docs)
         model: Model[Any, Any] = self.model
         model.initialize(X=docs, Y=self._labels)
+
+    def _check_score_weights(self, nlp: Language) -> None:
+        """Log J917 if no score of the component chooses the best model."""
+        attr = self.cfg["attr"]
+        weights = nlp.config["training"]["score_weights"]
+        if not any(weights.get(score_name(name, attr)) for name in SCORES):
+            score = score_name("rel_strict_f", attr)
+            logger.warning(Warnings.J917.format(name=self.name, attr=attr, score=score))
 
     def _set_observed(self, observed: Observed | None, given: dict[str, Any]) -> None:
         """Set what is known of the training data: the given values of a labels file,
@@ -399,6 +509,7 @@ class JointRelationExtractor(TrainablePipe):
                 encoded.has_units,
                 self._labels,
                 self.cfg["attr"],
+                self._given,
             )
         candidates = sample_candidates(
             gold,
@@ -407,6 +518,7 @@ class JointRelationExtractor(TrainablePipe):
             max_span_width=self.cfg["max_span_width"],
             negative_spans=self.cfg["negative_spans"],
             negative_pairs=self.cfg["negative_pairs"],
+            classify=self._given is None,
         )
         targets, n_untagged = make_targets(
             gold, candidates, encoded.windows, self._labels
@@ -437,6 +549,8 @@ class JointRelationExtractor(TrainablePipe):
         try:
             yield
         except UnknownLabel as error:
+            if len(error.args) > 2:
+                raise self._refuse_given(*error.args[1:]) from error
             raise explain_unknown_label(error, self.name, self.label_data) from error
 
     # saving ---------------------------------------------------------------------------
@@ -482,6 +596,7 @@ class JointRelationExtractor(TrainablePipe):
             ) from error
         counts = label_counts(self.model) if has_network(self.model) else {}
         check_settings(self.name, self.cfg, attr, counts)
+        self._set_windows()
 
     # prediction -----------------------------------------------------------------------
 
@@ -491,30 +606,103 @@ class JointRelationExtractor(TrainablePipe):
         docs (Iterable[Doc]): The Docs. A Doc without tokens gets an empty prediction.
         RETURNS (list[Prediction]): One per Doc, in order.
         RAISES (ValueError): J301 before initialization, J305 for a listener without
-            upstream component.
+            upstream component; J532 or J534 for given entities.
         """
         docs = list(docs)
         self._require_network()
         if not any(len(doc) for doc in docs):
             return [Prediction([], []) for _ in docs]
         self._require_upstream(docs)
-        if not self.cfg["several_sentences"]:
+        # (with windows of a Doc, its sentences do not matter)
+        if not self.cfg["several_sentences"] and self.cfg["windows"] != "doc":
             self._sentences.check(docs)
+        if self._given is not None:
+            return self.predict_given(docs, self._read_given(docs, self._given))
         scores = self.model.predict((docs, self.cfg["max_span_width"]))
         if scores.n_truncated and not self._logged_truncation:
             # common before the first updates, when the user can do nothing about it
             self._logged_truncation = True
             count = scores.n_truncated
             logger.warning(Warnings.J905.format(count=count, limit=MAX_PAIRED_ENTITIES))
+        return self._decode(
+            scores, len(docs), self.entity_labels, keep_overlaps=self._keeps_overlaps
+        )
+
+    def _read_given(
+        self, docs: Sequence[Doc], given: GivenSettings
+    ) -> list[list[GivenEntity]]:
+        """Read the given entities of Docs.
+
+        RAISES (ValueError): J532 for an outdated span group, J534 for an unknown label.
+        """
+        entities, n_unset, n_unknown = [], 0, 0
+        for doc in docs:
+            rows = given_entities(doc, given.source)
+            n_unset += rows is None and len(doc) > 0
+            kept = []
+            for row in rows or ():
+                if given.unknown == "keep" or row[2] in self.entity_labels:
+                    kept.append(row)
+                elif given.unknown == "skip":
+                    n_unknown += 1
+                else:
+                    raise self._refuse_given(row[2], doc[row[0] : row[1]].text)
+            entities.append(kept)
+        self._warner.warn_about_given(
+            self.name, given.source, n_unset=n_unset, n_unknown=n_unknown
+        )
+        return entities
+
+    def _refuse_given(self, label: str, text: str) -> JREError:
+        """RETURNS (JREError): The error J534 for a given entity."""
+        return JREError(
+            Errors.J534.format(
+                name=self.name,
+                label=label,
+                text=text,
+                source=self.cfg["entities"],
+                labels=", ".join(self.entity_labels),
+            )
+        )
+
+    def predict_given(
+        self, docs: Iterable[Doc], entities: Sequence[Sequence[GivenEntity]]
+    ) -> list[Prediction]:
+        """Predict the relations between given entities, without changing the Docs.
+
+        docs (Iterable[Doc]): The Docs.
+        entities (Sequence): The entities of each Doc: start and end token and label,
+            end exclusive. A label that is not a label of the component is possible: no
+            network reads the labels. `constraints` apply to them.
+        RETURNS (list[Prediction]): One per Doc, in order. All entities are included,
+            with the score 1.
+        RAISES (ValueError): As in ``predict``.
+        """
+        docs = list(docs)
+        self._require_network()
+        if not any(len(doc) for doc in docs):
+            return [Prediction([], []) for _ in docs]
+        self._require_upstream(docs)
+        scores, labels = score_given(self.model, docs, entities, self.entity_labels)
+        return self._decode(scores, len(docs), labels, keep_overlaps=True)
+
+    def _decode(
+        self,
+        scores: JointScores,
+        n_docs: int,
+        entity_labels: Sequence[str],
+        *,
+        keep_overlaps: bool,
+    ) -> list[Prediction]:
         return decode(
             scores,
-            len(docs),
-            entity_labels=self.entity_labels,
+            n_docs,
+            entity_labels=entity_labels,
             relation_labels=self.relation_labels,
             threshold=self.cfg["threshold"],
             label_thresholds=self.cfg["label_thresholds"],
             symmetric=frozenset(self.cfg["symmetric"]),
-            keep_overlaps=self._keeps_overlaps,
+            keep_overlaps=keep_overlaps,
             table=self._table,
         )
 
@@ -558,9 +746,19 @@ class JointRelationExtractor(TrainablePipe):
                 StoredRelation(*entities[head][:3], *entities[tail][:3], label, score)
                 for head, tail, label, score in prediction.relations
             ]
-            write_annotations(doc, entities, relations, self.cfg["attr"], spans=spans)
-            if self.cfg["overwrite_ents"]:
-                doc.set_ents([spans[i] for i in without_overlaps(prediction.entities)])
+            write_annotations(
+                doc,
+                entities,
+                relations,
+                self.cfg["attr"],
+                spans=spans,
+                spans_key=self.cfg["spans_key"],
+            )
+            if self.cfg["overwrite_ents"] and self._given is None:
+                chosen = [spans[i] for i in without_overlaps(prediction.entities)]
+                if self.cfg["overwrite_ents"] == "merge":
+                    chosen += _not_overlapping(doc.ents, chosen)
+                doc.set_ents(chosen)
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Process a stream in batches.
@@ -602,6 +800,12 @@ class JointRelationExtractor(TrainablePipe):
                     name=self.name, count=count, total=len(docs), upstream=upstream
                 )
             )
+
+
+def _not_overlapping(spans: Iterable[Span], others: Iterable[Span]) -> list[Span]:
+    """RETURNS (list[Span]): The spans without a token of the others."""
+    taken = {token for other in others for token in range(other.start, other.end)}
+    return [span for span in spans if taken.isdisjoint(range(span.start, span.end))]
 
 
 def _batches(stream: Iterable[Doc], size: int) -> Iterator[list[Doc]]:

@@ -7,7 +7,7 @@ import numpy as np
 from spacy.training import Example
 
 from ..annotations import read_gold
-from ..architectures.windows import sentence_windows
+from ..architectures.windows import WindowSettings
 from ..errors import Errors, JREError
 from ..training.tags import plain_tags
 from ..training.targets import UnknownLabel, align_gold, find_tags
@@ -114,6 +114,7 @@ def choose_tags(
     given: list[str] | None,
     labels: Labels,
     attr: str,
+    windows: WindowSettings,
 ) -> list[str]:
     """Choose the tag set of a network that predicts tags.
 
@@ -121,6 +122,7 @@ def choose_tags(
     given (list[str] | None): The tags of a labels file.
     labels (Labels): Entity and relation labels.
     attr (str): Name of the relation extension.
+    windows (WindowSettings): The windows of the component.
     RETURNS (list[str]): The given tags and the missing plain BIO tags, or the tags
         of the Examples if none are given.
     RAISES (UnknownLabel): For a label of the Examples that is not in `labels`.
@@ -132,9 +134,9 @@ def choose_tags(
         for example in get_examples():
             doc = example.predicted
             has_units = np.asarray([not token.is_space for token in doc], dtype=bool)
-            yield align_gold(
-                [example], sentence_windows([doc]), has_units, labels, attr
-            )
+            made = windows.make([doc])
+            rows = made.rows([len(doc)])
+            yield align_gold([example], made, has_units[rows], labels, attr)
 
     return find_tags(labels, golds())
 

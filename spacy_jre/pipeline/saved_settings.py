@@ -10,6 +10,8 @@ from ..errors import Errors, JREError
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Label = Annotated[str, Field(min_length=1)]
+# see annotations/given.py
+Source = Annotated[str, Field(pattern=r"\A(predict|doc\.ents|spans:.+)\z")]
 Table = list[Annotated[list[Label], Field(min_length=3, max_length=3)]]
 
 
@@ -22,8 +24,12 @@ class SavedSettings(Fields):
     negative_spans: NonNegativeInt | None
     negative_pairs: NonNegativeInt | None
     symmetric: list[str]
-    overwrite_ents: bool
+    overwrite_ents: bool | Literal["merge"]
     attr: str
+    spans_key: Label
+    entities: Source
+    unknown_entities: Literal["error", "skip", "keep"]
+    windows: Literal["sentence", "doc"] | PositiveInt
     entity_labels: list[Label]
     relation_labels: list[Label]
     tags: list[str]

@@ -14,17 +14,54 @@ from typing import Any
 from spacy.scorer import PRFScore
 from spacy.training import Example
 
-from ..annotations import DEFAULT_ATTR, read_gold
-from ..annotations.align import TextAlignment
-from ..annotations.gold import SpanKey
-
-# addresses and entity labels of head and tail, label
-StrictRow = tuple[Any, str, Any, str, str]
+from ..annotations import DEFAULT_ATTR
+from .comparison import KINDS, compare
 
 
 def make_joint_scorer_v1() -> Callable[..., dict[str, Any]]:
-    """spacy-jre.joint_scorer.v1"""
-    return score_joint
+    """spacy-jre.joint_scorer.v1
+
+    The scores have the names of ``score_joint``, such as ``rel_f``. If the `attr` of
+    the component is not "relations", it is their prefix, as in ``triples_rel_f``. So
+    the scores of two components of a pipeline are apart.
+    """
+    return score_component
+
+
+def score_component(
+    examples: Iterable[Example], *, attr: str = DEFAULT_ATTR, **cfg: Any
+) -> dict[str, Any]:
+    """Score the Examples like ``score_joint``, with the names of ``score_name``."""
+    scores = score_joint(examples, attr=attr, **cfg)
+    return {score_name(name, attr): value for name, value in scores.items()}
+
+
+def score_name(name: str, attr: str) -> str:
+    """Get the name that a score has in the scores of a pipeline.
+
+    name (str): A name of ``score_joint``.
+    attr (str): Name of the relation extension of the component.
+    RETURNS (str): The name itself for the default extension.
+    """
+    return name if attr == DEFAULT_ATTR else f"{attr}_{name}"
+
+
+def with_plain_names(scores: dict[str, Any], attr: str) -> dict[str, Any]:
+    """Give the scores of a component the names that ``score_joint`` uses.
+
+    scores (dict[str, Any]): The scores of a pipeline.
+    attr (str): Name of the relation extension of the component.
+    RETURNS (dict[str, Any]): The scores. Those of another component of the pipeline
+        that has these names are replaced.
+    """
+    prefix = score_name("", attr)
+    plain = {
+        name.removeprefix(prefix): value
+        for name, value in scores.items()
+        if name.startswith(prefix)
+    }
+    others = {n: value for n, value in scores.items() if not n.startswith(prefix)}
+    return {**others, **plain}
 
 
 def score_joint(
@@ -32,6 +69,7 @@ def score_joint(
     *,
     attr: str = DEFAULT_ATTR,
     symmetric: Iterable[str] = (),
+    symmetric_twice: bool = False,
     **cfg: Any,
 ) -> dict[str, Any]:
     """Compare predicted Docs with reference Docs.
@@ -40,68 +78,36 @@ def score_joint(
         entities or relations if its reference has no such annotations.
     attr (str): Name of the relation extension.
     symmetric (Iterable[str]): Symmetric relation labels.
+    symmetric_twice (bool): Whether a symmetric relation counts twice, once in each
+        order, as in the papers of PL-Marker and LAI-Net. By default it counts once, as
+        in SpERT's evaluator.
     RETURNS (dict[str, Any]): ``ents_*``, ``rel_*`` and ``rel_strict_*`` with ``p``,
         ``r``, ``f``, ``macro_p``, ``macro_r``, ``macro_f`` and ``per_type``. The values
         are None if no reference is annotated. Macro scores are means over the labels
         that occur in the gold annotations or the predictions.
     """
     undirected = frozenset(symmetric)
-    tables: dict[str, dict[str, PRFScore]] = {"ents": {}, "rel": {}, "rel_strict": {}}
-    annotated = {"ents": False, "rel": False, "rel_strict": False}
+    tables: dict[str, dict[str, PRFScore] | None] = dict.fromkeys(KINDS)
     for example in examples:
-        gold = read_gold(example.reference, attr=attr, symmetric=undirected)
-        predicted = read_gold(example.predicted, attr=attr, symmetric=undirected)
-        alignment = TextAlignment(example)
-        at, gold_at = alignment.predicted_address, alignment.address
-        pairs: list[tuple[str, set[tuple[Any, ...]], set[tuple[Any, ...]]]] = []
-        if gold.knows_entities:
-            pairs.append(
-                (
-                    "ents",
-                    {(*at(key), key[2]) for key in predicted.entities},
-                    {(*gold_at(key), key[2]) for key in gold.entities},
-                )
-            )
-        if gold.knows_relations:
-            triples, gold_triples = predicted.relations, gold.relations
-            pairs.append(
-                (
-                    "rel",
-                    {(at(h), at(t), label) for h, t, label in triples},
-                    {(gold_at(h), gold_at(t), label) for h, t, label in gold_triples},
-                )
-            )
-            pairs.append(
-                (
-                    "rel_strict",
-                    {strict_row(triple, at) for triple in triples},
-                    {strict_row(triple, gold_at) for triple in gold_triples},
-                )
-            )
-        for name, candidates, references in pairs:
-            annotated[name] = True
-            for label in {row[-1] for row in candidates | references}:
-                score = tables[name].setdefault(label, PRFScore())
-                score.score_set(
-                    {row for row in candidates if row[-1] == label},
-                    {row for row in references if row[-1] == label},
+        comparison = compare(
+            example,
+            attr=attr,
+            symmetric=undirected,
+            symmetric_twice=symmetric_twice,
+        )
+        for name in KINDS:
+            counts = comparison.count(name)
+            if counts is None:
+                continue
+            table = tables[name] = tables[name] or {}
+            for label, (tp, fp, fn) in counts.items():
+                table[label] = table.get(label, PRFScore()) + PRFScore(
+                    tp=tp, fp=fp, fn=fn
                 )
     scores: dict[str, Any] = {}
-    for name, table in tables.items():
-        scores.update(_summary(name, table if annotated[name] else None))
+    for name in KINDS:
+        scores.update(_summary(name, tables[name]))
     return scores
-
-
-def strict_row(
-    triple: tuple[SpanKey, SpanKey, str], address: Callable[[SpanKey], Any]
-) -> StrictRow:
-    """Get what has to be equal for a strictly correct relation.
-
-    triple (tuple): Head, tail and label.
-    address (Callable): Gets the address of an entity, see ``TextAlignment``.
-    """
-    head, tail, label = triple
-    return (address(head), head[2], address(tail), tail[2], label)
 
 
 def _summary(name: str, table: dict[str, PRFScore] | None) -> dict[str, Any]:

@@ -7,9 +7,8 @@ import numpy as np
 from spacy.scorer import PRFScore
 from spacy.training import Example
 
-from ..annotations import DEFAULT_ATTR, read_gold
-from ..annotations.align import TextAlignment
-from .scorer import StrictRow, strict_row
+from ..annotations import DEFAULT_ATTR
+from .comparison import compare
 
 
 @dataclass
@@ -25,10 +24,14 @@ class LabelScores:
     correct: list[bool] = field(default_factory=list)
     support: int = 0
 
+    def reach(self, threshold: float) -> np.ndarray:
+        """RETURNS (ndarray): Whether each relation reaches a threshold."""
+        # as in decoding: the scores are single-precision numbers
+        return np.asarray(self.scores, dtype="float32") >= np.float32(threshold)
+
     def count(self, threshold: float) -> PRFScore:
         """RETURNS (PRFScore): The counts of the relations that reach a threshold."""
-        # as in decoding: the scores are single-precision numbers
-        kept = np.asarray(self.scores, dtype="float32") >= np.float32(threshold)
+        kept = self.reach(threshold)
         n_correct = int(np.asarray(self.correct, dtype=bool)[kept].sum())
         return PRFScore(
             tp=n_correct, fp=int(kept.sum()) - n_correct, fn=self.support - n_correct
@@ -103,23 +106,26 @@ def collect_scores(
     undirected = frozenset(symmetric)
     table: dict[str, LabelScores] = {}
     for example in examples:
-        gold = read_gold(example.reference, attr=attr, symmetric=undirected)
-        if not gold.knows_relations:
+        comparison = compare(example, attr=attr, symmetric=undirected)
+        if not comparison.knows_relations:
             continue
-        predicted = read_gold(example.predicted, attr=attr, symmetric=undirected)
-        alignment = TextAlignment(example)
-        references = {strict_row(key, alignment.address) for key in gold.relations}
-        scores: dict[StrictRow, float] = {}
-        for key, score in predicted.relations.items():
-            row = strict_row(key, alignment.predicted_address)
-            scores[row] = max(score, scores.get(row, score))
-        for row in references:
-            table.setdefault(row[-1], LabelScores()).support += 1
-        for row, score in scores.items():
+        for *_, label in comparison.gold_relations:
+            table.setdefault(label, LabelScores()).support += 1
+        for row, score in comparison.predicted_relations.items():
             entry = table.setdefault(row[-1], LabelScores())
             entry.scores.append(score)
-            entry.correct.append(row in references)
+            entry.correct.append(row in comparison.gold_relations)
     return table
+
+
+def join_labels(table: Mapping[str, LabelScores]) -> LabelScores:
+    """RETURNS (LabelScores): The relations of all labels."""
+    together = LabelScores()
+    for entry in table.values():
+        together.scores += entry.scores
+        together.correct += entry.correct
+        together.support += entry.support
+    return together
 
 
 def count_all(table: Mapping[str, LabelScores], thresholds: Thresholds) -> PRFScore:
@@ -151,12 +157,7 @@ def choose_thresholds(
     lowest (float): The scores of all relations with at least this score are known.
     RETURNS (Thresholds): The thresholds.
     """
-    together = LabelScores()
-    for entry in table.values():
-        together.scores += entry.scores
-        together.correct += entry.correct
-        together.support += entry.support
-    threshold = together.best_threshold(lowest)
+    threshold = join_labels(table).best_threshold(lowest)
     if threshold is None:
         return current
     own = {

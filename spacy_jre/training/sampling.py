@@ -18,6 +18,7 @@ def sample_candidates(
     max_span_width: int,
     negative_spans: int | None,
     negative_pairs: int | None,
+    classify: bool = True,
 ) -> Candidates:
     """Sample all gold spans and related pairs, and a number of negatives.
 
@@ -25,7 +26,9 @@ def sample_candidates(
     `negative_spans` other spans within the limit. Pairs of a window: each related
     ordered pair once, and up to `negative_pairs` ordered pairs of distinct gold spans
     that are not related. Negatives are drawn uniformly without replacement.
-    Unannotated windows are skipped.
+    Unannotated windows are skipped. If windows overlap, a span or pair is sampled in
+    the first window that contains it. A gold span of an earlier window is only an
+    argument of pairs.
 
     gold (GoldBatch): The gold of the batch.
     windows (Windows): The windows.
@@ -33,9 +36,12 @@ def sample_candidates(
     max_span_width (int): Widest negative span, in tokens.
     negative_spans, negative_pairs (int | None): Maximum number per window. None:
         all.
+    classify (bool): Whether the spans are classified. If False, there are no negative
+        spans: the gold spans are given.
     RETURNS (Candidates): Spans and pairs.
     """
     spans: list[np.ndarray] = []
+    classified: list[np.ndarray] = []
     pairs: list[np.ndarray] = []
     n_spans = 0
     first_tokens, counts = windows.first_token, windows.counts
@@ -45,17 +51,22 @@ def sample_candidates(
             continue
         members = np.flatnonzero(gold.windows == window)
         own = gold.spans[members]
-        negatives = _other_spans(
-            int(first_tokens[window]), int(counts[window]), max_span_width, own
-        )
-        negatives = _draw(negatives, negative_spans, rng)
+        is_new = windows.is_new(own)
+        negatives = np.zeros((0, 2), dtype=np.int64)
+        if classify:
+            negatives = _other_spans(
+                int(first_tokens[window]), int(counts[window]), max_span_width, own
+            )
+            negatives = negatives[windows.is_new(negatives)]
+            negatives = _draw(negatives, negative_spans, rng)
         spans += [own, negatives]
+        classified += [is_new & classify, np.ones(len(negatives), dtype=bool)]
         if gold.knows_relations[window]:
             ordered = [
                 (i, j)
                 for i in range(len(members))
                 for j in range(len(members))
-                if i != j
+                if i != j and (is_new[i] or is_new[j])
             ]
             is_related = [(members[i], members[j]) in related for i, j in ordered]
             table = np.asarray(ordered, dtype=np.int64).reshape(-1, 2)
@@ -63,7 +74,8 @@ def sample_candidates(
             unrelated = _draw(table[~mask], negative_pairs, rng)
             pairs += [table[mask] + n_spans, unrelated + n_spans]
         n_spans += len(own) + len(negatives)
-    return Candidates(_stack(spans), _stack(pairs))
+    chosen = np.concatenate(classified) if classified else np.zeros(0, dtype=bool)
+    return Candidates(_stack(spans), _stack(pairs), classified=chosen)
 
 
 def _other_spans(first: int, count: int, max_width: int, own: np.ndarray) -> np.ndarray:

@@ -2,7 +2,13 @@ import pytest
 from spacy.tokens import Doc
 
 from spacy_jre import concat_docs, entity_group, span_as_doc
-from spacy_jre.annotations import build_doc, has_relations, read_gold
+from spacy_jre.annotations import (
+    StoredEntity,
+    build_doc,
+    has_relations,
+    read_gold,
+    write_annotations,
+)
 
 from ..conftest import STORY, make_record
 
@@ -112,3 +118,14 @@ def test_span_as_doc_of_an_unannotated_doc_equals_spacy(nlp):
     part = span_as_doc(nlp.make_doc("One two three")[1:])
     assert part.doc.text == "two three"
     assert part.lost_relations == 0
+
+
+def test_span_group_of_another_component_keeps_its_name(nlp):
+    doc = Doc(nlp.vocab, words=["Ada", "met", "Kim", "."])
+    ada = StoredEntity(0, 3, "X", 1.0)
+    write_annotations(doc, [ada], [], "triples", spans_key="b")
+    part = span_as_doc(doc[0:2], attr="triples", spans_key="b").doc
+    assert set(part.spans) == {"b"}
+    joined = concat_docs([part, part], attr="triples", spans_key="b")
+    assert [span.text for span in joined.spans["b"]] == ["Ada", "Ada"]
+    assert "jre" not in joined.spans

@@ -5,7 +5,6 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from spacy_jre.architectures.bridge import (
     _convert_inputs,
-    all_spans,
     joint_model,
     label_counts,
     learns_tags,
@@ -17,6 +16,7 @@ from spacy_jre.architectures.builders import (
     build_spert_v1,
     build_stsn_v1,
 )
+from spacy_jre.architectures.candidates import all_spans
 from spacy_jre.architectures.torch_node import get_module
 from spacy_jre.layers.losses import UNKNOWN
 from spacy_jre.networks.base import Layout, Targets

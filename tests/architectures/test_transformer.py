@@ -317,7 +317,7 @@ def test_gradients_equal_plain_torch(tmp_path, docs):
 
 def test_long_window_is_split_with_warning(nlp, encoder):
     doc = Doc(nlp.vocab, words=["Oslo"] * 150)
-    with pytest.warns(UserWarning, match=r"J901.*1 sentence\(s\).*62 wordpieces"):
+    with pytest.warns(UserWarning, match=r"J901.*1 window\(s\).*62 wordpieces"):
         encoded = encoder.predict([doc])
     assert len(encoded.windows.doc) > 1
     assert encoded.windows.n_tokens == 150

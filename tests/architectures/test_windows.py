@@ -1,12 +1,18 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import spacy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from spacy.tokens import Doc
 
+from spacy_jre.architectures.candidates import PairChooser, all_spans
 from spacy_jre.architectures.windows import (
+    WindowSettings,
     sentence_windows,
     split_windows,
+    stride_windows,
     with_context,
 )
 from spacy_jre.types import Windows
@@ -143,3 +149,160 @@ def test_context_has_the_size_unless_the_doc_is_shorter(docs, size):
     for index, doc in enumerate(number):
         expected = max(counts[index], min(size, sum(docs[doc])))
         assert ends[index] - starts[index] == expected
+
+
+# windows of several sentences ---------------------------------------------------------
+
+
+def test_windows_of_two_sentences_overlap_by_one(nlp):
+    docs = [make_doc(nlp, 9, {0, 3, 5}), make_doc(nlp, 2, {0})]
+    windows = WindowSettings(2).make(docs)
+    assert as_rows(windows) == [(0, 0, 5), (0, 3, 9), (1, 0, 2)]
+    assert windows.repeated.tolist() == [0, 2, 0]
+    assert windows.overlap
+
+
+def test_window_of_more_sentences_than_the_doc_has_is_the_doc(nlp):
+    windows = WindowSettings(4).make([make_doc(nlp, 9, {0, 3, 5})])
+    assert as_rows(windows) == [(0, 0, 9)]
+    assert not windows.overlap
+
+
+def test_windows_of_one_sentence_are_the_sentences(nlp):
+    docs = [make_doc(nlp, 5, {0, 3}), make_doc(nlp, 0)]
+    assert as_rows(WindowSettings(1).make(docs)) == as_rows(sentence_windows(docs))
+
+
+def test_window_of_a_doc_has_all_of_its_sentences(nlp):
+    docs = [make_doc(nlp, 5, {0, 3}), make_doc(nlp, 0), make_doc(nlp, 2, {0, 1})]
+    assert as_rows(WindowSettings("doc").make(docs)) == [(0, 0, 5), (2, 0, 2)]
+
+
+def test_long_window_is_divided_into_windows_that_overlap_by_half():
+    windows = stride_windows(make_windows([10, 3]), np.ones(13, dtype=np.int64), 4)
+    assert as_rows(windows) == [(0, 0, 4), (0, 2, 6), (0, 4, 8), (0, 6, 10), (1, 0, 3)]
+    assert windows.repeated.tolist() == [0, 2, 2, 2, 0]
+
+
+def test_divided_window_that_another_one_contains_is_left_out():
+    number = np.asarray([0, 0])
+    windows = Windows(number, np.asarray([0, 4]), np.asarray([8, 10]))
+    divided = stride_windows(windows, np.ones(14, dtype=np.int64), 4)
+    assert as_rows(divided) == [(0, 0, 4), (0, 2, 6), (0, 4, 8), (0, 6, 10)]
+
+
+sizes_of_docs = st.lists(
+    st.lists(st.integers(0, 5), min_size=1, max_size=12), min_size=1, max_size=3
+)
+
+
+@given(sizes_of_docs, st.integers(5, 12))
+@settings(max_examples=80, deadline=None)
+def test_divided_windows_cover_all_tokens_within_the_limit(sizes, limit):
+    flat = np.asarray([n for s in sizes for n in s], dtype=np.int64)
+    windows = stride_windows(make_windows([len(s) for s in sizes]), flat, limit)
+    rows = as_rows(windows)
+    assert rows == sorted(rows)
+    for doc, own in enumerate(sizes):
+        ranges = [(start, end) for number, start, end in rows if number == doc]
+        assert all(sum(own[start:end]) <= limit for start, end in ranges)
+        ends = [end for _, end in ranges]
+        assert ends == sorted(set(ends))
+        # tokens that are at most half a window apart are in a common window
+        for first in range(len(own)):
+            for last in range(first, len(own)):
+                if sum(own[first : last + 1]) <= limit // 2:
+                    assert any(s <= first and last < e for s, e in ranges)
+
+
+@st.composite
+def overlapping_windows(draw):
+    """Windows of 1 to 3 sentences, and the lengths of the Docs."""
+    lengths = draw(
+        st.lists(
+            st.lists(st.integers(1, 4), min_size=1, max_size=5), min_size=1, max_size=3
+        )
+    )
+    size = draw(st.integers(1, 3))
+    nlp = spacy.blank("en")
+    docs = [
+        make_doc(nlp, sum(own), {0, *np.cumsum(own)[:-1].tolist()}) for own in lengths
+    ]
+    return WindowSettings(size).make(docs), [len(doc) for doc in docs]
+
+
+@given(overlapping_windows())
+@settings(max_examples=60, deadline=None)
+def test_first_window_of_a_range_is_found(made):
+    windows, lengths = made
+    for doc, length in enumerate(lengths):
+        for start in range(length):
+            for end in range(start + 1, length + 1):
+                inside = [
+                    index
+                    for index, row in enumerate(as_rows(windows))
+                    if row[0] == doc and row[1] <= start and end <= row[2]
+                ]
+                (found,) = windows.find(np.asarray([[doc, start, end]]))
+                assert found == (inside[0] if inside else -1)
+                for index in inside:
+                    shift = windows.first_token[index] - windows.start[index]
+                    span = np.asarray([[start, end]]) + shift
+                    assert windows.is_new(span) == [index == found]
+                    assert windows.to_docs(span).tolist() == [[doc, start, end]]
+                if inside:
+                    batch = windows.to_batch(np.asarray([[doc, start, end]]))
+                    assert windows.to_docs(batch).tolist() == [[doc, start, end]]
+                    assert windows.token_window[batch[0, 0]] == found
+
+
+@given(overlapping_windows())
+@settings(max_examples=40, deadline=None)
+def test_each_span_and_each_pair_is_a_candidate_once(made):
+    windows, lengths = made
+    ranges = np.asarray(
+        [(doc, token, token + 1) for doc, n in enumerate(lengths) for token in range(n)]
+    )
+    spans = windows.to_docs(all_spans(windows, 1).spans).tolist()
+    assert sorted(spans) == ranges.tolist()
+    part = SimpleNamespace(
+        windows=windows, has_units=np.ones(windows.n_tokens, dtype=bool)
+    )
+    choose = PairChooser(ranges)
+    candidates = choose(part)
+    _, pairs = choose.expand(candidates.pairs)
+    expected = {
+        (int(first), int(second))
+        for first in range(len(ranges))
+        for second in range(len(ranges))
+        if first != second
+        and any(
+            ranges[first, 0] == ranges[second, 0] == doc
+            and min(ranges[first, 1], ranges[second, 1]) >= start
+            and max(ranges[first, 2], ranges[second, 2]) <= end
+            for doc, start, end in as_rows(windows)
+        )
+    }
+    assert len(pairs) == len(expected)
+    assert set(map(tuple, pairs.tolist())) == expected
+
+
+@given(overlapping_windows(), st.integers(1, 9))
+@settings(max_examples=40, deadline=None)
+def test_parts_of_overlapping_windows_find_the_same_pairs(made, size):
+    windows, lengths = made
+    ranges = np.asarray(
+        [(doc, token, token + 1) for doc, n in enumerate(lengths) for token in range(n)]
+    )
+
+    def pairs_of(cuts):
+        choose, pairs, n_spans = PairChooser(ranges), [], 0
+        for first in range(0, len(windows.doc), cuts):
+            part = windows.part(slice(first, first + cuts))
+            has_units = np.ones(part.n_tokens, dtype=bool)
+            candidates = choose(SimpleNamespace(windows=part, has_units=has_units))
+            pairs.append(candidates.pairs + n_spans)
+            n_spans += len(candidates.spans)
+        return choose.expand(np.concatenate(pairs))[1].tolist()
+
+    assert sorted(pairs_of(size)) == sorted(pairs_of(len(windows.doc)))

@@ -208,7 +208,7 @@ def test_repeated_triple_is_a_duplicate(tmp_path):
     source = write_spo(tmp_path / "x.jsonl", [("Ada", "Oslo"), ("Ada", "Oslo")])
     (conversion,) = convert(source, tmp_path / "x.spacy")
     assert len(triples(tmp_path / "x.spacy")) == 1
-    assert "2 relations (0 lost, 1 duplicates)" in conversion.summary()
+    assert "1 relations (0 lost, 1 duplicates)" in conversion.summary()
 
 
 def test_tokens_of_prodigy_tasks_are_those_of_the_language(tmp_path):
@@ -823,7 +823,7 @@ def test_annotations_skipped_by_the_reader_count_as_lost(tmp_path, limit, lost):
     assert "LOC 'Lima' is not in the text" in output_of(result)
     assert_plain_error(result, "J702", lost)
     result = run("convert", source, tmp_path / "x.spacy", "--max-loss", 0.5)
-    assert "5 entities (1 lost, including 0 misaligned;" in output_of(result)
+    assert "8 entities (2 lost, including 0 misaligned;" in output_of(result)
     assert "3 relations (1 lost, 0 duplicates)" in output_of(result)
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 import spacy
-from spacy.tokens import Doc, DocBin
+from spacy.tokens import Doc, DocBin, Span
 
 from spacy_jre import concat_docs
 from spacy_jre.annotations import (
@@ -371,3 +371,68 @@ def test_file_that_is_not_a_docbin_raises(tmp_path, nlp, content):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"J609.*notes\.spacy"):
         read(path, nlp)
+
+
+# gold entities on the predicted Docs --------------------------------------------------
+
+
+def write_story(tmp_path, nlp):
+    docs = [build_doc(make_record(sentence), nlp) for sentence in STORY]
+    path = tmp_path / "story.spacy"
+    DocBin(docs=docs, store_user_data=True).to_disk(path)
+    return path
+
+
+def test_gold_entities_are_set_as_span_group(nlp, tmp_path):
+    path = write_story(tmp_path, nlp)
+    for example in Corpus(path, gold_entities="spans:gold")(nlp):
+        expected = [(s.text, s.label_) for s in example.reference.spans["jre"]]
+        found = [(s.text, s.label_) for s in example.predicted.spans["gold"]]
+        assert sorted(found) == sorted(expected)
+        assert not example.predicted.ents
+
+
+def test_gold_entities_are_set_as_ents(nlp, tmp_path):
+    record = make_record(STORY[4])
+    path = tmp_path / "one.spacy"
+    DocBin(docs=[build_doc(record, nlp)], store_user_data=True).to_disk(path)
+    (example,) = Corpus(path, gold_entities="doc.ents")(nlp)
+    found = [(e.text, e.label_) for e in example.predicted.ents]
+    assert found == [("Fjordline", "ORG"), ("Bergen", "LOC"), ("Narvik", "LOC")]
+
+
+def test_gold_entities_that_overlap_cannot_be_ents(nlp, tmp_path):
+    path = write_story(tmp_path, nlp)
+    with pytest.raises(ValueError, match=r"J535.*story.spacy.*spans:gold"):
+        list(Corpus(path, gold_entities="doc.ents")(nlp))
+
+
+def test_gold_entities_that_do_not_align_are_counted(nlp, tmp_path):
+    reference = Doc(nlp.vocab, words=["Hotel", "Lima", "Oslo", "Airport"])
+    reference.ents = [Span(reference, 0, 2, "ORG"), Span(reference, 2, 3, "LOC")]
+    reference._.relations = []
+    path = tmp_path / "merged.spacy"
+    DocBin(docs=[reference], store_user_data=True).to_disk(path)
+
+    def merged(text):
+        return Doc(nlp.vocab, words=["Hotel", "Lima", "Oslo Airport"])
+
+    nlp.tokenizer = merged
+    corpus = Corpus(path, gold_tokens=False, gold_entities="spans:gold")
+    with pytest.warns(UserWarning, match=r"J907.*1 gold entities.*align"):
+        (example,) = corpus(nlp)
+    assert [s.text for s in example.predicted.spans["gold"]] == ["Hotel Lima"]
+
+
+def test_unannotated_docs_get_no_gold_entities(nlp, tmp_path):
+    docs = [nlp.make_doc("Oslo ."), build_doc(make_record(STORY[4]), nlp)]
+    path = tmp_path / "some.spacy"
+    DocBin(docs=docs, store_user_data=True).to_disk(path)
+    first, second = Corpus(path, gold_entities="spans:gold")(nlp)
+    assert "gold" not in first.predicted.spans
+    assert "gold" in second.predicted.spans
+
+
+def test_other_place_for_gold_entities_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"J608.*gold_entities.*spans:<key>"):
+        Corpus(tmp_path, gold_entities="spans")

@@ -6,7 +6,7 @@ from spacy import displacy
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-from spacy_jre.display import displacy_relations, render_table
+from spacy_jre.display import displacy_relations, render_page
 
 from .helpers import ADA, HOTEL, LIMA, OSLO, WORDS, make_doc, make_sentences
 
@@ -150,10 +150,10 @@ def test_arc_of_a_nested_entity_starts_at_the_outermost():
         pytest.param((0, 2, "PER"), (0, 2, "ORG"), id="same span"),
     ],
 )
-def test_relation_between_overlapping_entities_is_only_in_the_table(head, tail):
+def test_relation_between_overlapping_entities_is_only_on_the_page(head, tail):
     doc = make_doc([head, tail], [(head, tail, "part")])
     assert draw(doc)["arcs"] == []
-    assert "part" in render_table(doc)
+    assert "part" in render_page([doc], title="Story")
 
 
 def test_duplicate_relations_are_drawn_once():

@@ -1,35 +1,16 @@
 import re
-from html.parser import HTMLParser
-from xml.etree import ElementTree
 
 import pytest
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-from spacy_jre.display import render_page, render_relations, render_table
+from spacy_jre.display import render_page
+from spacy_jre.display.page import content_hash
 
-from .helpers import ADA, HOTEL, OSLO, WORDS, make_doc, make_sentences
+from .helpers import ADA, HOTEL, LIMA, OSLO, WORDS, make_doc, make_sentences, parse
 
 WORKS = (ADA, HOTEL, "works_for", 0.75)
 BASED = (HOTEL, OSLO, "based_in", 0.5)
-MARKUP = ["<script>alert(1)</script>", "a & b", "\"quoted\" 'too'", "{braces}"]
-
-
-class Elements(HTMLParser):
-    """The tags, texts and attributes of a page."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.tags, self.texts, self.attrs = [], [], []
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attrs += attrs
-
-    def handle_data(self, data):
-        self.texts.append(data)
 
 
 @pytest.fixture
@@ -37,123 +18,124 @@ def doc():
     return make_doc([ADA, HOTEL, OSLO], [WORKS, BASED])
 
 
-def rows(doc):
-    """Get the text of the cells of the table, per row."""
-    table = ElementTree.fromstring(render_table(doc))
-    return [["".join(cell.itertext()) for cell in row] for row in table]
+def page_of(*docs, title="Story", **values):
+    return parse(render_page(docs, title=title, **values))
 
 
-def svgs(html):
-    matches = re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL)
-    return [ElementTree.fromstring(svg) for svg in matches]
+def triples(page):
+    return [row.text for row in page.find("li") if "data-head" in row.attrs]
 
 
-# table
+def test_page_has_text_entities_and_triples_of_each_doc(doc):
+    rain = make_doc([], words=["Rain", "fell"])
+    first, second = page_of(doc, rain).find("section")
+    assert first.find("p")[0].text == (
+        "Ada QuintPER cooks for Hotel LimaORG in OsloLOC . "
+    )
+    assert triples(first) == [
+        "Ada Quint PER –works_for→ Hotel Lima ORG 0.75",
+        "Hotel Lima ORG –based_in→ Oslo LOC 0.50",
+    ]
+    assert second.find("p")[0].text == "Rain fell "
+    assert triples(second) == []
 
 
-def test_table_has_a_row_for_each_relation(doc):
-    assert rows(doc) == [
-        ["head", "relation", "tail", "score"],
-        ["Ada Quint PER", "works_for", "Hotel Lima ORG", "0.75"],
-        ["Hotel Lima ORG", "based_in", "Oslo LOC", "0.50"],
+def test_nested_entities_are_all_shown():
+    page = page_of(make_doc([HOTEL, LIMA]))
+    (text,) = page.find("p", dir="auto")
+    assert [node.text for node in text.find(name="tag")] == ["LOC", "ORG"]
+
+
+def test_each_sentence_is_a_paragraph():
+    texts = [p.text for p in page_of(make_sentences()).find("p", dir="auto")]
+    assert texts == ["AdaPER left OsloLOC . ", "Rain fell . ", "MiaPER loves OlaPER . "]
+
+
+def test_relation_of_an_entity_with_itself_is_listed():
+    page = page_of(make_doc([ADA], [(ADA, ADA, "same")]))
+    assert triples(page) == ["Ada Quint PER –same→ Ada Quint PER 1.00"]
+
+
+def test_relation_across_sentences_is_listed():
+    page = page_of(make_doc([ADA, OSLO], [(ADA, OSLO, "left")], starts=(0, 4)))
+    assert triples(page) == ["Ada Quint PER –left→ Oslo LOC 1.00"]
+
+
+def test_same_label_has_the_same_color_everywhere(doc):
+    page = page_of(doc, make_doc([ADA]))
+    colors = {
+        node.attrs["data-c"]
+        for node in page.walk()
+        if "data-c" in node.attrs and node.text.endswith("PER")
+    }
+    assert len(colors) == 1
+
+
+def test_legend_counts_the_labels(doc):
+    entities, relations = page_of(doc, make_doc([ADA])).find("ul", "legend")
+    assert [row.text for row in entities.find("li")] == ["LOC 1", "ORG 1", "PER 2"]
+    assert [row.text for row in relations.find("li")] == [
+        "–based_in→ 1",
+        "–works_for→ 1",
     ]
 
 
-def test_table_is_sorted_by_position():
-    doc = make_doc([ADA, HOTEL, OSLO], [BASED, WORKS])
-    assert [row[1] for row in rows(doc)[1:]] == ["works_for", "based_in"]
-
-
-def test_relation_of_an_entity_with_itself_is_in_the_table():
-    doc = make_doc([ADA], [(ADA, ADA, "same")])
-    assert rows(doc)[1] == ["Ada Quint PER", "same", "Ada Quint PER", "1.00"]
-
-
-def test_relation_across_sentences_is_in_the_table():
-    doc = make_doc([ADA, OSLO], [(ADA, OSLO, "left")], starts=(0, 4))
-    assert rows(doc)[1] == ["Ada Quint PER", "left", "Oslo LOC", "1.00"]
-
-
-def test_table_without_relations_is_a_paragraph():
-    assert render_table(make_doc([ADA])) == "<p>No relations.</p>"
-
-
-# figures
-
-
-def test_figure_of_each_sentence_with_an_arc_is_drawn():
-    assert len(svgs(render_relations(make_sentences()))) == 2
-
-
-def test_doc_without_an_arc_has_no_figure():
-    assert render_relations(make_doc([ADA, OSLO])) == ""
-    assert render_relations(make_doc([], words=[], starts=None)) == ""
-
-
-def test_distance_grows_with_the_longest_word():
-    def width(name):
-        head, tail = (0, 1, "PER"), (1, 2, "LOC")
-        doc = make_doc([head, tail], [(head, tail, "left")], [name, "Oslo"])
-        (svg,) = svgs(render_relations(doc))
-        return int(svg.get("width"))
-
-    assert width("Ada") == width("Mia") < width("A" * 20) < width("A" * 40)
-
-
-# page
-
-
-def test_page_has_text_figure_and_table_of_each_doc(doc):
-    rain = make_doc([], words=["Rain", "fell"])
-    page = Elements(render_page([doc, rain], title="Story"))
-    assert [page.tags.count(tag) for tag in ("section", "svg", "table")] == [2, 1, 1]
-    assert doc.text in page.texts
-    assert rain.text in page.texts
-    assert "No relations." in page.texts
-
-
-def test_page_has_title_and_language(doc):
-    page = Elements(render_page([doc], title="Story", lang="no"))
-    assert page.texts.count("Story") == 2
-    assert ("lang", "no") in page.attrs
+def test_page_has_title_counts_and_language(doc):
+    page = page_of(doc, lang="no")
+    assert [node.text for node in page.find() if node.tag in ("title", "h1")] == [
+        "Story",
+        "Story",
+    ]
+    assert page.find(name="about")[0].text == "1 text, 3 entities, 2 relations"
+    assert len(page.find("div", "text", lang="no")) == 1
+    # the words of the page itself are English
+    assert page.find("html")[0].attrs == {"lang": "en"}
 
 
 def test_page_without_docs_is_valid():
     html = render_page([], title="Empty")
     assert html.startswith("<!DOCTYPE html>")
-    assert "section" not in Elements(html).tags
+    assert not parse(html).find("section")
 
 
 def test_page_loads_no_other_files(doc):
-    page = Elements(render_page([doc], title="Story"))
-    assert not {"script", "link", "img", "iframe"} & set(page.tags)
-    assert not [value for name, value in page.attrs if name in ("src", "href")]
+    html = render_page([doc], title="Story")
+    page = parse(html)
+    tags = [node.tag for node in page.walk()]
+    assert not {"link", "img", "iframe", "object", "base"} & set(tags)
+    names = {name for node in page.walk() for name in node.attrs}
+    assert not names & {"src", "href", "srcset", "style"}
+    assert not re.search(r"url\(|@import|https?://(?!www\.w3\.org/2000/svg)", html)
 
 
-def test_svgs_of_a_page_do_not_share_ids(doc):
-    figures = svgs(render_page([doc, doc], title="Story"))
-    assert len({svg.get("id") for svg in figures}) == 2
+def test_policy_allows_only_the_style_and_script_of_the_page(doc):
+    page = page_of(doc)
+    (meta,) = page.find("meta", http_equiv="Content-Security-Policy")
+    (style,), (script,) = page.find("style"), page.find("script")
+    rules = dict(rule.split(" ", 1) for rule in meta.attrs["content"].split("; "))
+    assert rules == {
+        "default-src": "'none'",
+        "style-src": f"'{content_hash(style.text)}'",
+        "script-src": f"'{content_hash(script.text)}'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+
+
+MARKUP = ["<script>alert(1)</script>", "a & b", "\"quoted\" 'too'", "{braces}"]
 
 
 @pytest.mark.parametrize("text", MARKUP)
 def test_markup_in_text_labels_and_title_is_escaped(text):
     head, tail = (0, 1, text), (1, 2, "LOC")
     doc = make_doc([head, tail], [(head, tail, text)], [text, "Oslo"])
-    html = render_page([doc], title=text, lang='en"><script>')
-    page = Elements(html)
-    assert "script" not in page.tags
-    assert page.texts.count(text) >= 6
-    # title and heading; word, tag and arc of the figure; table
-    (svg,) = svgs(html)
-    assert [e.text for e in svg.iter()].count(text) == 3
-    assert rows(doc)[1] == [f"{text} {text}", text, "Oslo LOC", "1.00"]
+    page = page_of(doc, title=text, lang='en"><script>')
+    assert len(page.find("script")) == 1
+    assert [page.find(tag)[0].text for tag in ("title", "h1")] == [text, text]
+    assert page.find("p", dir="auto")[0].text == f"{text}{text} OsloLOC "
+    assert triples(page) == [f"{text} {text} –{text}→ Oslo LOC 1.00"]
 
 
-@pytest.mark.parametrize(
-    "draw",
-    [render_relations, render_table, lambda doc: render_page([doc], title="Story")],
-    ids=["figure", "table", "page"],
-)
-def test_doc_without_relation_data_fails(draw):
+def test_doc_without_relation_data_fails():
     with pytest.raises(ValueError, match="J704"):
-        draw(Doc(Vocab(), words=WORDS))
+        render_page([Doc(Vocab(), words=WORDS)], title="Story")

@@ -121,6 +121,14 @@ def test_given_pairs_are_returned_unchanged(network):
     assert int(outputs.n_truncated) == 0
 
 
+def test_given_pairs_are_scored_in_chunks(network):
+    network.eval()
+    whole = network(*training_batch()).relation_logits
+    parts = network(*with_layout(training_batch(), pair_chunk=2)).relation_logits
+    assert len(whole) > 4
+    assert torch.allclose(parts, whole, atol=1e-6)
+
+
 def test_all_spans_and_proposed_pairs_have_a_logit_per_label(network):
     batch = prediction_batch()
     outputs = network(*batch)

@@ -295,7 +295,10 @@ def test_failing_doc_does_not_remove_other_docs_from_the_stream(trained):
 
 def test_pipeline_can_have_two_components(nlp, examples):
     nlp.add_pipe("jre", name="first")
-    nlp.add_pipe("jre", name="second", config={"overwrite_ents": False})
+    second = {"overwrite_ents": False, "attr": "triples", "spans_key": "second"}
+    nlp.add_pipe("jre", name="second", config=second)
+    for example in examples:
+        example.reference._.triples = list(example.reference._.relations)
     nlp.initialize(lambda: examples)
     losses = nlp.update(examples, sgd=nlp.create_optimizer())
     assert {"first", "second"} <= losses.keys()

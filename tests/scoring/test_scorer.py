@@ -6,43 +6,19 @@ from spacy.training import Example
 from spacy.vocab import Vocab
 
 from spacy_jre.annotations import StoredEntity, StoredRelation, write_annotations
-from spacy_jre.scoring.scorer import make_joint_scorer_v1, score_joint
+from spacy_jre.scoring.scorer import (
+    make_joint_scorer_v1,
+    score_joint,
+    with_plain_names,
+)
 
-WORDS = ["Ada", "Quint", "cooks", "for", "Hotel", "Lima", "in", "Oslo"]
-ADA, HOTEL, LIMA, OSLO = (0, 2, "PER"), (4, 6, "ORG"), (5, 6, "LOC"), (7, 8, "LOC")
+from .helpers import ADA, HOTEL, LIMA, OSLO, WORDS, annotate, make_example, unannotated
+
 MEASURES = ("p", "r", "f")
 
 
 def close(value):
     return pytest.approx(value, abs=1e-9)
-
-
-def annotate(doc, entities, relations=()):
-    """Write entities (start, end, label) and relations (head, tail, label)."""
-
-    def characters(start, end, label):
-        span = doc[start:end]
-        return (span.start_char, span.end_char, label)
-
-    rows = [
-        (*characters(*head), *characters(*tail), label)
-        for head, tail, label in relations
-    ]
-    write_annotations(
-        doc,
-        [StoredEntity(*characters(*entity), 1.0) for entity in entities],
-        [StoredRelation(*row, 1.0) for row in rows],
-    )
-    return doc
-
-
-def make_example(gold, predicted, words=WORDS):
-    """Make an example from two pairs (entities, relations) for the same words."""
-    vocab = Vocab()
-    return Example(
-        annotate(Doc(vocab, words=words), *predicted),
-        annotate(Doc(vocab, words=words), *gold),
-    )
 
 
 def prf(scores, name):
@@ -222,6 +198,64 @@ def test_symmetric_relation_with_a_wrong_entity_label_is_wrong_in_the_strict_sco
     assert prf(scores, "rel_strict") == prf_of(0, 1, 1)
 
 
+def test_symmetric_relations_can_count_in_both_orders():
+    gold = [*SPOUSES, (ADA, HOTEL, "works_for")]
+    predicted = [SPOUSES[1], (HOTEL, OSLO, "spouse"), (HOTEL, ADA, "works_for")]
+    example = make_example(([], gold), ([], predicted))
+    once = score_joint([example], symmetric=["spouse"])
+    twice = score_joint([example], symmetric=["spouse"], symmetric_twice=True)
+    # correct: one spouse; false: a spouse and the works_for; missed: the works_for
+    assert prf(once, "rel_strict") == prf_of(1, 2, 1)
+    assert prf(twice, "rel_strict") == prf_of(2, 3, 1)
+    assert prf(twice, "rel") == prf_of(2, 3, 1)
+    assert twice["rel_per_type"]["spouse"] == once["rel_per_type"]["spouse"]
+
+
+def test_symmetric_relation_of_an_entity_with_itself_counts_once():
+    example = make_example(([], [(ADA, ADA, "spouse")]), ([], [(ADA, OSLO, "spouse")]))
+    scores = score_joint([example], symmetric=["spouse"], symmetric_twice=True)
+    assert prf(scores, "rel") == prf_of(0, 2, 1)
+
+
+# rules of SpERT's evaluator, counted by hand
+
+
+def test_counts_of_several_documents_with_all_rules():
+    """Duplicates, an empty prediction, symmetric labels, labels that only occur in the
+    gold annotation, nested entities and wrong entity labels."""
+    wrong = (4, 6, "LOC")
+    gold = [
+        ([ADA, HOTEL, LIMA, OSLO], [(ADA, HOTEL, "works_for"), (OSLO, LIMA, "near")]),
+        ([ADA, OSLO, (0, 1, "RARE")], [(ADA, OSLO, "spouse"), (ADA, OSLO, "unseen")]),
+        ([ADA], []),
+    ]
+    predicted = [
+        # ADA and the relation twice, HOTEL with a wrong label, LIMA near OSLO
+        (
+            [ADA, ADA, wrong, LIMA, OSLO],
+            [
+                (ADA, wrong, "works_for"),
+                (ADA, wrong, "works_for"),
+                (LIMA, OSLO, "near"),
+            ],
+        ),
+        ([], []),
+        ([ADA, OSLO], [(OSLO, ADA, "spouse")]),
+    ]
+    examples = [make_example(*pair) for pair in zip(gold, predicted, strict=True)]
+    scores = score_joint(examples, symmetric=["near", "spouse"])
+    # PER 2 0 1, ORG 0 0 1, LOC 2 2 1, RARE 0 0 1
+    assert prf(scores, "ents") == prf_of(4, 2, 4)
+    f1s = [2 * 2 / 5, 0, 2 * 2 / 7, 0]
+    assert scores["ents_macro_f"] == close(sum(f1s) / 4)
+    # works_for 1 0 0, near 1 0 0, spouse 0 1 1, unseen 0 0 1
+    assert prf(scores, "rel") == prf_of(2, 1, 2)
+    assert scores["rel_macro_f"] == close(2 / 4)
+    # works_for 0 1 1
+    assert prf(scores, "rel_strict") == prf_of(1, 2, 3)
+    assert scores["rel_strict_macro_f"] == close(1 / 4)
+
+
 # summaries
 
 
@@ -261,20 +295,23 @@ def test_labels_are_sorted(mixed):
     assert list(mixed["rel_per_type"]) == ["based_in", "near", "works_for"]
 
 
-def test_registered_scorer_is_score_joint():
-    assert make_joint_scorer_v1() is score_joint
+def test_registered_scorer_returns_the_scores_of_score_joint(examples):
+    assert make_joint_scorer_v1()(examples) == score_joint(examples)
+
+
+def test_registered_scorer_names_the_scores_of_another_extension(examples):
+    scores = make_joint_scorer_v1()(examples, attr="triples")
+    plain = score_joint(examples, attr="triples")
+    assert scores == {f"triples_{name}": value for name, value in plain.items()}
+    assert with_plain_names({**scores, "rel_f": 0.0, "speed": 1.0}, "triples") == {
+        **plain,
+        "speed": 1.0,
+    }
 
 
 # references without annotations
 
 KEYS = (*MEASURES, "macro_p", "macro_r", "macro_f", "per_type")
-
-
-def unannotated(example, *, ents=False):
-    reference = Doc(example.reference.vocab, words=WORDS)
-    if ents:
-        reference.set_ents([reference.char_span(0, 9, label="PER")])
-    return Example(example.predicted, reference)
 
 
 def test_reference_without_relation_data_is_ignored():

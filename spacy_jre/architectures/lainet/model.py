@@ -19,6 +19,7 @@ from ..header import SavedTensors, read_fields, wrong
 from ..hf_encoder import HFEncoder, TransformerSettings
 from ..hf_header import EncoderFields
 from ..torch_node import device_of, get_module, is_built, set_module, to_tensor
+from ..windows import ATTRIBUTE, SENTENCES, windows_of
 from .input import InputFormat, Texts
 from .module import InputSettings, MarkingTransformer
 from .vocabulary import (
@@ -79,7 +80,9 @@ def lainet_model(
         mixed_precision=transformer.mixed_precision,
     )
     node.name = "jre-lainet"
-    encoder: Model[list[Doc], Texts] = Model("jre-pieces", _cut, layers=[node])
+    encoder: Model[list[Doc], Texts] = Model(
+        "jre-pieces", _cut, layers=[node], attrs={ATTRIBUTE: SENTENCES}
+    )
     return root_model(
         encoder, node, init=partial(init, transformer, network, input_settings)
     )
@@ -89,7 +92,7 @@ def _cut(
     model: Model[list[Doc], Texts], docs: list[Doc], is_train: bool
 ) -> tuple[Texts, Callable[[Any], list[Doc]]]:
     # wordpieces do not have a gradient
-    return _module(model.layers[0]).read(docs), lambda gradient: docs
+    return _module(model.layers[0]).read(docs, windows_of(model)), lambda gradient: docs
 
 
 def _module(node: Model[Any, Any]) -> MarkingTransformer:

@@ -15,10 +15,11 @@ from ...layers.pairs import choose_entities
 from ...networks.base import JointNetwork, Loss
 from ...networks.lainet import EntityOutputs, LAINet, LAINetOutputs, MarkedSpans
 from ...types import Candidates
-from ..bridge import MAX_PAIRED_ENTITIES
+from ..bridge import pair_limits
 from ..hf_encoder import HFEncoder
 from ..torch_node import to_tensor
 from ..transformer import cut_into_pieces, pack
+from ..windows import SENTENCES, WindowSettings
 from .input import (
     Graphs,
     InputFormat,
@@ -133,9 +134,11 @@ class MarkingTransformer(JointNetwork):
             for encoder, head in zip(self.encoder, heads, strict=True)
         ]
 
-    def read(self, docs: Sequence[Any]) -> Texts:
+    def read(self, docs: Sequence[Any], windows: WindowSettings = SENTENCES) -> Texts:
         """Split Docs into windows that fit beside the annotations."""
-        return Texts.of(*cut_into_pieces(docs, self.tokenizer, self.max_pieces))
+        return Texts.of(
+            *cut_into_pieces(docs, self.tokenizer, self.max_pieces, windows)
+        )
 
     def forward(
         self, texts: Texts, candidates: Candidates, is_entity: Tensor | None
@@ -151,6 +154,8 @@ class MarkingTransformer(JointNetwork):
         """
         spans = candidates.spans
         rows = find_readable(texts, spans)
+        if candidates.classified is not None:
+            rows = rows[candidates.classified[rows]]
         index = self._tensor(rows)
         gold = None if is_entity is None else is_entity[index]
         entities = self._classify(texts, spans[rows], gold)
@@ -165,7 +170,8 @@ class MarkingTransformer(JointNetwork):
         logits[classified] = entities.entity_logits.float()
         pairs, n_truncated = candidates.pairs, logits.new_zeros(())
         if pairs is None:
-            pairs, n_truncated = self._propose(texts, spans, logits)
+            limits = pair_limits(texts.windows, candidates)
+            pairs, n_truncated = self._propose(texts, spans, logits, limits)
         # rank of the subject and object in the order of the text
         position = np.argsort(np.lexsort((spans[:, 1], spans[:, 0])))[pairs]
         return LAINetOutputs(
@@ -218,16 +224,16 @@ class MarkingTransformer(JointNetwork):
         )
 
     def _propose(
-        self, texts: Texts, spans: np.ndarray, logits: Tensor
+        self, texts: Texts, spans: np.ndarray, logits: Tensor, limits: np.ndarray
     ) -> tuple[np.ndarray, Tensor]:
         """Pair the predicted entities of each window.
 
+        limits (ndarray): Maximum number of entities of each window. Shape: (W,).
         RETURNS (tuple): All ordered pairs of the entities of each window, shape:
             (P, 2), and the number of windows with more entities than the limit.
         """
         windows = texts.windows
         span_windows = windows.token_window[spans[:, 0]]
-        limits = np.minimum(windows.counts, MAX_PAIRED_ENTITIES)
         best = choose_entities(logits, *to_device([span_windows, limits], self.device))
         chosen, of_window = torch.stack([best.entities, best.windows]).cpu().numpy()
         return chosen[pair_entities(of_window)], best.n_truncated

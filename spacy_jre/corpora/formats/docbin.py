@@ -77,12 +77,14 @@ def _read(docbin: CheckedDocBin, vocab: Vocab, number: int) -> Record:
     for index, entity in enumerate(record.entities):
         here = location.at(f"entity {index}")
         with rows.row("entity", key=index):
-            span = entity.start, entity.end
-            rows.add_entity(here, *span, entity.label, index, entity.score)
+            rows.add_entity(
+                here, entity.start, entity.end, entity.label, index, entity.score
+            )
     for index, relation in enumerate(record.relations):
         here = location.at(f"relation {index}")
-        ends = relation.head, relation.tail
-        rows.add_relation(here, *ends, relation.label, relation.score)
+        rows.add_relation(
+            here, relation.head, relation.tail, relation.label, relation.score
+        )
     if not has_relations(doc) and doc.user_data.get(_REL) is not None:
         with rows.row("relation"):
             _read_rel(location, doc, rows)
@@ -118,7 +120,7 @@ def _read_rel(location: Location, doc: Doc, rows: Rows) -> None:
                     ends.append(index_of[token])
                 if len(ends) != 2:
                     raise here.error("key", "is not a pair of tokens")
-                rows.add_relation(here, ends[0], ends[1], label, min(float(value), 1.0))
+                rows.add_relation(here, ends[0], ends[1], label, float(value))
 
 
 class RelationDocBin:

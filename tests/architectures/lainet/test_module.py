@@ -9,7 +9,8 @@ import torch
 from spacy.tokens import Doc
 from torch.testing import assert_close
 
-from spacy_jre.architectures.bridge import all_spans
+from spacy_jre.architectures import bridge
+from spacy_jre.architectures.candidates import all_spans
 from spacy_jre.architectures.lainet import module
 from spacy_jre.architectures.lainet.input import candidate_graphs, find_readable
 from spacy_jre.architectures.lainet.module import pack_similar
@@ -139,7 +140,7 @@ def test_given_pairs_are_scored_for_any_entities(model, docs):
 def test_number_of_paired_entities_of_a_window_is_limited(wide_bert, docs, monkeypatch):
     model = build_model(wide_bert, filter=False)
     inside(model).network.entity.classify.bias.data[0] = -100.0
-    monkeypatch.setattr(module, "MAX_PAIRED_ENTITIES", 3)
+    monkeypatch.setattr(bridge, "MAX_PAIRED_ENTITIES", 3)
     scores = model.predict((docs, WIDTH))
     assert len(scores.pairs) == 5 * 3 * 2
     assert scores.n_truncated == 5

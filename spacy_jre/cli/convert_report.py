@@ -25,11 +25,19 @@ CAUSES = {
     "J606": "the line or its markup is not valid",
     "J612": "the export is incomplete or not supported",
     "J617": "the file is a symbolic link to another folder",
+    "J618": "the archive can't be read",
     "J619": "the file has a document type declaration",
     "J621": "the Doc can't be read",
     "J622": "the line is too long",
+    "J623": "the name of a feature is not valid",
+    "J641": "the text is not in the export",
+    "J642": "the text is not in the export",
+    "J652": "the file is not valid WebAnno TSV 3",
+    "J665": "the gzip file is damaged",
+    "J666": "the gzip file unpacks to too much data",
     "J667": "the file is not UTF-8",
     "J668": "the line is not UTF-8",
+    "J669": "the document has the annotations of several projects",
     "J675": "the file is not valid XML",
 }
 _CODE = re.compile(r"\[(J[0-9]{3})\]")
@@ -146,7 +154,7 @@ def report_lines(run: Run, *, to_file: bool = False) -> Iterator[tuple[str, list
             [],
         )
     for conversion in run.conversions:
-        if conversion.has_no_relations():
+        if conversion.has_no_relations() and not labels.dropped_relations:
             yield (
                 f"{conversion.target}: no relations in any record. If the source has "
                 "relations, they are missing from the export: see docs/data.md.",

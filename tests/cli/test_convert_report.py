@@ -144,6 +144,13 @@ def test_lost_relations_are_not_said_to_be_missing_from_the_export(tmp_path):
     assert "missing from the export" not in output
 
 
+def test_dropped_relations_are_not_said_to_be_missing_from_the_export(tmp_path, source):
+    options = ("--drop", "PER", "--drop", "with", "--max-loss", 1)
+    output = output_of(run("convert", source, tmp_path / "x.spacy", *options))
+    assert "Dropped: 10 entities" in output
+    assert "missing from the export" not in output
+
+
 def test_group_without_a_cause_has_that_of_its_error_code(tmp_path, source):
     with source.open("a", encoding="utf8") as file:
         file.write("{broken\n" * 2)

@@ -294,6 +294,9 @@ def _find_text(
     """
     texts, regions = _texts(data), _regions(results)
     if options.text_field:
+        if options.text_field not in data:
+            problem = f"is missing. The fields are: {', '.join(map(repr, data))}"
+            raise location.at("data").error(options.text_field, problem)
         location.at("data").get(data, options.text_field, str)
         texts = {options.text_field: data[options.text_field]}
     text = covered_text(texts, regions)

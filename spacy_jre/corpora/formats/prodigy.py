@@ -10,8 +10,9 @@
 Offsets are characters, end exclusive. ``token_end`` is the last token. Head and child
 are tokens. If a relation has no ``head_span`` and ``child_span``, as in the data of
 spaCy's tutorial on relation extraction, it is between the entities that contain its
-tokens. Tasks without ``tokens`` are tokenized with spaCy's tokenizer. The writer stores
-the fields that Prodigy does not support under ``_jre``.
+tokens. The same applies to a ``head_span`` without a label. Tasks without ``tokens``
+are tokenized with spaCy's tokenizer. The writer stores the fields that Prodigy does not
+support under ``_jre``.
 """
 
 import json
@@ -166,9 +167,10 @@ def _find_entity(
     if span is None:
         return _find_by_token(here, task, relation, role)
     start, end = here.get(span, "start", int), here.get(span, "end", int)
-    if span.get("label") is None:
-        reason = f"{here}: {role}_span has no label"
-        return _NoEntity(reason, "an argument has no label")
+    if span.get("label") is None:  # tokens that are not an entity themselves
+        reason = f"{here}: {role}_span has no label, and is not in an entity"
+        no_entity = _NoEntity(reason, "an argument has no label")
+        return _find_enclosing(task, start, end, no_entity)
     wanted = (start, end, here.get(span, "label", str))
     # the stored indices distinguish equal entities; edits can make them outdated
     match relation.get(_OURS):
@@ -194,19 +196,23 @@ def _find_by_token(
         raise RowError(here.error(role, problem), UNKNOWN_ARGUMENT)
     get = partial(here.at(f"token {index}").get, tokens[index])
     start, end = get("start", int), get("end", int)
+    covered = short_repr(tokens[index].get("text"))
+    reason = f"{here}: {role}, token {index} {covered}, is not in an entity"
+    no_entity = _NoEntity(reason, "an argument is not in an entity")
+    return _find_enclosing(task, start, end, no_entity)
+
+
+def _find_enclosing(
+    task: _Task, start: int, end: int, no_entity: _NoEntity
+) -> int | _NoEntity:
+    """The row of the shortest entity that contains the characters."""
     # entities that were left out are included: they are the arguments of the annotator
     enclosing = [
         (span[1] - span[0], number)
         for number, span in task.span_of.items()
-        if span[0] <= start and end <= span[1]
+        if span[0] <= start < end <= span[1]
     ]
-    if enclosing:
-        return min(enclosing)[1]
-    covered = short_repr(tokens[index].get("text"))
-    return _NoEntity(
-        f"{here}: {role}, token {index} {covered}, is not in an entity",
-        "an argument is not in an entity",
-    )
+    return min(enclosing)[1] if enclosing else no_entity
 
 
 def _read_words(location: Location, task: dict[str, Any], text: str) -> tuple[str, ...]:

@@ -164,12 +164,21 @@ def test_relation_of_a_missing_token_raises(path):
 
 
 @pytest.mark.parametrize("label", [None, ABSENT])
-def test_relation_of_a_span_without_label_is_left_out(path, label):
-    task = changed(TASK, ["relations", 0, "head_span", "label"], label)
-    (record,) = read(path, task)
+def test_relation_of_a_token_that_is_no_entity_is_left_out(path, label):
+    token = {"start": 10, "end": 15, "token_start": 2, "token_end": 2, "label": None}
+    task = changed(TASK, ["relations", 0, "head_span"], token)
+    (record,) = read(path, changed(task, ["relations", 0, "head_span", "label"], label))
     assert record.relations == ()
     assert [left.kind for left in record.left_out] == ["relation"]
     assert "relation 0: head_span has no label" in record.left_out[0].reason
+
+
+@pytest.mark.parametrize("start", [0, 4])
+def test_relation_of_a_token_in_an_entity_is_that_of_the_entity(path, start):
+    token = {"start": start, "end": 9, "token_end": 1, "label": None}
+    (record,) = read(path, changed(TASK, ["relations", 0, "head_span"], token))
+    assert record.relations == (RelationRecord(0, 1, "lives_in"),)
+    assert record.left_out == ()
 
 
 def test_relation_to_a_missing_span_is_left_out_as_broken(path):

@@ -316,6 +316,12 @@ def _find_text(
             f"must have the text as 'text' or as the only string: {[*data]}. Specify "
             "the field with --text-field"
         )
+        lists = [name for name, value in data.items() if isinstance(value, list)]
+        if lists and not texts:  # the tag Paragraphs
+            problem = (
+                f"has a list in {lists[0]!r}, such as a dialogue. Only tasks with a "
+                "text can be converted"
+            )
         raise location.error("data", problem)
     value = location.at("data").get(data, field, str)
     if _ADDRESS.fullmatch(value):

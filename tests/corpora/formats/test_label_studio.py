@@ -181,6 +181,12 @@ def test_text_field_is_an_option(path):
     assert record.text == f"{TEXT} Yes."
 
 
+def test_task_with_a_dialogue_raises(path):
+    tasks = put(path, {**task(ADA), "data": {"talk": [{"author": "A", "text": "Hi"}]}})
+    with pytest.raises(ValueError, match=r"J605.*record 0: field 'data'.*in 'talk'"):
+        list(read_label_studio(tasks))
+
+
 def test_text_field_that_a_task_does_not_have_raises(path):
     tasks = put(path, with_data(ADA, text=TEXT))
     with pytest.raises(ValueError, match=r"J605.*record 0, data: field 'body' is miss"):

@@ -64,6 +64,7 @@ _OTHER = re.compile(r"(?:\*\tEquiv\s|#\S*\t|[AMN][0-9]\S*\t).*", re.DOTALL)
 _MISMATCH = "the text at the offsets is not the text of the entity"
 _DISCONTINUOUS = "the entity is discontinuous"
 _MANY_ARGUMENTS = "the relation has more than two arguments"
+_TWICE = "the line occurs twice"
 _NO_EVENTS = "events are not read"
 _EQUIVALENCE = "records have no equivalences"
 _UNSAFE = re.compile(r'[\x00-\x1f<>:"\\|?*]|(?<![^/])\.\.?(?![^/])')
@@ -284,7 +285,7 @@ class _Draft:
         line, which is kept.
     kept (list[str]): The lines for ``meta["brat"]``.
     triggers (dict[str, str]): Id of an event -> id of its trigger.
-    seen (set[str]): The ids of entities, relations and events.
+    seen (dict[str, str]): Id -> line of the entities, relations and events.
     broken (set[str]): The ids of broken lines. Lines that refer to them are not kept.
     """
 
@@ -299,7 +300,7 @@ class _Draft:
     names: dict[str, list[str]] = field(default_factory=lambda: {"T": [], "R": []})
     kept: list[str] = field(default_factory=list)
     triggers: dict[str, str] = field(default_factory=dict)
-    seen: set[str] = field(default_factory=set)
+    seen: dict[str, str] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -318,6 +319,10 @@ class _Draft:
         letter = re.match(r"[TR](?=[0-9])|E(?=[0-9]\S*\t)", line.text)
         kind = {"T": "entity", "R": "relation"}.get(letter[0] if letter else "", "line")
         before = len(self.rows.left_out)
+        if letter and self.seen.get(line.name) == line.text:
+            reason = f"{line.location}: {line.name} is written twice"
+            self.rows.leave_out("duplicate", reason, _TWICE)
+            return
         with self.rows.row(kind, key=line.name if letter else None):
             if letter and letter[0] != "E" and line.name in self.seen:
                 raise line.error(f"{line.name} is a duplicate id", REPEATED_ID)
@@ -340,7 +345,7 @@ class _Draft:
         if letter and any(left.broken for left in self.rows.left_out[before:]):
             self.broken.add(line.name)
         if letter:
-            self.seen.add(line.name)
+            self.seen.setdefault(line.name, line.text)
 
     def _add_entity(self, line: _Line, label: str, offsets: str, form: str) -> None:
         pieces = _parse_pieces(offsets)

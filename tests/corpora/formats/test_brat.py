@@ -119,6 +119,14 @@ def test_compressed_files_are_read(tmp_path, single):
         story.assert_is_the_story(read(folder))
 
 
+def test_line_that_is_written_twice_is_a_duplicate(write):
+    sold = "R1\tsold Arg1:T1 Arg2:T2"
+    (record,), left, _ = read_lenient(write(NILS, FJORDLINE, NILS, sold, sold))
+    assert (len(record.entities), len(record.relations)) == (2, 1)
+    assert [(one.kind, one.broken) for one in left] == [("duplicate", False)] * 2
+    assert "line 3: T1 is written twice" in left[0].reason
+
+
 def test_a1_and_a2_files_are_one_document(write, tmp_path):
     write(NILS, FJORDLINE, suffix=".a1")
     write("T3\tSale 5 9\tsold", "R1\towns Arg1:T1 Arg2:T2", suffix=".a2")

@@ -11,6 +11,10 @@ class JREError(ValueError):
     """An error of this package. Its message starts with a code of ``Errors``."""
 
 
+class NotFinite(JREError):
+    """A loss, a score or a weight is infinite or not a number."""
+
+
 class _ErrorsWithCodes(type):
     def __getattribute__(cls, code: str) -> Any:
         message = super().__getattribute__(code)
@@ -217,6 +221,12 @@ class Errors(metaclass=_ErrorsWithCodes):
         'installed. Install it: pip install "spacy-jre[shared]". Or use '
         "spacy-jre.TransformerEncoder.v1, which loads its own transformer."
     )
+    J330 = (
+        "The network {network} of component '{name}' has no attention weights with its "
+        "settings. Networks with attention: {known}."
+    )
+    J331 = "The text has no tokens. Enter a text with words."
+    J332 = "The data has no Docs with tokens, so there is nothing to measure."
     # training
     J401 = (
         "spacy-jre.AdamW.v1 does not support running averages. Remove use_averages "
@@ -229,6 +239,51 @@ class Errors(metaclass=_ErrorsWithCodes):
     J403 = (
         "The argument {text!r} ({start}..{end}) of a relation is not an annotated "
         "entity and has no label. Add it to doc.ents, or give the Span a label."
+    )
+    J420 = (
+        "The loss of component '{name}' is {value} in a batch with {count} Doc(s): "
+        "{docs}. Try a lower learning rate (training.optimizer.learn_rate), a smaller "
+        "maximum norm of the gradient (training.optimizer.grad_clip), half_precision = "
+        '"never", or leave out these Docs.'
+    )
+    J421 = (
+        "The training in {path} can't be resumed with other settings. {count} "
+        "difference(s): {changed}. Use the settings of the interrupted command, or "
+        "start again without --resume."
+    )
+    J422 = (
+        "{path} can't be written: {error}. What was saved under this name before is "
+        "unchanged. Make room or fix the permissions, and run the command again with "
+        "--resume."
+    )
+    J423 = (
+        "{path} is damaged or of another version, so that the training can't be "
+        "resumed: {error}. Start again without --resume."
+    )
+    J424 = (
+        "The state of the training can't be saved, because the optimizer has a "
+        "parameter {key!r} of no component of the pipeline. Use `spacy train`, which "
+        "saves no state."
+    )
+    J425 = (
+        "The training in {path} can't be resumed, because the batch of step {step} has "
+        "other texts than before. Use the same training data in the same order, or "
+        "start again without --resume."
+    )
+    J426 = "The training stopped in step {step}, epoch {epoch}: {error} {kept}."
+    J430 = (
+        "The scores of component '{name}' are not finite for a batch with {count} "
+        "Doc(s): {docs}. Its weights or the output of its encoder are damaged. Get the "
+        "pipeline again, or train it again with a lower learning rate."
+    )
+    J431 = (
+        "{count} value(s) of the saved weights {name} are infinite or not a number, so "
+        "that no prediction is possible. Get the pipeline again, or train it again "
+        "with a lower learning rate."
+    )
+    J440 = (
+        "The network of the component {name!r} is not trained on token tags. Only STSN "
+        "with n_layers of at least 1 is."
     )
     # pipeline
     J501 = (
@@ -625,6 +680,30 @@ class Errors(metaclass=_ErrorsWithCodes):
         "{path} is {problem}. `spacy jre export` reads .spacy files with relations, or "
         "a folder of them. To predict the relations of texts, use `spacy jre apply`."
     )
+    J785 = (
+        "{path} is a file, but a folder is required there. Choose another folder with "
+        "--output, or rename the file."
+    )
+    J790 = "{path} has no dataset {name!r}. Its datasets: {known}."
+    J791 = "--{name} must be {expected}, not {value}."
+    J795 = (
+        "Pictures require matplotlib, which is not installed. Install it: pip install "
+        '"spacy-jre[plots]".'
+    )
+    J796 = "The picture {path} must end with {known}."
+    J797 = (
+        "{path}: no installed font has the characters {characters}. Install a font "
+        "that has them, for example fonts-noto-cjk (Debian) for Chinese, Japanese and "
+        "Korean, or write an .svg, which uses the fonts of the browser."
+    )
+    J798 = (
+        "A file is not a report of `spacy jre evaluate --output`: the field {field} is "
+        "missing or not valid."
+    )
+    J799 = (
+        "The report {path} can't be read as JSON: {error}. Write it with `spacy jre "
+        "evaluate --output`."
+    )
 
 
 class Warnings(metaclass=_ErrorsWithCodes):
@@ -645,8 +724,8 @@ class Warnings(metaclass=_ErrorsWithCodes):
     J904 = (
         "{entities} gold entities and {relations} gold relations of a batch were "
         "ignored, because they are not aligned with the predicted tokens, cross the "
-        "boundary of a window or contain only whitespace. This warning is only shown "
-        "once."
+        "boundary of a window, contain only whitespace or are relations of an entity "
+        "with itself. This warning is only shown once."
     )
     J905 = (
         "{count} window(s) had more predicted entities than tokens, or more than "
@@ -701,4 +780,29 @@ class Warnings(metaclass=_ErrorsWithCodes):
         "{unknown} given entities were ignored, because their label is not a label of "
         "the component, and {not_given} gold relations, because an argument is not one "
         "of the given entities. This warning is only shown once."
+    )
+    J920 = (
+        "The learning rate is 0, so that the updates of component '{name}' do not "
+        "change its weights. The schedule has ended or has not started: set "
+        "training.optimizer.learn_rate to a number or to a longer schedule, or pass an "
+        "optimizer: nlp.resume_training(sgd=optimizer). nlp.update does not advance "
+        "a schedule: call optimizer.step_schedules() after each step. This warning is "
+        "only shown once."
+    )
+    J921 = (
+        "{count} gold entities of a batch are wider than max_span_width = {width} "
+        "tokens, and {relations} gold relations have such an argument. The component "
+        "is trained on them but can't predict them. Increase max_span_width. This "
+        "warning is only shown once."
+    )
+    J922 = (
+        "{count} window(s) of a batch were longer than {limit} units, so that ISER "
+        "computed the context of their spans only from the {limit} units around each "
+        "span. Set sentence boundaries, or increase max_context of the architecture "
+        "(0: no limit): the time grows with the third power of the length. This "
+        "warning is only shown once."
+    )
+    J923 = (
+        "The dev data has labels of component '{name}' that the training data lacks, "
+        "so that they are never predicted: {labels}."
     )

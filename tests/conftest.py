@@ -36,6 +36,10 @@ needs_spacy_transformers = pytest.mark.skipif(
     find_spec("spacy_transformers") is None,
     reason='needs spacy-transformers: pip install "spacy-jre[shared]"',
 )
+needs_matplotlib = pytest.mark.skipif(
+    find_spec("matplotlib") is None,
+    reason='needs matplotlib: pip install "spacy-jre[plots]"',
+)
 
 # Five sentences, with nested entities, entities in several relations and no relations.
 STORY = [
@@ -162,7 +166,9 @@ def rng():
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
-def save_tiny_bert(folder: Path, *, dropout: float = 0.1, positions: int = 64) -> Path:
+def save_tiny_bert(
+    folder: Path, *, dropout: float = 0.1, positions: int = 64, width: int = 32
+) -> Path:
     """Save a very small BERT with random weights and its own vocabulary."""
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
@@ -180,7 +186,7 @@ def save_tiny_bert(folder: Path, *, dropout: float = 0.1, positions: int = 64) -
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=len(vocab),
-        hidden_size=32,
+        hidden_size=width,
         num_hidden_layers=2,
         num_attention_heads=4,
         intermediate_size=64,

@@ -1,5 +1,6 @@
 """Every included config can be loaded, and values of a wrong type fail."""
 
+import inspect
 import io
 import math
 
@@ -8,6 +9,7 @@ import spacy
 import torch
 from spacy.schemas import ConfigSchemaTraining
 from spacy.util import load_config, load_model_from_config, registry
+from thinc.api import Config
 
 from spacy_jre.networks.iser import ISER
 from spacy_jre.networks.lainet import LAINet
@@ -34,12 +36,35 @@ def test_training_block_can_be_resolved(path):
     config = load_config(path, overrides=PATHS)
     config = load_model_from_config(config, auto_fill=True).config.interpolate()
     resolved = registry.resolve(config["training"], schema=ConfigSchemaTraining)
-    assert resolved["optimizer"].grad_clip == 1.0
+    is_sinets = path.parent.name == "paper" and path.stem == "sinet"
+    assert resolved["optimizer"].grad_clip == (0.25 if is_sinets else 1.0)
     weights = resolved["score_weights"]
     assert set(weights) >= {"ents_f", "rel_f", "rel_strict_f"}
     # the sentencizer is not trained, so its scores do not select the epoch
     assert weights["rel_strict_f"] == 1.0
     assert sum(weight or 0.0 for weight in weights.values()) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("model", "epochs", "batch_size", "rate", "warmup", "weight_decay"),
+    [
+        ("spert", 20, 2, 5e-5, 0.1, 0.01),
+        ("sinet", 100, 20, 2e-5, 0.0, 0.01),
+        ("stsn", 100, 4, 5e-5, 0.1, 0.01),
+        ("iser", 70, 2, 2e-5, 0.0, 0.0),
+    ],
+)
+def test_config_of_a_paper_has_its_training(
+    model, epochs, batch_size, rate, warmup, weight_decay
+):
+    config = load_config(ROOT / "configs" / "paper" / f"{model}.cfg")
+    recipe, optimizer = config["recipe"], config["training"]["optimizer"]
+    assert (recipe["epochs"], recipe["batch_size"]) == (epochs, batch_size)
+    assert recipe["warmup"] == warmup
+    assert optimizer["learn_rate"]["initial_rate"] == rate
+    assert optimizer["weight_decay"] == weight_decay
+    # one rate for all weights
+    assert "rates" not in optimizer
 
 
 def factors(model: str, names: list[str]) -> set[float]:
@@ -201,6 +226,7 @@ WRONG_STSN = [
     ("model.n_heads", "eight"),
     ("model.n_layers", "three"),
     ("model.interaction", "tap"),
+    ("model.relation_loss", "max"),
     ("model.attention_dropout", "high"),
 ]
 WRONG_ISER = [
@@ -292,3 +318,20 @@ def test_wrong_type_in_other_blocks_fails(registry_name, block):
     with pytest.raises(Exception, match="at root") as caught:
         registry.resolve({registry_name: block})
     assert type(caught.value).__name__ == "ConfigValidationError"
+
+
+@pytest.mark.parametrize("name", ["sinet", "spert", "stsn", "iser", "lainet"])
+def test_loggers_in_the_comments_of_a_config_exist(name):
+    text = (ROOT / "configs" / f"{name}.cfg").read_text(encoding="utf8")
+    comment = text[text.index("# To log to Weights & Biases") :].splitlines()
+    lines = [line[4:] for line in comment if line.startswith("#   ")]
+    start = lines.index("[training.logger.logger2]")
+    other = lines.index("[training.logger.logger2]", start + 1)
+    for block in (lines[:other], [*lines[:start], *lines[other:]]):
+        # as in a config with these lines instead of the section
+        config = Config().from_str("\n".join(["[training]", *block]))
+        chain = config["training"]["logger"]
+        for settings in (chain, chain["logger1"], chain["logger2"]):
+            # the functions import the packages of the services
+            function = registry.get("loggers", settings.pop("@loggers"))
+            inspect.signature(function).bind(**settings)

@@ -238,18 +238,29 @@ def forward(
     is_train: bool,
 ) -> tuple[JointScores, Callable[..., Any]]:
     docs, max_width = X
-    encoded = encode(model, docs)
-    if encoded.windows.overlap:
-        return _score_twice(model, encoded, max_width), refuse_backprop
-    scores = score_candidates(
-        model, encoded, lambda part: all_spans(part.windows, max_width)
-    )
-    return scores, refuse_backprop
+    return score_all(model, encode(model, docs), max_width), refuse_backprop
 
 
 def encode(model: Model[Any, Any], docs: list[Doc]) -> EncoderOutput:
     """RETURNS (EncoderOutput): The output of the encoder of ``root_model``."""
     return cast(EncoderOutput, model.get_ref("encoder").predict(docs))
+
+
+def score_all(
+    model: Model[Any, Any], encoded: EncoderOutput, max_width: int
+) -> JointScores:
+    """Score all spans up to a width, and the pairs of those that are entities.
+
+    model (Model): The result of ``root_model``.
+    encoded (EncoderOutput): The output of its encoder.
+    max_width (int): The width, in tokens.
+    RETURNS (JointScores): The scores, with offsets in the batch.
+    """
+    if encoded.windows.overlap:
+        return _score_twice(model, encoded, max_width)
+    return score_candidates(
+        model, encoded, lambda part: all_spans(part.windows, max_width)
+    )
 
 
 def score_candidates(
@@ -324,6 +335,27 @@ def _score_twice(
         relation_scores=cast(Floats2d, related),
         n_truncated=n_truncated,
     )
+
+
+def predict_tags(model: Model[Any, Any], docs: list[Doc]) -> tuple[Windows, np.ndarray]:
+    """Predict the token tags of a network that is trained on them.
+
+    model (Model): The result of ``joint_model``.
+    docs (list[Doc]): The Docs.
+    RETURNS (tuple[Windows, ndarray]): The windows, and the column of the best tag of
+        each token of the batch, shape: (T,).
+    """
+    encoded = model.get_ref("encoder").predict(docs)
+    node = model.get_ref("network")
+    # the network computes tags if the pairs are given
+    nothing = np.zeros((0, 2), dtype=np.int64)
+    candidates = Candidates(nothing, nothing)
+    columns = []
+    for part in encoded.split(TOKENS_PER_PASS):
+        inputs, _ = _convert_inputs(node, (part, candidates, None), False)
+        outputs = node.shims[0].predict(inputs)
+        columns.append(outputs.tag_logits.argmax(1).cpu().numpy())
+    return encoded.windows, np.concatenate(columns)
 
 
 def refuse_backprop(gradient: Any) -> None:

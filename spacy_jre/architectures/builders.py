@@ -97,6 +97,7 @@ def build_stsn_v1(
     n_heads: int = 8,
     n_layers: int = 3,
     interaction: Literal["full", "ner_to_re", "re_to_ner", "none"] = "full",
+    relation_loss: Literal["mean", "sum"] = "mean",
     mixed_precision: bool = False,
     recurrent: Literal["shared", "per_task"] | None = None,
     relation_hidden: int = 0,
@@ -115,6 +116,7 @@ def build_stsn_v1(
         n_heads=n_heads,
         n_layers=n_layers,
         interaction=interaction,
+        relation_loss=relation_loss,
         recurrent=recurrent,
         relation_hidden=relation_hidden,
     )
@@ -139,6 +141,7 @@ def build_iser_v1(
     recurrent: Literal["shared", "per_task"] | None = None,
     relation_hidden: int = 0,
     start_end: bool = False,
+    max_context: int = 128,
 ) -> Model[tuple[list[Doc], int], JointScores]:
     """spacy-jre.ISER.v1: see ``networks/iser.py`` for the settings.
 
@@ -159,6 +162,7 @@ def build_iser_v1(
         recurrent=recurrent,
         relation_hidden=relation_hidden,
         start_end=start_end,
+        max_context=max_context,
     )
     return joint_model(tok2vec, network, mixed_precision=mixed_precision)
 
@@ -183,7 +187,7 @@ def build_lainet_v1(
     relation_heads: int = 2,
     dropout: float = 0.1,
     graph_dropout: float = 0.1,
-    agreement: Literal["both", "mean", "forward"] = "both",
+    agreement: Literal["both", "mean", "forward", "threshold"] = "both",
 ) -> Model[tuple[list[Doc], int], JointScores]:
     """spacy-jre.LAINet.v1: see ``networks/lainet.py`` for the other settings.
 

@@ -1,7 +1,8 @@
 """Hugging Face transformers and their tokenizers, loaded by name or from a header."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 from transformers.dynamic_module_utils import get_class_from_dynamic_module
+from transformers.utils import logging
 
 from ..errors import Errors, JREError
 from ..layers.layer_mix import LayerMix
@@ -261,16 +263,37 @@ class HFEncoder(nn.Module):
         RETURNS (Tensor): The last hidden state, or the mixes of the hidden states.
             Shape: (B, L, views * D).
         """
+        inputs = self._inputs(input_ids, attention_mask, shapes)
+        if self.mix is None:
+            return self.encoder(**inputs).last_hidden_state
+        outputs = self.encoder(**inputs, output_hidden_states=True)
+        return self.mix(outputs.hidden_states)
+
+    def attention(
+        self, input_ids: Tensor, attention_mask: Tensor, shapes: Tensor | None = None
+    ) -> Tensor | None:
+        """Compute the attention weights of the last layer.
+
+        For the arguments, see ``forward``.
+        RETURNS (Tensor | None): None if the transformer does not return its weights.
+            Shape: (B, heads, L, L).
+        """
+        inputs = self._inputs(input_ids, attention_mask, shapes)
+        with eager_attention(self.encoder):
+            outputs = self.encoder(**inputs, output_attentions=True)
+        weights = getattr(outputs, "attentions", None)
+        return weights[-1] if weights else None
+
+    def _inputs(
+        self, input_ids: Tensor, attention_mask: Tensor, shapes: Tensor | None
+    ) -> dict[str, Tensor]:
         inputs = {"input_ids": input_ids}
         if self.shapes is not None:
             embedded = self.encoder.get_input_embeddings()(input_ids)
             # without IDs, RoBERTa also numbers the padding, which is at the end
             inputs = {"inputs_embeds": embedded + self.shapes(shapes)}
         inputs["attention_mask"] = attention_mask
-        if self.mix is None:
-            return self.encoder(**inputs).last_hidden_state
-        outputs = self.encoder(**inputs, output_hidden_states=True)
-        return self.mix(outputs.hidden_states)
+        return inputs
 
 
 @dataclass(frozen=True)
@@ -342,6 +365,34 @@ def register_outputs(transformer: nn.Module) -> None:
     for module in transformer.modules():
         if isinstance(module, PreTrainedModel):
             registry[module] = module._can_record_outputs
+
+
+@contextmanager
+def eager_attention(module: nn.Module) -> Iterator[None]:
+    """Compute attention with matrix products and a softmax, not with a fused kernel.
+
+    A fused kernel returns no weights.
+
+    module (Module): All transformers in it are switched until the context ends.
+    """
+    configs = {
+        id(part.config): part.config
+        for part in module.modules()
+        if isinstance(part, PreTrainedModel)
+    }
+    before = [(config, config._attn_implementation) for config in configs.values()]
+    verbosity = logging.get_verbosity()
+    # early versions choose the class of the attention when they create a model, and
+    # warn that it is replaced
+    logging.set_verbosity_error()
+    try:
+        for config, _ in before:
+            config._attn_implementation = "eager"
+        yield
+    finally:
+        for config, implementation in before:
+            config._attn_implementation = implementation
+        logging.set_verbosity(verbosity)
 
 
 def without_hooks(transformer: nn.Module) -> nn.Module:

@@ -1,15 +1,17 @@
 """A thinc model that validates saved data before it loads it."""
 
 from pathlib import PurePath
-from typing import Any
+from typing import Any, cast
 
 import srsly
-from thinc.api import Model
+from thinc.api import Model, xp2torch
+from thinc.types import Floats2d
 from thinc.util import convert_recursive, is_xp_array
 
 from ..errors import Errors, JREError
 from .hf_header import check_model_type
 from .shared import SHIMS
+from .torch_node import check_weights
 
 PARTS = ("nodes", "attrs", "params", "shims")
 
@@ -33,7 +35,8 @@ class SavedModel(Model[Any, Any]):
         return self.from_dict(message)
 
     def from_dict(self, msg: Any) -> "SavedModel":
-        """RAISES (JREError): J322 if the data belongs to another model."""
+        """RAISES (JREError): J322 if the data belongs to another model, J431 if a
+        weight is not finite."""
         nodes = list(self.walk())
         check_message(nodes, msg)
         before = [dict(node.attrs) for node in nodes]
@@ -44,6 +47,11 @@ class SavedModel(Model[Any, Any]):
         except Exception as error:
             problem = f"does not fit the config: {type(error).__name__}: {error}"
             raise _wrong("a node", problem) from error
+        for node in nodes:
+            for name in node.param_names:
+                if node.has_param(name):
+                    weights = cast(Floats2d, node.get_param(name))
+                    check_weights(f"{node.name}.{name}", xp2torch(weights))
         for node, attrs in zip(nodes, before, strict=True):
             for name, value in attrs.items():
                 loaded = node.attrs[name]

@@ -20,7 +20,7 @@ from thinc.types import FloatsXd
 from thinc.util import convert_recursive, get_torch_default_device
 from torch import nn
 
-from ..errors import Errors, JREError
+from ..errors import Errors, JREError, NotFinite
 from ..training.optimizer import AdamW
 from .half_precision import HalfPrecision, half_dtype
 from .header import SavedTensors, blame, compute_digest, read_header, write_header
@@ -254,7 +254,8 @@ class LoadModule:
     ) -> nn.Module:
         """
         RAISES (JREError): J309 or J317 if the header is invalid, J308 if it does not
-            match the tensors of the file, J321 if the file is damaged.
+            match the tensors of the file, J321 if the file is damaged, J431 if a
+            weight is not finite.
         """
         if not data:
             return module
@@ -268,4 +269,15 @@ class LoadModule:
             raise JREError(Errors.J321)
         module = make()
         module.load_state_dict(state)
+        for name, parameter in module.named_parameters():
+            check_weights(name, parameter.detach())
         return module.eval().to(device)
+
+
+def check_weights(name: str, tensor: torch.Tensor) -> None:
+    """RAISES (NotFinite): J431 if a value is infinite or NaN."""
+    # the sum takes no memory; that of large finite values can be infinite, too
+    if not torch.isfinite(tensor.sum()):
+        count = int((~torch.isfinite(tensor)).sum())
+        if count:
+            raise NotFinite(Errors.J431.format(count=count, name=name))

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
@@ -132,40 +133,25 @@ def forward(
     module = get_module(wrapper)
     if not isinstance(module, HFEncoder):
         raise JREError(Errors.J301)
-    windows, pieces, sizes = cut_into_pieces(
-        docs, module.tokenizer, module.max_pieces, windows_of(model)
-    )
-    xp = model.ops.xp
-
     settings = model.attrs["settings"]
-    unit_counts = np.asarray([len(p) for p in pieces], dtype=np.int64)
+    sequences = read_sequences(model, module, docs)
+    windows, unit_counts, skip = sequences.windows, sequences.counts, sequences.skip
     first_unit = np.cumsum(unit_counts) - unit_counts
-    n_units = int(unit_counts.sum())
-    ids = np.asarray([piece for window in pieces for piece in window], dtype=np.int64)
-    shapes = None
-    if module.shapes is not None:
-        of_token = [word_shape(token.text) for doc in docs for token in doc]
-        of_rows = np.asarray(of_token, dtype=np.int64)[
-            windows.rows([len(doc) for doc in docs])
-        ]
-        shapes = np.repeat(of_rows, sizes)
-    context = min(settings.context_pieces, module.max_pieces)
-    starts, ends = with_context(windows, unit_counts, context)
-    # column of the first unit of each window
-    skip = len(module.prefix) + first_unit - starts
+    n_units = len(sequences.ids)
+    xp = model.ops.xp
     batches = pack(
-        ends - starts + len(module.prefix) + len(module.suffix),
+        sequences.ends - sequences.starts + len(module.prefix) + len(module.suffix),
         settings.max_batch_pieces,
     )
     units: Any = None
     sentence: Any = None
     callbacks: list[Callable[[Any, Any], None]] = []
     for batch in batches:
-        padded = _pad(module, ids, shapes, starts[batch], ends[batch])
+        padded = pad_sequences(module, sequences, batch)
         hidden, backprop_batch = wrapper(padded, is_train)
         if units is None:
             units = xp.zeros((n_units, hidden.shape[2]), dtype="float32")
-            sentence = xp.zeros((len(pieces), hidden.shape[2]), dtype="float32")
+            sentence = xp.zeros((len(unit_counts), hidden.shape[2]), dtype="float32")
         counts = unit_counts[batch]
         rows = np.repeat(np.arange(len(batch)), counts)
         within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -191,14 +177,12 @@ def forward(
         sentence = xp.zeros((0, width), dtype="float32")
     if module.cls_position is None:
         sentence = mean_per_window(model.ops, units, unit_counts)
-    token_ends = np.cumsum(sizes)
-    token_units = np.stack([token_ends - sizes, token_ends], 1).astype(np.int64)
     encoded = Encoded(
         windows=windows,
         units=units,
         sentence=sentence,
         unit_counts=unit_counts,
-        token_units=token_units,
+        token_units=sequences.token_units,
         views=module.views,
     )
 
@@ -211,6 +195,71 @@ def forward(
         return docs
 
     return encoded, backprop
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """The wordpieces of a batch of Docs, without special tokens.
+
+    windows (Windows): The windows.
+    ids (ndarray): The wordpiece IDs of all windows. Shape: (U,).
+    shapes (ndarray | None): Their word shapes, with case features. Shape: (U,).
+    counts (ndarray): Units of each window. Shape: (W,).
+    sizes (ndarray): Units of each token of the windows. Shape: (T,).
+    starts, ends (ndarray): The units of the sequence of each window, which can include
+        context. Shape of each: (W,).
+    skip (ndarray): Column of the first unit of each window in its sequence. Shape:
+        (W,).
+    """
+
+    windows: Windows
+    ids: np.ndarray
+    shapes: np.ndarray | None
+    counts: np.ndarray
+    sizes: np.ndarray
+    starts: np.ndarray
+    ends: np.ndarray
+    skip: np.ndarray
+
+    @property
+    def token_units(self) -> np.ndarray:
+        """Unit range of each token. Shape: (T, 2)."""
+        ends = np.cumsum(self.sizes)
+        return np.stack([ends - self.sizes, ends], 1).astype(np.int64)
+
+
+def read_sequences(
+    model: Model[Any, Any], module: HFEncoder, docs: Sequence[Doc]
+) -> Sequences:
+    """Split Docs into windows, and add context to them.
+
+    model (Model): The result of ``build_transformer_encoder_v1``.
+    module (HFEncoder): Its module.
+    docs (Sequence[Doc]): The Docs.
+    RETURNS (Sequences): The sequences.
+    """
+    windows, pieces, sizes = cut_into_pieces(
+        docs, module.tokenizer, module.max_pieces, windows_of(model)
+    )
+    counts = np.asarray([len(p) for p in pieces], dtype=np.int64)
+    shapes = None
+    if module.shapes is not None:
+        of_token = [word_shape(token.text) for doc in docs for token in doc]
+        # a token is in several windows if they overlap
+        rows = windows.rows([len(doc) for doc in docs])
+        shapes = np.repeat(np.asarray(of_token, dtype=np.int64)[rows], sizes)
+    context = min(model.attrs["settings"].context_pieces, module.max_pieces)
+    starts, ends = with_context(windows, counts, context)
+    return Sequences(
+        windows=windows,
+        ids=np.asarray([piece for window in pieces for piece in window], np.int64),
+        shapes=shapes,
+        counts=counts,
+        sizes=sizes,
+        starts=starts,
+        ends=ends,
+        skip=len(module.prefix) + np.cumsum(counts) - counts - starts,
+    )
 
 
 def _make_callback(
@@ -316,22 +365,17 @@ def backprop_mean(ops: Ops, gradient: Any, counts: np.ndarray) -> Any:
     return ops.backprop_reduce_mean(gradient, ops.asarray1i(counts.tolist()))
 
 
-def _pad(
-    module: HFEncoder,
-    ids: np.ndarray,
-    shapes: np.ndarray | None,
-    starts: np.ndarray,
-    ends: np.ndarray,
+def pad_sequences(
+    module: HFEncoder, sequences: Sequences, batch: np.ndarray
 ) -> tuple[np.ndarray, ...]:
     """Add the special tokens to the sequences of a sub-batch and pad them.
 
-    ids (ndarray): The wordpiece IDs of the whole batch. Shape: (U,).
-    shapes (ndarray | None): Their word shapes. Shape: (U,).
-    starts, ends (ndarray): The first unit of each sequence and the unit after the last.
-        Shape of each: (B,).
+    batch (ndarray): The windows of the sub-batch. Shape: (B,).
     RETURNS (tuple): Wordpiece IDs, attention mask and, if given, word shapes. Shape of
         each: (B, L).
     """
+    ids, shapes = sequences.ids, sequences.shapes
+    starts, ends = sequences.starts[batch], sequences.ends[batch]
     first, n_special = len(module.prefix), len(module.prefix) + len(module.suffix)
     lengths = ends - starts
     size = len(starts), int(lengths.max()) + n_special

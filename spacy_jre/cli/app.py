@@ -1,5 +1,6 @@
 """The commands of `python -m spacy jre`."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,6 +57,30 @@ Trust = Annotated[
         help="Allow the custom Python code of this encoder. Can be repeated",
     ),
 ]
+LearnRate = Annotated[
+    float, typer.Option(help="Peak of the learning rate. 0: the value in the config")
+]
+Warmup = Annotated[
+    float,
+    typer.Option(
+        help="Share of the steps in which the learning rate increases. -1: the value "
+        "in [recipe]"
+    ),
+]
+GradClip = Annotated[
+    float,
+    typer.Option(
+        help="Maximum norm of the gradient. 0: no limit. -1: the value in the config"
+    ),
+]
+Jobs = Annotated[int, typer.Option(min=1, help="Number of trainings at the same time")]
+KeepPredictions = Annotated[
+    bool,
+    typer.Option(
+        "--keep-predictions",
+        help="Keep the predictions for the scored data as .spacy files",
+    ),
+]
 TripleFormat = Annotated[
     str,
     typer.Option(
@@ -96,6 +121,9 @@ def train_cli(
     ] = "",
     epochs: Epochs = 0,
     batch_size: BatchSize = 0,
+    learn_rate: LearnRate = 0.0,
+    warmup: Warmup = -1.0,
+    grad_clip: GradClip = -1.0,
     seed: Seed = 0,
     gpu_id: GpuId = -1,
     threads: Threads = 0,
@@ -109,6 +137,14 @@ def train_cli(
     symmetric: Annotated[
         str, typer.Option(help="Symmetric relation labels, comma-separated")
     ] = "",
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with an interrupted training of the output folder. Use the "
+            "same arguments. Without a saved state, it starts at the first step",
+        ),
+    ] = False,
     trust: Trust = None,
 ) -> None:
     """Train like `spacy train`, and compute the number of steps of the schedule.
@@ -117,17 +153,22 @@ def train_cli(
     the number of training sentences, the batch size and the epochs.
 
     Other options override values of the config, as in `spacy train`:
-    --components.jre.threshold 0.6, --training.optimizer.learn_rate.initial_rate 3e-5,
-    --training.optimizer.grad_clip 0.5. Put them after the config. They take precedence
-    over the config, dataset.json and the computed values. To change the computed
-    schedule, override its inputs: --recipe.warmup 0.05.
+    --components.jre.threshold 0.6, --training.optimizer.weight_decay 0.05. Put them
+    after the config. They take precedence over the config, dataset.json, the computed
+    values and the options above. To change the computed schedule, override its inputs.
+
+    At each evaluation, model-last, model-best and training-state are saved in the
+    output folder. Ctrl-C ends the training after the current step and saves them; a
+    second Ctrl-C ends it at once. --resume goes on after the last saved step, on one
+    CPU thread with the same result as without the interruption.
     """
-    from .overrides import SET_BY_TRAIN, read_overrides
+    from .overrides import SET_BY_TRAIN, read_overrides, short_overrides
     from .recipes import choose_config
     from .train import check_numbers, run_training
 
-    with _plain_errors(), trust_remote_code(*(trust or ())):
+    with _plain_errors(), _stopped_by_signal(), trust_remote_code(*(trust or ())):
         overrides = read_overrides(ctx.args, SET_BY_TRAIN)
+        short = short_overrides(learn_rate, warmup, grad_clip)
         check_numbers(epochs=epochs, batch_size=batch_size, threads=threads, seed=seed)
         _check_device(gpu_id)
         run_training(
@@ -144,7 +185,8 @@ def train_cli(
             dataset=dataset,
             lang=lang,
             symmetric=[label for label in symmetric.split(",") if label],
-            overrides=overrides,
+            overrides={**short, **overrides},
+            resume=resume,
         )
 
 
@@ -346,6 +388,10 @@ def cross_validate_cli(
     recipe: Recipe = "recommended",
     epochs: Epochs = 0,
     batch_size: BatchSize = 0,
+    learn_rate: LearnRate = 0.0,
+    warmup: Warmup = -1.0,
+    grad_clip: GradClip = -1.0,
+    jobs: Jobs = 1,
     gpu_id: GpuId = -1,
     threads: Threads = 0,
     checksums: Checksums = None,
@@ -354,62 +400,72 @@ def cross_validate_cli(
         bool,
         typer.Option("--discard-models", help="Delete each pipeline after scoring it"),
     ] = False,
+    keep_predictions: KeepPredictions = False,
     trust: Trust = None,
 ) -> None:
     """Train and score every fold and seed, and average. Skip finished runs.
+
+    This is an experiment (see `spacy jre experiment`) with one dataset, scored on test.
+    The averages are those of the epoch with the best score on dev.
 
     Other options override values of the config, as in `spacy jre train`.
     """
     import srsly
 
-    from .cross_validate import average, cross_validate, parse_numbers
-    from .overrides import SET_BY_CROSS_VALIDATE, read_overrides
+    from .cross_validate import (
+        PART,
+        parse_numbers,
+        plan_cross_validation,
+        summarize_runs,
+    )
+    from .experiment.progress import read_results, train_missing
+    from .experiment.scores import SCORES
+    from .overrides import SET_BY_CROSS_VALIDATE, read_overrides, short_overrides
     from .recipes import choose_config
     from .train import check_numbers
 
     with _plain_errors(), trust_remote_code(*(trust or ())):
         overrides = read_overrides(ctx.args, SET_BY_CROSS_VALIDATE)
+        short = short_overrides(learn_rate, warmup, grad_clip)
         check_numbers(epochs=epochs, batch_size=batch_size, threads=threads)
         _check_device(gpu_id)
-        runs = []
-        for run in cross_validate(
-            choose_config(config, recipe),
+        config = choose_config(config, recipe)
+        experiment, runs = plan_cross_validation(
+            config,
             source,
-            output,
             folds=parse_numbers(folds) if folds else (),
             seeds=parse_numbers(seeds),
             encoder=encoder,
             epochs=epochs,
             batch_size=batch_size,
+            max_loss=max_loss,
+            overrides={**short, **overrides},
+        )
+        results = read_results(output)
+        train_missing(
+            config,
+            experiment,
+            runs,
+            results,
+            part=PART,
+            checksums=checksums,
+            jobs=jobs,
             gpu_id=gpu_id,
             threads=threads,
-            checksums=checksums,
-            max_loss=max_loss,
             keep_models=not discard_models,
-            overrides=overrides,
-        ):
-            runs.append(run)
-            f1 = ", ".join(
-                f"{name} {100 * run.scores[name]:.2f}"
-                for name in ("ents_f", "rel_f", "rel_strict_f")
-            )
-            note = "" if run.repeated else " (finished before)"
-            msg.good(f"fold {run.fold}, seed {run.seed}: {f1}{note}")
-        averages = average(runs)
+            keep_predictions=keep_predictions,
+            trust=trust or (),
+        )
+        summary = summarize_runs(runs, results.by_fingerprint)
         rows = [
             (
                 name,
-                f"{100 * mean:.2f}",
-                "" if (sd := averages.deviation[name]) is None else f"{100 * sd:.2f}",
+                f"{100 * summary['mean'][name]:.2f}",
+                "" if (sd := summary["deviation"][name]) is None else f"{100 * sd:.2f}",
             )
-            for name, mean in averages.mean.items()
+            for name in SCORES
         ]
         msg.table(rows, header=("", f"mean of {len(runs)}", "sd"), divider=True)
-        summary = {
-            "mean": averages.mean,
-            "deviation": averages.deviation,
-            "runs": [vars(run) for run in runs],
-        }
         srsly.write_json(output / "summary.json", summary)
         msg.good(f"{output / 'summary.json'}")
 
@@ -487,9 +543,11 @@ def experiment_cli(
             help="Output folder. Default: training/experiments/<name of the file>"
         ),
     ] = None,
-    jobs: Annotated[
-        int, typer.Option(min=1, help="Number of trainings at the same time")
-    ] = 1,
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(help="Only the runs of this dataset of the file. Can be repeated"),
+    ] = None,
+    jobs: Jobs = 1,
     gpu_id: GpuId = -1,
     threads: Annotated[
         int, typer.Option(min=0, help="CPU threads of each run. 0: as in the file")
@@ -497,6 +555,7 @@ def experiment_cli(
     keep_models: Annotated[
         bool, typer.Option("--keep-models", help="Keep the trained pipelines")
     ] = False,
+    keep_predictions: KeepPredictions = False,
     table: Annotated[
         bool, typer.Option("--table", help="Only print the table of the finished runs")
     ] = False,
@@ -511,20 +570,17 @@ def experiment_cli(
     A file defines models, datasets, seeds and settings. See docs/experiments.md. All
     rows are checked before the first training. The exit code is 1 if a run failed.
     """
-    import tqdm
+    import srsly
 
-    from .experiment.plan import check_runs, plan_runs, read_experiment
-    from .experiment.runs import RESULTS, Results, convert_data, run_all
-    from .experiment.table import insert_table, make_table
+    from .experiment.plan import plan_runs, read_experiment, select_datasets
+    from .experiment.progress import read_results, train_missing
+    from .experiment.table import insert_table, make_table, summarize_groups
 
     with _plain_errors(), trust_remote_code(*(trust or ())):
-        experiment = read_experiment(file)
+        experiment = select_datasets(file, read_experiment(file), dataset or ())
         runs = plan_runs(file, experiment)
         output = output or Path("training") / "experiments" / file.stem
-        results = Results(output / RESULTS)
-        if results.incomplete:
-            count = results.incomplete
-            msg.warn(f"{results.path}: {count} incomplete line(s) were ignored")
+        results = read_results(output)
         if table or table_into:
             markdown = make_table(experiment, runs, results.by_fingerprint)
             if table:
@@ -534,38 +590,23 @@ def experiment_cli(
                 msg.good(f"{table_into}")
             return
         _check_device(gpu_id)
-        check_runs(file, runs)
-        pending = [r for r in runs if r.fingerprint not in results.by_fingerprint]
-        msg.info(f"{len(runs)} runs, {len(runs) - len(pending)} finished before")
-        convert_data(file, pending, output, experiment.max_loss)
-        count = len({run.fingerprint for run in pending})
-        failed = 0
-        # only shown in a terminal
-        with tqdm.tqdm(total=count, disable=None, unit="run") as progress:
-            for run, result, log in run_all(
-                pending,
-                output,
+        try:
+            train_missing(
+                file,
+                experiment,
+                runs,
                 results,
                 jobs=jobs,
                 gpu_id=gpu_id,
                 threads=threads or experiment.threads,
                 keep_models=keep_models,
+                keep_predictions=keep_predictions,
                 trust=trust or (),
-            ):
-                progress.update()
-                with progress.external_write_mode():
-                    if result is None:
-                        failed += 1
-                        msg.fail(f"{run.label}: see {log}")
-                        continue
-                    f1 = ", ".join(
-                        f"{name} {100 * result['last'][name]:.2f}"
-                        for name in ("ents_f", "rel_f", "rel_strict_f")
-                    )
-                    msg.good(f"{run.label}: {f1} ({result['seconds']:.0f} s)")
-        msg.good(f"{results.path}")
-        if failed:
-            raise JREError(Errors.J754.format(failed=failed, total=count))
+            )
+        finally:
+            summary = summarize_groups(runs, results.by_fingerprint)
+            if summary:
+                srsly.write_json(output / "summary.json", summary)
 
 
 @jre_cli.command("experiment-run", hidden=True)
@@ -624,18 +665,120 @@ def validate_cli(
         msg.good(f"{folder} passes every check")
 
 
+@jre_cli.command("profile")
+def profile_cli(
+    model: Annotated[str, typer.Argument(help="Name or path of a pipeline")],
+    data: Annotated[Path, typer.Argument(help="Data (.spacy)")],
+    output: Annotated[
+        Path | None, typer.Option(help="Output JSON file for all figures")
+    ] = None,
+    component: Annotated[
+        str, typer.Option(help="Name of the component, if there are several")
+    ] = "",
+    limit: Annotated[int, typer.Option(help="Maximum number of Docs. 0: all")] = 200,
+    batch_sizes: Annotated[
+        str, typer.Option(help="Docs per batch, comma-separated")
+    ] = "1,2,4,8,16,32,64,128",
+    rounds: Annotated[int, typer.Option(help="Measurements of each batch size")] = 3,
+    threads: Threads = 0,
+    gpu_id: GpuId = -1,
+    trust: Trust = None,
+) -> None:
+    """Measure what a pipeline costs: parameters, FLOPs, peak memory and time.
+
+    Predicts the data on its tokens and sentences, with each batch size, and shows where
+    the time goes. See docs/profile.md.
+    """
+    import srsly
+
+    from .profile import print_profile, profile_model
+    from .train import check_numbers
+
+    with _plain_errors(), trust_remote_code(*(trust or ())):
+        check_numbers(threads=threads)
+        _check_device(gpu_id)
+        found = profile_model(
+            model,
+            data,
+            component=component,
+            limit=limit,
+            batch_sizes=batch_sizes,
+            rounds=rounds,
+            threads=threads,
+            gpu_id=gpu_id,
+        )
+        print_profile(found)
+        if output is not None:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            srsly.write_json(output, {"model": model, **found.as_json()})
+            msg.good(f"{output}")
+
+
+@jre_cli.command("attention")
+def attention_cli(
+    model: Annotated[str, typer.Argument(help="Name or path of a pipeline")],
+    text: Annotated[str, typer.Argument(help="Text to predict")],
+    output: Annotated[Path, typer.Option(help="Output file, .svg or .png")] = Path(
+        "attention.svg"
+    ),
+    component: Annotated[
+        str, typer.Option(help="Name of the component, if there are several")
+    ] = "",
+    gpu_id: GpuId = -1,
+    trust: Trust = None,
+) -> None:
+    """Draw heat maps of the attention of a pipeline on the tokens of a text.
+
+    Needs matplotlib (extra `plots`). Each sentence has a map for each attention of the
+    network, as the mean over the heads. A row is a query, a column a key. The tokens of
+    predicted entities are red.
+    """
+    from .attention import draw_attention
+
+    with _plain_errors(), trust_remote_code(*(trust or ())):
+        _check_device(gpu_id)
+        names = draw_attention(model, text, output, component=component, gpu_id=gpu_id)
+        for name in names:
+            msg.info(name)
+        msg.good(f"{output}")
+
+
+@jre_cli.command("plot")
+def plot_cli(
+    reports: Annotated[
+        list[Path], typer.Argument(help="JSON files of `spacy jre evaluate --output`")
+    ],
+    output: Annotated[Path, typer.Argument(help="Output folder for the pictures")],
+    format: Annotated[str, typer.Option(help="svg or png")] = "svg",
+) -> None:
+    """Draw the buckets and curves of an evaluation. Several reports are compared.
+
+    Needs matplotlib (extra `plots`).
+    """
+    from .plot import plot
+
+    with _plain_errors():
+        for path in plot(reports, output, format=format):
+            msg.good(f"{path}")
+
+
 @jre_cli.command("show")
 def show_cli(
     model: Annotated[str, typer.Argument(help="Name or path of a pipeline")],
     data: Annotated[Path, typer.Argument(help="Data (.spacy)")],
     output: Annotated[Path, typer.Argument(help="Output HTML file")],
     limit: Annotated[int, typer.Option(help="Maximum number of Docs to show")] = 10,
+    component: Annotated[
+        str, typer.Option(help="Name of the component, if there are several")
+    ] = "",
 ) -> None:
     """Visualize the predictions of a pipeline for the first Docs of a corpus."""
     from .show import show_predictions
 
     with _plain_errors():
-        docs, relations = show_predictions(model, data, output, limit=limit)
+        docs, relations = show_predictions(
+            model, data, output, limit=limit, component=component
+        )
         msg.good(f"{output}: {relations} relations in {docs} Docs")
 
 
@@ -938,12 +1081,16 @@ def check_vars_cli(
     gpu_id: GpuId = -1,
     epochs: Epochs = 0,
     batch_size: BatchSize = 0,
+    learn_rate: LearnRate = 0.0,
+    warmup: Warmup = -1.0,
+    grad_clip: GradClip = -1.0,
 ) -> None:
     """Check the variables of a project before its other steps run.
 
     `spacy project run` accepts any variable name and any value. This command reports
     names that are not defined in project.yml, and values that are not valid.
     """
+    from .overrides import short_overrides
     from .project_vars import check_vars, command_line_of_parent
     from .train import check_numbers
 
@@ -959,6 +1106,7 @@ def check_vars_cli(
             encoder=encoder,
         )
         check_numbers(epochs=epochs, batch_size=batch_size, seed=seed)
+        short_overrides(learn_rate, warmup, grad_clip)
         _check_device(gpu_id)
         msg.good("The variables of the project are valid")
 
@@ -981,3 +1129,17 @@ def _plain_errors() -> Iterator[None]:
         yield
     except (JREError, OSError) as error:  # OSError: e.g. no permission
         msg.fail(str(error), exits=1)
+
+
+@contextmanager
+def _stopped_by_signal() -> Iterator[None]:
+    """End with one line and the exit code of the signal: 130 after Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        msg.warn(
+            str(error)
+            or "Stopped without saving. If the output folder has a "
+            "training-state, --resume goes on with it."
+        )
+        raise typer.Exit(128 + getattr(error, "number", signal.SIGINT)) from error

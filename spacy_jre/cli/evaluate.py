@@ -4,6 +4,7 @@
 splits sentences that contain a period, and loses the relations across the parts.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -20,6 +21,7 @@ from thinc.util import convert_recursive
 
 from ..annotations import read_gold
 from ..annotations.align import TextAlignment
+from ..corpora.formats.docbin import RelationDocBin
 from ..errors import Errors, JREError
 from ..evaluation.bootstrap import RESAMPLES
 from ..evaluation.outcomes import DocumentOutcome
@@ -42,11 +44,19 @@ from .scored_relations import (
 )
 
 
-def evaluate(model: Path | str, data: Path, *, gpu_id: int = -1) -> dict[str, Any]:
+def evaluate(
+    model: Path | str,
+    data: Path,
+    *,
+    gpu_id: int = -1,
+    predictions: Path | None = None,
+) -> dict[str, Any]:
     """Get the scores of a pipeline, as in the evaluations while it was trained.
 
     model (Path | str): Name or folder of the pipeline.
     data (Path): Data (.spacy).
+    predictions (Path | None): File (.spacy) for the Docs with the predictions, in the
+        order of the data.
     RETURNS (dict[str, Any]): The scores of ``nlp.evaluate``. Those of the component
         have the names of ``score_joint``, for every `attr`.
     RAISES (ValueError): J740 for a pipeline without the component, and the errors of
@@ -54,7 +64,26 @@ def evaluate(model: Path | str, data: Path, *, gpu_id: int = -1) -> dict[str, An
     """
     nlp, name, examples = _load(model, data, gpu_id)
     pipe: Any = nlp.get_pipe(name)
-    return with_plain_names(nlp.evaluate(examples), pipe.cfg["attr"])
+    scorer = _KeepingScorer(nlp)
+    scores = nlp.evaluate(examples, scorer=scorer)
+    if predictions is not None:
+        docs = RelationDocBin()
+        for doc in scorer.docs:
+            docs.add(doc)
+        docs.to_disk(predictions)
+    return with_plain_names(scores, pipe.cfg["attr"])
+
+
+class _KeepingScorer(Scorer):
+    """A scorer that keeps the predicted Docs, because ``nlp.evaluate`` copies the
+    examples."""
+
+    docs: list[Doc]
+
+    def score(self, examples: Iterable[Example], **settings: Any) -> dict[str, Any]:
+        examples = list(examples)
+        self.docs = [example.predicted for example in examples]
+        return super().score(examples, **settings)
 
 
 def report_on(

@@ -37,3 +37,45 @@ def read_overrides(
         if reserved and name in reserved:
             raise JREError(Errors.J732.format(name=name, instead=reserved[name]))
     return overrides
+
+
+def short_overrides(
+    learn_rate: float, warmup: float, grad_clip: float
+) -> dict[str, float]:
+    """Get the config overrides of the options for learning rate, warm-up and clipping.
+
+    learn_rate (float): 0: not set.
+    warmup, grad_clip (float): -1: not set.
+    RETURNS (dict[str, float]): Config overrides by dotted name.
+    RAISES (ValueError): J791 for a value out of range.
+    """
+    for name, value, good, expected in (
+        ("learn-rate", learn_rate, learn_rate >= 0.0, "at least 0"),
+        (
+            "warmup",
+            warmup,
+            0.0 <= warmup <= 1.0 or warmup == -1.0,
+            "from 0 to 1, or -1",
+        ),
+        (
+            "grad-clip",
+            grad_clip,
+            grad_clip >= 0.0 or grad_clip == -1.0,
+            "at least 0, or -1",
+        ),
+    ):
+        if not good:
+            raise JREError(
+                Errors.J791.format(name=name, expected=expected, value=value)
+            )
+    overrides = {
+        "training.optimizer.learn_rate.initial_rate": learn_rate,
+        "recipe.warmup": warmup,
+        "training.optimizer.grad_clip": grad_clip,
+    }
+    unset = (0.0, -1.0, -1.0)
+    return {
+        name: value
+        for (name, value), default in zip(overrides.items(), unset, strict=True)
+        if value != default
+    }

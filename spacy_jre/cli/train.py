@@ -2,24 +2,30 @@
 
 import inspect
 import math
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import srsly
 import torch
-from spacy.cli._util import import_code, show_validation_error
-from spacy.cli.train import train
-from spacy.util import load_config, registry
+from spacy.cli._util import import_code, setup_gpu, show_validation_error
+from spacy.language import Language
+from spacy.training.initialize import init_nlp
+from spacy.util import load_config, registry, resolve_dot_names
 from thinc.api import Config
-from wasabi import MarkdownRenderer
+from wasabi import MarkdownRenderer, msg
 
 from ..about import __version__
 from ..corpora.dataset import Dataset, find_dataset
 from ..corpora.reader import find_docbins, load_docbin
-from ..errors import Errors, JREError
+from ..errors import Errors, JREError, Warnings
 from ..pipeline.defaults import TOK2VEC as TOK2VEC_BLOCK
+from ..pipeline.joint_extractor import JointRelationExtractor
+from ..pipeline.label_sets import collect_labels
+from ..training.checkpoint import read_progress
+from ..training.loop import check_output
+from ..training.loop import train as train_nlp
 from .matmul import fast_matmul
 
 TOK2VEC = "tok2vec"
@@ -225,6 +231,8 @@ def run_training(
     symmetric: Sequence[str] = (),
     lang: str = "",
     overrides: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    resumable: bool = True,
 ) -> None:
     """Train a pipeline. See ``spacy jre train --help`` for the arguments.
 
@@ -233,10 +241,25 @@ def run_training(
 
     overrides (Mapping[str, Any]): Config overrides by dotted name. They take precedence
         over the config, the dataset.json and the computed values.
-    RAISES (ValueError): J706 or J731 for the config, J710 or J733 for the encoder, and
-        the errors of the readers and the training.
+    resume (bool): Whether to go on with the saved state of the output folder. Without
+        one, the training starts at the first step.
+    resumable (bool): Whether to save the state of the training at each evaluation.
+    RAISES (ValueError): J706 or J731 for the config, J710 or J733 for the encoder, J785
+        for an output folder that is a file, and the errors of the readers and the
+        training. (KeyboardInterrupt): If the training is stopped by a signal.
     """
     import_code(None)
+    check_output(output)
+    if resume:
+        progress = read_progress(output)
+        if progress is None:
+            resume = False
+            msg.info(f"{output} has no saved state: the training starts at step 0")
+        elif progress.finished:
+            msg.good(f"The training in {output} is finished: step {progress.step}")
+            return
+        else:
+            msg.info(f"Resuming after step {progress.step}")
     given = dict(overrides or {})
     about = find_dataset(Path(train_path).parent)
     count = sum(len(load_docbin(path)) for path in find_docbins(Path(train_path)))
@@ -262,12 +285,76 @@ def run_training(
     config.to_disk(output / "config.cfg")
     overrides = {**computed, **given}
     with fast_matmul(gpu_id):
-        train(output / "config.cfg", output, use_gpu=gpu_id, overrides=overrides)
-    if about is not None and about.keep == "last":
-        shutil.rmtree(output / "model-best")
-        shutil.copytree(output / "model-last", output / "model-best")
-    for folder in (output / "model-best", output / "model-last"):
-        complete_meta(folder, dataset)
+        train(
+            output / "config.cfg",
+            output,
+            use_gpu=gpu_id,
+            overrides=overrides,
+            resume=resume,
+            resumable=resumable,
+            keep_last=about is not None and about.keep == "last",
+            complete=partial(complete_meta, dataset=dataset),
+        )
+
+
+def train(
+    config_path: Path,
+    output: Path,
+    *,
+    use_gpu: int,
+    overrides: Mapping[str, Any],
+    resume: bool,
+    resumable: bool,
+    keep_last: bool,
+    complete: Callable[[Path], None],
+) -> None:
+    """Initialize and train the pipeline of a config, like ``spacy train``.
+
+    overrides (Mapping[str, Any]): Config overrides by dotted name.
+    Other arguments: See ``spacy_jre.training.loop.train``.
+    """
+    setup_gpu(use_gpu)
+    with show_validation_error(config_path):
+        config = load_config(config_path, overrides=dict(overrides), interpolate=False)
+    msg.divider("Initializing pipeline")
+    with show_validation_error(config_path, hint_fill=False):
+        nlp = init_nlp(config, use_gpu=use_gpu)
+    msg.good("Initialized pipeline")
+    for line in find_unknown_labels(nlp):
+        msg.warn(line)
+    msg.divider("Training pipeline")
+    train_nlp(
+        nlp,
+        output,
+        use_gpu=use_gpu,
+        resume=resume,
+        resumable=resumable,
+        keep_last=keep_last,
+        complete=complete,
+    )
+
+
+def find_unknown_labels(nlp: Language) -> list[str]:
+    """Find labels of the dev data that a component does not predict.
+
+    nlp (Language): The initialized pipeline.
+    RETURNS (list[str]): J923 for each component with such labels.
+    """
+    config = nlp.config.interpolate()
+    (dev_corpus,) = resolve_dot_names(config, [config["training"]["dev_corpus"]])
+    examples = list(dev_corpus(nlp))
+    lines = []
+    for name, component in nlp.pipeline:
+        if isinstance(component, JointRelationExtractor):
+            found = collect_labels(examples, component.cfg["attr"])
+            labels = []
+            if component.cfg["entities"] == "predict":
+                labels = sorted(found.entity_labels - set(component.entity_labels))
+            labels += sorted(found.relation_labels - set(component.relation_labels))
+            if labels:
+                text = ", ".join(labels)
+                lines.append(Warnings.J923.format(name=name, labels=text))
+    return lines
 
 
 def complete_meta(folder: Path, dataset: str = "") -> None:

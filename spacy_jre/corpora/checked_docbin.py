@@ -29,6 +29,9 @@ from .packing import NO_GROUPS, decoder, unpack_group
 # to 105 times its size. zlib can reach 1032 times.
 MAX_RATIO = 200
 ANY_SIZE = 1 << 24  # bytes that a file of any size may unpack to
+# From this size on, the ratio of a real corpus is expected: reading takes three times
+# the unpacked size.
+LARGE, LARGE_RATIO = 1 << 28, 20
 # The file of a real corpus has 365 bytes per Doc and 23 per list. A file of equal
 # sentences has 46 bytes per Doc and 3 per list.
 ANY_DOCS, BYTES_PER_DOC = 10_000, 4
@@ -60,7 +63,7 @@ class CheckedDocBin(DocBin):
         """
         size = len(bytes_data)
         self._containers = ANY_CONTAINERS + CONTAINERS_PER_BYTE * size
-        limit = max(ANY_SIZE, MAX_RATIO * size)
+        limit = max_unpacked_size(size)
         if _unpacked_size(bytes_data, limit) > limit:
             raise self._too_large(size, f"unpacks to more than {limit} bytes")
         with _restore_garbage_collection():
@@ -179,6 +182,11 @@ class CheckedDocBin(DocBin):
 
     def _too_large(self, size: int, problem: str) -> JREError:
         return JREError(Errors.J620.format(path=self.path, size=size, problem=problem))
+
+
+def max_unpacked_size(size: int) -> int:
+    """RETURNS (int): Number of bytes that a file of this size may unpack to."""
+    return max(ANY_SIZE, min(MAX_RATIO * size, max(LARGE, LARGE_RATIO * size)))
 
 
 def _unpacked_size(data: bytes, limit: int) -> int:

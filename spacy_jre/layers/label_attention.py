@@ -61,6 +61,17 @@ class AttentionUnit(nn.Module):
         forward = self.outer(self.inner(rows).relu())
         return self.norm(rows + self.dropout(forward))
 
+    def weights(self, queries: Tensor, keys: Tensor, padding: WindowPadding) -> Tensor:
+        """Compute the attention weights of ``forward``, which its kernel discards.
+
+        RETURNS (Tensor): Shape: (W, heads, L, L).
+        """
+        query = self._split(padding.pad(self.query(queries)))
+        key = self._split(padding.pad(self.key(keys)))
+        scores = (query * query.shape[-1] ** -0.5) @ key.transpose(2, 3)
+        lowest = torch.finfo(scores.dtype).min
+        return scores.masked_fill(~padding.keys[:, None, None], lowest).softmax(-1)
+
     def _split(self, rows: Tensor) -> Tensor:
         """(W, L, D) -> (W, heads, L, D / heads)"""
         return rows.unflatten(2, (self.n_heads, -1)).transpose(1, 2)
@@ -101,14 +112,33 @@ class LabelAttention(nn.Module):
         padding (WindowPadding): Padding of their windows.
         RETURNS (tuple[Tensor, Tensor, Tensor]): The new rows, in the same order.
         """
-        keys = {"ner_to_re": entity, "re_to_ner": relation}.get(self.interaction, label)
-        if self.merge is not None:
-            # equation 3
-            keys = self.merge(torch.cat([entity, relation], 1))
         # equation 4
+        keys = self._label_keys(label, entity, relation)
         label = self.label(label, keys, padding)
         return (
             label,
             self.entity(entity, label, padding),
             self.relation(relation, label, padding),
         )
+
+    def weights(
+        self, label: Tensor, entity: Tensor, relation: Tensor, padding: WindowPadding
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Compute the attention weights of ``forward``.
+
+        RETURNS (tuple[Tensor, Tensor, Tensor]): Those of the label, entity and relation
+            unit. Shape of each: (W, heads, L, L).
+        """
+        keys = self._label_keys(label, entity, relation)
+        new_label = self.label(label, keys, padding)
+        return (
+            self.label.weights(label, keys, padding),
+            self.entity.weights(entity, new_label, padding),
+            self.relation.weights(relation, new_label, padding),
+        )
+
+    def _label_keys(self, label: Tensor, entity: Tensor, relation: Tensor) -> Tensor:
+        if self.merge is not None:
+            # equation 3
+            return self.merge(torch.cat([entity, relation], 1))
+        return {"ner_to_re": entity, "re_to_ner": relation}.get(self.interaction, label)

@@ -4,9 +4,13 @@ Both are means over all rows of a batch, in single precision. Without rows, the 
 and its gradient are 0.
 """
 
+from typing import Literal
+
 import torch.nn.functional as F
 from torch import Tensor
 
+Reduction = Literal["mean", "sum"]
+REDUCTIONS = ("mean", "sum")
 # the target of a row without annotation
 UNKNOWN = -100
 
@@ -25,14 +29,18 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     return total / (targets != UNKNOWN).sum().clamp(min=1)
 
 
-def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Sigmoid cross-entropy: the mean over rows and labels.
+def binary_cross_entropy(
+    logits: Tensor, targets: Tensor, labels: Reduction = "mean"
+) -> Tensor:
+    """Sigmoid cross-entropy: the mean over rows.
 
     logits (Tensor): Shape: (N, C).
     targets (Tensor): 0 or 1. Shape: (N, C).
+    labels (str): The "mean" or the "sum" over the labels of a row.
     RETURNS (Tensor): Scalar.
     """
     logits = logits.float()
     if not logits.numel():
         return logits.sum()
-    return F.binary_cross_entropy_with_logits(logits, targets)
+    loss = F.binary_cross_entropy_with_logits(logits, targets)
+    return loss * logits.shape[1] if labels == "sum" else loss

@@ -59,21 +59,31 @@ class MaskedSelfAttention(nn.Module):
         RETURNS (Tensor): Attention plus the masked rows, in the axis order of
             recurrent networks. Shape: (n, N, D).
         """
-        query, key, value = (
-            part[units].unflatten(1, (self.n_heads, -1)).transpose(0, 1)
-            for part in (shared.query, shared.key, shared.value)
-        )
+        value = self._split(shared.value, units)
+        # one matrix product per head for all masks
+        mixed = self.weights(shared, units, kept).flatten(1, 2) @ value
+        mixed = mixed.unflatten(1, kept.shape).permute(2, 1, 0, 3).flatten(2)
+        # without keys, the softmax is not defined
+        mixed = mixed.masked_fill(~kept.any(1).view(1, -1, 1), 0.0)
+        return mixed + shared.rows[units].unsqueeze(1) * kept.T.unsqueeze(2)
+
+    def weights(self, shared: Projections, units: slice, kept: Tensor) -> Tensor:
+        """Compute the attention weights. For the arguments, see ``forward``.
+
+        RETURNS (Tensor): Shape: (heads, N, n, n).
+        """
+        query, key = (self._split(part, units) for part in (shared.query, shared.key))
         # shared by all masks: (heads, n, n). A zero query has the score 0 for every
         # key. Scaled before the product, which could overflow in half precision.
         scores = (query * self.scale) @ key.transpose(1, 2)
         scores = scores.unsqueeze(1) * kept.unsqueeze(2)
         scores = scores.masked_fill(~kept.unsqueeze(1), torch.finfo(scores.dtype).min)
-        # one matrix product per head for all masks
-        mixed = scores.softmax(-1).flatten(1, 2) @ value
-        mixed = mixed.unflatten(1, kept.shape).permute(2, 1, 0, 3).flatten(2)
-        # without keys, the softmax is not defined
-        mixed = mixed.masked_fill(~kept.any(1).view(1, -1, 1), 0.0)
-        return mixed + shared.rows[units].unsqueeze(1) * kept.T.unsqueeze(2)
+        return scores.softmax(-1)
+
+    def _split(self, rows: Tensor, units: slice) -> Tensor:
+        """RETURNS (Tensor): The rows of a window by heads. Shape: (heads, n, D /
+        heads)."""
+        return rows[units].unflatten(1, (self.n_heads, -1)).transpose(0, 1)
 
     def floats(self, n_units: int) -> int:
         """RETURNS (int): Floats per mask and unit of a window."""

@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor
 
+from .attention_map import mean_of_queries
 from .masked_attention import MaskedSelfAttention
 from .ranges import unit_ranges
-from .span_chunks import compute_in_chunks
+from .span_chunks import compute_in_chunks, units_inside
 
 
 class WindowVectors:
@@ -76,6 +77,17 @@ class AttendedRanges:
             memory=self._memory,
         )
         return rows[index]
+
+    def weights(self, ranges: Tensor) -> Tensor:
+        """Compute the attention weights in ranges of the same window, the only one.
+
+        ranges (Tensor): Token ranges with units. Shape: (Q, 2).
+        RETURNS (Tensor): The mean over the units of each range. Shape: (heads, Q, U).
+        """
+        n_units = len(self._shared.rows)
+        inside = units_inside(unit_ranges(ranges, self._token_units), n_units)
+        weights = self._attention.weights(self._shared, slice(0, n_units), inside)
+        return mean_of_queries(weights, inside)
 
     def _attend(self, units: slice, inside: Tensor) -> Tensor:
         if 0 in inside.shape:

@@ -1,6 +1,6 @@
 """Compute rows of spans from all units of their windows, with a memory budget."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -16,6 +16,7 @@ def compute_in_chunks(
     *,
     cost: Callable[[int], int],
     memory: int,
+    starts: Sequence[int] | None = None,
 ) -> Tensor:
     """Compute one row per span, for as many spans at once as the budget allows.
 
@@ -31,6 +32,8 @@ def compute_in_chunks(
     cost (Callable): Takes the number of units of a window. Returns the memory of one
         of its spans in bytes.
     memory (int): The budget in bytes.
+    starts (Sequence[int] | None): The first unit of each window. None: each window
+        starts at the end of the one before.
     RETURNS (Tensor): The rows in the order of the spans. Shape: (S, ...).
     """
     order = torch.argsort(windows, stable=True)
@@ -49,12 +52,23 @@ def compute_in_chunks(
     none = torch.zeros((0, 0), dtype=torch.bool, device=spans.device)
     rows = [compute(slice(0, 0), none)]
     unit = span = 0
-    for length, count in sizes:
+    for number, (length, count) in enumerate(sizes):
+        unit = unit if starts is None else starts[number]
         units = slice(unit, unit + length)
-        numbers = torch.arange(unit, unit + length, device=spans.device)
         chunk_size = max(memory // max(cost(length), 1), 1)
         for chunk in order[span : span + count].split(chunk_size):
-            start, end = spans[chunk].unsqueeze(2).unbind(1)
-            rows.append(compute_chunk(units, (numbers >= start) & (numbers < end)))
+            rows.append(compute_chunk(units, units_inside(spans[chunk] - unit, length)))
         unit, span = unit + length, span + count
     return torch.cat(rows)[torch.argsort(order)]
+
+
+def units_inside(spans: Tensor, n_units: int) -> Tensor:
+    """Mask the units of each span.
+
+    spans (Tensor): Unit ranges in a window, end exclusive. Shape: (N, 2).
+    n_units (int): Units of the window.
+    RETURNS (Tensor): Shape: (N, units), bool.
+    """
+    numbers = torch.arange(n_units, device=spans.device)
+    start, end = spans.unsqueeze(2).unbind(1)
+    return (numbers >= start) & (numbers < end)

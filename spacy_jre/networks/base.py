@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..layers.attention_map import AttentionMap
 from ..layers.boundaries import BoundaryPooler, WithBoundaries, token_rows
 from ..layers.checks import check_choice
 from ..layers.layout import JointOutputs, Layout, Targets
@@ -15,6 +16,7 @@ from ..layers.ranges import MaxPooler, MeanPooler, SpanPooler, SumPooler
 
 __all__ = [
     "POOLINGS",
+    "AttentionMap",
     "JointNetwork",
     "JointOutputs",
     "Layout",
@@ -62,6 +64,11 @@ class JointNetwork(nn.Module):
         """The fields of the header of saved weights. They create the network again."""
         return self.dims
 
+    @property
+    def name(self) -> str:
+        """The name of the network in messages."""
+        return type(self).__name__
+
     def loss(self, outputs: Any, targets: Targets) -> Loss:
         """Compute the loss of the paper.
 
@@ -74,6 +81,19 @@ class JointNetwork(nn.Module):
     def relation_scores(self, outputs: Any) -> Tensor:
         """RETURNS (Tensor): Probabilities of the relation labels. Shape: (P, R)."""
         return outputs.relation_logits.float().sigmoid()
+
+    def attention_maps(
+        self, units: Tensor, sentence: Tensor, layout: Layout
+    ) -> dict[str, AttentionMap]:
+        """Compute the attention weights of one window.
+
+        units, sentence (Tensor): As in ``forward``.
+        layout (Layout): One window with at least one unit. The spans are its entities,
+            the pairs those of its relations.
+        RETURNS (dict[str, AttentionMap]): The maps by name. Empty if the network has no
+            attention.
+        """
+        return {}
 
     def count_update(self) -> None:
         """Called before each update of the weights, when the gradients are set."""

@@ -1,10 +1,13 @@
 """ISER: Feng et al., "The Joint Entity-Relation Extraction Model Based on Span and
 Interactive Fusion Representation for Chinese Medical Texts with Complex Semantics"."""
 
+import warnings
 from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
+from ..errors import Warnings
+from ..layers.attention_map import TokenAxis
 from ..layers.checks import check_choice, check_range
 from ..layers.interactive_fusion import InteractiveFusion
 from ..layers.linear import linear
@@ -12,10 +15,11 @@ from ..layers.losses import binary_cross_entropy, cross_entropy
 from ..layers.masked_attention import MaskedSelfAttention
 from ..layers.padding import window_ids
 from ..layers.pair_context import AttendedRanges, WindowVectors
-from ..layers.ranges import RangePooler, unit_ranges
+from ..layers.ranges import RangePooler, between_ranges, unit_ranges
 from ..layers.span_context import SpanContext
 from ..layers.span_pair_heads import HeadInputs, SpanPairHeads, span_windows
 from .base import (
+    AttentionMap,
     JointNetwork,
     JointOutputs,
     Layout,
@@ -54,7 +58,7 @@ class ISER(JointNetwork):
     the network (here none). See ``MaskedSelfAttention`` for the departures from
     equations 7 and 8. SEA runs once per candidate span, with a memory budget. The
     "test" data of CoNLL04 in the paper is the dev split. ``recurrent``,
-    ``relation_hidden`` and ``start_end`` are not from the paper.
+    ``relation_hidden``, ``start_end`` and ``max_context`` are not from the paper.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class ISER(JointNetwork):
         recurrent: Recurrent | None = None,
         relation_hidden: int = 0,
         start_end: bool = False,
+        max_context: int = 128,
     ):
         """
         width (int): D, the width of the units. It must be even.
@@ -107,6 +112,10 @@ class ISER(JointNetwork):
             0: none.
         start_end (bool): Whether the vectors of spans and arguments include the first
             and the last unit.
+        max_context (int): Maximum number of units that the context of a span is
+            computed from ("sea" and "gru"). In a longer window, these are the units
+            around the span, and J922 is shown once. 0: the whole window, as in the
+            paper. The time of "sea" then grows with the third power of the length.
         RAISES (ValueError): J201, J202 or J203 for invalid settings.
         """
         super().__init__()
@@ -117,11 +126,19 @@ class ISER(JointNetwork):
             "width_embedding", width_embedding, width_embedding >= 1, "at least 1"
         )
         check_range("span_memory", span_memory, span_memory >= 1, "at least 1 (MiB)")
+        check_range(
+            "max_context",
+            max_context,
+            max_context == 0 or max_context >= 8,
+            "0 or at least 8",
+        )
         check_range("the encoder's width", width, width % 2 == 0, "even")
         self.inputs = TaskInputs(
             width, views=views, pooling=pooling, recurrent=recurrent, dropout=dropout
         )
         self.start_end = start_end
+        self.max_context = max_context
+        self._has_warned = False
         self.global_context = global_context
         self.local_context = local_context
         self.memory = span_memory * 2**20
@@ -136,7 +153,9 @@ class ISER(JointNetwork):
         self.context = None
         if global_context != "cls":
             heads = n_heads if global_context == "sea" else None
-            self.context = SpanContext(width, n_heads=heads, memory=self.memory)
+            self.context = SpanContext(
+                width, n_heads=heads, memory=self.memory, max_units=max_context
+            )
         self.between = None
         if local_context == "attention":
             self.between = MaskedSelfAttention(width, n_heads=n_heads)
@@ -164,7 +183,13 @@ class ISER(JointNetwork):
         context = None
         if self.context is not None:
             spans = unit_ranges(layout.spans, layout.token_units)
-            context = self.context(views.entity, layout.unit_counts, spans, windows)
+            counts = layout.host_counts
+            if counts is None:
+                counts = tuple(layout.unit_counts.tolist())
+            self._warn_about_long_windows(counts)
+            context = self.context(
+                views.entity, layout.unit_counts, spans, windows, counts
+            )
         entity = relation = make_pooler("max", views.entity, layout)
         if views.relation is not views.entity:
             relation = make_pooler("max", views.relation, layout)
@@ -184,6 +209,14 @@ class ISER(JointNetwork):
         )
         return self.heads(inputs, layout)
 
+    def _warn_about_long_windows(self, counts: tuple[int, ...]) -> None:
+        limit = self.max_context
+        count = sum(limit < n_units for n_units in counts) if limit else 0
+        if count and not self._has_warned:
+            self._has_warned = True
+            message = Warnings.J922.format(count=count, limit=limit)
+            warnings.warn(message, stacklevel=2)
+
     def loss(self, outputs: JointOutputs, targets: Targets) -> Loss:
         """Equation 15: the sum of the losses of spans and pairs."""
         # equation 16
@@ -191,6 +224,56 @@ class ISER(JointNetwork):
         # equation 17
         relations = binary_cross_entropy(outputs.relation_logits, targets.relations)
         return Loss(entities + relations)
+
+    def attention_maps(
+        self, units: Tensor, sentence: Tensor, layout: Layout
+    ) -> dict[str, AttentionMap]:
+        """See ``JointNetwork.attention_maps``.
+
+        The maps of interactive fusion (figures 7 and 8), one row per entity for SEA,
+        and one row per pair for the attention between spans.
+        """
+        tasks, layout = self.inputs(units, sentence, layout)
+        views = self.compute_views(tasks, layout)
+        n_units = len(views.entity)
+        tokens = TokenAxis(layout.token_units, n_units)
+        maps = {}
+        if views.weights is not None:
+            names = ("relation query to entity key", "entity query to relation key")
+            for name, weights in zip(names, views.weights, strict=True):
+                maps[name] = tokens.square(weights)
+        spans = unit_ranges(layout.spans, layout.token_units)
+        sizes = spans[:, 1] - spans[:, 0]
+        # an entity of the whole window has no context
+        rows = ((sizes > 0) & (sizes < n_units)).nonzero().flatten()
+        if self.context is not None and len(rows):
+            of_spans = self.context.weights(views.entity, spans[rows])
+            if of_spans is not None:
+                maps["context of each entity"] = AttentionMap(
+                    tokens.keys(of_spans).float(),
+                    tuple(
+                        ((start, end),) for start, end in layout.spans[rows].tolist()
+                    ),
+                    tokens.labels,
+                )
+        none = layout.spans.new_zeros((0, 2))
+        pairs = layout.spans[none if layout.pairs is None else layout.pairs]
+        ranges = between_ranges(pairs[:, 0], pairs[:, 1])
+        pooler = self._context_between(
+            make_pooler("max", views.relation, layout), views.relation, tasks, layout
+        )
+        units_between = unit_ranges(ranges, layout.token_units)
+        rows = (units_between[:, 1] > units_between[:, 0]).nonzero().flatten()
+        if isinstance(pooler, AttendedRanges) and len(rows):
+            maps["context between the arguments"] = AttentionMap(
+                tokens.keys(pooler.weights(ranges[rows])).float(),
+                tuple(
+                    ((head[0], head[1]), (tail[0], tail[1]))
+                    for head, tail in pairs[rows].tolist()
+                ),
+                tokens.labels,
+            )
+        return maps
 
     def compute_views(self, tasks: TaskUnits, layout: Layout) -> "Views":
         """Compute the two views and fuse them (equations 1-5).

@@ -15,7 +15,7 @@ from ..layers.padding import WindowPadding
 from ..layers.partial_attention import MarkersSee, Mask, PartialAttention
 from .base import JointNetwork, Loss, Targets
 
-Agreement = Literal["both", "mean", "forward"]
+Agreement = Literal["both", "mean", "forward", "threshold"]
 # edges of a view to compute at once, including padding; a tensor of four views takes
 # 32 MB
 MAX_EDGES = 2**21
@@ -113,8 +113,8 @@ class LAINet(JointNetwork):
 
     Equations 1-4 describe other models. Departures: the loss of equation 12 is a
     mean over all spans that pass the filter, not only over gold spans; a pair is
-    projected to the width of the annotations, so that both are nodes of one graph;
-    both orders of a pair agree by their best labels, not by a threshold (B.9).
+    projected to the width of the annotations, so that both are nodes of one graph; by
+    default, both orders of a pair agree by their best labels, not by a threshold (B.9).
     """
 
     updates: Tensor
@@ -167,7 +167,9 @@ class LAINet(JointNetwork):
         graph_dropout (float): Rate in the graph.
         agreement (str): How relations are decoded from both orders of a pair: "both"
             orders have the same best label, the "mean" of their log probabilities,
-            or the "forward" order alone.
+            or the "forward" order alone. "threshold" is B.9 by the letter: the score is
+            the lower probability of both orders, which has to reach the ``threshold``
+            of the component. Of several labels, the best one is used.
         RAISES (ValueError): J201, J202 or J203 for invalid settings.
         """
         super().__init__()
@@ -550,10 +552,24 @@ def agree_forward(
     return best, _choose(log_probs, best).exp()
 
 
+def agree_threshold(
+    log_probs: Tensor, reversed_log_probs: Tensor, inverses: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Choose the label with the best lower probability of both orders (B.9).
+
+    RETURNS (tuple[Tensor, Tensor]): Columns, never 0, and the lower probabilities,
+        which are compared with the threshold. See ``agree_both``.
+    """
+    lower = torch.minimum(log_probs, reversed_log_probs[:, inverses])
+    best = lower[:, 1:].argmax(1) + 1
+    return best, _choose(lower, best).exp()
+
+
 AGREEMENTS: dict[str, Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]] = {
     "both": agree_both,
     "mean": agree_mean,
     "forward": agree_forward,
+    "threshold": agree_threshold,
 }
 
 

@@ -3,8 +3,10 @@ Joint Relational Triple Extraction" (LREC-COLING 2024)."""
 
 from typing import Literal, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
+from ..layers.attention_map import TokenAxis
 from ..layers.checks import check_choice, check_range
 from ..layers.cross_attention import CrossTaskAttention
 from ..layers.linear import linear
@@ -13,6 +15,7 @@ from ..layers.padding import WindowPadding, window_means
 from ..layers.span_pair_heads import HeadInputs, SpanPairHeads, span_windows
 from .base import (
     POOLINGS,
+    AttentionMap,
     JointNetwork,
     JointOutputs,
     Layout,
@@ -173,6 +176,31 @@ class SINET(JointNetwork):
         entities = cross_entropy(outputs.entity_logits, targets.entities)
         relations = binary_cross_entropy(outputs.relation_logits, targets.relations)
         return Loss(entities + relations)
+
+    def attention_maps(
+        self, units: Tensor, sentence: Tensor, layout: Layout
+    ) -> dict[str, AttentionMap]:
+        """See ``JointNetwork.attention_maps``.
+
+        Each layer has a row for each sentence vector that `interaction` updates (figure
+        4).
+        """
+        tasks, layout = self.inputs(units, sentence, layout)
+        tokens = TokenAxis(layout.token_units, len(tasks.entity))
+        rows = {"ctam_ner": ("entity agent",), "ctam_re": ("relation agent",)}.get(
+            self.interaction, ("entity agent", "relation agent")
+        )
+        maps = {}
+        layers = self.compute_views(tasks, layout).weights
+        for number, weights in enumerate(layers, 1):
+            by_row = dict(zip(("entity agent", "relation agent"), weights, strict=True))
+            # one window: (heads, rows, units + 1)
+            chosen = torch.stack([by_row[row][0] for row in rows], 1).float()
+            chosen = torch.cat([tokens.keys(chosen[..., :-1]), chosen[..., -1:]], -1)
+            maps[f"layer {number}: agents to units of the other task"] = AttentionMap(
+                chosen, rows, (*tokens.labels, "agent")
+            )
+        return maps
 
     def compute_views(self, tasks: TaskUnits, layout: Layout) -> "TaskViews":
         """Compute the two views and their sentence vectors (equations 1-4).

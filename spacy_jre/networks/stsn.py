@@ -1,18 +1,25 @@
 """STSN: Ji et al., "Span-based Joint Entity and Relation Extraction Augmented with
 Sequence Tagging Mechanism" (Science China Information Sciences 2024)."""
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 from torch import Tensor, nn
 
+from ..layers.attention_map import TokenAxis
 from ..layers.boundaries import BoundaryPooler, token_rows
 from ..layers.checks import check_choice, check_range
 from ..layers.label_attention import LabelAttention
 from ..layers.linear import linear
-from ..layers.losses import binary_cross_entropy, cross_entropy
+from ..layers.losses import (
+    REDUCTIONS,
+    Reduction,
+    binary_cross_entropy,
+    cross_entropy,
+)
 from ..layers.padding import WindowPadding
 from ..layers.span_pair_heads import HeadInputs, SpanPairHeads, span_windows
 from .base import (
+    AttentionMap,
     JointNetwork,
     JointOutputs,
     Layout,
@@ -25,6 +32,13 @@ from .inputs import Recurrent, TaskInputs, TaskUnits
 # Table 5: STSN, w/o Bi-Interaction (dagger), (double dagger), w/o Interaction
 Interaction = Literal["full", "ner_to_re", "re_to_ner", "none"]
 INTERACTIONS = ("full", "ner_to_re", "re_to_ner", "none")
+# the rows that the label rows attend to
+ATTENDED = {
+    "full": "entities and relations",
+    "ner_to_re": "entities",
+    "re_to_ner": "relations",
+    "none": "labels",
+}
 
 
 class STSN(JointNetwork):
@@ -48,7 +62,8 @@ class STSN(JointNetwork):
     Each of the three tasks has one linear map of the token vectors; the paper does
     not specify it. Both classifiers share one width embedding. The tags of section
     4.1.2 are in training/tags.py. They are a training signal for the label rows and
-    are not computed in prediction. ``recurrent`` and ``relation_hidden`` are not from
+    are not computed in prediction, except by ``predict_tags`` of the component.
+    ``recurrent`` and ``relation_hidden`` are not from
     the paper. Its spans are their boundaries already, so there is no ``start_end``.
     """
 
@@ -65,6 +80,7 @@ class STSN(JointNetwork):
         n_heads: int = 8,
         n_layers: int = 3,
         interaction: Interaction = "full",
+        relation_loss: Reduction = "mean",
         views: int = 1,
         recurrent: Recurrent | None = None,
         relation_hidden: int = 0,
@@ -86,6 +102,8 @@ class STSN(JointNetwork):
         interaction (str): Rows that the label rows attend to: those of both tasks
             ("full"), the entity rows ("ner_to_re"), the relation rows ("re_to_ner"),
             or the label rows themselves ("none") (table 5).
+        relation_loss (str): The "sum" over the labels of a pair (equation 17), or the
+            "mean", as in the other models.
         views (int): Number of views of the encoder. The label rows start from the
             entity view. See ``TaskInputs``.
         recurrent (str | None): A residual BiLSTM over the tokens, "shared" by the tasks
@@ -96,6 +114,7 @@ class STSN(JointNetwork):
         """
         super().__init__()
         check_choice("interaction", interaction, INTERACTIONS)
+        check_choice("relation_loss", relation_loss, REDUCTIONS)
         check_range("n_layers", n_layers, n_layers >= 0, "at least 0")
         for name, rate in (
             ("dropout", dropout),
@@ -105,9 +124,11 @@ class STSN(JointNetwork):
         check_range(
             "width_embedding", width_embedding, width_embedding >= 1, "at least 1"
         )
+        self.relation_loss = relation_loss
         self.inputs = TaskInputs(
             width, views=views, pooling="max", recurrent=recurrent, dropout=dropout
         )
+        self.interaction = interaction
         self.entity_view = linear(width, width)
         self.relation_view = linear(width, width)
         self.label_view = linear(width, width) if n_layers else None
@@ -165,20 +186,47 @@ class STSN(JointNetwork):
         return outputs._replace(tag_logits=tags)
 
     def loss(self, outputs: JointOutputs, targets: Targets) -> Loss:
-        """Equation 18: the sum of the losses of the three tasks.
-
-        The loss of the relations is also a mean over the labels; equation 17 sums
-        over them.
-        """
+        """Equation 18: the sum of the losses of the three tasks."""
         # equation 13
         entities = cross_entropy(outputs.entity_logits, targets.entities)
         # equation 17
-        relations = binary_cross_entropy(outputs.relation_logits, targets.relations)
+        relations = binary_cross_entropy(
+            outputs.relation_logits, targets.relations, self.relation_loss
+        )
         if outputs.tag_logits is None:
             return Loss(entities + relations)
         # equation 9
         tags = cross_entropy(outputs.tag_logits, targets.tags)
         return Loss(entities + relations + tags)
+
+    def attention_maps(
+        self, units: Tensor, sentence: Tensor, layout: Layout
+    ) -> dict[str, AttentionMap]:
+        """See ``JointNetwork.attention_maps``. Each layer has a map for each unit."""
+        tasks, layout = self.inputs(units, sentence, layout)
+        if self.label_view is None:
+            return {}
+        padding = WindowPadding(
+            layout.unit_counts, layout.longest_units, len(tasks.entity)
+        )
+        tokens = TokenAxis(layout.token_units, len(tasks.entity))
+        names = (
+            f"labels to {ATTENDED[self.interaction]}",
+            "entities to labels",
+            "relations to labels",
+        )
+        rows = (
+            self.label_view(tasks.entity),
+            self.entity_view(tasks.entity),
+            self.relation_view(tasks.relation),
+        )
+        maps = {}
+        for number, layer in enumerate(self.attention, 1):
+            of_units = cast(LabelAttention, layer).weights(*rows, padding)
+            for name, weights in zip(names, of_units, strict=True):
+                maps[f"layer {number}: {name}"] = tokens.square(weights[0])
+            rows = layer(*rows, padding)
+        return maps
 
     def compute_rows(self, tasks: TaskUnits, layout: Layout) -> "TaskRows":
         """Map the tokens and run the attention layers (equations 3-7).

@@ -1,11 +1,30 @@
 """Decode scores to predictions."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from thinc.api import to_numpy
 
 from ..types import JointScores, Prediction
+
+
+def to_host(scores: JointScores) -> JointScores:
+    """RETURNS (JointScores): The scores as numpy arrays, copied from a GPU once."""
+    return replace(
+        scores,
+        entity_logits=to_numpy(scores.entity_logits),
+        relation_scores=to_numpy(scores.relation_scores),
+    )
+
+
+def is_finite(scores: JointScores) -> bool:
+    """Check whether no score is infinite or NaN. LAI-Net has the logit -inf for labels
+    of spans that its first stage has excluded."""
+    return all(
+        bool((array < np.inf).all())
+        for array in (scores.entity_logits, scores.relation_scores)
+    )
 
 
 def decode(

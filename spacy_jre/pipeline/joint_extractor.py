@@ -34,6 +34,7 @@ from ..architectures.bridge import (
     label_counts,
     learns_tags,
     network_of,
+    predict_tags,
 )
 from ..architectures.half_precision import HALF_PRECISION, HalfPrecision
 from ..architectures.torch_node import set_half_precision
@@ -43,8 +44,9 @@ from ..architectures.units import (
     waits_for_upstream,
 )
 from ..architectures.windows import WindowSettings, set_windows
-from ..errors import Errors, JREError, Warnings
+from ..errors import Errors, JREError, NotFinite, Warnings
 from ..scoring.scorer import score_name
+from ..training.finite import check_loss, describe_docs
 from ..training.optimizer import AdamW
 from ..training.sampling import sample_candidates
 from ..training.targets import (
@@ -54,7 +56,7 @@ from ..training.targets import (
     make_targets,
 )
 from ..types import JointScores, Labels, Prediction
-from .decoding import decode, without_overlaps
+from .decoding import decode, is_finite, to_host, without_overlaps
 from .defaults import SCORES
 from .factory import check_others, make_joint_extractor
 from .forks import disable_threads_in_forks
@@ -244,6 +246,7 @@ class JointRelationExtractor(TrainablePipe):
         self._seed = seed
         self._rng = np.random.default_rng(seed)
         self._warner = OnceWarner()
+        self._updates_at_zero = 0
         self._sentences = SentenceCheck(name)
         self._logged_truncation = False
         self.half_precision = half_precision
@@ -488,7 +491,8 @@ class JointRelationExtractor(TrainablePipe):
         losses (dict[str, float]): The loss is added under the component's name.
         RETURNS (dict[str, float]): The losses.
         RAISES (ValueError): J301 before initialization, J305 for a listener without
-            upstream component, J504 for an unknown label.
+            upstream component, J420 for a loss that is not finite, J504 for an unknown
+            label.
         """
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
@@ -528,7 +532,17 @@ class JointRelationExtractor(TrainablePipe):
         self._warner.warn_about_skipped(
             gold.skipped, n_untagged=n_untagged, n_multi_label=loss.n_multi_label
         )
+        if self._given is None:
+            max_width = self.cfg["max_span_width"]
+            self._warner.warn(
+                Warnings.J921,
+                gold.count_wider(max_width),
+                relations=gold.count_relations_of_wider(max_width),
+                width=max_width,
+            )
         backprop_encoder(backprop_network(1.0))
+        # read after the backward pass: it waits for a GPU
+        check_loss(self.name, loss.value, examples)
         if sgd:  # spaCy passes None or False for no update
             self.finish_update(sgd)
         losses[self.name] += loss.value
@@ -536,6 +550,9 @@ class JointRelationExtractor(TrainablePipe):
 
     def finish_update(self, sgd: Optimizer) -> None:
         """Update the weights. Clips by the global norm if the optimizer supports it."""
+        # one update at the rate 0 is common: the first or the last one of a schedule
+        self._updates_at_zero = 0 if sgd.learn_rate else self._updates_at_zero + 1
+        self._warner.warn(Warnings.J920, self._updates_at_zero >= 2, name=self.name)
         network = network_of(self.model)
         network.count_update()
         if isinstance(sgd, AdamW):
@@ -543,6 +560,15 @@ class JointRelationExtractor(TrainablePipe):
                 self.model.finish_update(sgd)
         else:
             self.model.finish_update(sgd)
+
+    @property
+    def random_state(self) -> dict[str, Any]:
+        """The state of the generator that draws negative samples, as JSON."""
+        return dict(self._rng.bit_generator.state)
+
+    @random_state.setter
+    def random_state(self, state: dict[str, Any]) -> None:
+        self._rng.bit_generator.state = state
 
     @contextmanager
     def _explained_labels(self) -> Iterator[None]:
@@ -606,7 +632,8 @@ class JointRelationExtractor(TrainablePipe):
         docs (Iterable[Doc]): The Docs. A Doc without tokens gets an empty prediction.
         RETURNS (list[Prediction]): One per Doc, in order.
         RAISES (ValueError): J301 before initialization, J305 for a listener without
-            upstream component; J532 or J534 for given entities.
+            upstream component; J430 for scores that are not finite; J532 or J534
+            for given entities.
         """
         docs = list(docs)
         self._require_network()
@@ -618,14 +645,23 @@ class JointRelationExtractor(TrainablePipe):
             self._sentences.check(docs)
         if self._given is not None:
             return self.predict_given(docs, self._read_given(docs, self._given))
-        scores = self.model.predict((docs, self.cfg["max_span_width"]))
+        return self.decode(self.model.predict((docs, self.cfg["max_span_width"])), docs)
+
+    def decode(self, scores: JointScores, docs: Sequence[Doc]) -> list[Prediction]:
+        """Decode the scores of the model with the settings of the component.
+
+        scores (JointScores): The scores of a batch.
+        docs (Sequence[Doc]): The Docs of the batch, including Docs without tokens.
+        RETURNS (list[Prediction]): One per Doc, in order.
+        RAISES (ValueError): J430 for scores that are not finite.
+        """
         if scores.n_truncated and not self._logged_truncation:
             # common before the first updates, when the user can do nothing about it
             self._logged_truncation = True
             count = scores.n_truncated
             logger.warning(Warnings.J905.format(count=count, limit=MAX_PAIRED_ENTITIES))
         return self._decode(
-            scores, len(docs), self.entity_labels, keep_overlaps=self._keeps_overlaps
+            scores, docs, self.entity_labels, keep_overlaps=self._keeps_overlaps
         )
 
     def _read_given(
@@ -684,19 +720,26 @@ class JointRelationExtractor(TrainablePipe):
             return [Prediction([], []) for _ in docs]
         self._require_upstream(docs)
         scores, labels = score_given(self.model, docs, entities, self.entity_labels)
-        return self._decode(scores, len(docs), labels, keep_overlaps=True)
+        return self._decode(scores, docs, labels, keep_overlaps=True)
 
     def _decode(
         self,
         scores: JointScores,
-        n_docs: int,
+        docs: Sequence[Doc],
         entity_labels: Sequence[str],
         *,
         keep_overlaps: bool,
     ) -> list[Prediction]:
+        scores = to_host(scores)
+        if not is_finite(scores):
+            raise NotFinite(
+                Errors.J430.format(
+                    name=self.name, count=len(docs), docs=describe_docs(docs)
+                )
+            )
         return decode(
             scores,
-            n_docs,
+            len(docs),
             entity_labels=entity_labels,
             relation_labels=self.relation_labels,
             threshold=self.cfg["threshold"],
@@ -722,6 +765,36 @@ class JointRelationExtractor(TrainablePipe):
         if isinstance(constraints, str):
             return self.cfg["triples"] if constraints == "infer" else None
         return constraints
+
+    def predict_tags(self, docs: Iterable[Doc]) -> list[list[str]]:
+        """Predict the token tags with which STSN is trained, without changing the Docs.
+
+        The entities of a prediction do not depend on them. They show what the label
+        rows have learned.
+
+        docs (Iterable[Doc]): The Docs.
+        RETURNS (list[list[str]]): The tag of each token, such as "B-PER", per Doc.
+        RAISES (ValueError): J440 for a network without tags, J301 before
+            initialization, J305 for a listener without upstream component.
+        """
+        docs = list(docs)
+        self._require_network()
+        if not self.cfg["tags"]:
+            raise JREError(Errors.J440.format(name=self.name))
+        tags = [["O"] * len(doc) for doc in docs]
+        if any(tags):
+            self._require_upstream(docs)
+            windows, columns = predict_tags(self.model, docs)
+            for doc, start, end, first in zip(
+                windows.doc.tolist(),
+                windows.start.tolist(),
+                windows.end.tolist(),
+                windows.first_token.tolist(),
+                strict=True,
+            ):
+                found = columns[first : first + end - start].tolist()
+                tags[doc][start:end] = [self.cfg["tags"][column] for column in found]
+        return tags
 
     def set_annotations(
         self, docs: Iterable[Doc], scores: Sequence[Prediction]

@@ -55,7 +55,7 @@ class AdamW(Optimizer):
     parameters of a component, otherwise by the norm of each tensor.
     """
 
-    __slots__ = ["_collected", "_stages", "bias_correction", "rates", "state"]
+    __slots__ = ["_collected", "_saved", "_stages", "bias_correction", "rates", "state"]
 
     def __init__(
         self,
@@ -90,9 +90,27 @@ class AdamW(Optimizer):
                 ) from error
         # by key: first and second moment, step count, factor of the learning rate
         self.state: dict[Any, tuple[Any, Any, Any, float]] = {}
+        # moments and step count of an earlier process, until the parameter is updated
+        self._saved: dict[Any, list[torch.Tensor]] = {}
         # inside `collected`: the updates so far, and the gradients to set to zero
         self._collected: tuple[list[_Update], list[torch.Tensor]] | None = None
         self._stages: dict[int, int] = {}  # stage by the id of a parameter
+
+    def tables(self) -> dict[str, dict[Any, torch.Tensor]]:
+        """RETURNS (dict): The moments and step counts, by the key of a parameter."""
+        rows = {**self._saved, **{key: row[:3] for key, row in self.state.items()}}
+        return {
+            name: {key: row[number] for key, row in rows.items()}
+            for number, name in enumerate(("first", "second", "step"))
+        }
+
+    def set_tables(self, tables: Mapping[str, Mapping[Any, torch.Tensor]]) -> None:
+        """Set the moments and step counts, as returned by ``tables``."""
+        self.state.clear()
+        self._saved = {
+            key: [first, tables["second"][key], tables["step"][key]]
+            for key, first in tables["first"].items()
+        }
 
     @contextmanager
     def collected(
@@ -179,6 +197,9 @@ class AdamW(Optimizer):
                 torch.tensor(count, device=parameter.device),
                 self._factor(key),
             )
+            # copied, because the fused kernel requires the layout of the parameter
+            for tensor, saved in zip(self.state[key], self._saved.pop(key, ())):
+                tensor.copy_(saved)
         first, second, step, factor = self.state[key]
         return _Update(
             parameter,

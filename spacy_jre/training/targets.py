@@ -63,6 +63,19 @@ class GoldBatch:
     knows_relations: np.ndarray
     skipped: SkippedGold
 
+    def count_wider(self, max_span_width: int) -> int:
+        """RETURNS (int): Number of spans that are wider, so that they can't be
+        predicted."""
+        return int(self._wider(max_span_width).sum())
+
+    def count_relations_of_wider(self, max_span_width: int) -> int:
+        """RETURNS (int): Number of relations with such an argument."""
+        wider = self._wider(max_span_width)
+        return int(wider[self.relations[:, :2]].any(1).sum())
+
+    def _wider(self, max_span_width: int) -> np.ndarray:
+        return self.spans[:, 1] - self.spans[:, 0] > max_span_width
+
 
 class UnknownLabel(KeyError):
     """A label that is not a label of the component. Arguments: kind, label and, for a

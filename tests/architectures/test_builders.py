@@ -54,6 +54,7 @@ SETTINGS = {
         "n_heads": 2,
         "n_layers": 1,
         "interaction": "ner_to_re",
+        "relation_loss": "sum",
         "recurrent": "shared",
         "relation_hidden": 9,
     },
@@ -69,6 +70,7 @@ SETTINGS = {
         "recurrent": "shared",
         "relation_hidden": 9,
         "start_end": True,
+        "max_context": 16,
     },
     "LAINet": {
         "cold_start": 7,

@@ -2,7 +2,12 @@
 
 import pytest
 
-from spacy_jre.cli.overrides import SET_BY_TRAIN, read_overrides
+from spacy_jre.cli import train as train_module
+from spacy_jre.cli.overrides import (
+    SET_BY_TRAIN,
+    read_overrides,
+    short_overrides,
+)
 
 from ..conftest import ROOT
 from .helpers import assert_plain_error, run
@@ -56,3 +61,42 @@ def test_help_explains_precedence_of_overrides(command):
     assert "Other options override values of the config" in text
     if command == "train":
         assert "take precedence over the config, dataset.json" in text
+
+
+# options for learning rate, warm-up and clipping
+
+
+def test_options_that_are_set_are_overrides():
+    assert short_overrides(3e-5, 0.0, 0.0) == {
+        "training.optimizer.learn_rate.initial_rate": 3e-5,
+        "recipe.warmup": 0.0,
+        "training.optimizer.grad_clip": 0.0,
+    }
+    assert short_overrides(0.0, -1.0, -1.0) == {}
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--learn-rate", -0.1),
+        ("--warmup", 1.5),
+        ("--warmup", -0.5),
+        ("--grad-clip", -2),
+    ],
+)
+@pytest.mark.parametrize("command", [TRAIN, CROSS_VALIDATE], ids=lambda c: c[0])
+def test_option_out_of_range_fails(command, option, value):
+    assert_plain_error(run(*command, option, value), "J791", option, f"{value}")
+
+
+def test_long_name_takes_precedence_over_an_option(monkeypatch):
+    seen = {}
+    monkeypatch.setattr(
+        train_module, "run_training", lambda *_, **settings: seen.update(settings)
+    )
+    options = ("--grad-clip", 0.25, "--warmup", 0, "--recipe.warmup", 0.5)
+    assert run(*TRAIN, *options).exit_code == 0
+    assert seen["overrides"] == {
+        "training.optimizer.grad_clip": 0.25,
+        "recipe.warmup": 0.5,
+    }

@@ -60,6 +60,7 @@ def test_other_options_pass(monkeypatch):
         ("batch_size", -1, "J736", ["--batch-size", "at least 0", "-1"]),
         ("seed", -1, "J736", ["--seed", "at least 0", "-1"]),
         ("gpu_id", -2, "J736", ["--gpu-id", "-2"]),
+        ("learn_rate", -1e-4, "J791", ["--learn-rate", "at least 0", "-0.0001"]),
     ],
 )
 def test_invalid_value_fails_before_the_first_step(

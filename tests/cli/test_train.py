@@ -1,13 +1,22 @@
 """`spacy jre train`: config, options and dataset.json."""
 
+import errno
 import itertools
+import os
+import random
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 import spacy
 import srsly
 from spacy.cli.package import generate_readme
+from spacy.cli.train import train as spacy_train
+from spacy.language import Language
 from spacy.util import load_config, load_model_from_config
 from thinc.api import Config
 
@@ -21,10 +30,14 @@ from spacy_jre.cli.train import (
     choose_language,
     run_training,
 )
+from spacy_jre.training import loop
+from spacy_jre.training.checkpoint import read_progress
+from spacy_jre.training.folders import recover_folder
 from spacy_jre.trust import trusted_names
 
 from ..conftest import ROOT, STORY, make_example, write_json
-from .helpers import assert_plain_error, run
+from ..training.helpers import hash_weights
+from .helpers import assert_plain_error, output_of, run
 
 TRANSFORMER_CONFIG = ROOT / "configs" / "spert.cfg"
 TOK2VEC_CONFIG = ROOT / "configs" / "test" / "spert.cfg"
@@ -226,6 +239,7 @@ class Trained:
 
     config: Config
     overrides: dict
+    options: dict
 
 
 @pytest.fixture
@@ -233,16 +247,17 @@ def train(corpus, tmp_path, monkeypatch):
     """Call ``run_training`` with spaCy's training replaced."""
     trained = Trained()
 
-    def fake(path, output, *, use_gpu, overrides):
+    def fake(path, output, *, use_gpu, overrides, complete, keep_last, **options):
         # like spaCy, which fails for invalid overrides
         trained.config = load_config(path, overrides=overrides, interpolate=True)
         trained.overrides = overrides
+        trained.options = {"keep_last": keep_last, **options}
         for name in ("model-best", "model-last"):
             (output / name).mkdir()
-            (output / name / "which").write_text(name)
             write_json(output / name / "meta.json", dict(META))
             (output / name / "jre").mkdir()
             write_json(output / name / "jre" / "cfg", LABELS)
+            complete(output / name)
 
     def call(config=TRANSFORMER_CONFIG, **settings):
         data = (corpus / "train.spacy", corpus / "dev.spacy")
@@ -390,20 +405,13 @@ def test_lainet_with_tok2vec_of_the_dataset_names_the_dataset(corpus, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("about", "kept"),
-    [
-        ({"keep": "last"}, "model-last"),
-        ({"keep": "best"}, "model-best"),
-        ({}, "model-best"),
-        (None, "model-best"),
-    ],
+    ("about", "keeps_last"),
+    [({"keep": "last"}, True), ({"keep": "best"}, False), ({}, False), (None, False)],
 )
-def test_keep_selects_the_epoch_of_model_best(train, corpus, tmp_path, about, kept):
+def test_keep_selects_the_epoch_of_model_best(train, corpus, about, keeps_last):
     if about is not None:
         write_json(corpus / "dataset.json", about)
-    train()
-    assert (tmp_path / "out" / "model-best" / "which").read_text() == kept
-    assert (tmp_path / "out" / "model-last" / "which").read_text() == "model-last"
+    assert train().options["keep_last"] == keeps_last
 
 
 def test_both_pipelines_name_the_dataset(train, corpus, tmp_path):
@@ -524,7 +532,7 @@ def test_override_of_a_missing_section_is_reported(corpus, tmp_path):
 def test_spacy_train_without_dev_data_names_the_path(corpus, capsys):
     overrides = {"paths.train": str(corpus / "train.spacy")}
     with pytest.raises(SystemExit):
-        module.train(TOK2VEC_CONFIG, overrides=overrides)
+        spacy_train(TOK2VEC_CONFIG, overrides=overrides)
     assert "dev -> path" in capsys.readouterr().out
 
 
@@ -618,3 +626,120 @@ def test_chinese_pipeline_annotates_a_text(chinese):
     doc = nlp("华法林钠片@阿司匹林的抗血小板作用与本品叠加。")
     assert has_relations(doc)
     assert doc.has_annotation("ENT_IOB")
+
+
+# interruptions
+
+
+def test_labels_that_only_dev_has_are_reported(corpus, tmp_path):
+    source = tmp_path / "source"
+    markup = "[Bo|PER 1] left [Xa|MISC 2].\n> 1 left 2\n"
+    (source / "dev.txt").write_text(markup, encoding="utf8")
+    convert_path(source, corpus, Settings(lang="xx"))
+    result = train_by_command(corpus, tmp_path, "--epochs", 1)
+    assert result.exit_code == 0, result.output
+    assert "[J923]" in result.output
+    assert "never predicted: MISC, left." in output_of(result)
+
+
+def test_output_that_is_a_file_fails_before_the_data_is_read(tmp_path):
+    (tmp_path / "out").write_text("")
+    result = train_by_command(tmp_path / "missing", tmp_path)
+    assert_plain_error(result, "J785", str(tmp_path / "out"), "is a file")
+
+
+def test_full_disk_is_reported_on_one_line(corpus, tmp_path, monkeypatch):
+    def fill_disk(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Language, "to_disk", fill_disk)
+    result = train_by_command(corpus, tmp_path, "--epochs", 1)
+    assert_plain_error(result, "J422", "model-last", "No space left on device")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["config.cfg"]
+
+
+def test_ctrl_c_saves_and_ends_with_130(corpus, tmp_path, monkeypatch):
+    update, steps = Language.update, []
+
+    def press(nlp, *args, **kwargs):
+        steps.append(1)
+        if len(steps) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return update(nlp, *args, **kwargs)
+
+    monkeypatch.setattr(Language, "update", press)
+    result = train_by_command(corpus, tmp_path, "--epochs", 5)
+    assert result.exit_code == 130
+    assert "Stopped after step 2." in output_of(result)
+    assert "--resume" in output_of(result)
+    assert "Traceback" not in result.output
+    for name in ("model-best", "model-last"):
+        assert spacy.load(tmp_path / "out" / name).meta["name"] == "jre"
+
+    result = train_by_command(corpus, tmp_path, "--epochs", 5, "--resume")
+    assert result.exit_code == 0
+    assert "Resuming after step 2" in result.output
+    # steps 0 to 5
+    assert len(steps) == 6
+    result = train_by_command(corpus, tmp_path, "--epochs", 5, "--resume")
+    assert "is finished: step 5" in output_of(result)
+    assert len(steps) == 6
+
+
+def test_ctrl_c_before_the_first_step_ends_with_130(corpus, tmp_path, monkeypatch):
+    def press(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "init_nlp", press)
+    result = train_by_command(corpus, tmp_path)
+    assert result.exit_code == 130
+    assert "Stopped without saving" in output_of(result)
+
+
+def test_resume_without_a_state_starts_at_the_first_step(corpus, tmp_path):
+    result = train_by_command(corpus, tmp_path, "--epochs", 1, "--resume")
+    assert result.exit_code == 0
+    assert "has no saved state" in output_of(result)
+    assert spacy.load(tmp_path / "out" / "model-best")
+
+
+def test_resume_with_other_settings_fails(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "mark_finished", lambda *args: None)
+    train_by_command(corpus, tmp_path, "--epochs", 1)
+    result = train_by_command(corpus, tmp_path, "--epochs", 2, "--resume")
+    assert_plain_error(result, "J421", "training.max_steps was 1 and is 2")
+
+
+@pytest.mark.slow
+def test_both_pipelines_load_after_each_of_20_kills(corpus, tmp_path):
+    # one step per epoch: almost all of the time is spent in evaluating and saving
+    def start(output, *arguments):
+        data = ("--train", corpus / "train.spacy", "--dev", corpus / "dev.spacy")
+        settings = ("--epochs", 300, "--threads", 1, "--components.jre.seed", 3)
+        command = ("train", TOK2VEC_CONFIG, "--output", output, *data, *settings)
+        return subprocess.Popen(
+            [sys.executable, "-m", "spacy", "jre", *map(str, command), *arguments],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    output, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
+    delays = random.Random(0)
+    for _ in range(20):
+        before = read_progress(output)
+        process = start(output, "--resume")
+        while read_progress(output) == before:
+            assert process.poll() is None
+            time.sleep(0.05)
+        time.sleep(delays.uniform(0, 0.5))
+        process.kill()
+        process.wait()
+        for name in ("model-best", "model-last", "training-state"):
+            recover_folder(output / name)
+        for name in ("model-best", "model-last"):
+            assert has_relations(spacy.load(output / name)("Ada sang in Oslo."))
+    assert not read_progress(output).finished
+    assert start(output, "--resume").wait() == 0
+    assert start(undisturbed).wait() == 0
+    for name in ("model-best", "model-last"):
+        assert hash_weights(output / name) == hash_weights(undisturbed / name)

@@ -473,6 +473,26 @@ def test_nine_datasets_are_shipped():
     ]
 
 
+DESCRIBED = ["ace04", "ace05", "ade", "ade_no_overlap", "conll04", "conll04_train_dev"]
+
+
+@pytest.mark.parametrize("name", [*DESCRIBED, "scierc"])
+def test_every_label_of_a_public_corpus_has_a_short_description(name):
+    dataset = read_dataset(ROOT / "assets" / name / "dataset.json")
+    annotations = dataset.network["annotations"]
+    assert set(annotations) == {*dataset.entities, *dataset.relations}
+    # at most ten words, as in the paper
+    assert all(1 <= len(words.split()) <= 10 for words in annotations.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "graph"), [("ace05", (2, 2)), ("ade", (0, 1)), ("scierc", (1, 2))]
+)
+def test_graph_of_a_public_corpus_has_the_layers_of_the_paper(name, graph):
+    network = read_dataset(ROOT / "assets" / name / "dataset.json").network
+    assert (network["entity_layers"], network["relation_layers"]) == graph
+
+
 # the public corpora, in the layout of the assets
 
 

@@ -60,3 +60,16 @@ def test_dropout_does_not_apply_to_residuals(unit):
         layer.weight.data.zero_()
     unit.outer.bias.data.zero_()
     assert not applies_dropout(unit)
+
+
+def test_weights_are_those_of_the_forward_pass(unit):
+    unit.eval()
+    rows = torch.randn(5, WIDTH, generator=torch.Generator().manual_seed(1))
+    keys = torch.randn(5, WIDTH, generator=torch.Generator().manual_seed(2))
+    padding = WindowPadding(torch.tensor([3, 2]), 3, 5)
+    weights = unit.weights(rows, keys, padding)
+    values = padding.pad(unit.value(keys)).unflatten(2, (2, -1)).transpose(1, 2)
+    mixed = unit.project(padding.unpad((weights @ values).transpose(1, 2).flatten(2)))
+    hidden = unit.attention_norm(rows + mixed)
+    expected = unit.norm(hidden + unit.outer(unit.inner(hidden).relu()))
+    torch.testing.assert_close(unit(rows, keys, padding), expected)

@@ -27,6 +27,14 @@ def test_binary_cross_entropy_equals_the_value_by_hand():
     assert float(loss) == pytest.approx(-(log(3 / 4) + log(1 / 2)) / 2)
 
 
+def test_binary_cross_entropy_can_sum_over_labels():
+    logits = torch.tensor([[log(3.0), 0.0], [0.0, 0.0]])
+    targets = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    loss = binary_cross_entropy(logits, targets, "sum")
+    # the mean over the rows
+    assert float(loss) == pytest.approx(-(log(3 / 4) + 3 * log(1 / 2)) / 2)
+
+
 def test_binary_cross_entropy_of_large_logits_is_finite():
     logits = torch.tensor([[1e4, -1e4]])
     loss = binary_cross_entropy(logits, torch.tensor([[0.0, 1.0]]))

@@ -230,7 +230,7 @@ def test_span_that_covers_its_window_has_the_context_of_zero_rows():
     batch = prediction_batch(((2, 1),))
     rows = network.compute_views(as_tasks(batch), batch.layout).entity
     context = network.context(
-        rows, batch.layout.unit_counts, as_rows([(0, 3)]), torch.tensor([0])
+        rows, batch.layout.unit_counts, as_rows([(0, 3)]), torch.tensor([0]), (3,)
     )
     _, state = network.context.gru(torch.zeros(3, 1, WIDTH))
     assert_close(context, torch.cat([state[0], state[1]], 1))
@@ -259,6 +259,8 @@ def test_short_windows_get_finite_logits_and_gradients(settings, sizes):
         ({"dropout": 1.0}, "J203", "dropout"),
         ({"width_embedding": 0}, "J203", "width_embedding"),
         ({"span_memory": 0}, "J203", "span_memory"),
+        ({"max_context": -1}, "J203", "max_context"),
+        ({"max_context": 7}, "J203", "max_context"),
     ],
 )
 def test_invalid_settings_are_refused(settings, code, name):
@@ -281,6 +283,21 @@ def test_heads_are_ignored_without_attention(context):
     assert not any("attention" in name for name in names)
 
 
+def test_long_windows_are_reported_once_with_their_number():
+    network = build("iser", max_context=8)
+    batch = prediction_batch(((1,) * 9, (1,) * 8, (2,) * 5))
+    with pytest.warns(UserWarning, match=r"J922.*2 window.* 8 units"):
+        network(*batch)
+    network(*batch)
+
+
+def test_limit_has_no_effect_on_shorter_windows():
+    batch = prediction_batch(((1,) * 8, (2, 1)))
+    logits = [logits_of(build("iser", max_context=n)(*batch)) for n in (0, 8)]
+    for whole, limited in zip(*logits, strict=True):
+        assert torch.equal(whole, limited)
+
+
 # memory ------------------------------------------------------------------------------
 
 MEASURE = """
@@ -299,7 +316,7 @@ spans = spans[torch.randperm(955)[:n_spans]]
 
 def compute(spans):
     windows = torch.zeros(len(spans), dtype=torch.long)
-    return context(rows, counts, spans, windows)
+    return context(rows, counts, spans, windows, (100,))
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

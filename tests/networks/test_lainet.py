@@ -15,6 +15,7 @@ from torch.testing import assert_close
 from spacy_jre.networks import lainet as module
 from spacy_jre.networks.base import Targets
 from spacy_jre.networks.lainet import (
+    AGREEMENTS,
     EntityOutputs,
     LAINet,
     LAINetOutputs,
@@ -22,6 +23,7 @@ from spacy_jre.networks.lainet import (
     agree_both,
     agree_forward,
     agree_mean,
+    agree_threshold,
     count_sorted,
     find_reversed,
     group_by_size,
@@ -718,6 +720,15 @@ def test_forward_uses_one_order_only():
     assert_close(scores, torch.tensor([0.7, 0.7]))
 
 
+def test_threshold_is_compared_with_the_lower_probability_of_both_orders():
+    first = log_probs([0.1, 0.7, 0.1, 0.1], [0.6, 0.3, 0.05, 0.05])
+    second = log_probs([0.1, 0.1, 0.2, 0.6], [0.1, 0.1, 0.1, 0.7])
+    columns, scores = agree_threshold(first, second, INVERSES)
+    # "none" is not a label, even if it is the best column of an order
+    assert columns.tolist() == [1, 1]
+    assert_close(scores, torch.tensor([0.6, 0.3]))
+
+
 def score_pairs(network, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """Relation scores of pairs and of their reversed pairs.
 
@@ -754,7 +765,7 @@ def test_scores_are_zero_for_none_and_inverse_labels(agreement):
     assert_close(back, expected[inverses])
 
 
-@pytest.mark.parametrize("agreement", ["both", "mean", "forward"])
+@pytest.mark.parametrize("agreement", AGREEMENTS)
 def test_pair_has_at_most_one_score_above_zero(agreement):
     network = build(agreement=agreement)
     first, second = random_logits(network)
@@ -785,13 +796,12 @@ def test_label_is_predicted_in_one_order_unless_it_is_symmetric():
     assert n_predicted > 30
 
 
-@pytest.mark.parametrize("agreement", ["both", "mean", "forward"])
+@pytest.mark.parametrize("agreement", AGREEMENTS)
 def test_scores_equal_the_agreement(agreement):
     network = build(agreement=agreement)
     first, second = random_logits(network)
     ahead, _ = score_pairs(network, first, second)
-    agree = {"both": agree_both, "mean": agree_mean, "forward": agree_forward}
-    columns, scores = agree[agreement](
+    columns, scores = AGREEMENTS[agreement](
         first.log_softmax(1), second.log_softmax(1), network.relation.inverses
     )
     for row, column, score in zip(ahead, columns.tolist(), scores, strict=True):
@@ -808,7 +818,7 @@ def test_no_pairs_give_no_scores():
     assert network.relation_scores(outputs).shape == (0, R)
 
 
-@pytest.mark.parametrize("agreement", ["both", "mean", "forward"])
+@pytest.mark.parametrize("agreement", AGREEMENTS)
 def test_pair_without_reversed_pair_is_decoded_alone(agreement):
     network = build(agreement=agreement)
     logits = torch.randn(2, 8, generator=torch.Generator().manual_seed(1))

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
+from spacy_jre.layers.layout import JointOutputs, Targets
 from spacy_jre.layers.padding import WindowPadding
 from spacy_jre.networks.stsn import STSN
 
@@ -228,6 +229,22 @@ def test_tags_do_not_depend_on_other_windows():
     before, after = (make()(*b).tag_logits for b in (batch, other))
     assert_close(after[:first], before[:first])
     assert not torch.allclose(after[first:], before[first:], atol=1e-3)
+
+
+def test_relation_loss_can_be_a_sum_over_labels():
+    outputs = JointOutputs(
+        entity_logits=torch.zeros(1, 2),
+        pairs=torch.zeros(2, 2),
+        relation_logits=torch.randn(2, 5, generator=torch.Generator().manual_seed(0)),
+        n_truncated=torch.tensor(0),
+    )
+    targets = Targets(torch.zeros(1, dtype=torch.long), torch.zeros(2, 5))
+    entities = F.cross_entropy(outputs.entity_logits, targets.entities)
+    mean, total = (
+        make(relation_loss=reduction).loss(outputs, targets).value - entities
+        for reduction in ("mean", "sum")
+    )
+    assert_close(total, 5 * mean)
 
 
 def test_prediction_computes_no_tags():

@@ -18,6 +18,7 @@ from spacy_jre.architectures.torch_node import get_module
 from spacy_jre.layers.layout import JointOutputs, Targets
 from spacy_jre.layers.losses import UNKNOWN
 from spacy_jre.training.sampling import sample_candidates
+from spacy_jre.training.tags import tag_tokens
 from spacy_jre.training.targets import align_gold, make_targets
 from spacy_jre.types import Candidates
 
@@ -249,3 +250,38 @@ def test_ablations_overfit(network):
     learn(nlp, examples, 60, rate=0.003)
     scores = nlp.evaluate(story_examples(nlp))
     assert (scores["ents_f"], scores["rel_strict_f"]) == (1.0, 1.0)
+
+
+# predicted tags
+
+
+def test_predicted_tags_of_an_overfitted_pipeline_are_those_of_the_data(
+    nlp_and_examples,
+):
+    nlp, examples = nlp_and_examples
+    learn(nlp, examples, 120)
+    pipe = nlp.get_pipe("jre")
+    docs = [example.predicted for example in examples]
+    for sentence, found in zip(STORY, pipe.predict_tags(docs), strict=True):
+        expected = tag_tokens(sentence["entities"]).tags
+        assert found == [expected.get(i, "O") for i in range(len(sentence["words"]))]
+    # the Docs are not changed
+    assert not any(doc.ents for doc in docs)
+
+
+def test_tags_are_in_the_order_of_the_tokens(nlp_and_examples):
+    nlp, examples = nlp_and_examples
+    pipe = nlp.get_pipe("jre")
+    docs = [example.reference for example in examples]
+    alone = [pipe.predict_tags([doc])[0] for doc in docs]
+    assert pipe.predict_tags([*docs, nlp.make_doc("")]) == [*alone, []]
+    assert pipe.predict_tags([nlp.make_doc("")]) == [[]]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "network"), [("SpERT", {}), ("STSN", {"n_layers": 0})]
+)
+def test_network_without_tags_cannot_predict_them(architecture, network):
+    pipe, examples = initialized_with(None, architecture, **network)
+    with pytest.raises(ValueError, match=r"\[J440\].*'jre'"):
+        pipe.predict_tags([examples[0].reference])

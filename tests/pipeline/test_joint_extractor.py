@@ -1,14 +1,16 @@
 """Settings and edge cases of the component. See also test_component_contract.py."""
 
+import math
 import threading
 
 import pytest
 import torch
 from spacy.tokens import Doc
 from spacy.training import Example
-from thinc.api import noop, use_ops
+from thinc.api import noop, use_ops, warmup_linear
 
 from spacy_jre.annotations import EntityRecord, Record, build_doc
+from spacy_jre.architectures.torch_node import get_module
 from spacy_jre.pipeline.joint_extractor import JointRelationExtractor
 from spacy_jre.training.optimizer import create_adamw_v1
 
@@ -227,6 +229,75 @@ def test_each_kind_of_skipped_annotation_is_reported_once():
     with pytest.warns(UserWarning, match="J904"):
         nlp.update([across])
     nlp.update([across])  # warnings are errors here
+
+
+def test_entities_wider_than_the_limit_are_counted():
+    nlp, examples = make_nlp(max_span_width=1)
+    # both persons of the sentence have two tokens
+    with pytest.warns(UserWarning, match=r"J921.*2 gold .*= 1 .*3 gold relations"):
+        nlp.update([examples[3]])
+    nlp.update([examples[3]])  # warnings are errors here
+
+
+def test_relation_of_an_entity_with_itself_is_named_in_the_warning():
+    nlp, (example, *_) = make_nlp()
+    doc = example.reference
+    span = doc.spans["jre"][0]
+    doc._.relations = [{"head": span, "tail": span, "label": "spouse"}]
+    with pytest.warns(UserWarning, match="J904.*relations of an entity with itself"):
+        nlp.update([example])
+
+
+def test_learning_rate_of_0_is_reported_at_the_second_update():
+    nlp, examples = make_nlp()
+    optimizer = nlp.resume_training(sgd=create_adamw_v1(warmup_linear(0.1, 1, 2)))
+    for _ in range(2):  # the rates 0 and 0.1, and no warning
+        nlp.update(examples, sgd=optimizer)
+        optimizer.step_schedules()
+    nlp.update(examples, sgd=optimizer)  # the last rate of the schedule: 0
+    with pytest.warns(UserWarning, match=r"J920.*'jre'.*resume_training"):
+        nlp.update(examples, sgd=optimizer)
+    nlp.update(examples, sgd=optimizer)
+
+
+def fill_weights(nlp, value):
+    network = get_module(nlp.get_pipe("jre").model.get_ref("network"))
+    with torch.no_grad():
+        next(network.parameters()).fill_(value)
+
+
+def test_loss_that_is_not_finite_changes_no_weights():
+    nlp, examples = make_nlp()
+    fill_weights(nlp, math.nan)
+    before = nlp.get_pipe("jre").model.to_bytes()
+    with pytest.raises(ValueError, match=r"J420.*'jre' is nan.*5 Doc.*'Ada Quint"):
+        nlp.get_pipe("jre").update(examples, sgd=create_adamw_v1(0.001))
+    assert nlp.get_pipe("jre").model.to_bytes() == before
+
+
+def test_scores_that_are_not_finite_are_refused():
+    nlp, _ = make_nlp()
+    fill_weights(nlp, math.nan)
+    with pytest.raises(ValueError, match=r"J430.*'jre'.*1 Doc.*'Ada sings'"):
+        nlp("Ada sings")
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_weights_that_are_not_finite_are_not_loaded(value):
+    nlp, _ = make_nlp()
+    other, _ = make_nlp()
+    fill_weights(nlp, value)
+    with pytest.raises(ValueError, match=r"J431.* value\(s\) of the saved weights"):
+        other.from_bytes(nlp.to_bytes())
+
+
+def test_weights_of_a_tok2vec_that_are_not_finite_are_not_loaded():
+    nlp, _ = make_nlp()
+    other, _ = make_nlp()
+    (node, *_) = (n for n in nlp.get_pipe("jre").model.walk() if "E" in n.param_names)
+    node.get_param("E")[3, 1] = math.nan
+    with pytest.raises(ValueError, match=r"J431.*1 value.*hashembed\.E"):
+        other.from_bytes(nlp.to_bytes())
 
 
 def test_unannotated_doc_does_not_change_the_loss():

@@ -11,7 +11,7 @@ import spacy
 
 from spacy_jre.annotations import Record, build_doc
 from spacy_jre.cli.convert import Settings, check_losses, convert_path
-from spacy_jre.cli.cross_validate import fingerprint
+from spacy_jre.cli.fingerprints import fingerprint
 from spacy_jre.corpora import sources
 from spacy_jre.corpora.dataset import MAX_FOLDS, read_dataset
 from spacy_jre.corpora.formats import inception

@@ -177,27 +177,23 @@ def test_figure_escapes_language_and_direction(text):
     assert elements(figure()) == expected
 
 
-class FakePipeline:
-    """A pipeline with a malicious name that doesn't change Docs."""
-
-    lang = "en"
-
-    def __init__(self, name):
-        self.meta = {"name": name, "lang": '"><script>'}
-
-    def pipe(self, docs):
-        return docs
-
-
 def test_page_has_the_name_of_the_pipeline(monkeypatch, tmp_path):
     def structure(name):
-        monkeypatch.setattr(spacy, "load", lambda model: FakePipeline(name))
+        # a malicious name, and a pipeline that does not change Docs
+        nlp = spacy.blank("en")
+        nlp.add_pipe("jre")
+        nlp.meta.update({"name": name, "lang": '"><script>'})
+        nlp.pipe = iter
+        monkeypatch.setattr(spacy, "load", lambda model: nlp)
         output = tmp_path / "page.html"
         show_predictions("x", tmp_path / "x.spacy", output)
         return Structure(output.read_text(encoding="utf8"))
 
-    monkeypatch.setattr("spacy_jre.cli.show.Corpus", lambda data: lambda nlp: iter(()))
+    def read_nothing(nlp, name, path):
+        return lambda nlp: iter(())
+
+    monkeypatch.setattr("spacy_jre.cli.show.read_corpus", read_nothing)
     page = structure("</title><script>\ud800")
     assert page.elements == structure(SAFE).elements
-    # FakePipeline.meta has another language
-    assert page.text.count("en_</title><script>\ufffd on x.spacy") == 2
+    # the language is that of the pipeline, not of meta
+    assert page.text.count("en_</title><script>\ufffd 0.0.0 on x.spacy") == 2

@@ -294,6 +294,22 @@ def test_file_that_unpacks_to_too_much_fails(tmp_path, monkeypatch, name):
     assert peak < 40 * MIB
 
 
+def test_large_file_must_not_unpack_to_20_times_its_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(checked_docbin, "LARGE", 20 * MIB)
+    path = tmp_path / "x.spacy"
+    path.write_bytes(deflate(random.Random(0).randbytes(300_000), b"\0", 40 * MIB))
+    with pytest.raises(ValueError, match=r"^\[J620\].*more than 20971520 bytes"):
+        load_docbin(path)
+
+
+@pytest.mark.parametrize(
+    ("size", "limit"),
+    [(1, 16), (1 * MIB, 200), (2 * MIB, 256), (10 * MIB, 256), (100 * MIB, 2000)],
+)
+def test_small_file_cannot_unpack_to_a_gigabyte(size, limit):
+    assert checked_docbin.max_unpacked_size(size) == limit * MIB
+
+
 def test_file_that_claims_too_many_docs_fails(tmp_path, monkeypatch):
     monkeypatch.setattr(checked_docbin, "ANY_DOCS", 100)
     count = 100_000

@@ -106,6 +106,10 @@ class MarkingTransformer(JointNetwork):
         }
 
     @property
+    def name(self) -> str:
+        return self.network.name
+
+    @property
     def markers(self) -> list[int]:
         """IDs of the start and end markers of entities, subjects and objects."""
         entity, relation = self.forms

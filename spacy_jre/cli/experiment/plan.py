@@ -6,7 +6,7 @@ datasets, folds, samples and seeds.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,7 @@ from thinc.api import Config
 from ...about import __version__
 from ...corpora.dataset import Dataset, find_dataset
 from ...errors import Errors, JREError
-from ..cross_validate import data_fingerprints, fingerprint
+from ..fingerprints import data_fingerprints, fingerprint
 from ..overrides import SET_BY_CROSS_VALIDATE
 from ..train import plan_training
 
@@ -38,6 +38,8 @@ assert RESERVED.keys() > SET_BY_CROSS_VALIDATE.keys()
 
 Name = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
+# 50 and 50.0
+Percentage = Annotated[float, Field(ge=0, le=100)]
 
 
 class Settings(BaseModel):
@@ -79,6 +81,7 @@ class DatasetEntry(Settings):
     path (str): Dataset folder, relative to the current folder.
     folds (list[int] | None): The folds. None: all folds of the dataset.
     score (str): The data that the trained pipelines are scored on.
+    average (str): Whether the table shows micro or macro F1.
     samples (list[int | None]): Numbers of training Docs. Each seed draws other Docs,
         and a small sample is a part of a larger one. None: all Docs.
     """
@@ -88,15 +91,52 @@ class DatasetEntry(Settings):
         None
     )
     score: Literal["dev", "test"] = "dev"
+    average: Literal["micro", "macro"] = "micro"
     samples: Annotated[list[Count | None], Field(min_length=1)] = [None]
 
 
+class PaperScores(BaseModel):
+    """F1 scores that a paper publishes for a row, in percent.
+
+    note (str): Where the paper has them, e.g. "table 4".
+    models, datasets (list[str]): Names of the models and datasets that the scores are
+        compared with. Empty: all of the row.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    note: Name
+    models: list[Name] = []
+    datasets: list[Name] = []
+    ents_f: Percentage | None = None
+    rel_f: Percentage | None = None
+    rel_strict_f: Percentage | None = None
+
+
 class Row(Settings):
-    """models, datasets (list[str]): Names of the models and datasets that the row is
-    run with. Empty: all."""
+    """
+    models, datasets (list[str]): Names of the models and datasets that the row is run
+        with. Empty: all.
+    paper (list[PaperScores]): The scores in a paper. A single entry needs no list.
+    """
 
     models: list[Name] = []
     datasets: list[Name] = []
+    paper: list[PaperScores] = []
+
+    @field_validator("paper", mode="before")
+    @classmethod
+    def _make_list(cls, paper: Any) -> Any:
+        return [paper] if isinstance(paper, Mapping) else paper
+
+    def paper_scores(self, model: str, dataset: str) -> PaperScores | None:
+        """RETURNS (PaperScores | None): The first entry for a model and a dataset."""
+        for entry in self.paper:
+            if model in (entry.models or [model]) and dataset in (
+                entry.datasets or [dataset]
+            ):
+                return entry
+        return None
 
 
 class Experiment(Settings):
@@ -105,7 +145,9 @@ class Experiment(Settings):
     title, description (str): Shown above the table.
     models, datasets, rows (dict): By name.
     seeds (list[int]): Random seeds of the training.
-    threads (int): CPU threads of each run.
+    best_of (int): The table also shows the mean of this number of best seeds, as some
+        papers do. 0: it does not.
+    threads (int): CPU threads of each run. 0: PyTorch's default.
     max_loss (float): See ``spacy jre convert``.
     """
 
@@ -115,7 +157,8 @@ class Experiment(Settings):
     datasets: Annotated[dict[Name, DatasetEntry], Field(min_length=1)]
     rows: Annotated[dict[Name, Row], Field(min_length=1)]
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
-    threads: Count = 1
+    best_of: Annotated[int, Field(ge=0)] = 0
+    threads: Annotated[int, Field(ge=0)] = 1
     max_loss: Annotated[float, Field(ge=0, le=1)] = 0.01
 
 
@@ -182,20 +225,62 @@ def read_experiment(path: Path) -> Experiment:
         raise JREError(_wrong(path, "-", problem)) from error
     if not isinstance(values, dict):
         raise JREError(_wrong(path, "-", "must be a mapping"))
+    return parse_experiment(path, values)
+
+
+def parse_experiment(path: Path, values: Mapping[str, Any]) -> Experiment:
+    """Check the fields of an experiment.
+
+    path (Path): The file, for error messages.
+    RAISES (ValueError): J750 with the invalid field.
+    """
     try:
         experiment = Experiment(**values)
     except (ValidationError, TypeError) as error:
         raise JREError(_wrong(path, *_first_problem(error))) from error
     for name, row in experiment.rows.items():
-        for field, known in (
-            ("models", experiment.models),
-            ("datasets", experiment.datasets),
-        ):
-            for item in getattr(row, field):
-                if item not in known:
-                    problem = f"has unknown name {item!r}. Known: {', '.join(known)}"
-                    raise JREError(_wrong(path, f"rows.{name}.{field}", problem))
+        _check_names(path, experiment, f"rows.{name}", row)
+        for entry in row.paper:
+            _check_names(path, experiment, f"rows.{name}.paper", entry)
+    if experiment.best_of > len(experiment.seeds):
+        problem = (
+            f"is {experiment.best_of}, but there are {len(experiment.seeds)} seeds"
+        )
+        raise JREError(_wrong(path, "best_of", problem))
     return experiment
+
+
+def _check_names(
+    path: Path, experiment: Experiment, place: str, entry: Row | PaperScores
+) -> None:
+    for field, known in (
+        ("models", experiment.models),
+        ("datasets", experiment.datasets),
+    ):
+        for item in getattr(entry, field):
+            if item not in known:
+                problem = f"has unknown name {item!r}. Known: {', '.join(known)}"
+                raise JREError(_wrong(path, f"{place}.{field}", problem))
+
+
+def select_datasets(
+    path: Path, experiment: Experiment, names: Sequence[str]
+) -> Experiment:
+    """Select datasets of an experiment, e.g. those that have been downloaded.
+
+    path (Path): The file, for error messages.
+    names (Sequence[str]): Names of the datasets. Empty: all.
+    RETURNS (Experiment): The experiment without the runs of other datasets.
+    RAISES (ValueError): J790 for an unknown name.
+    """
+    if not names:
+        return experiment
+    for name in names:
+        if name not in experiment.datasets:
+            known = ", ".join(experiment.datasets)
+            raise JREError(Errors.J790.format(path=path, name=name, known=known))
+    kept = {n: entry for n, entry in experiment.datasets.items() if n in names}
+    return experiment.model_copy(update={"datasets": kept})
 
 
 def _first_problem(error: ValidationError | TypeError) -> tuple[str, str]:

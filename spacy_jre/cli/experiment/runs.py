@@ -11,11 +11,12 @@ import random
 import re
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from importlib.metadata import version
 from pathlib import Path
@@ -33,14 +34,15 @@ from ...corpora.formats.docbin import RelationDocBin
 from ...corpora.reader import read_docbin
 from ...errors import Errors, JREError
 from ..convert import Settings, convert_again
-from ..cross_validate import SCORES
 from ..evaluate import evaluate
 from ..matmul import describe_cpu
 from ..train import run_training
 from .plan import LOG_SETTING, PlannedRun
+from .scores import SCORES, select_scores
 
 RESULTS = "results.jsonl"
-PER_TYPE = ("ents_per_type", "rel_per_type", "rel_strict_per_type")
+# runs with the same values take about the same time
+ALIKE = ("model", "dataset", "sample")
 PACKAGES = ("spacy", "thinc", "torch", "transformers", "numpy")
 
 
@@ -92,11 +94,17 @@ class Results:
 
 
 def convert_data(
-    path: Path, runs: Sequence[PlannedRun], output: Path, max_loss: float
+    path: Path,
+    runs: Sequence[PlannedRun],
+    output: Path,
+    max_loss: float,
+    *,
+    checksums: Path | None = None,
 ) -> None:
     """Convert the datasets of runs, and draw the samples of the training data.
 
     path (Path): The experiment file, for error messages.
+    checksums (Path | None): See ``spacy jre convert``.
     RAISES (ValueError): J752 for a sample that is larger than the training data, and
         the errors of the conversion.
     """
@@ -104,7 +112,8 @@ def convert_data(
     for run in runs:
         folder = corpus_folder(run, output)
         if folder not in converted:
-            convert_again(run.source, folder, Settings(fold=run.fold), max_loss)
+            settings = Settings(fold=run.fold, checksums=checksums)
+            convert_again(run.source, folder, settings, max_loss)
             converted.add(folder)
         train = train_file(run, output)
         if run.sample is not None and train not in converted:
@@ -165,6 +174,7 @@ def run_all(
     gpu_id: int = -1,
     threads: int = 1,
     keep_models: bool = False,
+    keep_predictions: bool = False,
     trust: Sequence[str] = (),
 ) -> Iterator[Outcome]:
     """Train and score runs in parallel processes, and add their results to the file.
@@ -174,8 +184,9 @@ def run_all(
     runs (Sequence[PlannedRun]): The runs. Of several runs with the same fingerprint,
         only the first one is trained.
     jobs (int): Number of processes.
-    threads (int): CPU threads of each process.
+    threads (int): CPU threads of each process. 0: PyTorch's default.
     keep_models (bool): Whether to keep the trained pipelines.
+    keep_predictions (bool): Whether to keep the predictions for the scored data.
     trust (Sequence[str]): See ``trust_remote_code``.
     YIELDS (Outcome): One per trained run, as soon as it has ended.
     """
@@ -187,7 +198,13 @@ def run_all(
         try:
             futures: dict[Future[Outcome], PlannedRun] = {}
             for run in unique.values():
-                spec = _specify(run, output, gpu_id, threads, keep_models)
+                spec = {
+                    **_specify(run, output),
+                    "gpu_id": gpu_id,
+                    "threads": threads,
+                    "keep_models": keep_models,
+                    "keep_predictions": keep_predictions,
+                }
                 futures[executor.submit(processes.execute, run, spec)] = run
             for future in as_completed(futures):
                 outcome = future.result()
@@ -207,10 +224,9 @@ def run_folder(run: PlannedRun, output: Path) -> Path:
     return output / "runs" / f"{slug(names)[:100]}-{run.fingerprint[:8]}"
 
 
-def _specify(
-    run: PlannedRun, output: Path, gpu_id: int, threads: int, keep_models: bool
-) -> dict[str, Any]:
-    """RETURNS (dict[str, Any]): The arguments of `execute_run`."""
+def _specify(run: PlannedRun, output: Path) -> dict[str, Any]:
+    """RETURNS (dict[str, Any]): The arguments of `execute_run` that depend on the
+    run."""
     corpus = corpus_folder(run, output)
     return {
         "config": str(run.config),
@@ -220,11 +236,37 @@ def _specify(
         "scored": str(corpus / f"{run.split}.spacy"),
         "encoder": run.encoder,
         "seed": run.seed,
-        "gpu_id": gpu_id,
-        "threads": threads,
         "overrides": dict(run.overrides),
-        "keep_models": keep_models,
     }
+
+
+def time_left(
+    pending: Sequence[PlannedRun],
+    results: Iterable[Mapping[str, Any]],
+    jobs: int,
+) -> float | None:
+    """Estimate the time that runs will take.
+
+    A run takes as long as the finished runs with the same model, dataset and sample,
+    or as all finished runs.
+
+    pending (Sequence[PlannedRun]): The runs that have not finished.
+    results (Iterable[Mapping]): The results of finished runs.
+    jobs (int): Number of processes.
+    RETURNS (float | None): Seconds. None if no run has finished.
+    """
+    seconds: dict[tuple[Any, ...], list[float]] = {}
+    for result in results:
+        for key in ((), tuple(result[name] for name in ALIKE)):
+            seconds.setdefault(key, []).append(result["seconds"])
+    if not seconds:
+        return None
+    means = {key: statistics.fmean(values) for key, values in seconds.items()}
+    expected = [
+        means.get(tuple(getattr(run, name) for name in ALIKE), means[()])
+        for run in pending
+    ]
+    return sum(expected) / min(jobs, len(pending)) if pending else 0.0
 
 
 class _Processes:
@@ -232,7 +274,8 @@ class _Processes:
 
     def __init__(self, threads: int, trust: Sequence[str]):
         self.trust = [part for name in trust for part in ("--trust-remote-code", name)]
-        self.environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+        limit = {"OMP_NUM_THREADS": str(threads)} if threads else {}
+        self.environment = {**os.environ, **limit}
         self.running: set[subprocess.Popen[bytes]] = set()
         self._stopped = False
         self._lock = threading.Lock()
@@ -259,7 +302,9 @@ class _Processes:
                     env=self.environment,
                 )
                 self.running.add(process)
-            code = process.wait()
+            # closes the standard input afterwards
+            with process:
+                code = process.wait()
             with self._lock:  # `stop` iterates over the set
                 self.running.discard(process)
         result = folder / "result.json"
@@ -317,6 +362,7 @@ def execute_run(spec: Mapping[str, Any]) -> None:
         gpu_id=spec["gpu_id"],
         threads=spec["threads"],
         overrides={**spec["overrides"], LOG_SETTING: str(epochs_file)},
+        resumable=False,
     )
     seconds = time.perf_counter() - started
     cpu_seconds = time.process_time() - cpu_started
@@ -330,7 +376,7 @@ def execute_run(spec: Mapping[str, Any]) -> None:
         "epochs": epochs,
         "seconds": round(seconds, 1),
         "cpu_seconds": round(cpu_seconds, 1),
-        "threads": spec["threads"],
+        "threads": torch.get_num_threads(),
         "machine": describe_machine(spec["gpu_id"]),
         "versions": versions(),
     }
@@ -342,12 +388,13 @@ def execute_run(spec: Mapping[str, Any]) -> None:
 
 
 def _score(model: Path, spec: Mapping[str, Any]) -> dict[str, Any]:
-    scores = evaluate(model, Path(spec["scored"]), gpu_id=spec["gpu_id"])
-    return {
-        # None without gold annotations
-        **{name: float(scores[name] or 0.0) for name in SCORES},
-        **{name: scores[name] for name in PER_TYPE},
-    }
+    predictions = None
+    if spec["keep_predictions"]:
+        predictions = model.parent / f"{model.name}.spacy"
+    scores = evaluate(
+        model, Path(spec["scored"]), gpu_id=spec["gpu_id"], predictions=predictions
+    )
+    return select_scores(scores)
 
 
 def read_epochs(path: Path) -> list[dict[str, Any]]:

@@ -8,19 +8,30 @@ from typing import Any
 from wasabi import MarkdownRenderer
 
 from ...errors import Errors, JREError
-from .plan import Experiment, PlannedRun
+from .plan import Experiment, PaperScores, PlannedRun
+from .scores import KINDS, summarize
 
 # headings and where the values are
 COLUMNS = (
-    ("Ent", "last", "ents_f"),
-    ("Rel", "last", "rel_f"),
-    ("Rel+", "last", "rel_strict_f"),
-    ("Rel+, best epoch", "best", "rel_strict_f"),
+    ("Ent", "last", "ents"),
+    ("Rel", "last", "rel"),
+    ("Rel+", "last", "rel_strict"),
+    ("Rel+, best epoch", "best", "rel_strict"),
 )
+AVERAGES = {"micro": "f", "macro": "macro_f"}
 LEGEND = (
     "F1 of the last epoch: entities (Ent), relations by boundaries and label (Rel), "
     'and also by entity types (Rel+). "Rel+, best epoch" is that of the epoch '
     "with the best Rel+ on dev. Mean ± sample standard deviation of n runs."
+)
+LEGEND_OF_BEST = (
+    '"Best {k} of {n} seeds": mean Ent / Rel / Rel+ of the best runs, chosen by Rel+ '
+    "on the scored data, per fold. It is too optimistic, and only for comparison with "
+    "a paper that reports it."
+)
+LEGEND_OF_PAPER = (
+    '"Paper": Ent / Rel / Rel+ as published, not measured by us. The last column '
+    "names the table of the paper."
 )
 
 
@@ -41,32 +52,105 @@ def make_table(
     if experiment.description:
         md.add(experiment.description.strip())
     md.add(LEGEND)
+    best, seeds = experiment.best_of, len(experiment.seeds)
+    if best:
+        md.add(LEGEND_OF_BEST.format(k=best, n=seeds))
+    if any(row.paper for row in experiment.rows.values()):
+        md.add(LEGEND_OF_PAPER)
     for dataset, entry in experiment.datasets.items():
-        of_dataset = [run for run in runs if run.dataset == dataset]
-        if not of_dataset:
+        groups = group_runs(run for run in runs if run.dataset == dataset)
+        if not groups:
             continue
-        groups: dict[tuple[Any, ...], list[PlannedRun]] = {}
-        for run in of_dataset:
-            groups.setdefault((run.model, run.row, run.sample), []).append(run)
+        figure = AVERAGES[entry.average]
         sampled = entry.samples != [None]
+        papers = {
+            (model, row): experiment.rows[row].paper_scores(model, dataset)
+            for model, row, *_ in groups
+        }
+        has_paper = any(papers.values())
         header = ["Model", "Settings", *(["Sentences"] if sampled else [])]
-        header += [name for name, *_ in COLUMNS] + ["n", "CPU min"]
+        header += [name for name, *_ in COLUMNS]
+        header += [f"Best {best} of {seeds} seeds"] if best else []
+        header += ["n", "CPU min"]
+        header += ["Paper", "Source"] if has_paper else []
         rows = []
-        for (model, row, sample), group in groups.items():
+        for (model, row, _, sample), group in groups.items():
             found = [results[r.fingerprint] for r in group if r.fingerprint in results]
             size = ["all" if sample is None else str(sample)] if sampled else []
-            names = [_escape(model), _escape(row), *size]
-            rows.append([*names, *_cells(found), _count(found, group), _minutes(found)])
-        md.add(f"{dataset}, scored on {entry.score}:")
+            cells = [_escape(model), _escape(row), *size, *_cells(found, figure)]
+            if best:
+                whole = len(found) == len(group)
+                cells.append(_best_cell(found, best, figure) if whole else "-")
+            cells += [_count(found, group), _minutes(found)]
+            if has_paper:
+                cells += _paper_cells(papers[model, row])
+            rows.append(cells)
+        macro = ", macro F1" if entry.average == "macro" else ""
+        md.add(f"{dataset}, scored on {entry.score}{macro}:")
         md.add(md.table(rows, header))
     return md.text
 
 
-def _cells(results: Sequence[Mapping[str, Any]]) -> list[str]:
+def group_runs(
+    runs: Iterable[PlannedRun],
+) -> dict[tuple[str, str, str, int | None], list[PlannedRun]]:
+    """RETURNS (dict): The runs by model, row, dataset and sample, in order. The runs of
+    a group differ in fold and seed."""
+    groups: dict[tuple[str, str, str, int | None], list[PlannedRun]] = {}
+    for run in runs:
+        key = (run.model, run.row, run.dataset, run.sample)
+        groups.setdefault(key, []).append(run)
+    return groups
+
+
+def summarize_groups(
+    runs: Sequence[PlannedRun], results: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Average the scores of each group of runs, also for each label.
+
+    results (Mapping): Results by fingerprint. Groups without any are left out.
+    RETURNS (list[dict]): Model, row, dataset and sample, and the ``summarize``d scores
+        of the "last" and the "best" epoch.
+    """
+    summary = []
+    for key, group in group_runs(runs).items():
+        found = [results[r.fingerprint] for r in group if r.fingerprint in results]
+        if found:
+            names = dict(zip(("model", "row", "dataset", "sample"), key, strict=True))
+            averages = {
+                part: summarize([result[part] for result in found])
+                for part in ("last", "best")
+            }
+            summary.append({**names, **averages})
+    return summary
+
+
+def _cells(results: Sequence[Mapping[str, Any]], figure: str) -> list[str]:
     return [
-        mean_and_deviation(100 * result[part][name] for result in results)
-        for _, part, name in COLUMNS
+        mean_and_deviation(100 * result[part][f"{kind}_{figure}"] for result in results)
+        for _, part, kind in COLUMNS
     ]
+
+
+def _best_cell(results: Sequence[Mapping[str, Any]], count: int, figure: str) -> str:
+    folds: dict[int, list[Mapping[str, Any]]] = {}
+    for result in results:
+        folds.setdefault(result["fold"], []).append(result["last"])
+    chosen = [
+        scores
+        for fold in folds.values()
+        for scores in sorted(fold, key=lambda s: -s[f"rel_strict_{figure}"])[:count]
+    ]
+    means = (statistics.fmean(s[f"{kind}_{figure}"] for s in chosen) for kind in KINDS)
+    return " / ".join(f"{100 * mean:.1f}" for mean in means)
+
+
+def _paper_cells(scores: PaperScores | None) -> list[str]:
+    if scores is None:
+        return ["", ""]
+    values = (getattr(scores, f"{kind}_f") for kind in KINDS)
+    cell = " / ".join("-" if value is None else f"{value:g}" for value in values)
+    return [cell, _escape(scores.note)]
 
 
 def mean_and_deviation(values: Iterable[float]) -> str:

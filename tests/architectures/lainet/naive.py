@@ -182,6 +182,10 @@ def naive_decision(inverses, ahead, back, agreement):
     p, q = ahead.softmax(0).tolist(), back.softmax(0).tolist()
     inverses = inverses.tolist()
     columns = range(len(p))
+    if agreement == "threshold":
+        lower = [min(p[c], q[inverses[c]]) for c in columns]
+        best = max(columns[1:], key=lower.__getitem__)
+        return (best - 1, lower[best]) if best <= 4 else (None, 0.0)
     if agreement == "mean":
         best = max(columns, key=lambda c: np.log(p[c]) + np.log(q[inverses[c]]))
     else:

@@ -48,6 +48,7 @@ SETTINGS = [
     {"entity_layers": 0, "relation_layers": 0},
     {"filter": False, "agreement": "mean"},
     {"agreement": "forward"},
+    {"agreement": "threshold"},
 ]
 
 
@@ -297,6 +298,7 @@ def outputs_of(model, docs) -> dict[str, torch.Tensor]:
         ({"shared_encoder": True}, ["relation", "decision"], "encoder.1."),
         ({"agreement": "mean"}, ["decision"], None),
         ({"agreement": "forward"}, ["decision"], None),
+        ({"agreement": "threshold"}, ["decision"], None),
         ({"entity_layers": 0}, ["entity"], "network.entity.interact."),
         ({"relation_layers": 0}, ["relation", "decision"], "network.relation.i"),
     ],

@@ -6,14 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import spacy
 import srsly
 
-from spacy_jre.cli.cross_validate import SCORES
+from spacy_jre.annotations import has_relations
 from spacy_jre.cli.experiment import runs as module
 from spacy_jre.cli.experiment.plan import plan_runs, read_experiment
+from spacy_jre.cli.experiment.progress import describe_time
 from spacy_jre.cli.experiment.runs import (
     RESULTS,
     Outcome,
@@ -22,13 +24,15 @@ from spacy_jre.cli.experiment.runs import (
     convert_data,
     execute_run,
     read_epochs,
+    time_left,
     train_file,
 )
+from spacy_jre.cli.experiment.scores import PER_TYPE, SCORES
 from spacy_jre.corpora.reader import read_docbin
 
 from ..helpers import assert_plain_error, output_of, run
 
-SCORE = dict.fromkeys(SCORES, 0.5)
+SCORE = {**dict.fromkeys(SCORES, 0.5), **{name: {} for name in PER_TYPE}}
 
 
 @pytest.fixture
@@ -43,8 +47,8 @@ def started(monkeypatch):
 
     def execute(self, run, spec):
         specs.append(spec)
-        result = {"fingerprint": run.fingerprint, "seconds": 1.0, "cpu_seconds": 6.0}
-        return Outcome(run, {**result, "last": SCORE, "best": SCORE}, "log.txt")
+        result = {"seconds": 90.0, "cpu_seconds": 6.0, "last": SCORE, "best": SCORE}
+        return Outcome(run, {**module._describe(run), **result}, "log.txt")
 
     monkeypatch.setattr(module._Processes, "execute", execute)
     return specs
@@ -149,6 +153,76 @@ def test_failed_run_is_reported_and_the_others_go_on(
     assert len(started) == 5
 
 
+def test_command_shows_finished_runs_and_the_time_left(values, write, output, started):
+    text = output_of(experiment(write(values), output))
+    # four runs of 90 seconds
+    assert "1 of 4, about 4 min left" in text
+    assert "4 of 4, about 0 s left" in text
+
+
+def test_summary_has_the_averages_of_each_row(values, write, output, started):
+    assert experiment(write(values), output).exit_code == 0
+    summary = json.loads((output / "summary.json").read_text())
+    assert [group["row"] for group in summary] == ["as configured", "low"]
+    assert summary[0]["last"]["n"] == 2
+    assert summary[0]["last"]["mean"]["rel_macro_f"] == 0.5
+
+
+def test_only_the_selected_datasets_are_run(values, write, output, started):
+    missing = {"path": "missing", "score": "test"}
+    values["datasets"]["missing"] = missing
+    values["rows"]["low"]["datasets"] = ["missing"]
+    path = write(values)
+    assert_plain_error(experiment(path, output), "J601", "missing")
+    assert experiment(path, output, "--dataset", "tiny").exit_code == 0
+    assert len(started) == 2
+
+
+def test_unknown_dataset_fails(values, write, output, started):
+    result = experiment(write(values), output, "--dataset", "huge")
+    assert_plain_error(result, "J790", "'huge'", "Its datasets: tiny")
+
+
+# time left
+
+
+def planned_runs(values, write):
+    path = write(values)
+    return plan_runs(path, read_experiment(path))
+
+
+def test_time_left_is_that_of_similar_runs(values, write):
+    values["models"]["slow"] = values["models"]["spert"]
+    pending = planned_runs(values, write)
+    finished = [
+        {"model": "spert", "dataset": "tiny", "sample": None, "seconds": 10.0},
+        {"model": "slow", "dataset": "tiny", "sample": None, "seconds": 100.0},
+    ]
+    assert time_left(pending, finished, 1) == 4 * 10 + 4 * 100
+    assert time_left(pending, finished, 2) == 220
+    # of a model without finished runs: the mean of all runs
+    assert time_left(pending, finished[:1], 1) == 80
+
+
+def test_time_left_without_finished_runs_is_unknown(values, write):
+    assert time_left(planned_runs(values, write), [], 1) is None
+    assert describe_time(None) == "time left unknown"
+
+
+def test_more_processes_than_runs_do_not_reduce_the_time_left(values, write):
+    finished = [{"model": "spert", "dataset": "tiny", "sample": None, "seconds": 10.0}]
+    assert time_left(planned_runs(values, write)[:2], finished, 8) == 10
+    assert time_left([], finished, 8) == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(59, "59 s"), (60, "1 min"), (3599, "1 h 00 min"), (7500, "2 h 05 min")],
+)
+def test_time_left_is_described(seconds, text):
+    assert describe_time(seconds) == f"about {text} left"
+
+
 # samples
 
 
@@ -225,7 +299,8 @@ def spec_of(values, write, output):
     path = write(values)
     planned = plan_runs(path, read_experiment(path))[0]
     convert_data(path, [planned], output, 0.0)
-    return module._specify(planned, output, -1, 1, False)
+    settings = {"gpu_id": -1, "threads": 1, "keep_models": False}
+    return {**module._specify(planned, output), **settings, "keep_predictions": True}
 
 
 def test_run_writes_scores_of_the_last_and_the_best_epoch(values, write, output):
@@ -246,6 +321,13 @@ def test_run_writes_scores_of_the_last_and_the_best_epoch(values, write, output)
     assert result["versions"]["spacy_jre"]
     assert result["machine"]["cores"] == os.cpu_count()
     assert not (folder / "model-last").exists()
+    # the predictions of both epochs are kept
+    nlp = spacy.blank("xx")
+    gold = [doc.text for doc in read_docbin(Path(spec["scored"]), nlp)]
+    for name in ("model-last", "model-best"):
+        predicted = list(read_docbin(folder / f"{name}.spacy", nlp))
+        assert [doc.text for doc in predicted] == gold
+        assert all(has_relations(doc) for doc in predicted)
 
 
 @pytest.mark.slow

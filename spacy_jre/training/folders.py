@@ -1,0 +1,83 @@
+"""Replace a folder so that an interruption at any moment leaves a complete one."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from ..errors import Errors, JREError
+
+
+@contextmanager
+def replace_folder(path: Path) -> Iterator[Path]:
+    """Write a new folder beside an existing one and then replace it.
+
+    The new folder is written completely before the old one is renamed, and the old one
+    is deleted last. If the process ends between the two renames, both folders are
+    complete, and ``recover_folder`` restores the name.
+
+    path (Path): The folder to replace. It does not have to exist.
+    YIELDS (Path): An empty folder to write to.
+    RAISES (ValueError): J422 if a file cannot be written, e.g. because the disk is
+        full. J785 if the path is a file.
+    """
+    recover_folder(path)
+    new, old = _siblings(path)
+    try:
+        try:
+            new.mkdir(parents=True)
+            yield new
+            _flush(new)
+        except BaseException:
+            # makes room on a full disk
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+        if path.exists():
+            path.rename(old)
+        new.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
+    except (OSError, SafetensorError) as error:
+        raise JREError(Errors.J422.format(path=path, error=error)) from error
+
+
+def recover_folder(path: Path) -> None:
+    """Complete or remove what an interrupted ``replace_folder`` has left.
+
+    path (Path): The folder.
+    RAISES (ValueError): J785 if the path is a file.
+    """
+    check_folder(path)
+    new, old = _siblings(path)
+    if not path.exists() and old.exists():
+        # `old` gets its name when `new` is complete
+        (new if new.exists() else old).rename(path)
+    for folder in (new, old):
+        if folder.exists():
+            shutil.rmtree(folder)
+
+
+def check_folder(path: Path) -> None:
+    """RAISES (ValueError): J785 if the path, or a folder above it, is a file."""
+    for folder in (path, *path.parents):
+        if folder.exists():
+            if not folder.is_dir():
+                raise JREError(Errors.J785.format(path=folder))
+            break
+
+
+def _siblings(path: Path) -> tuple[Path, Path]:
+    """RETURNS (tuple[Path, Path]): The names of the new and the old folder while a
+    folder is replaced. They are on the same file system."""
+    return path.with_name(f".{path.name}.new"), path.with_name(f".{path.name}.old")
+
+
+def _flush(folder: Path) -> None:
+    """Write the files to the disk, so that a power failure does not leave empty files
+    under the final name."""
+    for file in folder.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as opened:
+                os.fsync(opened.fileno())

@@ -473,7 +473,8 @@ class Errors(metaclass=_ErrorsWithCodes):
         "{path} contains no document in a format that can be read. Its files are: "
         "{found}. Export the documents from INCEpTION as 'UIMA CAS XMI (XML 1.0)', "
         "'UIMA CAS JSON' or 'WebAnno TSV v3.3'. To export a project, choose this "
-        "format in Settings > Export."
+        "format in Settings > Export. If it is the export of another tool, such as "
+        "doccano, unzip it and convert the file in it."
     )
     J652 = "{where}: {problem}. The file must be in the format WebAnno TSV 3."
     J655 = (
@@ -494,6 +495,7 @@ class Errors(metaclass=_ErrorsWithCodes):
         "{path}: the document has the annotations of several projects: {projects}. "
         "Download those of one project from PubAnnotation."
     )
+    J675 = "{path}, line {line}: not valid XML: {error}. {problem}."
     # command line and display
     J701 = "Unknown format {value!r}. Known: {known}."
     J702 = (

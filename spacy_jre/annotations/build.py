@@ -111,13 +111,20 @@ def build_doc(
     spans = _align(doc, record, alignment, report)
     # the first entity of the record with these tokens and this label
     entities: dict[Key, Span] = {}
-    for span in spans:
+    scores: dict[Key, float] = {}  # the highest one of equal entities
+    for span, entity in zip(spans, record.entities, strict=True):
         if span is not None:
-            entities.setdefault(_key(span), span)
+            key = _key(span)
+            entities.setdefault(key, span)
+            scores[key] = max(scores.get(key, entity.score), entity.score)
     relations = _join(record, spans, report)
     kept_spans = list(entities.values())
-    stored_entities = [StoredEntity(*key, 1.0) for key in entities]
-    write_annotations(doc, stored_entities, relations, attr, spans=kept_spans)
+    stored_entities = [StoredEntity(*key, score) for key, score in scores.items()]
+    stored_relations = [
+        StoredRelation(*head, *tail, label, score)
+        for (head, tail, label), score in relations.items()
+    ]
+    write_annotations(doc, stored_entities, stored_relations, attr, spans=kept_spans)
     # filter_spans prefers the longest span; sorting decides between equal spans
     ents = filter_spans(sorted(kept_spans, key=lambda span: span.label_))
     doc.set_ents(ents)
@@ -127,6 +134,7 @@ def build_doc(
 
 
 Key = tuple[int, int, str]
+Triple = tuple[Key, Key, str]
 
 
 def _key(entity: Span) -> Key:
@@ -169,9 +177,10 @@ def _align(
 
 def _join(
     record: Record, spans: Sequence[Span | None], report: AlignmentReport
-) -> dict[StoredRelation, None]:
-    """The relations between the Spans of the entities, without duplicates."""
-    relations: dict[StoredRelation, None] = {}
+) -> dict[Triple, float]:
+    """The relations between the Spans of the entities, without duplicates, and their
+    scores. Of equal relations, the highest score is kept."""
+    relations: dict[Triple, float] = {}
     known: set[tuple[EntityRecord, EntityRecord, str]] = set()
     for relation in record.relations:
         head, tail = spans[relation.head], spans[relation.tail]
@@ -190,14 +199,14 @@ def _join(
             reason = f"{about}, which both become {head.text!r}"
             report.lose("relation", reason, SELF_RELATION)
             continue
-        stored = StoredRelation(*_key(head), *_key(tail), relation.label, 1.0)
+        triple = (_key(head), _key(tail), relation.label)
         if (*ends, relation.label) in known:
             report.duplicates += 1
-        elif stored in relations:
+        elif triple in relations:
             reason = f"{about} becomes equal to an earlier relation"
             report.lose("relation", reason, MERGED_RELATION)
         known.add((*ends, relation.label))
-        relations[stored] = None
+        relations[triple] = max(relations.get(triple, 0.0), relation.score)
     return relations
 
 

@@ -1,7 +1,7 @@
 """Format-neutral annotated text. Readers create records, and one builder converts
 them to Docs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -138,7 +138,7 @@ class Record:
                     )
 
 
-def word_offsets(words: tuple[str, ...]) -> list[tuple[int, int]]:
+def word_offsets(words: Sequence[str]) -> list[tuple[int, int]]:
     """Character offsets of words joined by single spaces."""
     offsets, position = [], 0
     for word in words:

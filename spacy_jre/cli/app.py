@@ -244,7 +244,11 @@ def convert_cli(
         ),
     ] = "nearest",
     discontinuous: Annotated[
-        str, typer.Option(help="Discontinuous entities (brat): skip or cover")
+        str,
+        typer.Option(
+            help="Discontinuous entities (brat, DDI, UIE, BioC, PubAnnotation, CoNLL-U "
+            "Plus): skip or cover"
+        ),
     ] = "skip",
     events: Annotated[
         bool,
@@ -320,8 +324,12 @@ def convert_cli(
 ) -> None:
     """Convert annotated files to .spacy files with relations, and report what is lost.
 
-    Formats: inline, spert, dygie, conll04, multihead, ade, ade-dose, ade-neg, spo,
-    triples, brat, ddi, prodigy, label-studio, doccano, inception, webanno, spacy.
+    Formats of annotation tools: prodigy, label-studio, doccano, inception, webanno,
+    brat, ubiai, pubannotation; as text: inline.
+
+    Formats of models and corpora: spacy, spert, dygie, gliner, uie, spo, triples,
+    uie-prompts, multihead, conllu, conll04, ade, ade-dose, ade-neg, docred, tacred,
+    ddi, bioc, pubtator. See docs/data.md.
     """
     from .convert import Settings, check_losses, converting
     from .convert_report import report_lines, write_report

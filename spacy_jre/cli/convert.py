@@ -175,8 +175,7 @@ class Conversion:
 
     def has_no_relations(self) -> bool:
         """Whether there are entities, but no relations: often an incomplete export."""
-        report = self.report
-        return bool(report.entities) and not report.relations
+        return bool(self.report.entities) and not self.losses()["relations"][1]
 
     def summary(self) -> str:
         """One line with the counts. The target has the entities and relations that are

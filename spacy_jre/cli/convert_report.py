@@ -8,12 +8,38 @@ from pathlib import Path
 import srsly
 
 from ..annotations import LeftOut
+from ..corpora.rows import BROKEN_ROW
 from .convert import Conversion, Run, printable
 
 # groups with examples, further groups with a count only, and examples of each group
 GROUPS, COUNTS, EXAMPLES = 6, 5, 3
 # characters of an example, without the path of the source
-WIDTH = 160
+WIDTH = 200
+# kinds of what is changed, but not left out
+NOTES = ("label", "note", "offsets", "spelling", "tag", "type")
+# causes of errors that have none, by their codes
+CAUSES = {
+    "J601": "the file does not exist",
+    "J604": "the JSON is not valid",
+    "J605": BROKEN_ROW,
+    "J606": "the line or its markup is not valid",
+    "J612": "the export is incomplete or not supported",
+    "J617": "the file is a symbolic link to another folder",
+    "J618": "the archive can't be read",
+    "J619": "the file has a document type declaration",
+    "J621": "the Doc can't be read",
+    "J622": "the line is too long",
+    "J623": "the name of a feature is not valid",
+    "J641": "the text is not in the export",
+    "J642": "the text is not in the export",
+    "J652": "the file is not valid WebAnno TSV 3",
+    "J665": "the gzip file is damaged",
+    "J666": "the gzip file unpacks to too much data",
+    "J667": "the file is not UTF-8",
+    "J668": "the line is not UTF-8",
+    "J669": "the document has the annotations of several projects",
+    "J675": "the file is not valid XML",
+}
 _CODE = re.compile(r"\[(J[0-9]{3})\]")
 
 
@@ -35,6 +61,9 @@ class Group:
     examples: list[str] = field(default_factory=list)
 
     def title(self) -> str:
+        if self.kind in NOTES:
+            times = f" ({self.count} times)" if self.count > 1 else ""
+            return f"Note: {self.cause}{times}"
         text = f"{_count(self.count, self.kind)} left out"
         if self.cause:
             text += f": {self.cause}"
@@ -52,9 +81,11 @@ def _count(count: int, kind: str) -> str:
 
 
 def cause_of(left_out: LeftOut) -> str:
-    """The cause, or else the error code of the reason. Empty if there is none."""
+    """The cause, or else that of the error code of the reason. Empty if there is
+    none."""
     match = _CODE.search(left_out.reason)
-    return left_out.cause or (match[1] if match else "")
+    code = match[1] if match else ""
+    return left_out.cause or CAUSES.get(code, code)
 
 
 def group_losses(conversions: Sequence[Conversion]) -> list[Group]:
@@ -123,7 +154,7 @@ def report_lines(run: Run, *, to_file: bool = False) -> Iterator[tuple[str, list
             [],
         )
     for conversion in run.conversions:
-        if conversion.has_no_relations():
+        if conversion.has_no_relations() and not labels.dropped_relations:
             yield (
                 f"{conversion.target}: no relations in any record. If the source has "
                 "relations, they are missing from the export: see docs/data.md.",

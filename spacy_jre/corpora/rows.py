@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..annotations import EntityRecord, LeftOut, RelationRecord
-from ..annotations.records import word_offsets
 from ..errors import JREError
-from .sources import Location, short_repr
+from .sources import Location, as_integer, short_repr
 
 OUTSIDE = "the offsets are outside the text"
 BLANK = "the entity has no text"
@@ -18,9 +17,9 @@ UNKNOWN_ARGUMENT = "an argument does not exist"
 LOST_ARGUMENT = "an argument was left out"
 BROKEN_ROW = "a field is missing or invalid"
 OTHER_TEXT = "the text at the offsets is different"
-UNTYPED = "the entity has no type"
 # label of entities without a type
 ENTITY = "Entity"
+UNTYPED = f"the entity has no type and gets the label {ENTITY}"
 
 
 class RowError(JREError):
@@ -59,7 +58,6 @@ class Rows:
     left_out: list[LeftOut] = field(default_factory=list)
     trimmed: int = 0
     words: tuple[str, ...] | None = None
-    _offsets: list[tuple[int, int]] = field(default_factory=list)
     _index_of: dict[Hashable, int] = field(default_factory=dict)
     # whether the entity is broken
     _lost: dict[Hashable, bool] = field(default_factory=dict)
@@ -67,8 +65,8 @@ class Rows:
     @classmethod
     def of_words(cls, words: tuple[str, ...]) -> "Rows":
         """RETURNS (Rows): The rows of a tokenized record. Its text is the words joined
-        by single spaces."""
-        return cls(" ".join(words), words=words, _offsets=word_offsets(words))
+        by single spaces. See ``word_span`` for offsets in words."""
+        return cls(" ".join(words), words=words)
 
     @contextmanager
     def row(self, kind: str, key: Hashable = None) -> Iterator[None]:
@@ -137,45 +135,37 @@ class Rows:
         score (float): The score of a prediction.
         RETURNS (int): The index of the entity in the record.
         RAISES (RowError): J605 for offsets outside the text, an entity without text, an
-            empty label or an id that is used before.
+            empty label or an id that another entity has.
         """
         trimmed = self.check_span(here, start, end)
         if not label:
             raise RowError(here.error("label", "is empty"), BROKEN_ROW)
         index = len(self.entities)
         key = index if key is None else key
-        if key in self._index_of or self._lost.get(key):
+        entity = EntityRecord(*trimmed, label, score)
+        first = self._index_of.get(key)
+        repeated = first is not None and self.entities[first] == entity
+        if self._lost.get(key) or (first is not None and not repeated):
             # relations could refer to either entity
             problem = f"is {short_repr(key)}, like that of an entity before it"
             raise RowError(here.error("id", problem), REPEATED_ID)
         self.trimmed += trimmed != (start, end)
-        self.entities.append(EntityRecord(*trimmed, label, score))
-        self._index_of[key] = index
+        self.entities.append(entity)
+        self._index_of.setdefault(key, index)
         self._lost.pop(key, None)
         return index
-
-    def add_words(
-        self, here: Location, start: int, end: int, label: str, key: Hashable = None
-    ) -> int:
-        """Add an entity of a tokenized record.
-
-        start, end (int): Word offsets, end exclusive.
-        here, label, key: See ``add_entity``.
-        RETURNS (int): The index of the entity in the record.
-        RAISES (RowError): J605, see ``add_entity``.
-        """
-        if not 0 <= start < end <= len(self._offsets):
-            problem = (
-                f"is {start}..{end} (end exclusive), outside the {len(self._offsets)} "
-                "tokens"
-            )
-            raise RowError(here.error("start/end", problem), OUTSIDE)
-        first, last = self._offsets[start][0], self._offsets[end - 1][1]
-        return self.add_entity(here, first, last, label, key)
 
     def knows(self, key: Hashable) -> bool:
         """RETURNS (bool): Whether an entity had this id, even if it was left out."""
         return key in self._index_of or key in self._lost
+
+    def _same_id(self, key: Hashable) -> Hashable:
+        """The form of an id that an entity has. Some files have ids as integers in one
+        place, and as strings in another."""
+        if not self.knows(key) and isinstance(key, int | str):
+            other = str(key) if isinstance(key, int) else as_integer(key)
+            return other if self.knows(other) else key
+        return key
 
     def add_relation(
         self,
@@ -196,16 +186,17 @@ class Rows:
         if not label:
             raise RowError(here.error("label", "is empty"), BROKEN_ROW)
         ends = []
-        for role, key in (("head", head), ("tail", tail)):
+        for role, name in (("head", head), ("tail", tail)):
+            key = self._same_id(name)
             if key in self._index_of:
                 ends.append(self._index_of[key])
             elif key in self._lost:
-                name = short_repr(key)
-                reason = f"{here}: the {role} {name} of the relation was left out"
+                shown = short_repr(name)
+                reason = f"{here}: the {role} {shown} of the relation was left out"
                 self.leave_out("relation", reason, LOST_ARGUMENT)
                 return
             else:
-                problem = f"is {short_repr(key)}, which is not the id of an entity"
+                problem = f"is {short_repr(name)}, which is not the id of an entity"
                 raise RowError(here.error(role, problem), UNKNOWN_ARGUMENT)
         self.relations.append(RelationRecord(ends[0], ends[1], label, score))
 

@@ -16,18 +16,17 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple, TypeVar
 from xml.parsers import expat
 
-from srsly.msgpack import Packer
-
 from ..annotations import LeftOut, Record
 from ..errors import Errors, JREError
+from .packing import packer
 
 # JSON can contain it as an escape sequence, but UTF-8 cannot encode it
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-# packs like DocBin. Shared, because each new Packer searches the installed packages
-PACKER = Packer(use_bin_type=True)
 # bytes; longer lines are skipped. The longest text that spaCy's tokenizer accepts, with
 # its tokens in Prodigy's format, has half this size
 MAX_LINE = 1 << 25
+# numbers that some programs write instead of integers
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}(?:\.0*)?", re.ASCII)
 GZIP = b"\x1f\x8b"
 # A gzip file of a real corpus unpacks to 4 to 30 times its size, gzip can reach 1032
 # times. The limits apply while the file is read, so that memory stays low
@@ -93,17 +92,35 @@ class Location:
             raise self.error(name, "is missing")
         return self.check(name, value[name], kind)
 
+    def get_rows(self, value: Any, name: str, *, required: bool = True) -> list[Any]:
+        """Get a list of annotations of a JSON object. ``null`` is an empty list.
+
+        value (Any): The object.
+        name (str): Name of the field.
+        required (bool): Whether the field must exist.
+        RETURNS (list[Any]): The list.
+        RAISES (ValueError): J605 if it is missing or is not a list.
+        """
+        if not required and isinstance(value, dict) and name not in value:
+            return []
+        rows: list[Any] | None = self.get(value, name, (list, type(None)))
+        return rows or []
+
     def check(self, name: str, value: Any, kind: type | tuple[type, ...]) -> Any:
-        """RETURNS (Any): The value.
+        """RETURNS (Any): The value. If an integer is expected, 3.0 and "3" are 3.
         RAISES (ValueError): J605 if it has another type or is not valid text."""
         if type(value) is kind and kind is not str:
             return value
         kinds = kind if isinstance(kind, tuple) else (kind,)
+        if int in kinds and not isinstance(value, kinds):
+            value = as_integer(value)
         # bool is a subclass of int, but not a valid offset
         if not isinstance(value, kinds) or (
             isinstance(value, bool) and bool not in kinds
         ):
-            names = " or ".join(k.__name__ for k in kinds)
+            names = " or ".join(
+                "null" if k is type(None) else k.__name__ for k in kinds
+            )
             raise self.error(name, f"must be of type {names}, is {short_repr(value)}")
         if isinstance(value, str) and LONE_SURROGATE.search(value):
             raise self.error(name, f"has half a surrogate pair: {short_repr(value)}")
@@ -132,13 +149,26 @@ class Location:
             for _ in range(10):
                 nested = [nested]
             try:
-                PACKER.pack(nested)
+                packer().pack(nested)
             except (OverflowError, ValueError) as error:
                 raise self.error(key, f"cannot be stored: {error}") from error
         return rest
 
     def __str__(self) -> str:
         return f"{self.path}, {self.where}"
+
+
+def as_integer(value: Any) -> Any:
+    """Convert a number that a program such as pandas has written as 3.0 or "3".
+
+    value (Any): The value.
+    RETURNS (Any): The integer. Other values are returned unchanged.
+    """
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
+        return int(value.strip().partition(".")[0])
+    return value
 
 
 def short_repr(value: Any, length: int = 60) -> str:
@@ -302,15 +332,16 @@ def read_bytes(path: Path) -> bytes:
 
 def inner_suffix(path: Path) -> str:
     """RETURNS (str): The suffix of the path without ``.gz``, such as ".json"."""
-    return _without_gz(path).suffix
+    return without_gz(path).suffix
 
 
 def inner_stem(path: Path) -> str:
     """RETURNS (str): The name of the path without ``.gz`` and its other suffix."""
-    return _without_gz(path).stem
+    return without_gz(path).stem
 
 
-def _without_gz(path: Path) -> Path:
+def without_gz(path: Path) -> Path:
+    """RETURNS (Path): The path without ``.gz``."""
     return path.with_suffix("") if path.suffix.lower() == ".gz" else path
 
 
@@ -363,10 +394,34 @@ def describe_encoding(data: bytes) -> str:
 
 def not_utf8(path: object, number: int, error: UnicodeDecodeError) -> JREError:
     """RETURNS (JREError): J668 for a line that is not UTF-8, to be raised."""
+    found = f"byte 0x{error.object[error.start]:02x}"
+    problem = describe_encoding(error.object)
     return JREError(
-        Errors.J668.format(
-            path=path, line=number, error=error, problem=describe_encoding(error.object)
-        )
+        Errors.J668.format(path=path, line=number, error=found, problem=problem)
+    )
+
+
+def not_xml(path: Path, error: Exception) -> JREError:
+    """Describe the error of an XML parser, and how to fix it.
+
+    path (Path): The file.
+    error (Exception): The error. Those of the parsers of Python have the line.
+    RETURNS (JREError): J675, to be raised.
+    """
+    line = getattr(error, "position", (1,))[0]
+    problem = "Export or download the file again"
+    data = read_bytes(path)
+    try:
+        data.decode("utf8")
+    except UnicodeDecodeError as found:
+        wide = find_wide_encoding(data[:16])
+        head = data[:400].replace(b"\0", b"")
+        declared = re.search(rb"encoding=.([\w-]+)", head)
+        # parsers recognize UTF-16 without a declaration
+        if not wide if declared is None else declared[1].lower() in (b"utf-8", b"utf8"):
+            problem = describe_encoding(found.object)
+    return JREError(
+        Errors.J675.format(path=path, line=line, error=error, problem=problem)
     )
 
 

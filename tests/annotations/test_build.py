@@ -32,6 +32,35 @@ def test_tokens_are_the_words_of_the_record(nlp):
     assert doc.has_unknown_spaces
 
 
+def test_scores_are_stored(nlp):
+    entities = EntityRecord(0, 3, "PER", 0.25), EntityRecord(8, 10, "PER", 0.5)
+    relations = RelationRecord(0, 1, "met", 0.75), RelationRecord(1, 0, "met")
+    doc = build_doc(Record("Ada met Bo", entities, relations), nlp)
+    assert doc.spans["jre"].attrs["scores"] == [0.25, 0.5]
+    assert [relation.score for relation in doc._.relations] == [0.75, 1.0]
+
+
+def test_score_of_duplicates_is_the_highest(nlp):
+    entities = [EntityRecord(0, 3, "PER", score) for score in (0.25, 0.5, 0.125)]
+    relations = [RelationRecord(0, 0, "is", score) for score in (0.25, 0.75, 0.5)]
+    report = AlignmentReport()
+    record = Record("Ada met Bo", tuple(entities), tuple(relations))
+    doc = build_doc(record, nlp, report=report)
+    assert doc.spans["jre"].attrs["scores"] == [0.5]
+    assert [relation.score for relation in doc._.relations] == [0.75]
+    assert (report.duplicate_entities, report.duplicates, report.lost) == (2, 2, [])
+
+
+def test_relations_that_become_equal_with_different_scores_are_reported(nlp):
+    entities = EntityRecord(0, 3, "X"), EntityRecord(4, 7, "X"), EntityRecord(8, 9, "Y")
+    relations = RelationRecord(0, 2, "r", 0.25), RelationRecord(1, 2, "r", 0.5)
+    report = AlignmentReport()
+    record = Record("gin_rum x", entities, relations)
+    doc = build_doc(record, nlp, alignment="expand", report=report)
+    assert [relation.score for relation in doc._.relations] == [0.5]
+    assert [lost.cause for lost in report.lost] == [MERGED, MERGED_RELATION]
+
+
 def test_nested_entity_is_in_the_span_group_and_is_counted(nlp):
     report = AlignmentReport()
     doc = build_doc(make_record(STORY[0]), nlp, report=report)

@@ -2,7 +2,9 @@
 
 import gzip
 import json
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 import spacy
@@ -137,6 +139,34 @@ def test_scores_of_a_spacy_file_are_written_for_label_studio(tmp_path):
     (task,) = json.loads((tmp_path / "x.json").read_text())
     scores = [result["score"] for result in task["predictions"][0]["result"]]
     assert scores == [1.0, 1.0, 0.75]
+
+
+def test_scores_of_predictions_are_kept_in_spacy_files(tmp_path):
+    value = {"start": 0, "end": 3, "labels": ["PER"]}
+    results = [{"id": "a", "type": "labels", "value": value, "score": 0.25}]
+    results += [{"type": "relation", "from_id": "a", "to_id": "a", "score": 0.75}]
+    tasks = [{"data": {"text": "Mia and Bo"}, "predictions": [{"result": results}]}]
+    source = write_json(tmp_path / "x.json", tasks)
+    convert(source, tmp_path / "x.spacy", predictions=True)
+    convert(tmp_path / "x.spacy", tmp_path / "y.spacy")
+    for name in ("x.spacy", "y.spacy"):
+        (doc,) = DocBin().from_disk(tmp_path / name).get_docs(spacy.blank("xx").vocab)
+        assert doc.spans["jre"].attrs["scores"] == [0.25]
+        assert [relation.score for relation in doc._.relations] == [0.75]
+
+
+def test_help_lists_all_formats():
+    words = re.findall(
+        r"[\w-]+", output_of(run("convert", "--help")).partition("Arg")[0]
+    )
+    assert FORMATS.keys() <= {*words}
+
+
+def test_table_of_formats_in_the_docs_is_complete():
+    text = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf8")
+    cells = re.findall(r"^\| (`[^|]+) \|", text, re.MULTILINE)
+    named = re.findall(r"`([\w-]+)`", " ".join(cells))
+    assert FORMATS.keys() <= {*named}
 
 
 def test_options_of_label_studio_reach_the_reader(tmp_path):

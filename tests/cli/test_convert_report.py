@@ -128,12 +128,35 @@ def test_report_of_many_losses_fits_a_screen(tmp_path):
     assert output.count("--report FILE") == 1
 
 
-def test_group_without_a_cause_has_the_error_code(tmp_path, source):
+def test_what_is_only_changed_is_a_note(tmp_path):
+    tasks = [{"text": "Ada left Oslo", "spo_list": [["Ada", "left", "Oslo"]]}] * 2
+    source = write(tmp_path / "story.jsonl", *tasks)
+    output = output_of(run("convert", source, tmp_path / "x.spacy"))
+    assert "Note: the entity has no type and gets the label Entity (2 times)" in output
+    assert "left out" not in output
+
+
+def test_lost_relations_are_not_said_to_be_missing_from_the_export(tmp_path):
+    lost = task("Nina drinks ale", [entity(0, 0, 4)], [relation(0, 9)])
+    source = write(tmp_path / "story.jsonl", lost)
+    output = output_of(run("convert", source, tmp_path / "x.spacy", "--max-loss", 1))
+    assert "1 relations (1 lost" in output
+    assert "missing from the export" not in output
+
+
+def test_dropped_relations_are_not_said_to_be_missing_from_the_export(tmp_path, source):
+    options = ("--drop", "PER", "--drop", "with", "--max-loss", 1)
+    output = output_of(run("convert", source, tmp_path / "x.spacy", *options))
+    assert "Dropped: 10 entities" in output
+    assert "missing from the export" not in output
+
+
+def test_group_without_a_cause_has_that_of_its_error_code(tmp_path, source):
     with source.open("a", encoding="utf8") as file:
         file.write("{broken\n" * 2)
     conversions = convert_path(source, tmp_path / "x.spacy", Settings())
     groups = {(one.kind, one.cause): one.count for one in group_losses(conversions)}
-    assert groups["record", "J604"] == 2
+    assert groups["record", "the JSON is not valid"] == 2
 
 
 def test_report_file_has_every_loss(tmp_path):
@@ -165,7 +188,7 @@ def test_entities_of_a_skipped_record_are_named(tmp_path, source):
     with source.open("a", encoding="utf8") as file:
         file.write(json.dumps({**GOOD, "text": 3}) + "\n")
     output = output_of(run("convert", source, tmp_path / "x", "--max-loss", 1))
-    assert "1 record left out: J605 (with 2 entities and 1 relation)" in output
+    assert "1 record left out: a field is missing or invalid (with 2 entities" in output
 
 
 # failed conversions

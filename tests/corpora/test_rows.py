@@ -138,25 +138,42 @@ def test_offsets_outside_the_text_are_left_to_add_entity():
     check_text(HERE, TEXT, 9, 99, "Bob")
 
 
-def test_entity_of_words_has_their_characters():
+def test_entity_of_words_keeps_whitespace():
     rows = Rows.of_words(("Ada", " ", "met", "Bo"))
-    assert rows.add_words(HERE, 2, 4, "Event") == 0
-    # a word can be whitespace
-    assert rows.add_words(HERE, 1, 3, "Event") == 1
+    rows.add_entity(HERE, 4, 9, "Event")  # a word can be whitespace
     fields = rows.fields()
     assert fields["text"] == "Ada   met Bo"
     assert fields["words"] == ("Ada", " ", "met", "Bo")
-    assert [(e.start, e.end) for e in rows.entities] == [(6, 12), (4, 9)]
+    assert [(e.start, e.end) for e in rows.entities] == [(4, 9)]
     assert fields["trimmed"] == 0
 
 
-@pytest.mark.parametrize(("start", "end"), [(-1, 1), (1, 1), (1, 0), (0, 3)])
-def test_entity_outside_the_words_is_left_out(start, end):
-    rows = Rows.of_words(("Ada", "sang"))
-    with rows.row("entity", key="x"):
-        rows.add_words(HERE, start, end, "Person", "x")
-    assert [left_out.cause for left_out in rows.left_out] == [OUTSIDE]
-    assert f"is {start}..{end} (end exclusive)" in rows.left_out[0].reason
+@pytest.mark.parametrize(("one", "other"), [(1, "1"), ("1", 1), (-2, "-2")])
+def test_ids_can_be_integers_in_one_place_and_strings_in_another(one, other):
+    rows = Rows(TEXT)
+    rows.add_entity(HERE, 0, 3, "Person", one)
+    rows.leave_out("entity", "b is broken", BROKEN_ROW, key="7")
+    rows.add_relation(HERE, one, other, "Self")
+    rows.add_relation(HERE, other, 7, "Met")
+    assert rows.relations == [RelationRecord(0, 0, "Self")]
+    assert [left_out.cause for left_out in rows.left_out] == [BROKEN_ROW, LOST_ARGUMENT]
+
+
+def test_ids_that_differ_in_their_type_can_be_different_entities():
+    rows = Rows(TEXT)
+    rows.add_entity(HERE, 0, 3, "Person", 1)
+    rows.add_entity(HERE, 9, 11, "Person", "1")
+    rows.add_relation(HERE, "1", 1, "Met")
+    assert rows.relations == [RelationRecord(1, 0, "Met")]
+
+
+def test_entity_that_is_repeated_with_its_id_is_a_duplicate():
+    rows = Rows(TEXT)
+    for _ in range(2):
+        rows.add_entity(HERE, 0, 3, "Person", "a")
+    rows.add_relation(HERE, "a", "a", "Self")
+    assert len(rows.entities) == 2
+    assert rows.relations == [RelationRecord(0, 0, "Self")]
 
 
 def test_left_out_entity_is_known():

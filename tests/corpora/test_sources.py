@@ -533,14 +533,43 @@ def test_nested_location_has_both_parts():
         ({}, "is missing"),
         ([], r"is missing: \[\] is not an object"),
         (None, "is missing: None is not an object"),
-        ({"a": "1"}, "must be of type int, is '1'"),
+        ({"a": "1a"}, "must be of type int, is '1a'"),
+        ({"a": "1.5"}, "must be of type int, is '1.5'"),
         ({"a": True}, "must be of type int, is True"),
-        ({"a": 1.0}, "must be of type int, is 1.0"),
+        ({"a": 1.5}, "must be of type int, is 1.5"),
+        ({"a": float("nan")}, "must be of type int, is nan"),
     ],
 )
 def test_field_of_another_type_raises(value, problem):
     with pytest.raises(ValueError, match=rf"J605.*line 3: field 'a' {problem}"):
         LOCATION.get(value, "a", int)
+
+
+@pytest.mark.parametrize("value", [3.0, "3", " 3", "3.0", "+3"])
+def test_integer_can_be_written_as_another_number(value):
+    assert LOCATION.get({"a": value}, "a", int) == 3
+
+
+@pytest.mark.parametrize(("value", "expected"), [(3.0, 3), ("3", "3")])
+def test_id_that_can_be_a_string_is_kept_as_one(value, expected):
+    assert LOCATION.get({"a": value}, "a", (int, str)) == expected
+
+
+def test_list_of_rows_can_be_null():
+    assert LOCATION.get_rows({"a": None}, "a") == []
+    assert LOCATION.get_rows({"a": [1]}, "a") == [1]
+
+
+def test_list_of_rows_is_only_optional_if_the_format_says_so():
+    assert LOCATION.get_rows({}, "a", required=False) == []
+    with pytest.raises(ValueError, match=r"J605.*field 'a' is missing"):
+        LOCATION.get_rows({}, "a")
+
+
+@pytest.mark.parametrize("value", [{"a": {}}, {"a": "x"}, [], None])
+def test_other_values_are_no_list_of_rows(value):
+    with pytest.raises(ValueError, match=r"J605.*field 'a' "):
+        LOCATION.get_rows(value, "a", required=False)
 
 
 def test_one_of_several_types_is_accepted():

@@ -265,7 +265,7 @@ def test_whitespace_person_raises(tmp_path, nlp):
 @pytest.mark.parametrize(
     ("markup", "code"),
     [
-        ("", "J610"),
+        ("", "J602"),
         ("# no sentence: [Ada|Org]\n", "J602"),
         (f"[Rain fell\n\n{RAIN}", "J606"),
     ],

@@ -438,7 +438,7 @@ def test_bioc_does_not_read_the_file_of_its_doctype(folder, tmp_path, kind):
     path.write_text(declaration + BIOC.format(text="&x;"), encoding="utf8")
     records, (reason,) = read(read_bioc, path)
     assert not records
-    assert reason.startswith("[J604]")
+    assert reason.startswith("[J675]")
     assert "entity" in reason
 
 

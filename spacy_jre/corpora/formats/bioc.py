@@ -46,6 +46,7 @@ from ..sources import (
     OnSkip,
     each_record,
     inner_suffix,
+    not_xml,
     open_file,
     read_json,
     refuse,
@@ -101,7 +102,7 @@ def read_bioc(
         collection are not kept. ``left_out`` has the broken rows, annotations without a
         location, and relations that records do not support.
     RAISES (ValueError): J202 for `repeats`; J601, J602 for the path. With `refuse`:
-        J604, J605 with document and field, J617, J619, J665-J668.
+        J604, J605 with document and field, J617, J619, J665-J668, J675.
     """
     check_repeats(repeats)
     parse = partial(_read_document, discontinuous, repeats)
@@ -158,7 +159,7 @@ def _documents(path: Path, skip: OnSkip) -> Iterator[tuple[Location, Any]]:
 def _in_xml(path: Path) -> Iterator[tuple[Location, Json]]:
     """The documents of an XML file, which are read one by one.
 
-    RAISES (ValueError): J604 for invalid XML, J619 for a DOCTYPE with definitions, J665
+    RAISES (ValueError): J675 for invalid XML, J619 for a DOCTYPE with definitions, J665
         and J666 for a damaged or too large gzip file.
     """
     try:
@@ -181,10 +182,7 @@ def _in_xml(path: Path) -> Iterator[tuple[Location, Json]]:
         except JREError:
             raise
         except (ElementTree.ParseError, ValueError, LookupError) as error:
-            line = getattr(error, "position", (1,))[0]
-            problem = f"not valid XML: {error}"
-            message = Errors.J604.format(path=path, line=line, error=problem)
-            raise JREError(message) from error
+            raise not_xml(path, error) from error
     if not number:
         raise JREError(Errors.J602.format(path=path))
 

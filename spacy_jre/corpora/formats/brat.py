@@ -36,11 +36,14 @@ from ..sources import (
     OnSkip,
     decode_utf8,
     each_record,
+    inner_suffix,
+    read_bytes,
     readable_name,
     refuse,
     short_repr,
     stays_inside,
     walk_files,
+    without_gz,
 )
 from .offsets import CHARACTERS, UNITS
 
@@ -48,6 +51,7 @@ Pieces = list[list[int]]
 
 # .a1 and .a2 are the given and the requested annotations of a shared task
 _SUFFIXES = (".ann", ".a1", ".a2", ".txt")
+_COMPRESSED = tuple(f"{suffix}.gz" for suffix in _SUFFIXES)
 # int() raises an error for numbers with thousands of digits
 _PIECE = "[0-9]{1,12} [0-9]{1,12}"
 _ARGUMENTS = r"(?: +[^\s:]+:\S+)"
@@ -60,6 +64,7 @@ _OTHER = re.compile(r"(?:\*\tEquiv\s|#\S*\t|[AMN][0-9]\S*\t).*", re.DOTALL)
 _MISMATCH = "the text at the offsets is not the text of the entity"
 _DISCONTINUOUS = "the entity is discontinuous"
 _MANY_ARGUMENTS = "the relation has more than two arguments"
+_TWICE = "the line occurs twice"
 _NO_EVENTS = "events are not read"
 _EQUIVALENCE = "records have no equivalences"
 _UNSAFE = re.compile(r'[\x00-\x1f<>:"\\|?*]|(?<![^/])\.\.?(?![^/])')
@@ -113,13 +118,16 @@ def read_brat(
         root, files = path, walk_files(path, skip)
     else:
         root = path.parent
-        siblings = [path.with_suffix(suffix) for suffix in _SUFFIXES]
+        stem = without_gz(path).with_suffix("")
+        siblings = [Path(f"{stem}{end}") for end in (*_SUFFIXES, *_COMPRESSED)]
         files = [f for f in siblings if f == path or stays_inside(f, root, skip)]
-    documents: dict[Path, set[str]] = {}
+    documents: dict[Path, dict[str, Path]] = {}
     for file in files:
-        if file.suffix in _SUFFIXES and file.is_file():
-            documents.setdefault(file.with_suffix(""), set()).add(file.suffix)
-    if not any(suffixes - {".txt"} for suffixes in documents.values()):
+        suffix = inner_suffix(file)
+        if suffix in _SUFFIXES and file.is_file():
+            document = without_gz(file).with_suffix("")
+            documents.setdefault(document, {}).setdefault(suffix, file)
+    if not any(parts.keys() - {".txt"} for parts in documents.values()):
         raise JREError(Errors.J602.format(path=path))
     draft = partial(_Draft, cover=discontinuous == "cover", events=events)
     parse = partial(_read_document, root=root, skip=skip, create=draft)
@@ -127,24 +135,26 @@ def read_brat(
 
 
 def _read_document(
-    item: tuple[Path, set[str]],
+    item: tuple[Path, dict[str, Path]],
     *,
     root: Path,
     skip: OnSkip,
     create: "Callable[[str, str, str], _Draft]",
 ) -> Record | None:
-    stem, suffixes = item
-    text_path = Path(f"{stem}.txt")
+    stem, files = item
+    text_path = files.get(".txt", Path(f"{stem}.txt"))
     # like brat, prefer the joined file
-    parts = sorted({".ann"} & suffixes or suffixes - {".txt"})
+    parts = sorted({".ann"} & files.keys() or files.keys() - {".txt"})
     if not parts:
-        skip(LeftOut("record", f"{text_path} is not annotated: there is no .ann file"))
+        cause = "there is no .ann file"
+        reason = f"{text_path} is not annotated: {cause}"
+        skip(LeftOut("record", reason, cause=cause))
         return None
-    if ".txt" not in suffixes:  # missing, or a link that is not followed
+    if ".txt" not in files:  # missing, or a link that is not followed
         raise JREError(Errors.J601.format(path=text_path))
-    text = decode_utf8(text_path.read_bytes(), text_path)
-    lines = [line for part in parts for line in _read_lines(Path(f"{stem}{part}"))]
-    draft = create(*_find_text(text, lines), f"{stem}{parts[0]}")
+    text = decode_utf8(read_bytes(text_path), text_path)
+    lines = [line for part in parts for line in _read_lines(files[part])]
+    draft = create(*_find_text(text, lines), str(files[parts[0]]))
     # a relation can precede its arguments, and an event those that refer to it
     draft.find_triggers(lines)
     for line in sorted(lines, key=_order):
@@ -175,7 +185,7 @@ class _Line(NamedTuple):
 
 def _read_lines(path: Path) -> Iterator[_Line]:
     # not splitlines(): it also splits at characters that are not line breaks in brat
-    content = decode_utf8(path.read_bytes(), path).removeprefix("\ufeff")
+    content = decode_utf8(read_bytes(path), path).removeprefix("\ufeff")
     for number, text in enumerate(content.split("\n"), 1):
         if text.strip():
             yield _Line(path, number, text.rstrip("\r"))
@@ -275,7 +285,7 @@ class _Draft:
         line, which is kept.
     kept (list[str]): The lines for ``meta["brat"]``.
     triggers (dict[str, str]): Id of an event -> id of its trigger.
-    seen (set[str]): The ids of entities, relations and events.
+    seen (dict[str, str]): Id -> line of the entities, relations and events.
     broken (set[str]): The ids of broken lines. Lines that refer to them are not kept.
     """
 
@@ -290,7 +300,7 @@ class _Draft:
     names: dict[str, list[str]] = field(default_factory=lambda: {"T": [], "R": []})
     kept: list[str] = field(default_factory=list)
     triggers: dict[str, str] = field(default_factory=dict)
-    seen: set[str] = field(default_factory=set)
+    seen: dict[str, str] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -309,6 +319,10 @@ class _Draft:
         letter = re.match(r"[TR](?=[0-9])|E(?=[0-9]\S*\t)", line.text)
         kind = {"T": "entity", "R": "relation"}.get(letter[0] if letter else "", "line")
         before = len(self.rows.left_out)
+        if letter and self.seen.get(line.name) == line.text:
+            reason = f"{line.location}: {line.name} is written twice"
+            self.rows.leave_out("duplicate", reason, _TWICE)
+            return
         with self.rows.row(kind, key=line.name if letter else None):
             if letter and letter[0] != "E" and line.name in self.seen:
                 raise line.error(f"{line.name} is a duplicate id", REPEATED_ID)
@@ -331,7 +345,7 @@ class _Draft:
         if letter and any(left.broken for left in self.rows.left_out[before:]):
             self.broken.add(line.name)
         if letter:
-            self.seen.add(line.name)
+            self.seen.setdefault(line.name, line.text)
 
     def _add_entity(self, line: _Line, label: str, offsets: str, form: str) -> None:
         pieces = _parse_pieces(offsets)

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...annotations import Record
+from ...annotations.records import word_offsets
 from ...errors import Errors, JREError
 from ..rows import Rows
 from ..sources import Location, OnSkip, each_record, read_text, refuse, short_repr
+from .words import word_span
 
 COLUMNS = 9
 # characters that the format replaces with names
@@ -88,10 +90,11 @@ def _read_block(block: _Block) -> Record:
         words += [WORDS.get(part, part) for part in parts]
         if label != "O":
             spans.append((location, first, len(words), label, row))
-    rows = Rows.of_words(tuple(words))
+    rows, offsets = Rows.of_words(tuple(words)), word_offsets(words)
     for location, first, end, label, row in spans:
         with rows.row("entity", key=row):
-            rows.add_words(location, first, end, label, row)
+            span = word_span(location, offsets, first, end)
+            rows.add_entity(location, *span, label, row)
     for location, columns in block.relations:
         with rows.row("relation"):
             if len(columns) != 3:

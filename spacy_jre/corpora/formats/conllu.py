@@ -211,7 +211,7 @@ def _read_sentence(discontinuous: Discontinuous, sentence: _Sentence) -> Record:
     if not words:
         raise block.location.error("FORM", "is missing: the sentence has no words")
     forms = tuple(row.cells[columns.index("FORM")] for row in words)
-    rows = Rows(" ".join(forms))
+    rows = Rows.of_words(forms)
     if meta.get("text") == rows.text:
         del meta["text"]
     offsets = word_offsets(forms)
@@ -254,7 +254,6 @@ def _read_sentence(discontinuous: Discontinuous, sentence: _Sentence) -> Record:
             rows.add_relation(here, head, tail, label)
     return Record(
         **rows.fields(),
-        words=forms,
         document=document,
         source=str(block.location),
         meta=meta,

@@ -28,6 +28,7 @@ from ..sources import (
     OnSkip,
     each_record,
     inner_suffix,
+    not_xml,
     read_bytes,
     refuse,
     refuse_doctype,
@@ -51,9 +52,8 @@ def read_ddi(
     YIELDS (Record): One per sentence. ``document`` is the id of the document,
         ``meta["orig_id"]`` the id of the sentence. Pairs without interaction are not
         relations. ``left_out`` has the broken entities and pairs.
-    RAISES (ValueError): J601, J602 for the path. With `refuse`: J604, J605 with
-        sentence and field, J617 for a symbolic link to a target outside the folder,
-        J619.
+    RAISES (ValueError): J601, J602 for the path. With `refuse`: J605 with sentence
+        and field, J617 for a symbolic link to a target outside the folder, J619, J675.
     """
     if not path.exists():
         raise JREError(Errors.J601.format(path=path))
@@ -76,10 +76,7 @@ def read_ddi(
         try:
             root = ElementTree.parse(BytesIO(data)).getroot()
         except (ElementTree.ParseError, ValueError, LookupError) as error:
-            line = getattr(error, "position", (1,))[0]
-            problem = f"not valid XML: {error}"
-            reason = Errors.J604.format(path=file, line=line, error=problem)
-            skip(LeftOut("record", reason, broken=True))
+            skip(LeftOut("record", str(not_xml(file, error)), broken=True))
             continue
         document = root.get("id")
         sentences = (

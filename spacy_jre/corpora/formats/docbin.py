@@ -85,7 +85,7 @@ def _read(docbin: CheckedDocBin, vocab: Vocab, number: int) -> Record:
         rows.add_relation(
             here, relation.head, relation.tail, relation.label, relation.score
         )
-    if not has_relations(doc) and _REL in doc.user_data:
+    if not has_relations(doc) and doc.user_data.get(_REL) is not None:
         with rows.row("relation"):
             _read_rel(location, doc, rows)
     return replace(record, **rows.fields())

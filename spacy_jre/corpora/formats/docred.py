@@ -92,22 +92,24 @@ def _read_document(
         read_words(location, "sents", location.check("sents", sentence, list))
         for sentence in location.get(document, "sents", list)
     ]
-    entities = location.get(document, "vertexSet", list)
-    if "labels" not in document:
-        skip(LeftOut("record", f"{location}: is not annotated: it has no labels"))
+    entities = location.get_rows(document, "vertexSet")
+    if document.get("labels") is None:
+        cause = "the document is not annotated: it has no labels"
+        skip(LeftOut("record", f"{location}: {cause}", cause=cause))
         return None
     words = tuple(word for sentence in sentences for word in sentence)
     remaining = iter(word_offsets(words))
     offsets_of = [[next(remaining) for _ in sentence] for sentence in sentences]
-    rows = Rows(" ".join(words))
+    rows = Rows.of_words(words)
     sentence_of: list[int] = []  # of each mention
     mentions_of: list[list[int]] = []
     for place, mentions in location.each("entity", entities):
         kept: list[int] = []
         mentions_of.append(kept)
-        for here, mention in place.each(
-            "mention", place.check("vertexSet", mentions, list)
-        ):
+        with rows.row("entity"):
+            place.check("vertexSet", mentions, list)
+        places = place.each("mention", mentions if isinstance(mentions, list) else [])
+        for here, mention in places:
             with rows.row("entity"):
                 number = here.get(mention, "sent_id", int)
                 if not 0 <= number < len(sentences):
@@ -138,7 +140,6 @@ def _read_document(
     title = document.get("title")
     return Record(
         **rows.fields(),
-        words=words,
         sentences=tuple(bounds) if len(bounds) > 1 else None,
         document=None
         if title is None

@@ -17,9 +17,17 @@ from typing import Any
 
 from ...annotations import LeftOut, Record
 from ...annotations.records import word_offsets
-from ..rows import OUTSIDE, UNKNOWN_ARGUMENT, RowError, Rows
-from ..sources import Location, OnSkip, each_record, read_json, refuse, short_repr
-from .words import read_words
+from ..rows import UNKNOWN_ARGUMENT, Rows
+from ..sources import (
+    Location,
+    OnSkip,
+    as_integer,
+    each_record,
+    read_json,
+    refuse,
+    short_repr,
+)
+from .words import read_words, word_span
 
 Span = tuple[int, int]  # first and last token
 
@@ -52,7 +60,8 @@ def _read_document(skip: OnSkip, item: tuple[Location, Any]) -> Record | None:
     location, document = item
     sentences = location.get(document, "sentences", list)
     if "ner" not in document and "relations" not in document:
-        skip(LeftOut("record", f"{location}: has neither 'ner' nor 'relations'"))
+        cause = "the document has neither 'ner' nor 'relations'"
+        skip(LeftOut("record", f"{location}: {cause}", cause=cause))
         return None
     words: list[str] = []
     bounds = []
@@ -63,7 +72,7 @@ def _read_document(skip: OnSkip, item: tuple[Location, Any]) -> Record | None:
         )
         if len(words) > first:
             bounds.append((first, len(words) - 1))
-    rows = Rows.of_words(tuple(words))
+    rows, offsets = Rows.of_words(tuple(words)), word_offsets(words)
     seen: set[Span] = set()
     for here, row in _each(location, document, "ner", len(sentences)):
         key = _span_of(row)
@@ -71,15 +80,15 @@ def _read_document(skip: OnSkip, item: tuple[Location, Any]) -> Record | None:
         key = None if key in seen else key
         with rows.row("entity", key=key):
             start, end, label = _values(here, row, "ner", 3)
-            _check_span(here, (start, end), len(words))
-            rows.add_words(here, start, end + 1, label, key)
+            span = word_span(here, offsets, start, end, inclusive=True)
+            rows.add_entity(here, *span, label, key)
             seen.add((start, end))
     for here, row in _each(location, document, "relations", len(sentences)):
         with rows.row("relation"):
             *spans, label = _values(here, row, "relations", 5)
             head, tail = (spans[0], spans[1]), (spans[2], spans[3])
-            for span in (head, tail):
-                _check_span(here, span, len(words))
+            for ends in (head, tail):
+                word_span(here, offsets, *ends, inclusive=True)
             if rows.knows(head) and rows.knows(tail):
                 rows.add_relation(here, head, tail, label)
             else:
@@ -94,7 +103,6 @@ def _read_document(skip: OnSkip, item: tuple[Location, Any]) -> Record | None:
                 reason = f"{location}: {len(events)} event(s) of sentence {number}"
                 rows.leave_out("event", reason, "events are not supported")
     key = document.get("doc_key")
-    offsets = word_offsets(tuple(words))
     return Record(
         **rows.fields(),
         sentences=(
@@ -111,15 +119,21 @@ def _read_document(skip: OnSkip, item: tuple[Location, Any]) -> Record | None:
 def _each(
     location: Location, document: dict[str, Any], field: str, count: int
 ) -> Iterator[tuple[Location, Any]]:
-    """The rows of a field with their locations. A sentence without a list counts as one
-    row."""
+    """The rows of a field with their locations. A sentence with another value than a
+    list counts as one row."""
+    if document.get(field) is None:
+        return
     per_sentence = location.get(document, field, list)
     if len(per_sentence) != count:
         problem = f"has {len(per_sentence)} lists for {count} sentences"
         raise location.error(field, problem)
     for number, rows in enumerate(per_sentence):
         here = location.at(f"sentence {number}")
-        yield from here.each(field, rows) if isinstance(rows, list) else [(here, rows)]
+        if rows is not None:
+            rows_of = (
+                here.each(field, rows) if isinstance(rows, list) else [(here, rows)]
+            )
+            yield from rows_of
 
 
 def _values(here: Location, row: Any, field: str, size: int) -> list[Any]:
@@ -128,22 +142,14 @@ def _values(here: Location, row: Any, field: str, size: int) -> list[Any]:
     values = here.check(field, row, list)[:size]
     if len(values) < size:
         raise here.error(field, f"has {len(values)} values, not {size}")
-    for value in values[:-1]:
-        here.check(field, value, int)
-    here.check(field, values[-1], str)
-    return list(values)
+    numbers = [here.check(field, value, int) for value in values[:-1]]
+    return [*numbers, here.check(field, values[-1], str)]
 
 
 def _span_of(row: Any) -> Span | None:
     """The span of an entity, even if the rest of the row is broken."""
     match row:
-        case [int(start), int(end), *_]:
-            return start, end
+        case [start, end, *_]:
+            span = as_integer(start), as_integer(end)
+            return span if all(isinstance(word, int) for word in span) else None
     return None
-
-
-def _check_span(here: Location, span: Span, count: int) -> None:
-    start, end = span
-    if not 0 <= start <= end < count:
-        problem = f"is {start}..{end}, outside the {count} tokens (end inclusive)"
-        raise RowError(here.error("span", problem), OUTSIDE)

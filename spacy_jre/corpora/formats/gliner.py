@@ -26,7 +26,15 @@ from typing import Any
 from ...annotations import Record
 from ...annotations.records import word_offsets
 from ..rows import Rows
-from ..sources import Location, OnSkip, count_rows, each_record, read_json, refuse
+from ..sources import (
+    Location,
+    OnSkip,
+    as_integer,
+    count_rows,
+    each_record,
+    read_json,
+    refuse,
+)
 from .words import read_words, word_span
 
 Span = tuple[int, int]
@@ -54,11 +62,11 @@ def _read_sentence(item: tuple[Location, Any]) -> Record:
     location, sentence = item
     tokens = location.get(sentence, "tokenized_text", list)
     words = read_words(location, "tokenized_text", tokens)
-    entities = location.get(sentence, "ner", list)
-    relations = location.check("relations", sentence.get("relations") or [], list)
+    entities = location.get_rows(sentence, "ner")
+    relations = location.get_rows(sentence, "relations", required=False)
     inclusive = _is_inclusive(words, entities, relations)
     offsets = word_offsets(words)
-    rows = Rows(" ".join(words))
+    rows = Rows.of_words(words)
     keys_of: dict[Span, dict[str, int]] = {}
     for index, (here, entity) in enumerate(location.each("entity", entities)):
         with rows.row("entity", key=index):
@@ -78,7 +86,6 @@ def _read_sentence(item: tuple[Location, Any]) -> Record:
             rows.add_relation(here, head, tail, label)
     return Record(
         **rows.fields(),
-        words=words,
         source=str(location),
         meta=location.rest(sentence, "tokenized_text", "ner", "relations"),
     )
@@ -141,7 +148,7 @@ def _is_inclusive(words: tuple[str, ...], entities: Any, relations: Any) -> bool
     for span in spans:
         if not isinstance(span, dict) or not isinstance(span.get("text"), str):
             continue
-        start, end = span.get("start"), span.get("end")
+        start, end = (as_integer(span.get(name)) for name in ("start", "end"))
         if isinstance(start, int) and isinstance(end, int) and 0 <= start <= end:
             expected = "".join(span["text"].split())
             for kind, stop in enumerate((end, end + 1)):

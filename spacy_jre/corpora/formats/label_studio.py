@@ -16,9 +16,10 @@ writer creates tasks with predictions, for correction in Label Studio.
 """
 
 import json
+import math
 import re
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -54,7 +55,9 @@ Item = tuple[Location, Any]
 SAMPLE = 200
 ENTITY_TYPES = ("labels", "hypertextlabels", "htmllabels")
 OTHER_TEXT = "the region covers another text than the export says"
-OTHER_FIELD = "the region is in another field of the task"
+OTHER_FIELD = (
+    "the region is in another field of the task, which can be read with --text-field"
+)
 _ADDRESS = re.compile(r"\s*([a-z][a-z0-9+.-]*://|/data/(upload|local-files)/)\S+\s*")
 # field of the data for what Label Studio does not support
 _OURS = "_jre"
@@ -208,8 +211,7 @@ def _read_task(options: _Options, item: Item) -> Record | None:
         raise JREError(Errors.J612.format(path=location, problem=problem))
     data = location.get(task, "data", dict)
     predictions = location.check("predictions", task.get("predictions") or [], list)
-    if _field(task) in task or not predictions:
-        location.get(task, _field(task), list)
+    location.get_rows(task, _field(task), required=False)
     annotations = _annotations(options, task)
     if not annotations:
         cause = "the task is not annotated"
@@ -223,14 +225,14 @@ def _read_task(options: _Options, item: Item) -> Record | None:
     name, annotation = annotations[0]
     kind = name.split()[0]
     here = location.at(name)
-    results = list(here.each("result", here.get(annotation, "result", list)))
+    results = list(here.each("result", here.get_rows(annotation, "result")))
     text = _find_text(options, location, data, _results(options, task))
     rows = Rows(text.text)
     if len(annotations) > 1:
         reason = f"{location}: {len(annotations) - 1} additional {kind}(s) of the task"
         rows.leave_out(kind, reason, f"an additional {kind} of the task")
     has_scores = kind == "prediction"
-    _read_regions(rows, results, text, has_scores)
+    _read_regions(rows, results, text, has_scores, _texts(data).keys() - {text.field})
     _read_relations(rows, results, options.relation_label, has_scores)
     ours = location.check(_OURS, data.get(_OURS, {}), dict)
     others = location.rest(data, text.field, _OURS)
@@ -292,6 +294,9 @@ def _find_text(
     """
     texts, regions = _texts(data), _regions(results)
     if options.text_field:
+        if options.text_field not in data:
+            problem = f"is missing. The fields are: {', '.join(map(repr, data))}"
+            raise location.at("data").error(options.text_field, problem)
         location.at("data").get(data, options.text_field, str)
         texts = {options.text_field: data[options.text_field]}
     text = covered_text(texts, regions)
@@ -311,6 +316,12 @@ def _find_text(
             f"must have the text as 'text' or as the only string: {[*data]}. Specify "
             "the field with --text-field"
         )
+        lists = [name for name, value in data.items() if isinstance(value, list)]
+        if lists and not texts:  # the tag Paragraphs
+            problem = (
+                f"has a list in {lists[0]!r}, such as a dialogue. Only tasks with a "
+                "text can be converted"
+            )
         raise location.error("data", problem)
     value = location.at("data").get(data, field, str)
     if _ADDRESS.fullmatch(value):
@@ -324,8 +335,20 @@ def _find_text(
 
 
 def _read_regions(
-    rows: Rows, results: list[Item], text: TaskText, has_scores: bool
+    rows: Rows,
+    results: list[Item],
+    text: TaskText,
+    has_scores: bool,
+    other_fields: Set[str],
 ) -> None:
+    """Read the regions of a task.
+
+    rows (Rows): Gets the entities.
+    results (list[Item]): The results of the annotation.
+    text (TaskText): The text.
+    has_scores (bool): Whether the results are predictions with scores.
+    other_fields (Set[str]): The other fields of the task that could have a text.
+    """
     fits: Counter[int] = Counter()
     objects = set()
     for region in _regions([result for _, result in results if type(result) is dict]):
@@ -335,6 +358,8 @@ def _read_regions(
             objects.add(str(region.get("to_name")))
     # for regions that fit in several units, and regions that do not repeat their texts
     unit = max(range(len(text.converts)), key=lambda index: fits[index])
+    # objects usually have the name of their field
+    elsewhere = other_fields if text.field in objects else set()
     controls: dict[Any, set[str]] = {}
     for here, result in results:
         if isinstance(result, dict) and result.get("type") == "relation":
@@ -367,10 +392,10 @@ def _read_regions(
                     own = (here.where, index)
                 with rows.row("entity", key=own):
                     span = _find_span(here, value, text, unit)
-                    if span is not None:
+                    if span is not None and to_name not in elsewhere:
                         rows.add_entity(here, *span, label, own, score)
-                    elif objects and to_name not in objects:
-                        reason = f"{here}: {OTHER_FIELD}, {to_name!r}"
+                    elif to_name in elsewhere or (objects and to_name not in objects):
+                        reason = f"{here}: {OTHER_FIELD}: {to_name!r}"
                         rows.leave_out("entity", reason, OTHER_FIELD, key=own)
                     else:
                         raise _misplaced(here, value, text, unit)
@@ -417,13 +442,17 @@ def _label_field(value: Value, kind: str) -> str:
 def _labels(here: Location, value: Value, field: str) -> list[str]:
     if value.get(field) is None:
         return []
-    labels = here.get(value, field, list)
+    labels = here.get(value, field, (list, str))
+    if isinstance(labels, str):
+        labels = [labels]
     return [here.check(field, label, str) for label in labels]
 
 
 def _score(result: dict[str, Any]) -> float:
     score = result.get("score")
-    return float(score) if isinstance(score, int | float) else 1.0
+    if isinstance(score, int | float) and math.isfinite(score):
+        return float(score)
+    return 1.0
 
 
 def _read_relations(

@@ -11,6 +11,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from ..sources import as_integer
 from .html_text import COLLAPSIBLE, HtmlText
 from .offsets import from_utf16
 
@@ -122,7 +123,7 @@ def offsets_of(value: Value) -> tuple[int, int] | None:
     """The offsets of a region. None if it has none, or only XPaths."""
     whole = value.get("globalOffsets")
     ends = whole if isinstance(whole, dict) else value
-    start, end = ends.get("start"), ends.get("end")
+    start, end = as_integer(ends.get("start")), as_integer(ends.get("end"))
     if type(start) is int and type(end) is int:
         return start, end
     return None

@@ -20,9 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from ...annotations import Record
+from ...annotations.records import word_offsets
 from ...errors import Errors, JREError
 from ..rows import UNKNOWN_ARGUMENT, Rows
 from ..sources import Location, OnSkip, each_record, read_text, refuse, short_repr
+from .words import word_span
 
 NO_RELATION = "N"
 
@@ -83,7 +85,8 @@ def _read_block(block: _Block) -> Record:
             raise location.error("row", f"is {columns[0]!r}, expected {number}")
         if not columns[1]:
             raise location.error("token", "is empty")
-    rows = Rows.of_words(tuple(columns[1] for _, columns in block.rows))
+    words = tuple(columns[1] for _, columns in block.rows)
+    rows, offsets = Rows.of_words(words), word_offsets(words)
     spans: list[tuple[int, int, str]] = []
     for number, (location, columns) in enumerate(block.rows):
         word, tag = columns[1:3]
@@ -96,7 +99,9 @@ def _read_block(block: _Block) -> Record:
                 cause = "an I- tag does not continue an entity"
                 rows.leave_out("tag", reason, cause)
     for first, last, label in spans:
-        rows.add_words(block.rows[first][0], first, last + 1, label, last)
+        here = block.rows[first][0]
+        span = word_span(here, offsets, first, last, inclusive=True)
+        rows.add_entity(here, *span, label, last)
     for number, (location, columns) in enumerate(block.rows):
         with rows.row("relation"):
             labels = _literal(location, "relations", columns[3], str)
@@ -147,6 +152,5 @@ def _literal(location: Location, name: str, text: str, kind: type) -> list[Any]:
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
         problem = f"is {short_repr(text)}, not a list: {error}"
         raise location.error(name, problem) from error
-    for value in location.check(name, values, list):
-        location.check(name, value, kind)
-    return list(values)
+    values = location.check(name, values, list)
+    return [location.check(name, value, kind) for value in values]

@@ -10,8 +10,9 @@
 Offsets are characters, end exclusive. ``token_end`` is the last token. Head and child
 are tokens. If a relation has no ``head_span`` and ``child_span``, as in the data of
 spaCy's tutorial on relation extraction, it is between the entities that contain its
-tokens. Tasks without ``tokens`` are tokenized with spaCy's tokenizer. The writer stores
-the fields that Prodigy does not support under ``_jre``.
+tokens. The same applies to a ``head_span`` without a label. Tasks without ``tokens``
+are tokenized with spaCy's tokenizer. The writer stores the fields that Prodigy does not
+support under ``_jre``.
 """
 
 import json
@@ -107,16 +108,17 @@ def _read_task(
 ) -> Record | None:
     location, value = item
     text = location.get(value, "text", str)
-    answer = value.get("answer", "accept")
-    if answer != "accept":
-        skip(LeftOut("record", f"{location}: the answer is {short_repr(answer)}"))
+    answer = value.get("answer")
+    if answer not in ("accept", None):
+        cause = f"the answer is {short_repr(answer)}"
+        skip(LeftOut("record", f"{location}: {cause}", cause=cause))
         return None
     ours = location.check(_OURS, value.get(_OURS, {}), dict)
     rows = Rows(text)
     if ours.get("words"):
         rows = Rows.of_words(_read_words(location, value, text))
     task = _Task(location, value, rows, make_nlp)
-    spans = _list(location, value, "spans")
+    spans = location.get_rows(value, "spans", required=False)
     for number, (here, span) in enumerate(location.each("span", spans)):
         with rows.row("entity", key=number):
             start, end = here.get(span, "start", int), here.get(span, "end", int)
@@ -127,9 +129,8 @@ def _read_task(
             label = here.get(span, "label", str)
             task.span_of[number] = (start, end, label)
             rows.add_entity(here, start, end, label, number)
-    for here, relation in location.each(
-        "relation", _list(location, value, "relations")
-    ):
+    relations = location.get_rows(value, "relations", required=False)
+    for here, relation in location.each("relation", relations):
         with rows.row("relation"):
             label = here.get(relation, "label", str)
             head = _find_entity(here, task, relation, "head")
@@ -151,10 +152,6 @@ def _read_task(
     )
 
 
-def _list(location: Location, task: dict[str, Any], field: str) -> list[Any]:
-    return location.get(task, field, list) if field in task else []
-
-
 class _NoEntity(NamedTuple):
     """Why a relation has an argument that is not an entity."""
 
@@ -170,9 +167,10 @@ def _find_entity(
     if span is None:
         return _find_by_token(here, task, relation, role)
     start, end = here.get(span, "start", int), here.get(span, "end", int)
-    if span.get("label") is None:
-        reason = f"{here}: {role}_span has no label"
-        return _NoEntity(reason, "an argument has no label")
+    if span.get("label") is None:  # tokens that are not an entity themselves
+        reason = f"{here}: {role}_span has no label, and is not in an entity"
+        no_entity = _NoEntity(reason, "an argument has no label")
+        return _find_enclosing(task, start, end, no_entity)
     wanted = (start, end, here.get(span, "label", str))
     # the stored indices distinguish equal entities; edits can make them outdated
     match relation.get(_OURS):
@@ -198,19 +196,23 @@ def _find_by_token(
         raise RowError(here.error(role, problem), UNKNOWN_ARGUMENT)
     get = partial(here.at(f"token {index}").get, tokens[index])
     start, end = get("start", int), get("end", int)
+    covered = short_repr(tokens[index].get("text"))
+    reason = f"{here}: {role}, token {index} {covered}, is not in an entity"
+    no_entity = _NoEntity(reason, "an argument is not in an entity")
+    return _find_enclosing(task, start, end, no_entity)
+
+
+def _find_enclosing(
+    task: _Task, start: int, end: int, no_entity: _NoEntity
+) -> int | _NoEntity:
+    """The row of the shortest entity that contains the characters."""
     # entities that were left out are included: they are the arguments of the annotator
     enclosing = [
         (span[1] - span[0], number)
         for number, span in task.span_of.items()
-        if span[0] <= start and end <= span[1]
+        if span[0] <= start < end <= span[1]
     ]
-    if enclosing:
-        return min(enclosing)[1]
-    covered = short_repr(tokens[index].get("text"))
-    return _NoEntity(
-        f"{here}: {role}, token {index} {covered}, is not in an entity",
-        "an argument is not in an entity",
-    )
+    return min(enclosing)[1] if enclosing else no_entity
 
 
 def _read_words(location: Location, task: dict[str, Any], text: str) -> tuple[str, ...]:

@@ -121,26 +121,29 @@ def _read_document(discontinuous: Discontinuous, item: tuple[Location, Any]) -> 
         )
         raise JREError(Errors.J669.format(path=location, projects=projects))
     names = _names(value)
-    entities = _list(location, value, names.entities)
+    entities = location.get_rows(value, names.entities, required=False)
     for here, row in location.each("denotation", entities):
         with rows.row("entity", key=_id_of(row)):
             label = here.get(row, names.label, str)
             pieces = join_pieces(here, rows.text, _read_pieces(here, row))
+            # no relation can refer to an entity without an id
+            key = here.where if _id_of(row) is None else _id_of(row)
             if len(pieces) > 1 and discontinuous == "skip":
                 reason = f"{here}: the {label} has gaps"
-                rows.leave_out("entity", reason, DISCONTINUOUS, key=_id_of(row))
+                rows.leave_out("entity", reason, DISCONTINUOUS, key=key)
             else:
                 start, end = pieces[0][0], pieces[-1][1]
-                rows.add_entity(here, start, end, label, _id_of(row))
-    relations = _list(location, value, names.relations)
+                rows.add_entity(here, start, end, label, key)
+    relations = location.get_rows(value, names.relations, required=False)
     for here, row in location.each("relation", relations):
         with rows.row("relation"):
             head, tail = (here.get(row, n, _IDS) for n in (names.head, names.tail))
             label = here.get(row, names.relation_label, str)
             rows.add_relation(here, head, tail, label)
-    others = (("modification", "modifications"), ("attribute", "attributes"))
-    for kind, name in others:
-        for here, _ in location.each(kind, _list(location, value, name)):
+    unsupported = (("modification", "modifications"), ("attribute", "attributes"))
+    for kind, name in unsupported:
+        others = location.get_rows(value, name, required=False)
+        for here, _ in location.each(kind, others):
             reason = f"{here}: records have no {name}"
             rows.left_out.append(LeftOut(kind, reason, cause=f"records have no {name}"))
     return Record(
@@ -149,10 +152,6 @@ def _read_document(discontinuous: Discontinuous, item: tuple[Location, Any]) -> 
         source=str(location),
         meta=location.rest(value, "text", names.entities, names.relations),
     )
-
-
-def _list(location: Location, value: dict[str, Any], name: str) -> list[Any]:
-    return location.check(name, value.get(name) or [], list)
 
 
 def _id_of(row: Any) -> int | str | None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from ..sources import (
     inner_suffix,
     open_file,
     walk_files,
+    without_gz,
 )
 from .ade import read_ade, read_ade_dose, read_ade_negatives
 from .bioc import is_bioc, read_bioc
@@ -25,7 +27,7 @@ from .conll04 import read_conll04
 from .conllu import is_conllu, read_conllu
 from .ddi import read_ddi
 from .docbin import read_docbin_records
-from .doccano import read_doccano
+from .doccano import read_doccano, users_of
 from .docred import read_docred
 from .dygie import read_dygie
 from .gliner import read_gliner
@@ -120,7 +122,9 @@ def _is_prodigy(sample: Sample) -> bool:
 
 def _is_doccano(sample: Sample) -> bool:
     return any(
-        _items_have(v.get("entities"), "start_offset") or _has_no_relations(v)
+        _items_have(v.get("entities"), "start_offset")
+        or any(_items_have(user["entities"], "start_offset") for user in users_of(v))
+        or _has_no_relations(v)
         for v in (*sample.objects("text"), *sample.objects("data"))
         if isinstance(v.get("text", v.get("data")), str)
     )
@@ -129,6 +133,8 @@ def _is_doccano(sample: Sample) -> bool:
 def _has_no_relations(value: dict[str, Any]) -> bool:
     """Whether a value is from another export of doccano. The reader names the right
     one."""
+    if _items_have(value.get("annotations"), "start_offset", "label"):  # until 1.4
+        return True
     for rows in (value.get("label"), value.get("labels")):
         if isinstance(rows, list):
             if any(isinstance(row, list) and len(row) == 3 for row in rows):
@@ -397,12 +403,14 @@ def guess_format(path: Path) -> Format:
 
     path (Path): The file or folder.
     RETURNS (Format): The format.
-    RAISES (ValueError): J601 if the path does not exist, J610 if no format fits, J611
-        if several formats fit, J665-J667 for the file.
+    RAISES (ValueError): J601 if the path does not exist, J602 if the file is empty,
+        J610 if no format fits, J611 if several formats fit, J665-J667 for the file.
     """
     sample = take_sample(path)
     formats = [format for format in FORMATS.values() if format.fits(sample)]
     if not formats:
+        if path.is_file() and is_empty(path):
+            raise JREError(Errors.J602.format(path=path))
         known = ", ".join(f"{f.name} ({f.about})" for f in FORMATS.values())
         raise JREError(Errors.J610.format(path=path, known=known))
     if len(formats) > 1:
@@ -411,14 +419,22 @@ def guess_format(path: Path) -> Format:
     return formats[0]
 
 
+def is_empty(path: Path) -> bool:
+    """Whether a file has only whitespace, or an empty JSON value."""
+    with open_file(path) as file:
+        head = file.read(HEAD).removeprefix(BOM_UTF8)
+    return b"".join(head.split()) in (b"", b"[]", b"{}")
+
+
 def take_sample(path: Path) -> Sample:
     """RAISES (ValueError): J601 if the path does not exist, J665 and J666 for a damaged
     or too large gzip file, J667 for a text in UTF-16 or UTF-32."""
     if path.is_dir():
         # the reader reports the links that are not followed
         files = walk_files(path, skip=lambda left_out: None)[:10_000]
-        texts = {file.with_suffix("") for file in files if file.suffix == ".txt"}
-        if any(f.suffix in _ANNOTATIONS and f.with_suffix("") in texts for f in files):
+        names = {without_gz(file) for file in files}
+        texts = {file.with_suffix("") for file in names if file.suffix == ".txt"}
+        if any(f.suffix in _ANNOTATIONS and f.with_suffix("") in texts for f in names):
             # the other files are of the corpus, but not its annotation
             return Sample(suffixes=frozenset({".ann"}))
         suffixes = frozenset(map(inner_suffix, files))

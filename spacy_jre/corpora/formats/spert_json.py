@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from ...annotations import Record
+from ...annotations.records import word_offsets
 from ...errors import Errors, JREError
 from ..rows import Rows
 from ..sources import Location, OnSkip, count_rows, each_record, read_json, refuse
-from .words import read_words, token_spans
+from .words import read_words, token_spans, word_span
 
 
 def read_spert_json(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:
@@ -40,13 +41,14 @@ def _count(item: tuple[Location, Any]) -> tuple[int, int]:
 def _read_sentence(item: tuple[Location, Any]) -> Record:
     location, sentence = item
     words = read_words(location, "tokens", location.get(sentence, "tokens", list))
-    rows = Rows.of_words(words)
-    entities = location.get(sentence, "entities", list)
+    rows, offsets = Rows.of_words(words), word_offsets(words)
+    entities = location.get_rows(sentence, "entities")
     for number, (here, entity) in enumerate(location.each("entity", entities)):
         with rows.row("entity", key=number):
             start, end = here.get(entity, "start", int), here.get(entity, "end", int)
-            rows.add_words(here, start, end, here.get(entity, "type", str), number)
-    relations = location.get(sentence, "relations", list)
+            span = word_span(here, offsets, start, end)
+            rows.add_entity(here, *span, here.get(entity, "type", str), number)
+    relations = location.get_rows(sentence, "relations", required=False)
     for here, relation in location.each("relation", relations):
         with rows.row("relation"):
             head = here.get(relation, "head", int)

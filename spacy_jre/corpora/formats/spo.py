@@ -7,9 +7,11 @@ forms.
       "object": {"@value": ...}, "object_type": {"@value": ...}}, ...]}
 
 In DuIE, objects can have more keys ("inWork" ...). Each becomes another relation with
-the label ``predicate_key``. Objects can also be plain strings. The key ``entity_list``,
-with items ``{"entity", "type"}``, is an extension for entities that are in no triple.
-See ``surface.py`` for how mentions are chosen.
+the label ``predicate_key``. Objects can also be plain strings. In other files, a triple
+is a list ``[subject, predicate, object]``. If no triple of a text has types, the
+entities get the label ``Entity``, which is reported. The key ``entity_list``, with
+items ``{"entity", "type"}``, is an extension for entities that are in no triple. See
+``surface.py`` for how mentions are chosen.
 """
 
 from collections.abc import Iterator
@@ -18,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ...annotations import LeftOut, Record
-from ..rows import Rows
+from ..rows import ENTITY, UNTYPED, Rows
 from ..sources import Location, OnSkip, each_record, read_json, refuse
 from .surface import (
     Form,
@@ -52,8 +54,28 @@ def _count(item: tuple[Location, Any]) -> tuple[int, int]:
     """The numbers of entities and relations of a line that cannot be read."""
     value = item[1].get("spo_list") if isinstance(item[1], dict) else None
     spo_list = value if isinstance(value, list) else []
-    forms = {form for spo in spo_list for form in _forms(spo)}
-    return len(forms), sum(len(_objects(spo)) for spo in spo_list)
+    rows, _ = _with_types(spo_list)
+    forms = {form for row in rows for form in _forms(row)}
+    return len(forms), sum(len(_objects(row)) for row in rows)
+
+
+def _with_types(spo_list: list[Any]) -> tuple[list[Any], int]:
+    """RETURNS (tuple[list[Any], int]): The rows as objects, and the number of arguments
+    that got a type because the text has none."""
+    rows = [_as_object(row) for row in spo_list]
+    objects = [row for row in rows if isinstance(row, dict)]
+    if any({"subject_type", "object_type"} & row.keys() for row in objects):
+        return rows, 0
+    types = {"subject_type": ENTITY, "object_type": ENTITY}
+    typed = [{**row, **types} if isinstance(row, dict) else row for row in rows]
+    return typed, 2 * len(objects)
+
+
+def _as_object(row: Any) -> Any:
+    match row:
+        case [subject, predicate, tail]:
+            return {"subject": subject, "predicate": predicate, "object": tail}
+    return row
 
 
 def _objects(spo: Any) -> dict[str, Any]:
@@ -88,18 +110,26 @@ def _read_line(
     location, line = item
     text = location.get(line, "text", str)
     if "spo_list" not in line:
-        skip(LeftOut("record", f"{location}: is not annotated: it has no spo_list"))
+        cause = "the text is not annotated: it has no spo_list"
+        skip(LeftOut("record", f"{location}: {cause}", cause=cause))
         return None
     rows = Rows(text)
     triples: list[Triple] = []
     lost: list[Form] = []
-    for here, spo in location.each("spo", location.get(line, "spo_list", list)):
+    spo_list, untyped = _with_types(location.get_rows(line, "spo_list"))
+    for here, spo in location.each("spo", spo_list):
         lost += _forms(spo)
         for key in _objects(spo):
             with rows.row("relation"):
                 triples.append(_read_triple(here, spo, key))
+    if untyped:
+        reason = (
+            f"{location}: {untyped} argument(s) of this text have no type and get the "
+            f"label {ENTITY}"
+        )
+        rows.leave_out("type", reason, UNTYPED)
     others = []
-    entity_list = location.check("entity_list", line.get("entity_list") or [], list)
+    entity_list = location.get_rows(line, "entity_list", required=False)
     for here, entity in location.each("entity", entity_list):
         with rows.row("entity"):
             form = here.get(entity, "entity", str)

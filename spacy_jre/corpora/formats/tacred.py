@@ -81,7 +81,7 @@ def _read_row(item: tuple[Location, Any]) -> _Row:
 def _read_sentence(sentence: list[_Row]) -> Record:
     first = sentence[0]
     offsets = word_offsets(first.words)
-    rows = Rows(" ".join(first.words))
+    rows = Rows.of_words(first.words)
     pairs = [
         tuple(_read_mention(rows, row, role, offsets) for role in ("subj", "obj"))
         for row in sentence
@@ -115,7 +115,6 @@ def _read_sentence(sentence: list[_Row]) -> Record:
     index_of = {(e.start, e.end, e.label): i for i, e in enumerate(rows.entities)}
     return Record(
         **rows.fields(),
-        words=first.words,
         document=first.document,
         source=str(first.location),
         meta={

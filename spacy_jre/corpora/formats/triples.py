@@ -63,7 +63,7 @@ def _read_text(repeats: Repeats, label: str, item: tuple[Location, Any]) -> Reco
     rows = Rows(text)
     triples = []
     lost: list[Form] = []
-    triple_list = location.get(value, "triple_list", list)
+    triple_list = location.get_rows(value, "triple_list")
     for here, triple in location.each("triple", triple_list):
         lost += [Form(form, label) for form in _forms(triple)]
         with rows.row("relation"):

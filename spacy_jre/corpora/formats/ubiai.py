@@ -18,7 +18,15 @@ from typing import Any
 
 from ...annotations import Record
 from ..rows import Rows, check_text
-from ..sources import Location, OnSkip, count_rows, each_record, read_json, refuse
+from ..sources import (
+    Location,
+    OnSkip,
+    as_integer,
+    count_rows,
+    each_record,
+    read_json,
+    refuse,
+)
 from .offsets import from_utf16
 
 
@@ -41,9 +49,8 @@ def _count(item: tuple[Location, Any]) -> tuple[int, int]:
 def _read_document(item: tuple[Location, Any]) -> Record:
     location, document = item
     text = location.get(document, "document", str)
-    entities = location.get(document, "tokens", list)
-    relations = document.get("relations")
-    relations = location.check("relations", relations or [], list)
+    entities = location.get_rows(document, "tokens")
+    relations = location.get_rows(document, "relations", required=False)
     characters = _find_units(text, entities)
     rows = Rows(text)
     for index, (here, entity) in enumerate(location.each("entity", entities)):
@@ -91,7 +98,7 @@ def _find_units(text: str, entities: list[Any]) -> dict[int, int] | None:
     for entity in entities:
         if not isinstance(entity, dict) or not isinstance(entity.get("text"), str):
             continue
-        start, end = entity.get("start"), entity.get("end")
+        start, end = (as_integer(entity.get(name)) for name in ("start", "end"))
         if not isinstance(start, int) or not isinstance(end, int):
             continue
         spans = [(start, end), (characters.get(start, -1), characters.get(end, -1))]
@@ -108,17 +115,18 @@ def _find_keys(entities: list[Any], relations: list[Any]) -> dict[int, str]:
     if not any("token_start" in row for row in rows):
         return {index: f"entity {index}" for index in range(len(rows))}
     used = [
-        row[role]
+        token
         for row in relations
         if isinstance(row, dict)
         for role in ("head", "child")
-        if isinstance(row.get(role), int)
+        if isinstance(token := as_integer(row.get(role)), int)
     ]
     candidates: list[dict[int, str]] = []
     for field in ("token_start", "token_end"):
         keys: dict[int, str] = {}
         for index, row in enumerate(rows):
-            if isinstance(row.get(field), int):
-                keys.setdefault(row[field], f"entity {index}")
+            token = as_integer(row.get(field))
+            if isinstance(token, int):
+                keys.setdefault(token, f"entity {index}")
         candidates.append(keys)
     return max(candidates, key=lambda keys: sum(value in keys for value in used))

@@ -69,8 +69,8 @@ def _read_sentence(cover: bool, item: tuple[Location, Any]) -> Record:
     words = read_words(location, "tokens", tokens)
     is_joined = text == " ".join(words)
     offsets = word_offsets(words) if is_joined else _find_words(location, text, words)
-    rows = Rows(text)
-    entities = location.get(sentence, "entity", list)
+    rows = Rows.of_words(words) if is_joined else Rows(text)
+    entities = location.get_rows(sentence, "entity")
     key_of: dict[tuple[tuple[int, ...], str], int] = {}
     for index, (here, entity) in enumerate(location.each("entity", entities)):
         with rows.row("entity", key=index):
@@ -86,7 +86,7 @@ def _read_sentence(cover: bool, item: tuple[Location, Any]) -> Record:
                 # the texts in the rows are the tokens, joined in one way or another
                 check_text(here, text, start, end, here.get(entity, "text", str))
             rows.add_entity(here, start, end, label, index)
-    relations = location.get(sentence, "relation", list)
+    relations = location.get_rows(sentence, "relation", required=False)
     for here, relation in location.each("relation", relations):
         with rows.row("relation"):
             arguments = here.get(relation, "args", list)
@@ -105,7 +105,6 @@ def _read_sentence(cover: bool, item: tuple[Location, Any]) -> Record:
     known = ("text", "tokens", "entity", "relation")
     return Record(
         **rows.fields(),
-        words=words if is_joined else None,
         source=str(location),
         meta=location.rest(sentence, *known),
     )

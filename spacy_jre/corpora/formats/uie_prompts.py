@@ -39,6 +39,7 @@ from ..rows import (
 from ..sources import (
     Location,
     OnSkip,
+    as_integer,
     each_item,
     each_record,
     read_json,
@@ -120,7 +121,7 @@ def _read_row(item: tuple[Location, Any]) -> tuple[_Row, dict[str, Any]]:
     location, value = item
     content = location.get(value, "content", str)
     prompt = location.get(value, "prompt", str)
-    results = location.get(value, "result_list", list)
+    results = location.get_rows(value, "result_list")
     rest = location.rest(value, "content", "prompt", "result_list")
     places = [_Result(*pair) for pair in location.each("result", results)]
     return _Row(location, content, prompt, places), rest
@@ -171,8 +172,8 @@ def _read_content(
                     raise here.error("prompt", "is empty")
                 elif row.prompt not in labels_of.setdefault(span, []):
                     labels_of[span].append(row.prompt)
-                    start, end = result["start"], result["end"]
-                    rows.trimmed += span != (start, end)
+                    bounds = as_integer(result["start"]), as_integer(result["end"])
+                    rows.trimmed += span != bounds
     edges: list[tuple[_Relation, Span]] = []
     for relation in relations:
         heads = [

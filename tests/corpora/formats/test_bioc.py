@@ -599,7 +599,7 @@ def test_documents_before_invalid_xml_are_read(tmp_path):
     skipped = []
     assert len(list(read_bioc(path, skip=skipped.append))) == 1
     (left_out,) = skipped
-    assert left_out.reason.startswith(f"[J604] {path}, line 2: ")
+    assert left_out.reason.startswith(f"[J675] {path}, line 2: ")
 
 
 def test_xml_without_documents_raises(tmp_path):

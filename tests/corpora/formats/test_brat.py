@@ -1,3 +1,4 @@
+import gzip
 import random
 import re
 from collections import Counter
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacy_jre.annotations import EntityRecord, Record, RelationRecord
+from spacy_jre.corpora.formats import guess_format
 from spacy_jre.corpora.formats.brat import read_brat, write_brat
 
 from ...conftest import SHARED
@@ -99,6 +101,30 @@ def test_document_name_can_contain_a_dot(tmp_path):
 def test_single_file_is_read_without_other_files(write):
     write(name="other")
     assert [r.document for r in read(write())] == ["story"]
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_compressed_files_are_read(tmp_path, single):
+    folder = tmp_path / "brat"
+    folder.mkdir()
+    for file in (story.FOLDER / "brat").iterdir():
+        (folder / f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
+    assert guess_format(folder).name == "brat"
+    if single:
+        path = min(folder.glob("*.ann.gz"))
+        (record,) = read(path)
+        assert record.source == str(path)
+        assert record.text == story.STORY[0].text
+    else:
+        story.assert_is_the_story(read(folder))
+
+
+def test_line_that_is_written_twice_is_a_duplicate(write):
+    sold = "R1\tsold Arg1:T1 Arg2:T2"
+    (record,), left, _ = read_lenient(write(NILS, FJORDLINE, NILS, sold, sold))
+    assert (len(record.entities), len(record.relations)) == (2, 1)
+    assert [(one.kind, one.broken) for one in left] == [("duplicate", False)] * 2
+    assert "line 3: T1 is written twice" in left[0].reason
 
 
 def test_a1_and_a2_files_are_one_document(write, tmp_path):

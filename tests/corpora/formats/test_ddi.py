@@ -157,7 +157,23 @@ def test_read_and_lost_annotation_add_up(tmp_path_factory, faults):
 
 def test_invalid_xml_is_reported_with_its_line(write):
     path = write(SENTENCE, "\n<oops>")
-    with pytest.raises(ValueError, match=r"\[J604\].*d1\.xml, line 10"):
+    with pytest.raises(ValueError, match=r"\[J675\].*d1\.xml, line 10"):
+        read(path)
+
+
+@pytest.mark.parametrize("declared", ["", '<?xml version="1.0" encoding="utf-8"?>'])
+def test_xml_in_another_encoding_than_declared_raises_with_the_fix(write, declared):
+    path = write(SENTENCE)
+    path.write_bytes(f"{declared}<document>Os\xe9o</document>".encode("latin1"))
+    with pytest.raises(ValueError, match=r"\[J675\].*d1\.xml.*Latin-1.*iconv -f ISO"):
+        read(path)
+
+
+def test_xml_that_is_declared_as_utf8_but_is_utf16_raises_with_the_fix(write):
+    path = write(SENTENCE)
+    text = '<?xml version="1.0" encoding="utf-8"?><document id="d"></document>'
+    path.write_bytes(text.encode("utf16"))
+    with pytest.raises(ValueError, match=r"\[J675\].*d1\.xml.*iconv -f UTF-16"):
         read(path)
 
 

@@ -46,6 +46,15 @@ def roundtrip(path, *records):
     return read(path)
 
 
+def test_scores_are_kept(path):
+    entities = EntityRecord(0, 3, "PER", 0.25), EntityRecord(8, 10, "PER", 0.5)
+    relations = (RelationRecord(0, 1, "met", 0.75),)
+    write_docbin([Record("Ada met Bo", entities, relations)], path, NLP)
+    (record,) = read_docbin_records(path)
+    assert [entity.score for entity in record.entities] == [0.25, 0.5]
+    assert [relation.score for relation in record.relations] == [0.75]
+
+
 def test_story_is_read(path):
     assert_is_the_story(roundtrip(path, *STORY))
 
@@ -231,6 +240,11 @@ def test_broken_relation_of_the_tutorial_costs_only_its_row(path, row, problem):
 
 def test_absent_relation_of_other_tokens_is_ignored(path):
     assert read_tutorial(path, {(0, 1): {"leave": 0.0}}).left_out == ()
+
+
+def test_rel_can_be_none(path):
+    record = read_tutorial(path, None)
+    assert (len(record.entities), record.relations, record.left_out) == (2, (), ())
 
 
 def test_other_value_of_rel_is_reported(path):

@@ -187,7 +187,37 @@ NO_RELATIONS = [
     {"id": 3, "text": "Oslo", "label": ["city"]},
     {"id": 3, "text": "Oslo", "label": [], "Comments": []},
     {"id": 3, "data": "Oslo", "label": ["entities", "relations"], "Comments": []},
+    {"id": 3, "text": "Oslo", "annotations": [{**TEXT["entities"][0], "user": 1}]},
 ]
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_old_export_has_the_annotation_under_label(path, several):
+    label = {key: TEXT[key] for key in ("entities", "relations")}
+    old = {"id": 7, "data": TEXT["text"], "label": [label] if several else label}
+    put(path, old)
+    (record,) = guess_format(path).read(path)
+    expected = read(path, TEXT)[0]
+    assert (record.text, record.entities) == (expected.text, expected.entities)
+    assert record.relations == expected.relations
+    assert record.meta == {"id": 7}
+
+
+def test_other_users_of_an_old_export_are_reported(path):
+    label = {key: TEXT[key] for key in ("entities", "relations")}
+    (record,) = read(path, {"text": TEXT["text"], "label": [label, label, label]})
+    assert len(record.entities) == len(TEXT["entities"])
+    (left,) = record.left_out
+    assert (left.kind, left.broken) == ("annotation", False)
+    assert "line 1: 2 additional user(s)" in left.reason
+
+
+@pytest.mark.parametrize("value", [ABSENT, None])
+def test_entity_without_an_id_is_kept(path, value):
+    text = changed(TEXT, ["entities", 1, "id"], value)
+    (record,) = read(path, {**text, "relations": []})
+    assert len(record.entities) == len(TEXT["entities"])
+    assert record.left_out == ()
 
 
 @pytest.mark.parametrize("text", NO_RELATIONS)
@@ -214,13 +244,13 @@ def test_key_label_is_meta_if_there_are_entities(path):
         (["text"], ABSENT, "line 1", "text"),
         (["text"], 5, "line 1", "text"),
         (["entities"], ABSENT, "line 1", "entities"),
-        (["entities", 1], "x", "line 1, entity 1", "id"),
-        (["entities", 1, "id"], None, "line 1, entity 1", "id"),
+        (["entities", 1], "x", "line 1, entity 1", "start_offset"),
+        (["entities", 1, "id"], [], "line 1, entity 1", "id"),
         (["entities", 1, "id"], 21, "line 1, entity 1", "id"),
         (["entities", 1, "label"], ABSENT, "line 1, entity 1", "label"),
-        (["entities", 1, "start_offset"], "19", "line 1, entity 1", "start_offset"),
+        (["entities", 1, "start_offset"], "19a", "line 1, entity 1", "start_offset"),
         (["entities", 1, "end_offset"], True, "line 1, entity 1", "end_offset"),
-        (["relations"], ABSENT, "line 1", "relations"),
+        (["relations"], {}, "line 1", "relations"),
         (["relations", 0], [], "line 1, relation 0", "from_id"),
         (["entities", 0, "label"], "", "line 1, entity 0", "label"),
         (["entities", 1, "end_offset"], 25, "line 1, entity 1", "start/end"),

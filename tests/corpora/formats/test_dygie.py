@@ -12,6 +12,7 @@ from spacy_jre.corpora.formats.spert_json import read_spert_json
 from spacy_jre.corpora.rows import BROKEN_ROW, LOST_ARGUMENT
 
 from ...conftest import SHARED
+from ..mutations import ABSENT, changed
 from ..story import FOLDER, assert_is_the_story
 
 # Ada Quint cooks . She likes Hotel Lima .
@@ -188,27 +189,35 @@ def test_broken_field_is_reported_with_file_and_line(path, changes, where, field
         list(read_dygie(path))
 
 
-@pytest.mark.parametrize("field", ["sentences", "ner", "relations"])
-def test_missing_field_is_reported(path, field):
-    document = {key: value for key, value in DOCUMENT.items() if key != field}
-    with pytest.raises(ValueError, match=rf"J605.*line 1: field '{field}' is missing"):
+def test_missing_sentences_are_reported(path):
+    document = {key: value for key, value in DOCUMENT.items() if key != "sentences"}
+    with pytest.raises(ValueError, match=r"J605.*line 1: field 'sentences' is missing"):
         list(read_dygie(write(path, document)))
+
+
+@pytest.mark.parametrize("relations", [None, [[], None], ABSENT])
+def test_document_without_relations_has_its_entities(path, relations):
+    document = changed(DOCUMENT, ["relations"], relations)
+    (record,), left_out = skipped(path, document)
+    assert left_out == []
+    assert record.left_out == ()
+    assert len(record.entities) == sum(map(len, DOCUMENT["ner"]))
+    assert record.relations == ()
 
 
 @pytest.mark.parametrize(
     ("changes", "where", "field"),
     [
         ({"ner": [[], 3]}, "sentence 1", "ner"),
-        ({"ner": [[], None]}, "sentence 1", "ner"),
         ({"ner": [[], ["PER"]]}, "sentence 1, ner 0", "ner"),
         ({"ner": [[], [None]]}, "sentence 1, ner 0", "ner"),
         ({"ner": [[[0, 1]], []]}, "sentence 0, ner 0", "ner"),
-        ({"ner": [[[0, "1", "P"]], []]}, "sentence 0, ner 0", "ner"),
+        ({"ner": [[[0, "1a", "P"]], []]}, "sentence 0, ner 0", "ner"),
         ({"ner": [[[True, 1, "P"]], []]}, "sentence 0, ner 0", "ner"),
         ({"ner": [[[0, 1, 2]], []]}, "sentence 0, ner 0", "ner"),
-        ({"ner": [[[0, 1, "P"], [1, 0, "P"]], []]}, "sentence 0, ner 1", "span"),
-        ({"ner": [[[-1, 0, "P"]], []]}, "sentence 0, ner 0", "span"),
-        ({"ner": [[[7, 8, "P"]], []]}, "sentence 0, ner 0", "span"),
+        ({"ner": [[[0, 1, "P"], [1, 0, "P"]], []]}, "sentence 0, ner 1", "start/end"),
+        ({"ner": [[[-1, 0, "P"]], []]}, "sentence 0, ner 0", "start/end"),
+        ({"ner": [[[7, 8, "P"]], []]}, "sentence 0, ner 0", "start/end"),
         ({"ner": [[[0, 1, ""]], []]}, "sentence 0, ner 0", "label"),
         ({"relations": [[], "likes"]}, "sentence 1", "relations"),
         (
@@ -224,7 +233,7 @@ def test_missing_field_is_reported(path, field):
         (
             {"relations": [[], [[4, 4, 6, 8, "likes"]]]},
             "sentence 1, relations 0",
-            "span",
+            "start/end",
         ),
         ({"relations": [[], [[4, 4, 6, 6, ""]]]}, "sentence 1, relations 0", "label"),
         ({"events": [3]}, "line 1", "events"),

@@ -181,6 +181,12 @@ def test_text_field_is_an_option(path):
     assert record.text == f"{TEXT} Yes."
 
 
+def test_task_with_a_dialogue_raises(path):
+    tasks = put(path, {**task(ADA), "data": {"talk": [{"author": "A", "text": "Hi"}]}})
+    with pytest.raises(ValueError, match=r"J605.*record 0: field 'data'.*in 'talk'"):
+        list(read_label_studio(tasks))
+
+
 def test_text_field_that_a_task_does_not_have_raises(path):
     tasks = put(path, with_data(ADA, text=TEXT))
     with pytest.raises(ValueError, match=r"J605.*record 0, data: field 'body' is miss"):
@@ -199,7 +205,33 @@ def test_region_of_another_field_is_left_out(path):
     record = read_one(path, with_data(ADA, OSLO, other, asked, text=TEXT, reply="Bo?"))
     assert len(record.entities) == 2
     assert kinds(record) == [("entity", False), ("relation", False)]
-    assert "another field of the task, 'reply'" in record.left_out[0].reason
+    assert "--text-field: 'reply'" in record.left_out[0].reason
+
+
+def test_region_of_another_field_with_the_same_text_is_left_out(path):
+    german = "Ada Quint kocht in Oslo."
+    data = {"en": TEXT, "de": german}
+    results = [{**ADA, "to_name": "en"}, {**OSLO, "to_name": "en"}, LIVES]
+    other = {**region("c", 0, 9, "PER", text="Ada Quint"), "to_name": "de"}
+    again = relation("c", "b", "lives_in")
+    record = read_one(path, {**task(*results, other, again), "data": data})
+    assert record.text == TEXT
+    assert len(record.entities) == 2
+    assert kinds(record) == [("entity", False), ("relation", False)]
+
+
+@pytest.mark.parametrize("annotations", [None, ABSENT])
+def test_task_without_annotations_is_not_annotated(path, annotations):
+    skipped = []
+    tasks = put(path, task(ADA), changed(task(), ["annotations"], annotations))
+    assert len(list(read_label_studio(tasks, skip=skipped.append))) == 1
+    assert [(left.kind, left.broken) for left in skipped] == [("record", False)]
+    assert "record 1: the task is not annotated" in skipped[0].reason
+
+
+def test_label_can_be_a_string(path):
+    name = {**ADA, "value": {**ADA["value"], "labels": "PER"}}
+    assert [entity.label for entity in read_one(path, task(name)).entities] == ["PER"]
 
 
 @pytest.mark.parametrize(
@@ -646,23 +678,22 @@ def test_without_relation_label_unlabeled_relations_are_lost(path):
 @pytest.mark.parametrize(
     ("result", "where", "field"),
     [
-        ({"data": {"text": TEXT}}, "", "completions"),
         ({**task(), "data": "x"}, "", "data"),
         ([], "", "data"),
         (several(3), ", annotation 0", "result"),
-        (several({"result": None}), ", annotation 0", "result"),
+        (several({"result": {}}), ", annotation 0", "result"),
         (task(3), ", annotation 0, result 0", "type"),
         (task({"id": "a"}), ", annotation 0, result 0", "type"),
         (task({"type": "labels"}), ", annotation 0, result 0", "value"),
         (task({**ADA, "id": None}), ", annotation 0, result 0", "id"),
         (task({**ADA, "value": []}), ", annotation 0, result 0", "value"),
-        (task(region("a", "0", 9, "X")), ", annotation 0, result 0", "start"),
+        (task(region("a", "0x", 9, "X")), ", annotation 0, result 0", "start"),
         (task(region("a", 0, None, "X")), ", annotation 0, result 0", "end"),
         (task(region("a", 0, 9, 5)), ", annotation 0, result 0", "labels"),
         (task(ADA, LIVES), ", annotation 0, result 1", "tail"),
         (task(region("a", 0, 25, "X")), ", annotation 0, result 0", "start/end"),
         (task(region("a", 0, 9, "")), ", annotation 0, result 0", "label"),
-        (task(ADA, ADA), ", annotation 0, result 1", "id"),
+        (task(ADA, {**OSLO, "id": "a"}), ", annotation 0, result 1", "id"),
         (task(ADA, relation([], "a", "at")), ", annotation 0, result 1", "from_id"),
         (
             task(ADA, relation("a", "a", "at", direction="up")),
@@ -687,7 +718,7 @@ def test_broken_field_is_reported_with_file_and_location(path, result, where, fi
             [region("a", 0, 25, "PER", "COOK"), OSLO, LIVES],
             ["entity"] * 2 + ["relation"],
         ),
-        ([ADA, ADA, OSLO, LIVES], ["entity"]),
+        ([ADA, region("a", 0, 3, "COOK"), OSLO, LIVES], ["entity"]),
         ([ADA, OSLO, None, LIVES], ["entity"]),
     ],
 )
@@ -954,3 +985,10 @@ def test_corrupted_list_gives_records_or_a_coded_error(tmp_path_factory, seed):
         error = str(raised)
     assert error is None or error.startswith("[J6")
     assert error is None or str(path) in error
+
+
+def test_score_that_is_not_a_finite_number_is_ignored(path):
+    name = {**ADA, "score": float("nan")}
+    tasks = put(path, predicted(name, {**OSLO, "score": 0.5}))
+    (record,) = read_label_studio(tasks, predictions=True)
+    assert [entity.score for entity in record.entities] == [1.0, 0.5]

@@ -96,7 +96,7 @@ def test_source_is_the_line(path):
     ]
 
 
-@pytest.mark.parametrize("answer", ["reject", "ignore", None])
+@pytest.mark.parametrize("answer", ["reject", "ignore"])
 def test_task_that_is_not_accepted_is_skipped_with_line_and_answer(path, answer):
     skipped = []
     tasks = put(path, TASK, {**TASK, "answer": answer}, TASK)
@@ -104,6 +104,11 @@ def test_task_that_is_not_accepted_is_skipped_with_line_and_answer(path, answer)
     (left,) = skipped
     assert (left.kind, left.broken) == ("record", False)
     assert left.reason == f"{path}, line 2: the answer is {answer!r}"
+
+
+@pytest.mark.parametrize("answer", [None, ABSENT])
+def test_task_without_an_answer_is_read(path, answer):
+    assert len(read(path, changed(TASK, ["answer"], answer))) == 1
 
 
 def test_rejected_task_does_not_raise_by_default(path):
@@ -159,12 +164,21 @@ def test_relation_of_a_missing_token_raises(path):
 
 
 @pytest.mark.parametrize("label", [None, ABSENT])
-def test_relation_of_a_span_without_label_is_left_out(path, label):
-    task = changed(TASK, ["relations", 0, "head_span", "label"], label)
-    (record,) = read(path, task)
+def test_relation_of_a_token_that_is_no_entity_is_left_out(path, label):
+    token = {"start": 10, "end": 15, "token_start": 2, "token_end": 2, "label": None}
+    task = changed(TASK, ["relations", 0, "head_span"], token)
+    (record,) = read(path, changed(task, ["relations", 0, "head_span", "label"], label))
     assert record.relations == ()
     assert [left.kind for left in record.left_out] == ["relation"]
     assert "relation 0: head_span has no label" in record.left_out[0].reason
+
+
+@pytest.mark.parametrize("start", [0, 4])
+def test_relation_of_a_token_in_an_entity_is_that_of_the_entity(path, start):
+    token = {"start": start, "end": 9, "token_end": 1, "label": None}
+    (record,) = read(path, changed(TASK, ["relations", 0, "head_span"], token))
+    assert record.relations == (RelationRecord(0, 1, "lives_in"),)
+    assert record.left_out == ()
 
 
 def test_relation_to_a_missing_span_is_left_out_as_broken(path):
@@ -216,9 +230,9 @@ def test_document_is_read_from_meta(path, meta, document):
     [
         (["text"], ABSENT, "line 1", "text"),
         (["text"], None, "line 1", "text"),
-        (["spans"], None, "line 1", "spans"),
+        (["spans"], {}, "line 1", "spans"),
         (["spans", 1], 3, "line 1, span 1", "start"),
-        (["spans", 1, "start"], "19", "line 1, span 1", "start"),
+        (["spans", 1, "start"], "19a", "line 1, span 1", "start"),
         (["spans", 1, "end"], ABSENT, "line 1, span 1", "end"),
         (["spans", 1, "label"], 5, "line 1, span 1", "label"),
         (["relations"], {}, "line 1", "relations"),

@@ -192,7 +192,7 @@ def test_pieces_with_only_whitespace_between_them_are_one_span(tmp_path):
         (["denotations", 1], None, "record 0, denotation 1", "obj"),
         (["denotations", 1, "span"], ABSENT, "record 0, denotation 1", "span"),
         (["denotations", 1, "span"], [], "record 0, denotation 1", "span"),
-        (["denotations", 1, "span", "end"], "9", "record 0, denotation 1", "end"),
+        (["denotations", 1, "span", "end"], "9a", "record 0, denotation 1", "end"),
         (["denotations", 1, "obj"], "", "record 0, denotation 1", "label"),
         (["relations"], "x", "record 0", "relations"),
         (["relations", 0, "pred"], None, "record 0, relation 0", "pred"),

@@ -156,9 +156,6 @@ def test_file_after_a_long_first_record_is_guessed(tmp_path):
     "text",
     [
         "Just a text without marks.\n",
-        "",
-        "{}",
-        "[]",
         "[1, 2]",
         '{"entities": {"PER": {"short": "P"}}, "relations": {}}',
         "[entities]\nProtein\n\n[relations]\n",
@@ -173,6 +170,14 @@ def test_unknown_format_raises_with_known_formats(tmp_path, text):
     path = tmp_path / "what.json"
     path.write_text(text, encoding="utf8")
     with pytest.raises(ValueError, match=r"\[J610\].*what\.json.*spert.*doccano"):
+        guess_format(path)
+
+
+@pytest.mark.parametrize("text", ["", "\n \n", "\ufeff", "[]", "[\n]\n", "{}"])
+def test_empty_file_raises(tmp_path, text):
+    path = tmp_path / "what.json"
+    path.write_text(text, encoding="utf8")
+    with pytest.raises(ValueError, match=r"\[J602\].*what\.json"):
         guess_format(path)
 
 

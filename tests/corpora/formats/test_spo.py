@@ -205,12 +205,35 @@ def test_other_fields_of_a_line_become_meta(path):
 
 
 @pytest.mark.parametrize(
+    "spo",
+    [
+        ["clavoxil", "causes", "hives"],
+        {"subject": "clavoxil", "predicate": "causes", "object": "hives"},
+    ],
+)
+def test_triple_without_types_has_untyped_entities(path, spo):
+    (record,), left_out = skipped(path, {**LINE, "spo_list": [spo]})
+    assert left_out == []
+    assert [entity.label for entity in record.entities] == ["Entity", "Entity"]
+    assert [relation.label for relation in record.relations] == ["causes"]
+    (note,) = record.left_out
+    assert (note.kind, note.broken) == ("type", False)
+    assert note.reason.startswith(f"{path}, line 1: 2 argument(s) of this text have no")
+
+
+def test_triple_without_types_beside_others_is_broken(path):
+    (record,), _ = skipped(path, {**LINE, "spo_list": [SPO, ["Ada", "left", "Lima"]]})
+    assert len(record.relations) == 1
+    assert record.left_out[0].broken
+
+
+@pytest.mark.parametrize(
     ("key", "value", "where", "field"),
     [
         ("text", ABSENT, "line 2", "text"),
         ("text", None, "line 2", "text"),
         ("spo_list", {}, "line 2", "spo_list"),
-        ("spo_list", None, "line 2", "spo_list"),
+        ("spo_list", 3, "line 2", "spo_list"),
         ("entity_list", 3, "line 2", "entity_list"),
         ("entity_list", {"a": 1}, "line 2", "entity_list"),
         ("id", 2**70, "line 2", "id"),

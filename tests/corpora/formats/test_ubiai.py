@@ -131,7 +131,7 @@ def test_document_without_annotation_is_a_record(tmp_path):
         (["tokens"], {}, "record 0", "tokens"),
         (["relations"], "x", "record 0", "relations"),
         (["tokens", 1], None, "record 0, entity 1", "start"),
-        (["tokens", 1, "end"], "29", "record 0, entity 1", "end"),
+        (["tokens", 1, "end"], "29a", "record 0, entity 1", "end"),
         (["tokens", 1, "entityLabel"], None, "record 0, entity 1", "entityLabel"),
         (["relations", 0, "head"], None, "record 0, relation 0", "head"),
         (["relations", 0, "child"], 3, "record 0, relation 0", "tail"),

@@ -143,7 +143,7 @@ def test_events_are_kept_and_reported(tmp_path):
         (["entity"], ABSENT, "line 1", "entity"),
         (["entity", 1], "x", "line 1, entity 1", "offset"),
         (["entity", 1, "offset"], [], "line 1, entity 1", "offset"),
-        (["entity", 1, "offset"], ["4"], "line 1, entity 1", "offset"),
+        (["entity", 1, "offset"], ["4a"], "line 1, entity 1", "offset"),
         (["entity", 1, "type"], None, "line 1, entity 1", "type"),
         (["relation", 0, "type"], ABSENT, "line 1, relation 0", "type"),
         (["relation", 0, "args"], [ADA], "line 1, relation 0", "args"),

@@ -498,8 +498,8 @@ def evaluate_cli(
 
     Shows the scores with confidence intervals, the scores of relations between gold
     entities, the errors by cause, scores by length, distance and nesting, confused
-    labels, and precision, recall and correctness by score. docs/evaluation.md describes
-    the figures.
+    labels, precision and recall over thresholds, and calibration. docs/evaluation.md
+    describes the figures.
 
     `spacy evaluate` does not keep the sentences of the data. Its scores also depend on
     the tokenizer and the sentencizer of the pipeline.

@@ -498,8 +498,8 @@ def evaluate_cli(
 
     Shows the scores with confidence intervals, the scores of relations between gold
     entities, the errors by cause, scores by length, distance and nesting, confused
-    labels, and precision, recall and correctness by score. docs/evaluation.md describes
-    the figures.
+    labels, precision and recall over thresholds, and calibration. docs/evaluation.md
+    describes the figures.
 
     `spacy evaluate` does not keep the sentences of the data. Its scores also depend on
     the tokenizer and the sentencizer of the pipeline.
@@ -767,15 +767,18 @@ def show_cli(
     model: Annotated[str, typer.Argument(help="Name or path of a pipeline")],
     data: Annotated[Path, typer.Argument(help="Data (.spacy)")],
     output: Annotated[Path, typer.Argument(help="Output HTML file")],
-    limit: Annotated[int, typer.Option(help="Maximum number of Docs to show")] = 10,
+    limit: Annotated[
+        int, typer.Option(min=1, help="Maximum number of Docs to show")
+    ] = 10,
     component: Annotated[
         str, typer.Option(help="Name of the component, if there are several")
     ] = "",
+    trust: Trust = None,
 ) -> None:
     """Visualize the predictions of a pipeline for the first Docs of a corpus."""
     from .show import show_predictions
 
-    with _plain_errors():
+    with _plain_errors(), trust_remote_code(*(trust or ())):
         docs, relations = show_predictions(
             model, data, output, limit=limit, component=component
         )

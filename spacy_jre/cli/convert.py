@@ -2,7 +2,6 @@
 
 import math
 import os
-import re
 import shutil
 import tempfile
 from collections import deque
@@ -55,6 +54,7 @@ from ..corpora.splits import (
     splits_missing,
 )
 from ..errors import Errors, JREError
+from .printable import printable
 
 Target = Literal["spacy", "spert", "prodigy", "brat", "label-studio", "inline"]
 ENDINGS: dict[str, str] = {
@@ -81,9 +81,6 @@ REMEDIES: dict[str, tuple[Any, ...]] = {
     "discontinuous": ("cover",),
     "events": (True,),
 }
-
-# control characters of a terminal, and halves of surrogate pairs
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -247,11 +244,6 @@ class Conversion:
                 report.relations + before["relation"] + relations,
             ),
         }
-
-
-def printable(line: str) -> str:
-    """Escape the control characters of a line that is printed on a terminal."""
-    return _UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], line)
 
 
 Job = tuple[Conversion, Iterable[Record]]

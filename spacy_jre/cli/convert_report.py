@@ -9,7 +9,8 @@ import srsly
 
 from ..annotations import LeftOut
 from ..corpora.rows import BROKEN_ROW
-from .convert import Conversion, Run, printable
+from .convert import Conversion, Run
+from .printable import printable
 
 # groups with examples, further groups with a count only, and examples of each group
 GROUPS, COUNTS, EXAMPLES = 6, 5, 3
@@ -124,10 +125,7 @@ def report_lines(run: Run, *, to_file: bool = False) -> Iterator[tuple[str, list
     for number, group in enumerate(shown):
         lines = group.examples if number < GROUPS else []
         if lines and group.count > len(lines):
-            lines = [
-                *lines[:-1],
-                f"{lines[-1]} ... and {group.count - len(lines)} more",
-            ]
+            lines = [*lines, f"... and {group.count - len(lines)} more"]
         yield printable(group.title()), lines
     if len(groups) > len(shown):
         rest = groups[len(shown) :]

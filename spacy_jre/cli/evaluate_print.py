@@ -14,6 +14,7 @@ from ..evaluation.confusion import Confusion
 from ..evaluation.curves import Calibration, Curve
 from ..evaluation.report import ComparedModel, Report
 from ..evaluation.titles import BUCKETS, SCORES, title_of_cause
+from .printable import printable
 
 # with more labels, a confusion matrix does not fit on a line
 MAX_COLUMNS = 10
@@ -70,6 +71,8 @@ def print_evaluation(report: Report) -> None:
 
 def _table(title: str, header: Row, rows: Sequence[Row]) -> None:
     aligns = ("l", *"r" * (len(header) - 1))
+    # labels are from the data
+    header, *rows = (tuple(map(printable, row)) for row in (header, *rows))
     msg.table(rows, title=title, header=header, divider=True, aligns=aligns)
 
 
@@ -152,7 +155,7 @@ def _print_errors(title: str, groups: Sequence[ErrorGroup]) -> None:
         if group.examples:
             msg.text(f"{group.kind}: {_cause(group)}")
         for example in group.examples:
-            typer.echo(f"    Doc {example.doc}: {example.text}")
+            typer.echo(printable(f"    Doc {example.doc}: {example.text}"))
 
 
 def _cause(group: ErrorGroup) -> str:

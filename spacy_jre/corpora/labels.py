@@ -136,20 +136,21 @@ class Labels:
         ):
             for label, count in counts.items():
                 kept = label not in self.dropped and label not in self.names
-                if kept and _normalize(label) in negatives:
+                if kept and normalize_label(label) in negatives:
                     found[label] += count
         return dict(found)
 
 
-def _normalize(label: str) -> str:
+def normalize_label(label: str) -> str:
+    """RETURNS (str): The label without punctuation, spaces and case."""
     return "".join(character for character in label.casefold() if character.isalnum())
 
 
 def _similar(label: str, known: Sequence[str]) -> list[str]:
     by_name: dict[str, list[str]] = {}
     for one in known:
-        by_name.setdefault(_normalize(one), []).append(one)
-    names = difflib.get_close_matches(_normalize(label), by_name, n=5)
+        by_name.setdefault(normalize_label(one), []).append(one)
+    names = difflib.get_close_matches(normalize_label(label), by_name, n=5)
     return [one for name in names for one in by_name[name]]
 
 

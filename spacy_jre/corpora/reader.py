@@ -28,7 +28,7 @@ from ..annotations.given import group_of, is_source
 from ..annotations.sentences import sentence_ranges
 from ..errors import Errors, JREError, Warnings
 from .checked_docbin import CheckedDocBin
-from .sources import read_bytes, walk_files
+from .sources import inner_suffix, read_bytes, walk_files
 
 
 def create_corpus_v1(
@@ -215,11 +215,11 @@ class Corpus:
 
 
 def find_docbins(path: Path) -> list[Path]:
-    """RETURNS (list[Path]): The .spacy files of a path, sorted.
+    """RETURNS (list[Path]): The .spacy files of a path, also with .gz, sorted.
     RAISES (ValueError): J601 if there are none, J617 for a symbolic link to a target
         outside the folder."""
     if path.is_dir():
-        paths = [file for file in walk_files(path) if file.suffix == ".spacy"]
+        paths = [file for file in walk_files(path) if inner_suffix(file) == ".spacy"]
     else:
         paths = [path] if path.is_file() else []
     if not paths:

@@ -6,6 +6,7 @@ from itertools import combinations
 
 from spacy.matcher.levenshtein import levenshtein
 
+from ..corpora.labels import normalize_label
 from .figures import Inspection, join_types, split_types
 from .finding import Finding, Splits, listed, percent
 from .passage import Settings
@@ -188,10 +189,7 @@ def check_similar_labels(splits: Splits, settings: Settings) -> Iterator[Finding
 
 def _are_similar(first: str, second: str) -> bool:
     """Whether two labels differ in case and punctuation only, or by one letter."""
-    names = [
-        "".join(character for character in label.casefold() if character.isalnum())
-        for label in (first, second)
-    ]
+    names = [normalize_label(label) for label in (first, second)]
     if names[0] == names[1]:
         # C++ and C, or labels in signs only, are different labels
         return len(names[0]) > 1

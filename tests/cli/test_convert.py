@@ -172,7 +172,11 @@ def test_language_sets_the_tokenizer(tmp_path, source):
 # command
 
 
-COMMANDS = ["train", "convert", "cross-validate", "validate", "show", "debug-data"]
+COMMANDS = [
+    *("train", "convert", "cross-validate", "experiment", "evaluate", "validate"),
+    *("show", "export", "apply", "debug-data", "tune-thresholds", "check-vars"),
+    *("profile", "attention", "plot"),
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

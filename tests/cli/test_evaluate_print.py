@@ -67,3 +67,10 @@ def test_data_without_annotation_is_reported(printed):
     assert "Entities: the data has no annotation" in output
     assert "Relations: the data has no annotation" in output
     assert "Confusion" not in output
+
+
+def test_labels_with_control_characters_are_escaped(printed):
+    output = printed([make_example(([(*ADA[:2], "P\x1b[2J")],), ([],))])
+    assert "\x1b[2J" not in output
+    assert "P\\x1b[2J 0.00" in output  # in a table
+    assert "(P\\x1b[2J)" in output  # in an example

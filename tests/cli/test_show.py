@@ -3,8 +3,10 @@ import spacy
 from spacy.tokens import DocBin
 
 from spacy_jre.cli.show import pipeline_name, show_predictions
+from spacy_jre.trust import trusted_names
 
 from ..pipeline.helpers import make_nlp
+from .helpers import output_of, run
 
 
 @pytest.mark.parametrize(
@@ -31,3 +33,21 @@ def test_page_has_the_relations_of_the_chosen_component(monkeypatch, tmp_path):
     assert show_predictions("x", data, output, component="jre")[0] == len(docs)
     with pytest.raises(ValueError, match="J740"):
         show_predictions("x", data, output, component="second")
+
+
+def test_limit_below_one_is_an_error_of_usage():
+    result = run("show", "x", "x.spacy", "x.html", "--limit", -1)
+    assert result.exit_code == 2
+    assert "--limit" in output_of(result)
+
+
+def test_custom_code_can_be_allowed(monkeypatch):
+    allowed = []
+
+    def show(*args, **kwargs):
+        allowed.extend(trusted_names())
+        return 0, 0
+
+    monkeypatch.setattr("spacy_jre.cli.show.show_predictions", show)
+    run("show", "x", "x.spacy", "x.html", "--trust-remote-code", "org/encoder")
+    assert allowed == ["org/encoder"]

@@ -1,3 +1,4 @@
+import gzip
 from collections import Counter
 from pathlib import Path
 
@@ -271,6 +272,13 @@ def test_folder_is_read_sorted_by_file_name(tmp_path, nlp, docs):
     (tmp_path / "notes.txt").write_text("no DocBin")
     result = texts(read(tmp_path, nlp))
     assert result == [docs[i].text for i in (2, 0, 1, 3, 4)]
+
+
+def test_folder_is_read_with_compressed_files(tmp_path, nlp, docs):
+    file = write(tmp_path / "a.spacy", docs)
+    (tmp_path / "a.spacy.gz").write_bytes(gzip.compress(file.read_bytes()))
+    file.unlink()
+    assert texts(read(tmp_path, nlp)) == [doc.text for doc in docs]
 
 
 # errors

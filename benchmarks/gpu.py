@@ -394,6 +394,7 @@ def steps(
     size = load_config(CONFIG)["recipe"]["batch_size"]
     batch = fresh_examples(nlp, train[:size])
     optimizer = nlp.create_optimizer()
+    optimizer.step_schedules()  # the rate of the first step is 0
     return {
         "update": lambda: nlp.update(batch, sgd=optimizer),
         "prediction": lambda: list(nlp.pipe(copy_docs(nlp, docs[:64]))),

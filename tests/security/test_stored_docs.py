@@ -366,7 +366,9 @@ def test_conversion_counts_an_invalid_doc(tmp_path, packed):
 
 def test_command_reports_an_invalid_file_in_one_line(tmp_path, packed):
     path = write(tmp_path / "x.spacy", {**unpack(packed), "lengths": b"\xff" * 20})
-    spacy.blank("en").to_disk(tmp_path / "model")
+    nlp = spacy.blank("en")
+    nlp.add_pipe("jre")
+    nlp.to_disk(tmp_path / "model")
     result = run("show", tmp_path / "model", path, tmp_path / "page.html")
     assert_plain_error(result, "J609", "x.spacy")
 

@@ -32,7 +32,7 @@ def replace_folder(path: Path) -> Iterator[Path]:
             yield new
             _flush(new)
         except BaseException:
-            # makes room on a full disk
+            # frees the space on a full disk
             shutil.rmtree(new, ignore_errors=True)
             raise
         if path.exists():

@@ -211,10 +211,14 @@ def _stored_data(doc: Doc, attr: str) -> dict[str, Any] | None:
     if not isinstance(data, dict) or not {"entities", "relations"} <= data.keys():
         problem = "it is not a dict with entities and relations"
         raise JREError(Errors.J112.format(key=key, attr=attr, problem=problem))
-    # (Docs that were saved by earlier versions have no checksum)
-    if data.get("text", checksum := _checksum(doc)) != checksum:
+    if _is_of_other_text(doc, data):
         raise JREError(Errors.J120.format(key=key, attr=attr))
     return data
+
+
+def _is_of_other_text(doc: Doc, data: dict[str, Any]) -> bool:
+    # (Docs that were saved by earlier versions have no checksum)
+    return "text" in data and data["text"] != _checksum(doc)
 
 
 def _checksum(doc: Doc) -> int:
@@ -332,7 +336,12 @@ def set_relations(doc: Doc, value: Any, attr: str = DEFAULT_ATTR) -> None:
         _check_relation(doc, item, index, length, attr)
         for index, item in enumerate(value)
     ]
-    _store(doc, stored_entities(doc, attr), relations, attr)
+    data = doc.user_data.get(storage_key(attr))
+    entities = None
+    # the stored entities of another text are wrong here
+    if not (isinstance(data, dict) and _is_of_other_text(doc, data)):
+        entities = stored_entities(doc, attr)
+    _store(doc, entities, relations, attr)
 
 
 def write_annotations(

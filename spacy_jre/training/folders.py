@@ -79,5 +79,6 @@ def _flush(folder: Path) -> None:
     under the final name."""
     for file in folder.rglob("*"):
         if file.is_file():
-            with file.open("rb") as opened:
+            # Windows only flushes files that are open for writing
+            with file.open("r+b") as opened:
                 os.fsync(opened.fileno())

@@ -94,6 +94,20 @@ def test_result_is_that_of_spacys_loop(corpus, whole, tmp_path):
         assert first.read_bytes() == second.read_bytes()
 
 
+def test_pipeline_is_described_as_by_spacys_loop(corpus, tmp_path):
+    settings = {
+        "training__max_steps": 1,
+        "training__annotating_components": ["sentencizer"],
+    }
+    ours = train_small(init_small(corpus, **settings), tmp_path / "ours")
+    stdout = io.StringIO()
+    nlp = init_small(corpus, **settings)
+    spacy_train(nlp, tmp_path, stdout=stdout, stderr=io.StringIO())
+    header = stdout.getvalue().partition("---")[0]
+    assert "sentencizer" in header.partition("annotations on update")[2]
+    assert ours.partition("---")[0] == header
+
+
 def train_in_three_parts(corpus, output, model="spert", **settings) -> None:
     """Press Ctrl-C after step 1 and after step 4, in the middle of an epoch."""
     for step, update, resume in ((1, 1, False), (4, 2, True)):

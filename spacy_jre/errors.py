@@ -253,8 +253,8 @@ class Errors(metaclass=_ErrorsWithCodes):
     )
     J422 = (
         "{path} can't be written: {error}. What was saved under this name before is "
-        "unchanged. Make room or fix the permissions, and run the command again with "
-        "--resume."
+        "unchanged. Free some disk space or fix the permissions, and run the command "
+        "again with --resume."
     )
     J423 = (
         "{path} is damaged or of another version, so that the training can't be "

@@ -56,7 +56,8 @@ def concat_docs(
             continue
         offset = joined[first_token].idx
         first_token += len(doc)
-        entities += [_move_entity(e, offset) for e in annotated_entities(doc, attr)]
+        own = annotated_entities(doc, attr, spans_key)
+        entities += [_move_entity(entity, offset) for entity in own]
         relations += [_move_relation(r, offset) for r in stored_relations(doc, attr)]
     write_annotations(joined, entities, relations, attr, spans_key=spans_key)
     if not any(has_relations(doc, attr) for doc in docs):
@@ -83,7 +84,7 @@ def span_as_doc(
     start, end = span.start_char, span.end_char
     entities = [
         _move_entity(entity, -start)
-        for entity in annotated_entities(source, attr)
+        for entity in annotated_entities(source, attr, spans_key)
         if start <= entity.start and entity.end <= end
     ]
     relations, lost = [], 0

@@ -211,10 +211,14 @@ def _stored_data(doc: Doc, attr: str) -> dict[str, Any] | None:
     if not isinstance(data, dict) or not {"entities", "relations"} <= data.keys():
         problem = "it is not a dict with entities and relations"
         raise JREError(Errors.J112.format(key=key, attr=attr, problem=problem))
-    # (Docs that were saved by earlier versions have no checksum)
-    if data.get("text", checksum := _checksum(doc)) != checksum:
+    if _is_of_other_text(doc, data):
         raise JREError(Errors.J120.format(key=key, attr=attr))
     return data
+
+
+def _is_of_other_text(doc: Doc, data: dict[str, Any]) -> bool:
+    # (Docs that were saved by earlier versions have no checksum)
+    return "text" in data and data["text"] != _checksum(doc)
 
 
 def _checksum(doc: Doc) -> int:
@@ -264,10 +268,15 @@ def text_length(doc: Doc) -> int:
     return doc[-1].idx + len(doc[-1].text_with_ws) if len(doc) else 0
 
 
-def annotated_entities(doc: Doc, attr: str = DEFAULT_ATTR) -> list[StoredEntity]:
-    """Get the entities of a Doc: the stored entities, or else those of
-    ``doc.spans["jre"]``, or else ``doc.ents``.
+def annotated_entities(
+    doc: Doc, attr: str = DEFAULT_ATTR, spans_key: str = SPANS_KEY
+) -> list[StoredEntity]:
+    """Get the entities of a Doc: the stored entities, or else those of the span group,
+    or else ``doc.ents``.
 
+    doc (Doc): The Doc.
+    attr (str): Name of the relation extension.
+    spans_key (str): Name of the span group.
     RETURNS (list[StoredEntity]): The entities.
     RAISES (ValueError): J112, J113 if user data or the span group is malformed.
     """
@@ -276,18 +285,18 @@ def annotated_entities(doc: Doc, attr: str = DEFAULT_ATTR) -> list[StoredEntity]
         return stored
     spans: Iterable[Span] = doc.ents
     scores: Iterable[float] = [1.0] * len(doc.ents)
-    if SPANS_KEY in doc.spans:
-        group = doc.spans[SPANS_KEY]
+    if spans_key in doc.spans:
+        group = doc.spans[spans_key]
         spans = group
         scores = group.attrs.get("scores", [1.0] * len(group))
-        _check_group(doc, group, scores)
+        _check_group(doc, spans_key, group, scores)
     return [
         StoredEntity(span.start_char, span.end_char, span.label_, float(score))
         for span, score in zip(spans, scores, strict=True)
     ]
 
 
-def _check_group(doc: Doc, group: SpanGroup, scores: Any) -> None:
+def _check_group(doc: Doc, spans_key: str, group: SpanGroup, scores: Any) -> None:
     """RAISES (ValueError): J113 for a group that does not fit the Doc."""
     length, problem = text_length(doc), ""
     strings: Any = doc.vocab.strings  # (the stub lacks integers)
@@ -302,7 +311,7 @@ def _check_group(doc: Doc, group: SpanGroup, scores: Any) -> None:
         elif span.label not in strings:
             problem = f"the label of span {index} is unknown"
     if problem:
-        raise JREError(Errors.J113.format(key=SPANS_KEY, problem=problem))
+        raise JREError(Errors.J113.format(key=spans_key, problem=problem))
 
 
 def get_relations(doc: Doc, attr: str = DEFAULT_ATTR) -> tuple[Relation, ...]:
@@ -327,7 +336,12 @@ def set_relations(doc: Doc, value: Any, attr: str = DEFAULT_ATTR) -> None:
         _check_relation(doc, item, index, length, attr)
         for index, item in enumerate(value)
     ]
-    _store(doc, stored_entities(doc, attr), relations, attr)
+    data = doc.user_data.get(storage_key(attr))
+    entities = None
+    # the stored entities of another text are wrong here
+    if not (isinstance(data, dict) and _is_of_other_text(doc, data)):
+        entities = stored_entities(doc, attr)
+    _store(doc, entities, relations, attr)
 
 
 def write_annotations(
@@ -376,7 +390,8 @@ def entity_group(
     RETURNS (SpanGroup): The group, which is also set on the Doc. ``attrs["scores"]``
         has one float per span.
     """
-    return _set_group(doc, annotated_entities(doc, attr), None, spans_key)
+    entities = annotated_entities(doc, attr, spans_key)
+    return _set_group(doc, entities, None, spans_key)
 
 
 def _set_group(

@@ -62,7 +62,12 @@ class SavedModel(Model[Any, Any]):
 
     def _copy(self, seen: Any = None) -> "SavedModel":
         copied = super()._copy(seen)
+        # thinc returns a Model without the refs
         copied.__class__ = type(self)
+        own = map(id, self.walk())
+        nodes = dict(zip(own, copied.walk(), strict=True))
+        for name in self.ref_names:
+            copied.set_ref(name, nodes[id(self.get_ref(name))])
         return copied
 
 

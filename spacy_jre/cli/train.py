@@ -20,6 +20,7 @@ from ..about import __version__
 from ..corpora.dataset import Dataset, find_dataset
 from ..corpora.reader import find_docbins, load_docbin
 from ..errors import Errors, JREError, Warnings
+from ..pipeline.defaults import FACTORY
 from ..pipeline.defaults import TOK2VEC as TOK2VEC_BLOCK
 from ..pipeline.joint_extractor import JointRelationExtractor
 from ..pipeline.label_sets import collect_labels
@@ -377,17 +378,20 @@ def complete_meta(folder: Path, dataset: str = "") -> None:
     )
     if dataset:
         meta["sources"] = [{"name": dataset}]
-    meta["notes"] = _describe_labels(srsly.read_json(folder / "jre" / "cfg"))
+    components = load_config(folder / "config.cfg")["components"]
+    names = [n for n, block in components.items() if block.get("factory") == FACTORY]
+    texts = [_describe_labels(n, srsly.read_json(folder / n / "cfg")) for n in names]
+    meta["notes"] = "\n\n".join(texts)
     srsly.write_json(folder / "meta.json", meta)
 
 
-def _describe_labels(cfg: Mapping[str, Any]) -> str:
+def _describe_labels(name: str, cfg: Mapping[str, Any]) -> str:
     """RETURNS (str): Markdown for the model card of the package."""
     rows = [("Entities", cfg["entity_labels"]), ("Relations", cfg["relation_labels"])]
     if cfg["symmetric"]:
         rows.append(("Symmetric relations", cfg["symmetric"]))
     md = MarkdownRenderer()
-    md.add(md.title(3, "Entity and relation labels"))
+    md.add(md.title(3, f"Entity and relation labels of {md.code(name)}"))
     cells = [
         (kind, ", ".join(md.code(label.replace("|", "\\|")) for label in labels))
         for kind, labels in rows

@@ -167,9 +167,9 @@ class LAINet(JointNetwork):
         graph_dropout (float): Rate in the graph.
         agreement (str): How relations are decoded from both orders of a pair: "both"
             orders have the same best label, the "mean" of their log probabilities,
-            or the "forward" order alone. "threshold" is B.9 by the letter: the score is
-            the lower probability of both orders, which has to reach the ``threshold``
-            of the component. Of several labels, the best one is used.
+            or the "forward" order alone. "threshold": as in B.9, the
+            score is the lower probability of both orders, which has to reach the
+            ``threshold`` of the component. Of several labels, the best one is used.
         RAISES (ValueError): J201, J202 or J203 for invalid settings.
         """
         super().__init__()

@@ -492,7 +492,7 @@ class JointRelationExtractor(TrainablePipe):
         RETURNS (dict[str, float]): The losses.
         RAISES (ValueError): J301 before initialization, J305 for a listener without
             upstream component, J420 for a loss that is not finite, J504 for an unknown
-            label.
+            label, J532 or J534 for given entities.
         """
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)

@@ -22,7 +22,7 @@ from thinc.api import Model, Optimizer, get_current_ops, torch2xp, xp2torch
 from torch import Tensor
 
 from ..errors import Errors, JREError
-from .folders import replace_folder
+from .folders import recover_folder, replace_folder
 from .optimizer import AdamW
 
 FOLDER = "training-state"
@@ -72,6 +72,8 @@ def read_progress(output: Path) -> Progress | None:
     RETURNS (Progress | None): None if there is no saved state.
     RAISES (ValueError): J423 if it cannot be read.
     """
+    # the process can have ended while the state was replaced
+    recover_folder(output / FOLDER)
     path = output / FOLDER / STATE
     if not path.is_file():
         return None
@@ -96,7 +98,7 @@ def save_state(
         moments of a parameter that is not part of the pipeline.
     """
     state = {
-        "progress": asdict(progress),
+        "progress": _to_json(progress),
         "config": comparable_config(nlp),
         "start": start,
         "random": random_states(),
@@ -108,7 +110,8 @@ def save_state(
     }
     tensors = _optimizer_tensors(nlp, optimizer)
     tensors["random:torch"] = torch.get_rng_state()
-    if torch.cuda.is_available():
+    # not is_available: a training on the CPU would take memory on all GPUs
+    if torch.cuda.is_initialized():
         for number, device_state in enumerate(torch.cuda.get_rng_state_all()):
             tensors[f"random:cuda:{number}"] = device_state
     for place, scaler in _grad_scalers(nlp).items():
@@ -123,7 +126,7 @@ def save_state(
 def mark_finished(output: Path, progress: Progress) -> None:
     """Replace the state of a finished training by its progress, which is small."""
     with replace_folder(output / FOLDER) as folder:
-        finished = {**asdict(progress), "finished": True}
+        finished = {**_to_json(progress), "finished": True}
         _write(folder / STATE, {"progress": finished})
 
 
@@ -251,6 +254,12 @@ def _read(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf8"))
     except (ValueError, OSError) as error:
         raise JREError(Errors.J423.format(path=path, error=error)) from error
+
+
+def _to_json(progress: Progress) -> dict[str, Any]:
+    # the losses of spaCy's parser are numbers of numpy
+    losses = {name: float(loss) for name, loss in progress.losses.items()}
+    return {**asdict(progress), "losses": losses}
 
 
 def _read_progress(state: Any, path: Path) -> Progress:

@@ -32,7 +32,7 @@ def replace_folder(path: Path) -> Iterator[Path]:
             yield new
             _flush(new)
         except BaseException:
-            # makes room on a full disk
+            # frees the space on a full disk
             shutil.rmtree(new, ignore_errors=True)
             raise
         if path.exists():
@@ -79,5 +79,6 @@ def _flush(folder: Path) -> None:
     under the final name."""
     for file in folder.rglob("*"):
         if file.is_file():
-            with file.open("rb") as opened:
+            # Windows only flushes files that are open for writing
+            with file.open("r+b") as opened:
                 os.fsync(opened.fileno())

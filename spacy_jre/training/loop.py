@@ -143,6 +143,7 @@ def train(
     before_to_disk = create_before_to_disk_callback(T["before_to_disk"])
     evaluate = create_evaluation_callback(nlp, dev_corpus, T["score_weights"])
     frozen: list[str] = T["frozen_components"]
+    annotating: list[str] = T["annotating_components"]
     batches = create_train_batches(nlp, train_corpus, T["batcher"], T["max_epochs"])
     patience, max_steps = T["patience"], T["max_steps"]
     progress, start = Progress(), random_states()
@@ -188,6 +189,9 @@ def train(
     stdout.write(msg.info(f"Pipeline: {nlp.pipe_names}") + "\n")
     if frozen:
         stdout.write(msg.info(f"Frozen components: {frozen}") + "\n")
+    if annotating:
+        text = f"Set annotations on update for: {annotating}"
+        stdout.write(msg.info(text) + "\n")
     stdout.write(msg.info(f"Initial learn rate: {optimizer.learn_rate}") + "\n")
     with nlp.select_pipes(disable=frozen):
         log_step, finalize_logger = T["logger"](nlp, stdout, stderr)
@@ -208,7 +212,7 @@ def train(
                             losses=progress.losses,
                             sgd=False,  # type: ignore[arg-type]
                             exclude=frozen,
-                            annotates=T["annotating_components"],
+                            annotates=annotating,
                         )
                         for name, loss in progress.losses.items():
                             check_loss(name, loss, part)

@@ -1,5 +1,5 @@
 import pytest
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 
 from spacy_jre import concat_docs, entity_group, span_as_doc
 from spacy_jre.annotations import (
@@ -129,3 +129,14 @@ def test_span_group_of_another_component_keeps_its_name(nlp):
     joined = concat_docs([part, part], attr="triples", spans_key="b")
     assert [span.text for span in joined.spans["b"]] == ["Ada", "Ada"]
     assert "jre" not in joined.spans
+
+
+def test_entities_of_another_span_group_are_not_replaced_by_those_of_the_doc(nlp):
+    doc = Doc(nlp.vocab, words=["Ada", "met", "Kim", "."])
+    doc.spans["b"] = [doc[0:1]]
+    doc.set_ents([Span(doc, 2, 3, "X")])
+    part = span_as_doc(doc[0:3], spans_key="b").doc
+    joined = concat_docs([doc, doc], spans_key="b")
+    assert [span.text for span in part.spans["b"]] == ["Ada"]
+    assert [span.text for span in joined.spans["b"]] == ["Ada", "Ada"]
+    assert [span.text for span in entity_group(doc, spans_key="b")] == ["Ada"]

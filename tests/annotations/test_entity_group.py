@@ -7,6 +7,7 @@ from spacy.pipeline import merge_entities
 from spacy.tokens import Doc, DocBin
 
 from spacy_jre.annotations import StoredEntity, StoredRelation, write_annotations
+from spacy_jre.annotations.entity_group import EntityGroup
 
 NESTED = [
     StoredEntity(0, 9, "PER", 0.9),
@@ -80,3 +81,17 @@ def test_copy_stays_valid_when_its_tokens_are_merged(doc):
     other = merge_entities(doc.copy())
     assert tokens_of(other.spans["jre"])[1:] == [(3, 4, "ORG"), (3, 4, "LOC")]
     assert tokens_of(doc.spans["jre"])[1:] == [(4, 6, "ORG"), (5, 6, "LOC")]
+
+
+def test_reading_one_span_compares_only_this_span(doc, monkeypatch):
+    compared = []
+    monkeypatch.setattr(
+        EntityGroup, "_is_valid", lambda self, span: compared.append(span.text) or True
+    )
+    assert doc.spans["jre"][1].text == "Hotel Lima"
+    assert compared == ["Hotel Lima"]
+
+
+def test_span_that_does_not_exist_raises_an_index_error(doc):
+    with pytest.raises(IndexError, match="E856"):
+        doc.spans["jre"][3]

@@ -15,7 +15,7 @@ from spacy_jre.annotations import (
     stored_relations,
     write_annotations,
 )
-from spacy_jre.annotations.relations import storage_key
+from spacy_jre.annotations.relations import storage_key, stored_entities
 
 ROW = StoredRelation(0, 9, "PER", 20, 30, "ORG", "works_for", 0.75)
 
@@ -199,6 +199,13 @@ def test_relations_of_another_text_raise(doc):
     part = doc[4:6].as_doc(copy_user_data=True)
     with pytest.raises(ValueError, match=r"J120.*span_as_doc"):
         part._.relations  # noqa: B018
+
+
+def test_relations_of_another_text_are_replaced_by_new_ones(doc):
+    part = doc[4:6].as_doc(copy_user_data=True)
+    part._.relations = [(part[0:1], part[1:2], "part_of")]
+    assert [relation.label for relation in part._.relations] == ["part_of"]
+    assert stored_entities(part) is None
 
 
 def test_relations_without_a_checksum_are_read(doc):

@@ -255,6 +255,13 @@ def test_model_scores_docs_and_backprop_raises_error(model, nlp):
         backprop(None)
 
 
+def test_copy_of_a_model_has_the_same_scores(model, nlp):
+    docs = [nlp.make_doc("Ada sang in Oslo .")]
+    scores = model.copy().predict((docs, 3))
+    expected = model.predict((docs, 3))
+    assert np.array_equal(scores.entity_logits, expected.entity_logits)
+
+
 def test_relation_scores_are_sigmoid_of_logits(model, rng):
     network = model.get_ref("network")
     module = get_module(network)

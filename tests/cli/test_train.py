@@ -254,6 +254,7 @@ def train(corpus, tmp_path, monkeypatch):
         trained.options = {"keep_last": keep_last, **options}
         for name in ("model-best", "model-last"):
             (output / name).mkdir()
+            trained.config.to_disk(output / name / "config.cfg")
             write_json(output / name / "meta.json", dict(META))
             (output / name / "jre").mkdir()
             write_json(output / name / "jre" / "cfg", LABELS)
@@ -517,6 +518,19 @@ def test_overrides_are_applied_to_the_trained_pipeline(corpus, tmp_path):
     nlp = spacy.load(tmp_path / "out" / "model-last")
     assert nlp.get_pipe("jre").cfg["threshold"] == 0.625
     assert nlp.meta["version"] == "0.1.0"
+
+
+def test_component_with_another_name_is_trained(corpus, tmp_path):
+    config = load(TOK2VEC_CONFIG)
+    config["nlp"]["pipeline"] = ["sentencizer", "places"]
+    config["components"]["places"] = config["components"].pop("jre")
+    config.to_disk(tmp_path / "places.cfg")
+    path = tmp_path / "places.cfg"
+    result = train_by_command(corpus, tmp_path, "--epochs", 1, config=path)
+    assert result.exit_code == 0, result.output
+    notes = spacy.load(tmp_path / "out" / "model-last").meta["notes"]
+    assert "Entity and relation labels of `places`" in notes
+    assert "`works_for`" in notes
 
 
 def test_override_of_a_missing_section_is_reported(corpus, tmp_path):

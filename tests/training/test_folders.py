@@ -1,6 +1,7 @@
 """Replacing a folder: complete at every moment."""
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -125,3 +126,11 @@ def test_files_of_the_old_folder_are_removed(tmp_path):
     (tmp_path / "model" / "c").write_text("old")
     write(tmp_path / "model", "new")
     assert read(tmp_path / "model") == ["new", "new"]
+
+
+def test_files_are_open_for_writing_when_they_are_flushed(tmp_path, monkeypatch):
+    # os.fsync of Windows requires it
+    flushed = []
+    monkeypatch.setattr(module.os, "fsync", lambda n: flushed.append(os.write(n, b"x")))
+    write(tmp_path / "model", "a")
+    assert flushed == [1, 1]

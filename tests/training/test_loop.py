@@ -16,7 +16,12 @@ from spacy.training.loop import train as spacy_train
 
 from spacy_jre.architectures.torch_node import get_module
 from spacy_jre.errors import JREError
-from spacy_jre.training.checkpoint import Progress, read_progress, save_state
+from spacy_jre.training.checkpoint import (
+    Progress,
+    mark_finished,
+    read_progress,
+    save_state,
+)
 from spacy_jre.training.loop import TrainingStopped
 from spacy_jre.training.optimizer import create_adamw_v1
 
@@ -87,6 +92,20 @@ def test_result_is_that_of_spacys_loop(corpus, whole, tmp_path):
     for name in ("model-best", "model-last"):
         first, second = (path / name / "meta.json" for path in (whole, tmp_path))
         assert first.read_bytes() == second.read_bytes()
+
+
+def test_pipeline_is_described_as_by_spacys_loop(corpus, tmp_path):
+    settings = {
+        "training__max_steps": 1,
+        "training__annotating_components": ["sentencizer"],
+    }
+    ours = train_small(init_small(corpus, **settings), tmp_path / "ours")
+    stdout = io.StringIO()
+    nlp = init_small(corpus, **settings)
+    spacy_train(nlp, tmp_path, stdout=stdout, stderr=io.StringIO())
+    header = stdout.getvalue().partition("---")[0]
+    assert "sentencizer" in header.partition("annotations on update")[2]
+    assert ours.partition("---")[0] == header
 
 
 def train_in_three_parts(corpus, output, model="spert", **settings) -> None:
@@ -202,6 +221,22 @@ def test_state_with_a_parameter_of_no_component_is_not_saved(corpus, tmp_path):
     with pytest.raises(JREError, match=r"J424.*\('other', 'W'\)"):
         save_state(tmp_path, nlp, optimizer, Progress(), {})
     assert not (tmp_path / "training-state").exists()
+
+
+def test_state_is_found_after_a_kill_while_it_was_replaced(output):
+    state = output / "training-state"
+    shutil.copytree(state, output / ".training-state.new")
+    state.rename(output / ".training-state.old")
+    assert read_progress(output).step == 3
+
+
+def test_losses_of_spacys_parser_are_saved(corpus, tmp_path):
+    # np.float32, which json does not write
+    progress = Progress(losses={"ner": np.float32(1.5)})
+    save_state(tmp_path, init_small(corpus), create_adamw_v1(0.001), progress, {})
+    assert read_progress(tmp_path).losses == {"ner": 1.5}
+    mark_finished(tmp_path, progress)
+    assert read_progress(tmp_path).losses == {"ner": 1.5}
 
 
 def test_new_training_discards_the_state(corpus, output):

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, TypeVar
 from spacy.tokens import Doc, Span, SpanGroup
 
 from ..errors import Errors, JREError
-from .entity_group import EntityGroup
+from .span_groups import EntityGroup
 
 DEFAULT_ATTR = "relations"
 SPANS_KEY = "jre"

@@ -7,7 +7,7 @@ from spacy.pipeline import merge_entities
 from spacy.tokens import Doc, DocBin
 
 from spacy_jre.annotations import StoredEntity, StoredRelation, write_annotations
-from spacy_jre.annotations.entity_group import EntityGroup
+from spacy_jre.annotations.span_groups import EntityGroup
 
 NESTED = [
     StoredEntity(0, 9, "PER", 0.9),

@@ -16,6 +16,7 @@ from spacy.util import filter_spans
 
 from ..annotations import (
     DEFAULT_ATTR,
+    TextTooLongError,
     has_relations,
     read_gold,
     register_extension,
@@ -120,24 +121,31 @@ class Corpus:
         RAISES (ValueError): J601, J602, J603, J609 for a file that is missing, is
             empty, has no relations or is not a DocBin; J620, J621 for a file that
             unpacks to too much data or has a broken Doc; J535 for overlapping entities
-            with gold_entities = "doc.ents"; J115 for a text that is too
-            long for the tokenizer.
+            with gold_entities = "doc.ents". A Doc that is too long for the tokenizer is
+            skipped with a warning (without gold_tokens).
         """
         register_extension(self.attr)
         docs = self._read(nlp)
-        n_misaligned = 0
+        n_misaligned = n_too_long = 0
         if self.shuffle:
             shuffled = list(docs)
             self._random.shuffle(shuffled)
             docs = iter(shuffled)
         for reference in docs:
-            example = Example(self._make_predicted(nlp, reference), reference)
+            try:
+                example = Example(self._make_predicted(nlp, reference), reference)
+            except TextTooLongError:
+                n_too_long += 1
+                continue
             if self.gold_entities is not None:
                 n_misaligned += self._set_gold(example, self.gold_entities)
             yield example
         if n_misaligned:
             what, reason = "gold entities", "they do not align with the tokens"
             self._warn_about_lost(self.path, n_misaligned, what, reason)
+        if n_too_long:
+            reason = f"their text has more than {nlp.max_length} characters"
+            self._warn_about_lost(self.path, n_too_long, "Doc(s)", reason)
 
     @staticmethod
     def _warn_about_lost(path: Path, count: int, what: str, reason: str) -> None:

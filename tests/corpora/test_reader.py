@@ -444,3 +444,15 @@ def test_unannotated_docs_get_no_gold_entities(nlp, tmp_path):
 def test_other_place_for_gold_entities_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"J608.*gold_entities.*spans:<key>"):
         Corpus(tmp_path, gold_entities="spans")
+
+
+def test_doc_that_is_too_long_for_the_tokenizer_is_skipped(path, docs):
+    nlp = spacy.blank("en")
+    nlp.max_length = max(len(doc.text) for doc in docs) - 1
+    kept = [doc.text for doc in docs if len(doc.text) <= nlp.max_length]
+    message = rf"J907.*{len(docs) - len(kept)} Doc\(s\) were lost.*{nlp.max_length}"
+    with pytest.warns(UserWarning, match=message):
+        examples = read(path, nlp, gold_tokens=False)
+    assert texts(examples) == kept
+    # the gold tokens are not tokenized again
+    assert len(read(path, nlp)) == len(docs)

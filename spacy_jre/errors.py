@@ -486,8 +486,9 @@ class Errors(metaclass=_ErrorsWithCodes):
         "or compress it again."
     )
     J666 = (
-        "{path}: the gzip file unpacks to more than {ratio} times its size. Unpack it "
-        "with gunzip, check its content, and convert the unpacked file."
+        "{path}: the gzip file unpacks to more than {limit} bytes, which is too much "
+        "for its size. Unpack it with gunzip, check its content, and convert the "
+        "unpacked file."
     )
     J667 = "{path} is not UTF-8. {problem}."
     J668 = "{path}, line {line}: not UTF-8: {error}. {problem}."

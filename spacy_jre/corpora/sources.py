@@ -32,6 +32,8 @@ GZIP = b"\x1f\x8b"
 # times. The limits apply while the file is read, so that memory stays low
 MAX_RATIO = 200
 ANY_SIZE = 1 << 25  # bytes that a gzip file of any size may unpack to
+# from this size on, the ratio is smaller, so that a small file cannot use 1 GB
+LARGE, LARGE_RATIO = 1 << 28, 40
 _CHUNK = 1 << 17  # bytes that are unpacked at once
 # number of lines that are not UTF-8 from which the file has another encoding. With
 # fewer lines, it could be damaged
@@ -280,8 +282,10 @@ class _Unpacked(io.RawIOBase):
         except (EOFError, BadGzipFile, zlib.error) as error:
             raise JREError(Errors.J665.format(path=self._path, error=error)) from error
         self._size += len(data)
-        if self._size > max(ANY_SIZE, MAX_RATIO * self._packed.tell()):
-            raise JREError(Errors.J666.format(path=self._path, ratio=MAX_RATIO))
+        packed = self._packed.tell()
+        limit = max(ANY_SIZE, min(MAX_RATIO * packed, max(LARGE, LARGE_RATIO * packed)))
+        if self._size > limit:
+            raise JREError(Errors.J666.format(path=self._path, limit=limit))
         buffer[: len(data)] = data
         return len(data)
 

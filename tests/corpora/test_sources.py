@@ -405,6 +405,18 @@ def test_gzip_file_that_unpacks_to_too_much_raises_with_little_memory(path):
     assert peak < 3 * ANY_SIZE
 
 
+def test_large_gzip_file_has_a_smaller_ratio(path, monkeypatch):
+    monkeypatch.setattr(sources, "ANY_SIZE", 1 << 10)
+    monkeypatch.setattr(sources, "LARGE", 1 << 20)
+    # about 100 times the size of the file
+    line = b"".join(b"%07d\n" % number for number in range(200)) + bytes(40_000)
+    write(path, gzip.compress((line + b"\n") * 100))
+    with pytest.raises(ValueError, match=r"J666.*more than [0-9]+ bytes"):
+        list(read_lines(path, refuse))
+    monkeypatch.setattr(sources, "LARGE", 1 << 28)
+    assert len(list(read_lines(path, refuse))) == 100 * 201
+
+
 def test_gzip_file_with_equal_lines_is_read(path):
     line = json.dumps({"tokens": ["Ada", "Quint"], "entities": [], "relations": []})
     write(path, gzip.compress("".join(f"{line}\n" for _ in range(20_000)).encode()))

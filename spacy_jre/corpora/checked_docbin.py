@@ -24,6 +24,7 @@ from ..annotations import DEFAULT_ATTR, stored_entities, stored_relations
 from ..annotations.relations import text_length
 from ..errors import Errors, JREError
 from .packing import NO_GROUPS, decoder, unpack_group
+from .sources import unpacked_limit
 
 # A file of a real corpus unpacks to 10 times its size, a file of 20,000 equal sentences
 # to 105 times its size. zlib can reach 1032 times.
@@ -186,7 +187,7 @@ class CheckedDocBin(DocBin):
 
 def max_unpacked_size(size: int) -> int:
     """RETURNS (int): Number of bytes that a file of this size may unpack to."""
-    return max(ANY_SIZE, min(MAX_RATIO * size, max(LARGE, LARGE_RATIO * size)))
+    return unpacked_limit(size, ANY_SIZE, MAX_RATIO, LARGE, LARGE_RATIO)
 
 
 def _unpacked_size(data: bytes, limit: int) -> int:

@@ -100,6 +100,20 @@ class Rows:
         if key is not None and key not in self._index_of:
             self._lost[key] = broken or self._lost.get(key, False)
 
+    def report_untyped(self, location: Location, count: int, unit: str) -> None:
+        """Report that arguments without a type get the label ``ENTITY``.
+
+        location (Location): The location of the record.
+        count (int): Number of these arguments. Nothing is reported for 0.
+        unit (str): What the record is: "text" or "sentence".
+        """
+        if count:
+            reason = (
+                f"{location}: {count} argument(s) of this {unit} have no type and get "
+                f"the label {ENTITY}"
+            )
+            self.leave_out("type", reason, UNTYPED)
+
     def check_span(self, here: Location, start: int, end: int) -> tuple[int, int]:
         """RETURNS (tuple[int, int]): The offsets without whitespace at the edges.
         RAISES (RowError): J605 for offsets outside the text, or without text."""

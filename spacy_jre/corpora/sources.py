@@ -260,6 +260,21 @@ def refuse_doctype(
         parser.ParseFile(io.BytesIO(data) if isinstance(data, bytes) else data)
 
 
+def unpacked_limit(
+    size: int, least: int, ratio: int, large: int, large_ratio: int
+) -> int:
+    """Get the number of bytes that compressed data may unpack to.
+
+    size (int): Size of the compressed data, in bytes.
+    least (int): The limit of small data, in bytes.
+    ratio (int): The limit by the size of the compressed data.
+    large, large_ratio (int): A limit above `large` bytes has this smaller ratio, so
+        that a small file cannot use much memory.
+    RETURNS (int): The limit, in bytes.
+    """
+    return max(least, min(ratio * size, max(large, large_ratio * size)))
+
+
 class _Unpacked(io.RawIOBase):
     """The content of a gzip file.
 
@@ -283,7 +298,7 @@ class _Unpacked(io.RawIOBase):
             raise JREError(Errors.J665.format(path=self._path, error=error)) from error
         self._size += len(data)
         packed = self._packed.tell()
-        limit = max(ANY_SIZE, min(MAX_RATIO * packed, max(LARGE, LARGE_RATIO * packed)))
+        limit = unpacked_limit(packed, ANY_SIZE, MAX_RATIO, LARGE, LARGE_RATIO)
         if self._size > limit:
             raise JREError(Errors.J666.format(path=self._path, limit=limit))
         buffer[: len(data)] = data
@@ -720,6 +735,14 @@ def each_record(
             for left_out in record.left_out:
                 refuse(left_out)
         yield record
+
+
+def row_counter(
+    entities: str, relations: str
+) -> Callable[[tuple[Location, Any]], tuple[int, int]]:
+    """RETURNS (Callable): `count` of ``each_record`` for JSON objects, see
+    ``count_rows``."""
+    return lambda item: count_rows(item[1], entities, relations)
 
 
 def count_rows(value: Any, entities: str, relations: str) -> tuple[int, int]:

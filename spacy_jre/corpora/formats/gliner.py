@@ -30,10 +30,10 @@ from ..sources import (
     Location,
     OnSkip,
     as_integer,
-    count_rows,
     each_record,
     read_json,
     refuse,
+    row_counter,
 )
 from .words import read_words, word_span
 
@@ -51,11 +51,9 @@ def read_gliner(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:
     RAISES (ValueError): J601, J602, J604 for the file. With `refuse`: J605 with line
         and field.
     """
-    return each_record(read_json(path, skip), _read_sentence, skip, _count)
-
-
-def _count(item: tuple[Location, Any]) -> tuple[int, int]:
-    return count_rows(item[1], "ner", "relations")
+    return each_record(
+        read_json(path, skip), _read_sentence, skip, row_counter("ner", "relations")
+    )
 
 
 def _read_sentence(item: tuple[Location, Any]) -> Record:

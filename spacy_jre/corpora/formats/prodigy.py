@@ -35,10 +35,10 @@ from ..rows import UNKNOWN_ARGUMENT, RowError, Rows
 from ..sources import (
     Location,
     OnSkip,
-    count_rows,
     each_record,
     read_json,
     refuse,
+    row_counter,
     short_repr,
 )
 from .words import token_spans
@@ -64,11 +64,9 @@ def read_prodigy(
         and field, J111 for the text.
     """
     parse = partial(_read_task, skip, cache(partial(spacy.blank, lang)))
-    return each_record(read_json(path, skip), parse, skip, _count)
-
-
-def _count(item: tuple[Location, Any]) -> tuple[int, int]:
-    return count_rows(item[1], "spans", "relations")
+    return each_record(
+        read_json(path, skip), parse, skip, row_counter("spans", "relations")
+    )
 
 
 @dataclass

@@ -18,7 +18,7 @@ from ...annotations import Record
 from ...annotations.records import word_offsets
 from ...errors import Errors, JREError
 from ..rows import Rows
-from ..sources import Location, OnSkip, count_rows, each_record, read_json, refuse
+from ..sources import Location, OnSkip, each_record, read_json, refuse, row_counter
 from .words import read_words, token_spans, word_span
 
 
@@ -31,11 +31,12 @@ def read_spert_json(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:
     RAISES (ValueError): J601, J602, J604 for the file. With `refuse`: J605 with line,
         sentence and field.
     """
-    return each_record(read_json(path, skip), _read_sentence, skip, _count)
-
-
-def _count(item: tuple[Location, Any]) -> tuple[int, int]:
-    return count_rows(item[1], "entities", "relations")
+    return each_record(
+        read_json(path, skip),
+        _read_sentence,
+        skip,
+        row_counter("entities", "relations"),
+    )
 
 
 def _read_sentence(item: tuple[Location, Any]) -> Record:

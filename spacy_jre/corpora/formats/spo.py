@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ...annotations import LeftOut, Record
-from ..rows import ENTITY, UNTYPED, Rows
+from ..rows import ENTITY, Rows
 from ..sources import Location, OnSkip, each_record, read_json, refuse
 from .surface import (
     Form,
@@ -122,12 +122,7 @@ def _read_line(
         for key in _objects(spo):
             with rows.row("relation"):
                 triples.append(_read_triple(here, spo, key))
-    if untyped:
-        reason = (
-            f"{location}: {untyped} argument(s) of this text have no type and get the "
-            f"label {ENTITY}"
-        )
-        rows.leave_out("type", reason, UNTYPED)
+    rows.report_untyped(location, untyped, "text")
     others = []
     entity_list = location.get_rows(line, "entity_list", required=False)
     for here, entity in location.each("entity", entity_list):

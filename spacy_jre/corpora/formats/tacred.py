@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from ...annotations import Record
 from ...annotations.records import word_offsets
-from ..rows import ENTITY, LOST_ARGUMENT, UNTYPED, Rows
+from ..rows import ENTITY, LOST_ARGUMENT, Rows
 from ..sources import Location, OnSkip, each_item, each_record, read_json, refuse
 from .words import read_words, word_span
 
@@ -95,12 +95,7 @@ def _read_sentence(sentence: list[_Row]) -> Record:
         for row in sentence
         for role in ("subj", "obj")
     )
-    if untyped:
-        reason = (
-            f"{first.location}: {untyped} argument(s) of this sentence have no type "
-            f"and get the label {ENTITY}"
-        )
-        rows.leave_out("type", reason, UNTYPED)
+    rows.report_untyped(first.location, untyped, "sentence")
     negative = []
     for row, (head, tail) in zip(sentence, pairs, strict=True):
         with rows.row("relation"):

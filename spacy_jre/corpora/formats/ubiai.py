@@ -22,10 +22,10 @@ from ..sources import (
     Location,
     OnSkip,
     as_integer,
-    count_rows,
     each_record,
     read_json,
     refuse,
+    row_counter,
 )
 from .offsets import from_utf16
 
@@ -39,11 +39,9 @@ def read_ubiai(path: Path, *, skip: OnSkip = refuse) -> Iterator[Record]:
     RAISES (ValueError): J601, J602, J604 for the file. With `refuse`: J605 with line
         and field.
     """
-    return each_record(read_json(path, skip), _read_document, skip, _count)
-
-
-def _count(item: tuple[Location, Any]) -> tuple[int, int]:
-    return count_rows(item[1], "tokens", "relations")
+    return each_record(
+        read_json(path, skip), _read_document, skip, row_counter("tokens", "relations")
+    )
 
 
 def _read_document(item: tuple[Location, Any]) -> Record:

@@ -24,10 +24,10 @@ from ..sources import (
     Discontinuous,
     Location,
     OnSkip,
-    count_rows,
     each_record,
     read_json,
     refuse,
+    row_counter,
     short_repr,
 )
 from .words import read_words, word_span
@@ -55,11 +55,9 @@ def read_uie(
             Errors.J608.format(path=path, expected="skip or cover", **setting)
         )
     parse = partial(_read_sentence, discontinuous == "cover")
-    return each_record(read_json(path, skip), parse, skip, _count)
-
-
-def _count(item: tuple[Location, Any]) -> tuple[int, int]:
-    return count_rows(item[1], "entity", "relation")
+    return each_record(
+        read_json(path, skip), parse, skip, row_counter("entity", "relation")
+    )
 
 
 def _read_sentence(cover: bool, item: tuple[Location, Any]) -> Record:

@@ -14,8 +14,7 @@ from ..conftest import STORY
 from ..pipeline.helpers import (
     ENTITY_LABELS,
     RELATION_LABELS,
-    learn,
-    make_nlp,
+    save_trained,
     story_examples,
     tok2vec_config,
 )
@@ -27,14 +26,7 @@ TEXTS = [" ".join(sentence["words"]) for sentence in STORY]
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """A trained pipeline."""
-    from spacy_jre import register_extension
-
-    register_extension()
-    nlp, examples = make_nlp()
-    learn(nlp, examples, 40, rate=0.01)
-    path = tmp_path_factory.mktemp("model") / "model"
-    nlp.to_disk(path)
-    return path
+    return save_trained(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Compare the annotation of a faulty file with what a reader gives and reports."""
 
 import json
+import random
 from typing import NamedTuple
 
 
@@ -41,3 +42,26 @@ def with_faults(rng, records, faults, count):
     for _ in range(count):
         rng.choice(list(faults.values()))(rng, rng.choice(records))
     return records
+
+
+def assert_corrupted_file_is_read_or_coded(read, path, data, seed, *, changes, code):
+    """Change random bytes of a file, and check that the reader raises no error without
+    a code.
+
+    data (bytes): The content of the file.
+    changes (int): Number of bytes to change.
+    code (str): Start of the codes of errors that end the reading of the file.
+    """
+    rng = random.Random(seed)
+    corrupted = bytearray(data)
+    for _ in range(changes):
+        corrupted[rng.randrange(len(corrupted))] = rng.randrange(256)
+    path.write_bytes(corrupted)
+    skipped = []
+    error = None
+    try:
+        list(read(path, skip=skipped.append))
+    except ValueError as raised:
+        error = str(raised)
+    assert error is None or error.startswith(f"[{code}")
+    assert all(left.reason.startswith("[J") for left in skipped)

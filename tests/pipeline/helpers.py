@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import spacy
@@ -11,6 +12,7 @@ from spacy.training import Example
 from thinc.api import warmup_linear
 from thinc.types import Generator
 
+from spacy_jre import register_extension
 from spacy_jre.architectures.lainet.module import MarkingTransformer
 from spacy_jre.architectures.torch_node import get_module
 
@@ -234,3 +236,13 @@ __all__ = [
     "tok2vec_config",
     "transformer_config",
 ]
+
+
+def save_trained(folder: Path) -> Path:
+    """Save a pipeline that is trained on the story. RETURNS (Path): Its folder."""
+    register_extension()
+    nlp, examples = make_nlp()
+    learn(nlp, examples, 40, rate=0.01)
+    path = folder / "model"
+    nlp.to_disk(path)
+    return path

@@ -11,7 +11,7 @@ from spacy_jre.export import iter_triples
 
 from ..conftest import STORY
 from ..export.helpers import require
-from ..pipeline.helpers import learn, make_nlp
+from ..pipeline.helpers import save_trained
 
 TEXTS = [" ".join(sentence["words"]) for sentence in STORY]
 
@@ -19,14 +19,7 @@ TEXTS = [" ".join(sentence["words"]) for sentence in STORY]
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """A trained pipeline."""
-    from spacy_jre import register_extension
-
-    register_extension()
-    nlp, examples = make_nlp()
-    learn(nlp, examples, 40, rate=0.01)
-    path = tmp_path_factory.mktemp("model") / "model"
-    nlp.to_disk(path)
-    return path
+    return save_trained(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture

@@ -141,7 +141,7 @@ def train_cli(
         bool,
         typer.Option(
             "--resume",
-            help="Go on with an interrupted training of the output folder. Use the "
+            help="Continue an interrupted training of the output folder. Use the "
             "same arguments. Without a saved state, it starts at the first step",
         ),
     ] = False,
@@ -159,7 +159,7 @@ def train_cli(
 
     At each evaluation, model-last, model-best and training-state are saved in the
     output folder. Ctrl-C ends the training after the current step and saves them; a
-    second Ctrl-C ends it at once. --resume goes on after the last saved step, on one
+    second Ctrl-C ends it at once. --resume continues after the last saved step, on one
     CPU thread with the same result as without the interruption.
     """
     from .overrides import SET_BY_TRAIN, read_overrides, short_overrides
@@ -1143,6 +1143,6 @@ def _stopped_by_signal() -> Iterator[None]:
         msg.warn(
             str(error)
             or "Stopped without saving. If the output folder has a "
-            "training-state, --resume goes on with it."
+            "training-state, --resume continues it."
         )
         raise typer.Exit(128 + getattr(error, "number", signal.SIGINT)) from error

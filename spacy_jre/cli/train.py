@@ -242,7 +242,7 @@ def run_training(
 
     overrides (Mapping[str, Any]): Config overrides by dotted name. They take precedence
         over the config, the dataset.json and the computed values.
-    resume (bool): Whether to go on with the saved state of the output folder. Without
+    resume (bool): Whether to continue from the saved state in the output. Without
         one, the training starts at the first step.
     resumable (bool): Whether to save the state of the training at each evaluation.
     RAISES (ValueError): J706 or J731 for the config, J710 or J733 for the encoder, J785

@@ -8,7 +8,7 @@ from .span_chunks import units_inside
 
 # token ranges, end exclusive: one for a token or a span, two for a pair of spans
 TokenRanges = tuple[tuple[int, int], ...]
-# what a row or a column stands for. A string: something that is not text
+# what a row or a column represents. A string: something that is not text
 AxisLabel = TokenRanges | str
 
 

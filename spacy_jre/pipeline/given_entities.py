@@ -21,8 +21,8 @@ def score_given(
 ) -> tuple[JointScores, list[str]]:
     """Score all pairs of entities of the same window.
 
-    An entity that crosses the boundary of a window has no pairs, nor has one without
-    units, such as whitespace. An entity does not form a pair with another one that has
+    An entity that crosses the boundary of a window, or that has no units, such as
+    whitespace, has no pairs. An entity does not form a pair with another one that has
     the same boundaries.
 
     model (Model): The model of a component.

@@ -1,4 +1,4 @@
-"""The state of a training: everything that is required to go on with it later.
+"""The state of a training: everything that is required to continue it later.
 
 A state is a folder of its own, so that it is replaced as a whole. It has the weights
 again, because model-last has the averages of an optimizer that computes them, and can

@@ -116,7 +116,7 @@ def train(
     nlp (Language): The initialized pipeline.
     output (Path): The output folder.
     use_gpu (int): The GPU ID, or -1 for the CPU.
-    resume (bool): Whether to go on with the saved state of the output folder. On one
+    resume (bool): Whether to continue from the saved state in the output. On one
         CPU thread, the result is the same as without the interruption.
     resumable (bool): Whether to save the state of the training, and to end after the
         current step on SIGINT and SIGTERM.
@@ -257,7 +257,7 @@ def train(
                         save_progress()
                     raise TrainingStopped(
                         f"Stopped after step {step}. The pipelines and the state of "
-                        f"the training are in {output}. To go on, run the command "
+                        f"the training are in {output}. To continue, run the command "
                         "again with --resume.",
                         request.number,
                     )

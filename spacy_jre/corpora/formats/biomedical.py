@@ -61,8 +61,8 @@ class Mention:
     label (str): The label.
     expected (str | None): The text that the file repeats.
     key (Hashable): The id that relations refer to.
-    concepts (tuple[str, ...]): The ids of its concepts. Several if the entity stands
-        for several concepts, as in "breast and ovarian cancer".
+    concepts (tuple[str, ...]): The ids of its concepts. Several if the entity refers
+        to several concepts, as in "breast and ovarian cancer".
     """
 
     location: Location

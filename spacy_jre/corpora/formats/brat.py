@@ -91,9 +91,9 @@ def read_brat(
         whitespace between the pieces, the entity is read as one span, because brat
         splits entities at line breaks.
     events (bool): Read the arguments of an event as relations. The trigger is the head,
-        and the role without a number at its end is the label. The trigger also stands
-        for an event that is an argument. If False, events and relations that refer to
-        them are left out.
+        and the role without a number at its end is the label. The trigger also
+        represents an event that is an argument. If False, events and relations that
+        refer to them are left out.
     YIELDS (Record): One per document. ``meta`` has the lines that records do not
         support ("brat"), and ids and pieces that differ from those that `write_brat`
         would create. A symmetric relation is one relation for each pair of its members,

@@ -249,7 +249,9 @@ def _read_sentence(discontinuous: Discontinuous, sentence: _Sentence) -> Record:
                 else:
                     text = short_repr(" ".join(forms[first : last + 1]))
                     column = " or ".join(columns[number] for number in numbers)
-                    problem = f"has the argument {text}, which is no entity of {column}"
+                    problem = (
+                        f"has the argument {text}, which is not an entity of {column}"
+                    )
                     raise RowError(here.error("relations", problem), UNKNOWN_ARGUMENT)
             rows.add_relation(here, head, tail, label)
     return Record(

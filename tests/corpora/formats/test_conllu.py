@@ -283,7 +283,9 @@ def test_broken_relation_costs_only_itself(path, relation, cause):
 
 
 def test_broken_relation_raises_by_default_with_its_line(path):
-    with pytest.raises(ValueError, match=r"J605.*line 2, relation 0.*no entity of NER"):
+    with pytest.raises(
+        ValueError, match=r"J605.*line 2, relation 0.*not an entity of NER"
+    ):
         read(path, sentence("1;1;5;6;x"))
 
 

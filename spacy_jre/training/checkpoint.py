@@ -22,7 +22,7 @@ from thinc.api import Model, Optimizer, get_current_ops, torch2xp, xp2torch
 from torch import Tensor
 
 from ..errors import Errors, JREError
-from .folders import recover_folder, replace_folder
+from .folders import complete_folder, replace_folder
 from .optimizer import AdamW
 
 FOLDER = "training-state"
@@ -73,8 +73,7 @@ def read_progress(output: Path) -> Progress | None:
     RAISES (ValueError): J423 if it cannot be read.
     """
     # the process can have ended while the state was replaced
-    recover_folder(output / FOLDER)
-    path = output / FOLDER / STATE
+    path = complete_folder(output / FOLDER) / STATE
     if not path.is_file():
         return None
     return _read_progress(_read(path), path)

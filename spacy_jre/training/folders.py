@@ -43,6 +43,17 @@ def replace_folder(path: Path) -> Iterator[Path]:
         raise JREError(Errors.J422.format(path=path, error=error)) from error
 
 
+def complete_folder(path: Path) -> Path:
+    """RETURNS (Path): Where the content of a folder is, if ``replace_folder`` was
+    interrupted between the two renames. Otherwise the path. Nothing is changed, so that
+    another process can be writing."""
+    new, old = _siblings(path)
+    if path.exists() or not old.exists():
+        return path
+    # `old` gets its name when `new` is complete
+    return new if new.exists() else old
+
+
 def recover_folder(path: Path) -> None:
     """Complete or remove what an interrupted ``replace_folder`` has left.
 
@@ -50,11 +61,10 @@ def recover_folder(path: Path) -> None:
     RAISES (ValueError): J785 if the path is a file.
     """
     check_folder(path)
-    new, old = _siblings(path)
-    if not path.exists() and old.exists():
-        # `old` gets its name when `new` is complete
-        (new if new.exists() else old).rename(path)
-    for folder in (new, old):
+    complete = complete_folder(path)
+    if complete != path:
+        complete.rename(path)
+    for folder in _siblings(path):
         if folder.exists():
             shutil.rmtree(folder)
 

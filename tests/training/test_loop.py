@@ -230,6 +230,14 @@ def test_state_is_found_after_a_kill_while_it_was_replaced(output):
     assert read_progress(output).step == 3
 
 
+def test_progress_is_read_while_another_process_replaces_the_state(output):
+    new = output / ".training-state.new"
+    new.mkdir()
+    (new / "tensors.safetensors").touch()
+    assert read_progress(output).step == 3
+    assert [path.name for path in new.iterdir()] == ["tensors.safetensors"]
+
+
 def test_losses_of_spacys_parser_are_saved(corpus, tmp_path):
     # np.float32, which json does not write
     progress = Progress(losses={"ner": np.float32(1.5)})

@@ -18,12 +18,12 @@ class KnownWords:
     threads can read and add words: a dict operation is atomic, and all threads add the
     same wordpieces for a word.
 
-    n_pieces (int): The size of the vocabulary. A tokenizer with another vocabulary gets
-        new words.
+    n_pieces (tuple[int, int]): The number of wordpieces and of added tokens. A tokenizer
+        with another vocabulary gets new words.
     pieces (dict[str, list[int]]): The wordpiece IDs of each word.
     """
 
-    def __init__(self, n_pieces: int):
+    def __init__(self, n_pieces: tuple[int, int]):
         self.n_pieces = n_pieces
         self.pieces: dict[str, list[int]] = {}
 
@@ -40,8 +40,10 @@ def split_words(tokenizer: Any, words: Iterable[str]) -> dict[str, list[int]]:
         lists.
     """
     known = _known.get(tokenizer)
-    if known is None or known.n_pieces != len(tokenizer):
-        known = _known[tokenizer] = KnownWords(len(tokenizer))
+    # len(tokenizer) builds the whole vocabulary in some versions: 3 ms in each call
+    n_pieces = (tokenizer.vocab_size, len(tokenizer.added_tokens_decoder))
+    if known is None or known.n_pieces != n_pieces:
+        known = _known[tokenizer] = KnownWords(n_pieces)
     result: dict[str, list[int]] = {}
     new: list[str] = []
     for word in words:

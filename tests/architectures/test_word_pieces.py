@@ -22,8 +22,13 @@ class Counting:
         self.tokenizer = tokenizer
         self.n_words = 0
 
-    def __len__(self):
-        return len(self.tokenizer)
+    @property
+    def vocab_size(self):
+        return self.tokenizer.vocab_size
+
+    @property
+    def added_tokens_decoder(self):
+        return self.tokenizer.added_tokens_decoder
 
     def __call__(self, words, **settings):
         self.n_words += len(words)
@@ -50,6 +55,17 @@ def test_known_word_is_not_split_again(tokenizer):
     split_words(tokenizer, ["Oslo", "ferry"])
     split_words(tokenizer, ["ferry", "Bergen"])
     assert tokenizer.n_words == 3
+
+
+def test_known_words_do_not_build_the_vocabulary_again(tokenizer, monkeypatch):
+    def fail(*args):
+        raise AssertionError("the vocabulary is built")
+
+    monkeypatch.setattr(type(tokenizer.tokenizer), "__len__", fail)
+    monkeypatch.setattr(type(tokenizer.tokenizer), "get_vocab", fail)
+    split_words(tokenizer, ["Oslo"])
+    split_words(tokenizer, ["Oslo"])
+    assert tokenizer.n_words == 1
 
 
 def test_another_tokenizer_does_not_use_the_known_words(tokenizer, saved):

@@ -18,7 +18,7 @@ class KnownWords:
     threads can read and add words: a dict operation is atomic, and all threads add the
     same wordpieces for a word.
 
-    n_pieces (tuple[int, int]): The number of wordpieces and of added tokens. A tokenizer
+    n_pieces (tuple[int, int]): Number of wordpieces and of added tokens. A tokenizer
         with another vocabulary gets new words.
     pieces (dict[str, list[int]]): The wordpiece IDs of each word.
     """

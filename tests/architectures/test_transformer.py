@@ -1,3 +1,4 @@
+import itertools
 import json
 import sys
 import threading
@@ -241,19 +242,56 @@ def test_packing_does_not_change_units(tiny_bert, docs, settings):
         np.testing.assert_allclose(other.sentence, results[0].sentence, atol=1e-5)
 
 
-@given(st.lists(st.integers(1, 60), max_size=60), st.integers(1, 300))
+@given(
+    st.lists(st.integers(0, 60), max_size=60), st.integers(1, 300), st.integers(0, 99)
+)
 @settings(max_examples=60, deadline=None)
-def test_pack_returns_every_window_once_within_the_budget(lengths, budget):
+def test_pack_returns_every_window_once_within_the_budget(lengths, budget, overhead):
     lengths = np.asarray(lengths, dtype=np.int64)
-    batches = pack(lengths, budget)
+    batches = pack(lengths, budget, overhead)
     assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
     for batch in batches:
         assert len(batch) == 1 or len(batch) * lengths[batch].max() <= budget
 
 
+def test_windows_of_similar_length_share_a_batch():
+    lengths = np.array([100, 10, 95, 85, 9, 79, 8])
+    # padding and overhead: 394 in one pass, 204 in two, 263 in three
+    batches = [lengths[batch].tolist() for batch in pack(lengths, 1000, 80)]
+    assert batches == [[100, 95, 85, 79], [10, 9, 8]]
+    batches = [lengths[batch].tolist() for batch in pack(lengths, 1000, 1000)]
+    assert batches == [[100, 95, 85, 79, 10, 9, 8]]
+    # at most two long windows in a pass
+    batches = [lengths[batch].tolist() for batch in pack(lengths, 200, 80)]
+    assert batches == [[100, 95], [85, 79], [10, 9, 8]]
+
+
+@given(
+    st.lists(st.integers(1, 40), min_size=1, max_size=7),
+    st.integers(40, 120),
+    st.integers(0, 50),
+)
+@settings(max_examples=60, deadline=None)
+def test_pack_has_the_smallest_cost_of_all_divisions(lengths, budget, overhead):
+    def cost(batches):
+        return sum(len(b) * max(b) + overhead for b in batches)
+
+    ordered = sorted(lengths, reverse=True)
+    divisions = []
+    for n_cuts in range(len(ordered)):
+        for cuts in itertools.combinations(range(1, len(ordered)), n_cuts):
+            ends = [*cuts, len(ordered)]
+            parts = [ordered[a:b] for a, b in zip([0, *cuts], ends, strict=True)]
+            if all(len(p) == 1 or len(p) * p[0] <= budget for p in parts):
+                divisions.append(parts)
+    array = np.asarray(lengths)
+    packed = [array[batch].tolist() for batch in pack(array, budget, overhead)]
+    assert cost(packed) == min(map(cost, divisions))
+
+
 def padded_share(lengths):
     lengths = np.asarray(lengths)
-    batches = pack(lengths, 2048)  # the default
+    batches = pack(lengths, 2048, 64)  # the default, and the overhead on the CPU
     total = sum(len(batch) * lengths[batch].max() for batch in batches)
     return 1 - lengths.sum() / total
 

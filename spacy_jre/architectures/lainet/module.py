@@ -18,7 +18,7 @@ from ...types import Candidates
 from ..bridge import pair_limits
 from ..hf_encoder import HFEncoder
 from ..torch_node import to_tensor
-from ..transformer import cut_into_pieces, pack
+from ..transformer import cut_into_pieces, pack, pass_overhead
 from ..windows import SENTENCES, WindowSettings
 from .input import (
     Graphs,
@@ -34,8 +34,6 @@ from .input import (
 
 # maximum number of spans and annotations of a chunk in prediction; limits the memory
 ROWS_PER_CHUNK = 4096
-# minimum length of a pass, relative to the longest pass of its batch
-MIN_LENGTH_RATIO = 0.8
 ENTITY, RELATION = 0, 1
 
 
@@ -284,7 +282,9 @@ class MarkingTransformer(JointNetwork):
             self.forms[stage], self.input_settings.max_candidates
         )
         lengths = np.asarray([len(p.ids) for p in passes], dtype=np.int64)
-        batches = pack_similar(lengths, self.input_settings.max_batch_pieces)
+        batches = pack(
+            lengths, self.input_settings.max_batch_pieces, pass_overhead(self.device)
+        )
         outputs: tuple[list[Tensor], ...] = ([], [], [])
         for batch in batches:
             padded = pad_passes(
@@ -345,26 +345,6 @@ def attention_mask(visible: Tensor, dtype: torch.dtype) -> Tensor:
         return visible
     added = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
     return added.masked_fill(~visible, torch.finfo(dtype).min).unsqueeze(1)
-
-
-def pack_similar(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
-    """Like ``pack``, but each batch has passes of similar length only.
-
-    Markers are the largest part of a pass, and their number grows with the window. In
-    a batch with long passes, a short pass would be mostly padding, and the cost of
-    attention is quadratic in the length.
-
-    lengths (ndarray): Length of each pass. Shape: (P,).
-    budget (int): Maximum number of tokens of a batch, including padding.
-    RETURNS (list[ndarray]): Indices of the passes of each batch.
-    """
-    batches = []
-    for batch in pack(lengths, budget):
-        while len(batch):
-            size = int((lengths[batch] >= MIN_LENGTH_RATIO * lengths[batch[0]]).sum())
-            batches.append(batch[:size])
-            batch = batch[size:]
-    return batches
 
 
 def max_window_pieces(

@@ -13,7 +13,6 @@ from spacy_jre.architectures import bridge
 from spacy_jre.architectures.candidates import all_spans
 from spacy_jre.architectures.lainet import module
 from spacy_jre.architectures.lainet.input import candidate_graphs, find_readable
-from spacy_jre.architectures.lainet.module import pack_similar
 from spacy_jre.types import Candidates, Labels
 
 from ...conftest import STORY
@@ -399,14 +398,6 @@ def test_positions_of_many_candidates_are_within_the_limit(nlp, wide_bert):
     scores = model.predict(([doc], 12))
     assert len(scores.entity_logits) == 414
     assert np.isfinite(scores.entity_logits).all()
-
-
-def test_passes_of_similar_length_share_a_batch():
-    lengths = np.array([100, 10, 95, 85, 9, 79, 8])
-    batches = [lengths[batch].tolist() for batch in pack_similar(lengths, 1000)]
-    assert batches == [[100, 95, 85], [79], [10, 9, 8]]
-    batches = [lengths[batch].tolist() for batch in pack_similar(lengths, 200)]
-    assert batches == [[100, 95], [85, 79], [10, 9, 8]]
 
 
 def test_long_window_is_split_to_fit_beside_annotations(nlp, model):

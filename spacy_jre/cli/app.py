@@ -909,6 +909,7 @@ def apply_cli(
     from ..export import ExportOptions, read_label_map
     from ..scale import ApplySettings, InputSettings, apply
     from .components import choose_component
+    from .cpu import fast_cpu
 
     with _plain_errors(), trust_remote_code(*(trust or ())):
         export = ExportOptions(
@@ -932,8 +933,11 @@ def apply_cli(
             export=export,
             attr=pipe.cfg["attr"],  # type: ignore[attr-defined]
         )
-        # only shown in a terminal
-        with tqdm.tqdm(disable=None, unit="doc", smoothing=0.1) as progress:
+        # the progress is only shown in a terminal
+        with (
+            fast_cpu(gpu_id),
+            tqdm.tqdm(disable=None, unit="doc", smoothing=0.1) as progress,
+        ):
 
             def start(documents: int, done: int) -> None:
                 progress.reset(documents)

@@ -27,7 +27,7 @@ from ..pipeline.label_sets import collect_labels
 from ..training.checkpoint import read_progress
 from ..training.loop import check_output
 from ..training.loop import train as train_nlp
-from .matmul import fast_matmul
+from .cpu import fast_cpu
 
 TOK2VEC = "tok2vec"
 TRANSFORMER = "spacy-jre.TransformerEncoder.v1"
@@ -285,7 +285,7 @@ def run_training(
     output.mkdir(parents=True, exist_ok=True)
     config.to_disk(output / "config.cfg")
     overrides = {**computed, **given}
-    with fast_matmul(gpu_id):
+    with fast_cpu(gpu_id):
         train(
             output / "config.cfg",
             output,

@@ -34,8 +34,8 @@ from ...corpora.formats.docbin import RelationDocBin
 from ...corpora.reader import read_docbin
 from ...errors import Errors, JREError
 from ..convert import Settings, convert_again
+from ..cpu import describe_cpu
 from ..evaluate import evaluate
-from ..matmul import describe_cpu
 from ..train import run_training
 from .plan import LOG_SETTING, PlannedRun
 from .scores import SCORES, select_scores

@@ -3,8 +3,8 @@ import platform
 import pytest
 import torch
 
-from spacy_jre.cli import matmul
-from spacy_jre.cli.matmul import describe_cpu, fast_matmul
+from spacy_jre.cli import cpu as cpu_module
+from spacy_jre.cli.cpu import describe_cpu, fast_cpu, fast_matmul, keep_freed_memory
 
 AMD, INTEL = "vendor_id\t: AuthenticAMD\n", "vendor_id\t: GenuineIntel\n"
 
@@ -23,8 +23,8 @@ def cpu(monkeypatch, tmp_path):
     def set_cpu(vendor: str, *, amx: bool = False, onednn: bool = True) -> None:
         info = tmp_path / "cpuinfo"
         info.write_text(f"processor\t: 0\n{vendor}model\t: 2\n", encoding="utf8")
-        monkeypatch.setattr(matmul, "CPU_INFO", info)
-        monkeypatch.setattr(matmul, "cpu_supports", lambda name: amx)
+        monkeypatch.setattr(cpu_module, "CPU_INFO", info)
+        monkeypatch.setattr(cpu_module, "cpu_supports", lambda name: amx)
         monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: onednn)
 
     return set_cpu
@@ -63,7 +63,7 @@ def test_precision_that_was_set_before_is_left_as_it_is(cpu):
 
 
 def test_processor_is_asked_without_proc(monkeypatch, tmp_path):
-    monkeypatch.setattr(matmul, "CPU_INFO", tmp_path / "missing")
+    monkeypatch.setattr(cpu_module, "CPU_INFO", tmp_path / "missing")
     name = "AMD64 Family 25 Model 33 Stepping 2, AuthenticAMD"
     monkeypatch.setattr(platform, "processor", lambda: name)
     assert describe_cpu() == name
@@ -79,3 +79,45 @@ def test_product_is_in_single_precision(cpu):
         product = left @ right
     if not torch.cpu._is_amx_tile_supported():
         torch.testing.assert_close(product.double(), exact, rtol=0, atol=1e-3)
+
+
+def page_faults(n_blocks: int) -> int:
+    """The page faults of blocks of 64 MiB, one after the other."""
+    import resource  # not on Windows
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(n_blocks):
+        torch.ones(2**24)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="without glibc")
+def test_freed_memory_is_used_again():
+    before = page_faults(4)
+    with keep_freed_memory():
+        page_faults(1)
+        assert page_faults(4) <= before / 4
+    # the first blocks may still be in the memory that was kept
+    assert page_faults(8) >= before / 2
+
+
+def test_system_without_glibc_is_left_as_it_is(monkeypatch):
+    def fail(name):
+        raise AssertionError("a library is loaded")
+
+    monkeypatch.setattr(cpu_module.ctypes, "CDLL", fail)
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+    with keep_freed_memory():
+        pass
+
+
+def test_command_on_the_cpu_uses_both_settings(cpu, monkeypatch):
+    cpu(AMD)
+    values = []
+    monkeypatch.setattr(cpu_module, "_set_malloc", values.append)
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("glibc", "2.36"))
+    monkeypatch.setattr(platform, "system", lambda: "Linux")
+    with fast_cpu(-1):
+        assert torch.get_float32_matmul_precision() == "medium"
+        assert len(values) == 1
+    assert len(values) == 2

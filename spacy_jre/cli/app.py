@@ -487,6 +487,9 @@ def evaluate_cli(
         str,
         typer.Option(help="Name or path of another pipeline, to test differences"),
     ] = "",
+    component: Annotated[
+        str, typer.Option(help="Name of the component. Default: the last one")
+    ] = "",
     seed: Annotated[
         int, typer.Option(help="Random seed of the intervals and the test, at least 0")
     ] = 0,
@@ -514,7 +517,12 @@ def evaluate_cli(
         check_numbers(seed=seed)
         _check_device(gpu_id)
         report, outcomes = report_on(
-            model, data, compare=compare or None, seed=seed, gpu_id=gpu_id
+            model,
+            data,
+            compare=compare or None,
+            component=component,
+            seed=seed,
+            gpu_id=gpu_id,
         )
         print_evaluation(report)
         if output is not None:

@@ -32,10 +32,9 @@ from ..evaluation.report import (
     make_report,
     relation_scores,
 )
-from ..pipeline.defaults import FACTORY
 from ..scoring.scorer import score_joint, with_plain_names
 from ..scoring.thresholds import collect_scores
-from .components import components_of, read_corpus
+from .components import choose_component, components_of, read_corpus
 from .scored_relations import (
     apply_thresholds,
     predict_scores,
@@ -91,6 +90,7 @@ def report_on(
     data: Path,
     *,
     compare: Path | str | None = None,
+    component: str = "",
     seed: int = 0,
     resamples: int = RESAMPLES,
     gpu_id: int = -1,
@@ -103,18 +103,20 @@ def report_on(
     data (Path): Data (.spacy).
     compare (Path | str | None): Another pipeline to compare with. The symmetric labels
         are those of `model`.
+    component (str): Name of the component, in both pipelines. Empty: the last one of
+        each pipeline.
     seed (int): Random seed of the bootstrap.
     resamples (int): Number of resamples.
     RETURNS (tuple[Report, list[DocumentOutcome]]): The report, and the outcomes of each
         Doc.
     RAISES (ValueError): See ``evaluate``.
     """
-    nlp, name, examples = _load(model, data, gpu_id)
+    nlp, name, examples = _load(model, data, gpu_id, component)
     predicted = predict(nlp, name, examples, model=str(model))
     pipe: Any = nlp.get_pipe(name)
     other = None
     if compare is not None:
-        other_nlp, other_name, other_examples = _load(compare, data, gpu_id)
+        other_nlp, other_name, other_examples = _load(compare, data, gpu_id, component)
         other = predict(other_nlp, other_name, other_examples, model=str(compare))
     return make_report(
         predicted,
@@ -127,16 +129,15 @@ def report_on(
 
 
 def _load(
-    model: Path | str, data: Path, gpu_id: int
+    model: Path | str, data: Path, gpu_id: int, component: str = ""
 ) -> tuple[Language, str, list[Example]]:
     """Load a pipeline, choose its component, and read the data for it."""
     setup_gpu(gpu_id, silent=True)
     nlp = spacy.load(model)
-    names = components_of(nlp)
-    if not names:
-        raise JREError(Errors.J740.format(model=model, name=FACTORY, known="none"))
-    # of several components, the last one determines the scores
-    return nlp, names[-1], list(read_corpus(nlp, names[-1], data)(nlp))
+    # the last one of several components
+    component = component or "".join(components_of(nlp)[-1:])
+    name = choose_component(nlp, str(model), component)
+    return nlp, name, list(read_corpus(nlp, name, data)(nlp))
 
 
 def predict(
@@ -159,7 +160,9 @@ def predict(
     # before the later components, which can depend on the relations
     apply_thresholds(examples, thresholds, attr)
     until = nlp.pipe_names.index(name) + 1
-    run_components(nlp, examples, disable=nlp.pipe_names[:until])
+    # another `jre` would replace the entities
+    others = [other for other in components_of(nlp) if other != name]
+    run_components(nlp, examples, disable=[*nlp.pipe_names[:until], *others])
     seconds = perf_counter() - start
     scores = with_plain_names(Scorer(nlp=nlp).score(examples), attr)
     # numpy's numbers cannot be written as JSON

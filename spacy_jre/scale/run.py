@@ -72,9 +72,9 @@ class Applied:
         earlier = f" ({self.earlier} finished before)" if self.earlier else ""
         errors = f" (see {ERRORS})" if self.failed else ""
         return (
-            f"{self.documents} documents = {self.processed} processed + "
-            f"{self.failed} failed{errors}; {self.relations} relations; "
-            f"{self.shards} shards{earlier}"
+            f"documents: {self.documents} = {self.processed} processed + "
+            f"{self.failed} failed{errors}; relations: {self.relations}; "
+            f"shards: {self.shards}{earlier}"
         )
 
 

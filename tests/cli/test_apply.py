@@ -44,7 +44,7 @@ def test_relations_of_texts_are_written_in_shards(model, source, tmp_path):
     out = tmp_path / "out"
     result = run("apply", model, source, out, *FIELDS, "--shard-size", 2)
     assert result.exit_code == 0, result.output
-    assert "6 documents = 5 processed + 1 failed (see errors.jsonl)" in output_of(
+    assert "documents: 6 = 5 processed + 1 failed (see errors.jsonl)" in output_of(
         result
     )
     lines = [p.read_text(encoding="utf8") for p in sorted(out.glob("part-*"))]
@@ -57,7 +57,7 @@ def test_relations_of_texts_are_written_in_shards(model, source, tmp_path):
 def test_repeated_command_says_what_was_finished(model, source, tmp_path):
     for _ in range(2):
         result = run("apply", model, source, tmp_path / "out", *FIELDS)
-    assert "1 shards (1 finished before)" in output_of(result)
+    assert "shards: 1 (1 finished before)" in output_of(result)
 
 
 def test_other_attribute_of_the_component_is_used(tmp_path):

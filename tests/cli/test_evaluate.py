@@ -243,6 +243,31 @@ def test_relations_of_the_extension_of_the_component_are_read(tmp_path):
         Doc.remove_extension("links")
 
 
+def test_chosen_component_is_scored_instead_of_the_last_one(nlp, data, tmp_path):
+    register_extension("triples")
+    try:
+        second = {"attr": "triples", "spans_key": "triples", "threshold": 1.0}
+        both = spacy.blank("en")
+        both.add_pipe("jre", source=nlp)
+        both.add_pipe("jre", name="second", config={**tok2vec_config(), **second})
+        examples = list(Corpus(data)(both))
+        for example in examples:
+            example.reference._.triples = list(example.reference._.relations)
+        both.get_pipe("second").initialize(lambda: examples, nlp=both)
+        both.to_disk(tmp_path / "model")
+        alone = spacy.blank("en")
+        alone.add_pipe("jre", source=nlp)
+        alone.to_disk(tmp_path / "alone")
+        chosen, _ = report_on(tmp_path / "model", data, component="jre")
+        expected, _ = report_on(tmp_path / "alone", data)
+        assert chosen.scores["ents_f"] == expected.scores["ents_f"] > 0.5
+        assert chosen.scores["rel_strict_f"] == expected.scores["rel_strict_f"] > 0.5
+        result = run("evaluate", tmp_path / "model", data, "--component", "third")
+        assert_plain_error(result, "J740", "'third'", "jre, second")
+    finally:
+        Doc.remove_extension("triples")
+
+
 def test_gold_entities_are_given_as_in_training(data, tmp_path):
     """The config of a pipeline that `spacy train` saves has the corpus readers."""
     nlp = spacy.blank("en")

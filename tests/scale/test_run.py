@@ -110,7 +110,7 @@ def test_failed_documents_are_listed_and_counted(capitals_nlp, tmp_path):
         }
         for number in (4, 11)
     ]
-    assert "12 documents = 10 processed + 2 failed" in applied.summary()
+    assert "documents: 12 = 10 processed + 2 failed" in applied.summary()
 
 
 def test_errors_of_an_unfinished_shard_are_not_repeated(

@@ -127,15 +127,25 @@ def summarize_groups(
 
 def _cells(results: Sequence[Mapping[str, Any]], figure: str) -> list[str]:
     return [
-        mean_and_deviation(100 * result[part][f"{kind}_{figure}"] for result in results)
+        mean_and_deviation(_scores([r[part] for r in results], f"{kind}_{figure}"))
         for _, part, kind in COLUMNS
     ]
+
+
+def _scores(runs: Sequence[Mapping[str, Any]], name: str) -> list[float]:
+    """RETURNS (list[float]): A score of each run, in percent. Empty if the runs are of
+    a version that did not compute it."""
+    if any(name not in run for run in runs):
+        return []
+    return [100 * run[name] for run in runs]
 
 
 def _best_cell(results: Sequence[Mapping[str, Any]], count: int, figure: str) -> str:
     folds: dict[int, list[Mapping[str, Any]]] = {}
     for result in results:
         folds.setdefault(result["fold"], []).append(result["last"])
+        if f"rel_strict_{figure}" not in result["last"]:
+            return "-"
     chosen = [
         scores
         for fold in folds.values()

@@ -94,6 +94,19 @@ def test_table_of_a_dataset_with_macro_scores_shows_macro_f1(values, write):
     assert "| spert | low | 50.0 ± 0.0 | 25.0 ± 0.0 | 50.0 ± 0.0 |" in text
 
 
+def test_results_without_macro_scores_have_an_empty_cell(values, write):
+    def score(planned):
+        found = result(0.5, 0.5)
+        if planned.seed == 1:
+            del found["last"]["rel_macro_f"], found["last"]["rel_strict_macro_f"]
+        return found
+
+    values["datasets"]["tiny"]["average"] = "macro"
+    values["best_of"] = 1
+    lines = table_lines(values, write, score)
+    assert cells(lines[-1])[2:7] == [" 50.0 ± 0.0 ", " - ", " - ", " 50.0 ± 0.0 ", " - "]
+
+
 def test_groups_are_summarized_for_each_label(values, write):
     found = results_of_runs(
         values,

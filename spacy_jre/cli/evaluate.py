@@ -22,7 +22,6 @@ from thinc.util import convert_recursive
 from ..annotations import read_gold
 from ..annotations.align import TextAlignment
 from ..corpora.formats.docbin import RelationDocBin
-from ..errors import Errors, JREError
 from ..evaluation.bootstrap import RESAMPLES
 from ..evaluation.outcomes import DocumentOutcome
 from ..evaluation.report import (

@@ -103,8 +103,8 @@ def test_results_without_macro_scores_have_an_empty_cell(values, write):
 
     values["datasets"]["tiny"]["average"] = "macro"
     values["best_of"] = 1
-    lines = table_lines(values, write, score)
-    assert cells(lines[-1])[2:7] == [" 50.0 ± 0.0 ", " - ", " - ", " 50.0 ± 0.0 ", " - "]
+    row = cells(table_lines(values, write, score)[-1])
+    assert row[2:7] == [" 50.0 ± 0.0 ", " - ", " - ", " 50.0 ± 0.0 ", " - "]
 
 
 def test_groups_are_summarized_for_each_label(values, write):

@@ -29,7 +29,7 @@ def print_evaluation(report: Report) -> None:
     """Print the tables of a report."""
     bootstrap = report.bootstrap
     msg.info(
-        f"{report.n_docs} Docs. Intervals: 95 %, {bootstrap.resamples} resamples of "
+        f"{report.n_docs} Docs. Intervals: 95%, {bootstrap.resamples} resamples of "
         f"{bootstrap.documents} documents, seed {bootstrap.seed}"
     )
     for kind, title in SCORES.items():
@@ -37,7 +37,7 @@ def print_evaluation(report: Report) -> None:
         if intervals is None:
             msg.warn(f"{title}: the data has no annotation")
         else:
-            header = ("", "P", "R", "F", "95 % interval of F")
+            header = ("", "P", "R", "F", "95% interval of F")
             _table(title, header, _score_rows(report.scores, kind, intervals))
     if report.compared_with is not None:
         _print_comparison(report.model, report.compared_with)
@@ -103,7 +103,7 @@ def _score_rows(
 
 
 def _print_comparison(model: str, other: ComparedModel) -> None:
-    header = ("F1", "This", "Other", "Difference", "95 % interval", "p")
+    header = ("F1", "This", "Other", "Difference", "95% interval", "p")
     names = {"f": "micro", "macro_f": "macro"}
     rows = [
         (f"{kind} {text}", *_difference_row(other.differences[f"{kind}_{name}"]))

@@ -114,7 +114,7 @@ def _shares(values: dict[str, float], form: str) -> list[tuple[str, ...]]:
     """RETURNS (list): The values that are not zero, with their shares, and the sum."""
     total = sum(values.values())
     rows = [
-        (name, format(value, form), f"{100 * value / total:.1f} %")
+        (name, format(value, form), f"{100 * value / total:.1f}%")
         for name, value in values.items()
         if value
     ]

@@ -185,7 +185,7 @@ def _bin_drawer(
             shares = [100 * one["correct"] for one in filled]
             largest = max((one["count"] for one in filled), default=1)
             error = found["error"]
-            suffix = "no predictions" if error is None else f"ECE {100 * error:.1f} %"
+            suffix = "no predictions" if error is None else f"ECE {100 * error:.1f}%"
             name = f"{clean(model)} ({suffix})" if len(rows) > 1 else suffix
             (line,) = axes.plot(scores, shares, linewidth=1.0, label=name)
             axes.scatter(

@@ -131,7 +131,7 @@ def _about(report: Report, documents: Sequence[DocumentOutcome]) -> str:
     bootstrap = report.get("bootstrap")
     if bootstrap:
         parts.append(
-            f"95 % intervals from {bootstrap['resamples']:,} resamples of "
+            f"95% intervals from {bootstrap['resamples']:,} resamples of "
             f"{count_of(bootstrap['documents'], 'document')} (seed {bootstrap['seed']})"
         )
     return ", ".join(parts)

@@ -24,7 +24,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Intervals:
-    """The 95 % intervals of the figures of one kind.
+    """The 95% intervals of the figures of one kind.
 
     summary (dict[str, Interval]): "p", "r", "f", "macro_p", "macro_r" and "macro_f".
     per_type (dict[str, dict[str, Interval]]): "p", "r" and "f" of each label, from the
@@ -41,7 +41,7 @@ class Difference:
 
     f, other_f (float): The F1 of both.
     difference (float): ``f - other_f``.
-    interval (Interval): The 95 % interval of the difference.
+    interval (Interval): The 95% interval of the difference.
     p (float): The p value, see ``compare_tables``.
     """
 

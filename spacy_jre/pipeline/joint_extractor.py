@@ -162,9 +162,9 @@ class JointRelationExtractor(TrainablePipe):
         windows (str | int): Between which entities to predict relations: those of one
             "sentence", of one "doc", or of a number of consecutive sentences. A
             larger window finds more relations, but takes more time and memory: `spacy
-            jre debug-data` shows both. Several sentences overlap, and each pair is
-            scored in the first window that contains it. A window that is too long for
-            the encoder is divided into windows that overlap by half.
+            jre debug-data` shows both. Windows of several sentences overlap, and each
+            pair is scored in the first window that contains it. A window that is too
+            long for the encoder is divided into windows that overlap by half.
         seed (int): Random seed for the sampling of negatives.
         half_precision (str): Whether the torch modules run in half precision: "never",
             "training" (in updates only) or "always". bfloat16 on CPUs and GPUs with

@@ -10,7 +10,7 @@ from spacy.tokens import Doc
 
 from ..errors import Warnings
 
-# Some sentences look like several ones, such as those with direct speech: 0 to 2 % of
+# Some sentences look like several ones, such as those with direct speech: 0 to 2% of
 # the sentences of CoNLL04, SciERC and ADE. A higher share of all Docs is a mistake.
 SHARE = 0.1
 # finds boundaries at punctuation, in all scripts; predict() does not change the Doc

@@ -23,7 +23,7 @@ def make_joint_scorer_v1() -> Callable[..., dict[str, Any]]:
 
     The scores have the names of ``score_joint``, such as ``rel_f``. If the `attr` of
     the component is not "relations", it is their prefix, as in ``triples_rel_f``. So
-    the scores of two components of a pipeline are apart.
+    two components of a pipeline do not overwrite each other's scores.
     """
     return score_component
 

@@ -111,7 +111,7 @@ def test_one_report_has_a_curve_for_each_label(tmp_path):
 def test_calibration_has_the_error_and_the_numbers_of_predictions(tmp_path):
     draw_report([("sinet", make_report())], tmp_path)
     texts = texts_of(tmp_path / "calibration_relations.svg")
-    assert {"ECE 25.0 %", "7"} <= set(texts)
+    assert {"ECE 25.0%", "7"} <= set(texts)
     assert "no predictions" in texts_of(tmp_path / "calibration_scored_relations.svg")
 
 

@@ -265,5 +265,5 @@ def test_about_has_the_settings_of_the_intervals():
     bootstrap = {"seed": 3, "resamples": 1000, "documents": 1}
     (about,) = page_of(report={"bootstrap": bootstrap}).find(name="about")
     assert about.text == (
-        "0 texts, 95 % intervals from 1,000 resamples of 1 document (seed 3)"
+        "0 texts, 95% intervals from 1,000 resamples of 1 document (seed 3)"
     )

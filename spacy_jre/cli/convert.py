@@ -30,7 +30,7 @@ from ..annotations import (
 )
 from ..annotations.build import MERGED, MISALIGNED, Alignment
 from ..corpora.dataset import FILE as DATASET_FILE
-from ..corpora.dataset import Dataset, find_dataset, write_facts
+from ..corpora.dataset import Dataset, find_dataset, set_language, write_facts
 from ..corpora.formats import FORMATS, find_format, guess_format
 from ..corpora.formats.brat import write_brat
 from ..corpora.formats.docbin import RelationDocBin
@@ -401,6 +401,8 @@ def converting(
     if run.dataset is not None and (source / DATASET_FILE).is_file():
         # `spacy jre train` reads it from the folder of its data
         write_facts(run.dataset, target / DATASET_FILE)
+    elif settings.lang and settings.to == "spacy" and target.is_dir():
+        set_language(target / DATASET_FILE, settings.lang)
 
 
 @contextmanager

@@ -364,5 +364,17 @@ def write_facts(dataset: Dataset, path: Path) -> None:
     srsly.write_json(path, facts)
 
 
+def set_language(path: Path, lang: str) -> None:
+    """Write the language of converted files, so that they train a pipeline for it.
+
+    path (Path): A dataset.json. If it exists, its other fields are kept. It is not
+        created for the default language.
+    lang (str): Language code.
+    """
+    facts = srsly.read_json(path) if path.is_file() else {}
+    if facts or lang != Dataset(path.parent).lang:
+        srsly.write_json(path, {**facts, "lang": lang})
+
+
 def _message(path: Path, name: str, problem: str) -> str:
     return Errors.J633.format(path=path, field=name, problem=problem)

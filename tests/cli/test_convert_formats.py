@@ -244,7 +244,7 @@ def test_format_without_a_writer_fails(tmp_path):
 )
 def test_splits_have_the_file_extension_of_the_format(tmp_path, to, names):
     target = tmp_path / "out"
-    convert(FOLDER / "inline.txt", target, to=to, split="2/1/1")
+    convert(FOLDER / "inline.txt", target, to=to, split="2/1/1", lang="en")
     assert {path.name for path in target.iterdir()} == names
 
 
@@ -381,6 +381,19 @@ def test_split_prints_a_line_per_target(tmp_path, twenty):
     for split, docs in (("train", 16), ("dev", 2), ("test", 2)):
         line = f"{twenty} -> {target / split}.spacy: {docs} records read (0 skipped)"
         assert line in output_of(result)
+
+
+def test_language_of_a_split_corpus_is_written_for_the_training(tmp_path, twenty):
+    out = tmp_path / "out"
+    convert(twenty, out, split="80/20", lang="en")
+    assert not (out / "dataset.json").exists()
+    convert(twenty, out, split="80/20", lang="xx")
+    assert json.loads((out / "dataset.json").read_text()) == {"lang": "xx"}
+    # the fields that the user has added are kept
+    (out / "dataset.json").write_text('{"title": "Songs", "lang": "xx"}')
+    convert(twenty, out, split="80/20", lang="en")
+    facts = json.loads((out / "dataset.json").read_text())
+    assert facts == {"title": "Songs", "lang": "en"}
 
 
 def test_same_seed_gives_the_same_files(tmp_path, twenty):
@@ -879,7 +892,7 @@ def test_dataset_json_is_copied(tmp_path):
 
 
 def test_missing_dataset_json_is_not_written(tmp_path):
-    convert(divided(tmp_path / "in"), tmp_path / "out")
+    convert(divided(tmp_path / "in"), tmp_path / "out", lang="en")
     assert not (tmp_path / "out" / "dataset.json").exists()
 
 

@@ -69,10 +69,11 @@ class Results:
         self.path = path
         self.by_fingerprint: dict[str, dict[str, Any]] = {}
         self.incomplete = 0  # lines
-        text = path.read_text(encoding="utf8") if path.is_file() else ""
+        content = path.read_bytes() if path.is_file() else b""
         # a line that was interrupted while it was written has no line break
-        self._separator = "\n" if text and not text.endswith("\n") else ""
-        for line in text.splitlines():
+        self._separator = "\n" if content and not content.endswith(b"\n") else ""
+        # not splitlines: a name can contain other line breaks, such as U+2028
+        for line in content.split(b"\n"):
             try:
                 result = json.loads(line)
                 self.by_fingerprint[result["fingerprint"]] = result

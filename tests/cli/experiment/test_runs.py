@@ -80,6 +80,22 @@ def test_interrupted_line_is_ignored_and_does_not_damage_the_next_one(tmp_path):
     assert (again.by_fingerprint.keys(), again.incomplete) == ({"a", "c", "d"}, 1)
 
 
+def test_line_that_was_cut_inside_a_character_is_ignored(tmp_path):
+    path = tmp_path / RESULTS
+    path.write_bytes('{"fingerprint": "a"}\n{"row": "é'.encode()[:-1])
+    results = Results(path)
+    assert (results.by_fingerprint.keys(), results.incomplete) == ({"a"}, 1)
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\x85"])
+def test_names_can_contain_line_breaks_of_unicode(tmp_path, mark):
+    path = tmp_path / RESULTS
+    Results(path).add({"fingerprint": "a", "row": f"x{mark}y"})
+    results = Results(path)
+    assert results.by_fingerprint["a"]["row"] == f"x{mark}y"
+    assert results.incomplete == 0
+
+
 def test_interrupted_line_is_reported(values, write, output, started):
     output.mkdir()
     (output / RESULTS).write_text('{"fingerprint": "b"')

@@ -405,16 +405,14 @@ def read_epochs(path: Path) -> list[dict[str, Any]]:
         scores between 0 and 1, in order. Epoch 0 is the evaluation after the first
         update.
     """
-    rows = list(srsly.read_jsonl(path))
-    per_epoch = next((row["step"] for row in rows if row["step"]), 1)
     return [
         {
-            "epoch": row["step"] // per_epoch,
+            "epoch": row["epoch"],
             "score": row["score"],
             # the logger writes percentages
             **{k: v / 100 for k, v in row["scores"].items() if k in SCORES},
         }
-        for row in rows
+        for row in srsly.read_jsonl(path)
     ]
 
 

@@ -288,19 +288,30 @@ def test_sample_larger_than_the_data_fails(values, write, output, started):
 # epochs
 
 
-def write_log(path, scores):
+def write_log(path, scores, per_epoch=1):
     rows = [
-        {"epoch": n, "step": 7 * n, "scores": {"rel_f": 100 * s}, "score": s}
+        {
+            "epoch": n // per_epoch,
+            "step": 7 * n,
+            "scores": {"rel_f": 100 * s},
+            "score": s,
+        }
         for n, s in enumerate(scores)
     ]
     srsly.write_jsonl(path, rows)
     return read_epochs(path)
 
 
-def test_epochs_are_counted_by_evaluations(tmp_path):
+def test_epochs_are_those_of_the_log(tmp_path):
     epochs = write_log(tmp_path / "x.jsonl", [0.0, 0.25, 0.5])
     assert [row["epoch"] for row in epochs] == [0, 1, 2]
     assert [row["rel_f"] for row in epochs] == [0.0, 0.25, 0.5]
+
+
+def test_epoch_can_have_several_evaluations(tmp_path):
+    epochs = write_log(tmp_path / "x.jsonl", [0.0, 0.25, 0.5, 0.25], per_epoch=2)
+    assert [row["epoch"] for row in epochs] == [0, 0, 1, 1]
+    assert best_epoch(epochs) == 1
 
 
 def test_best_epoch_is_the_last_one_with_the_best_score(tmp_path):

@@ -464,6 +464,7 @@ def cross_validate_cli(
                 "" if (sd := summary["deviation"][name]) is None else f"{100 * sd:.2f}",
             )
             for name in SCORES
+            if name in summary["mean"]  # results of older versions have fewer scores
         ]
         msg.table(rows, header=("", f"mean of {len(runs)}", "sd"), divider=True)
         srsly.write_json(output / "summary.json", summary)

@@ -37,7 +37,7 @@ from ..convert import Settings, convert_again
 from ..cpu import describe_cpu
 from ..evaluate import evaluate
 from ..train import run_training
-from .plan import LOG_SETTING, PlannedRun
+from .plan import LOGGER, PlannedRun, file_logger
 from .scores import SCORES, select_scores
 
 RESULTS = "results.jsonl"
@@ -362,7 +362,7 @@ def execute_run(spec: Mapping[str, Any]) -> None:
         seed=spec["seed"],
         gpu_id=spec["gpu_id"],
         threads=spec["threads"],
-        overrides={**spec["overrides"], LOG_SETTING: str(epochs_file)},
+        overrides={**spec["overrides"], LOGGER: file_logger(str(epochs_file))},
         resumable=False,
     )
     seconds = time.perf_counter() - started

@@ -339,22 +339,19 @@ def _check_names(
 
 def select_datasets(
     path: Path, experiment: Experiment, names: Sequence[str]
-) -> Experiment:
+) -> list[str]:
     """Select datasets of an experiment, e.g. those that have been downloaded.
 
     path (Path): The file, for error messages.
     names (Sequence[str]): Names of the datasets. Empty: all.
-    RETURNS (Experiment): The experiment without the runs of other datasets.
+    RETURNS (list[str]): The names of the selected datasets.
     RAISES (ValueError): J790 for an unknown name.
     """
-    if not names:
-        return experiment
     for name in names:
         if name not in experiment.datasets:
             known = ", ".join(experiment.datasets)
             raise JREError(Errors.J790.format(path=path, name=name, known=known))
-    kept = {n: entry for n, entry in experiment.datasets.items() if n in names}
-    return experiment.model_copy(update={"datasets": kept})
+    return [name for name in experiment.datasets if name in (names or [name])]
 
 
 def _first_problem(error: ValidationError | TypeError) -> tuple[str, str]:
@@ -419,7 +416,6 @@ def plan_runs(
         for row, entry in experiment.rows.items()
         for model in entry.models or experiment.models
         for name in entry.datasets or experiment.datasets
-        if name in experiment.datasets
     }
     encoder_files = {
         (model, row, name): _fingerprint_encoder(

@@ -464,6 +464,7 @@ def cross_validate_cli(
                 "" if (sd := summary["deviation"][name]) is None else f"{100 * sd:.2f}",
             )
             for name in SCORES
+            if name in summary["mean"]  # results of older versions have fewer scores
         ]
         msg.table(rows, header=("", f"mean of {len(runs)}", "sd"), divider=True)
         srsly.write_json(output / "summary.json", summary)
@@ -553,7 +554,9 @@ def experiment_cli(
     ] = None,
     dataset: Annotated[
         list[str] | None,
-        typer.Option(help="Only the runs of this dataset of the file. Can be repeated"),
+        typer.Option(
+            help="Only train the runs of this dataset of the file. Can be repeated"
+        ),
     ] = None,
     jobs: Jobs = 1,
     gpu_id: GpuId = -1,
@@ -585,12 +588,19 @@ def experiment_cli(
     from .experiment.table import insert_table, make_table, summarize_groups
 
     with _plain_errors(), trust_remote_code(*(trust or ())):
-        experiment = select_datasets(file, read_experiment(file), dataset or ())
-        runs = plan_runs(file, experiment)
+        experiment = read_experiment(file)
+        selected = select_datasets(file, experiment, dataset or ())
         output = output or Path("training") / "experiments" / file.stem
         results = read_results(output)
-        if table or table_into:
-            markdown = make_table(experiment, runs, results.by_fingerprint)
+        only_table = table or table_into is not None
+        runs = plan_runs(
+            file,
+            experiment,
+            required=() if only_table else selected,
+            known_folds=results.folds,
+        )
+        if only_table:
+            markdown = make_table(experiment, runs, results.find(runs))
             if table:
                 typer.echo(markdown)
             if table_into is not None:
@@ -602,7 +612,7 @@ def experiment_cli(
             train_missing(
                 file,
                 experiment,
-                runs,
+                [run for run in runs if run.dataset in selected],
                 results,
                 jobs=jobs,
                 gpu_id=gpu_id,
@@ -612,7 +622,7 @@ def experiment_cli(
                 trust=trust or (),
             )
         finally:
-            summary = summarize_groups(runs, results.by_fingerprint)
+            summary = summarize_groups(runs, results.find(runs))
             if summary:
                 srsly.write_json(output / "summary.json", summary)
 

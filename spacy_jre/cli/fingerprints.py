@@ -1,6 +1,7 @@
 """Fingerprints of files: whether a run was finished under the same conditions."""
 
 import hashlib
+from functools import cache
 from pathlib import Path
 
 from weasel.util import get_checksum
@@ -9,6 +10,8 @@ from ..corpora.dataset import FILE as DATASET_FILE
 from ..corpora.dataset import Dataset
 from ..corpora.sources import walk_files
 from ..errors import Errors, JREError
+
+CHUNK = 1 << 20  # bytes
 
 
 def data_fingerprints(dataset: Dataset, fold: int) -> dict[str, list[str]]:
@@ -39,3 +42,33 @@ def fingerprint(path: Path) -> str:
     if not path.is_file():
         raise JREError(Errors.J601.format(path=path))
     return get_checksum(path)
+
+
+def fingerprint_bytes(content: bytes) -> str:
+    """Get the checksum of the content of a file, equal to ``fingerprint`` of it."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+@cache
+def encoder_fingerprint(folder: Path) -> str:
+    """Get the checksum of the files of a local transformer.
+
+    It is computed once per folder and process, because the files are large. Subfolders
+    and hidden files have no effect: transformers only reads the files of the folder.
+    Links are followed, because the snapshots in the cache of the Hugging Face Hub
+    consist of links.
+    """
+    digest = hashlib.md5(usedforsecurity=False)
+    for file in sorted(folder.iterdir()):
+        if file.is_file() and not file.name.startswith("."):
+            digest.update(f"{_checksum_in_parts(file)} {file.name}\n".encode())
+    return digest.hexdigest()
+
+
+def _checksum_in_parts(path: Path) -> str:
+    """Get the checksum of a file that may not fit into memory."""
+    digest = hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as file:
+        while part := file.read(CHUNK):
+            digest.update(part)
+    return digest.hexdigest()

@@ -12,7 +12,12 @@ import torch
 from spacy.cli._util import import_code, setup_gpu, show_validation_error
 from spacy.language import Language
 from spacy.training.initialize import init_nlp
-from spacy.util import load_config, registry, resolve_dot_names
+from spacy.util import (
+    load_config,
+    load_config_from_str,
+    registry,
+    resolve_dot_names,
+)
 from thinc.api import Config
 from wasabi import MarkdownRenderer, msg
 
@@ -169,6 +174,7 @@ def plan_training(
     about: Dataset | None,
     n_sentences: int,
     *,
+    text: str | None = None,
     encoder: str = "",
     epochs: int = 0,
     batch_size: int = 0,
@@ -179,13 +185,18 @@ def plan_training(
 
     about (Dataset | None): The dataset.json of the data.
     n_sentences (int): Number of Docs in the training data.
+    text (str | None): The content of the config file, if it was read before.
     RETURNS (tuple[Config, dict[str, Any]]): The config with the overrides, and
         further overrides by dotted name: the settings of the dataset.json and the
         steps of the schedule. The given overrides take precedence over them.
     RAISES (ValueError): J706 or J731 for the config, J710 or J733 for the encoder,
         and confection's error for overrides that the config has no section for.
     """
-    config = load_config(config_path, overrides=dict(overrides), interpolate=False)
+    given = dict(overrides)
+    if text is None:
+        config = load_config(config_path, overrides=given, interpolate=False)
+    else:
+        config = load_config_from_str(text, overrides=given, interpolate=False)
     if "recipe" not in config:
         raise JREError(Errors.J706.format(path=config_path))
     recipe = dict(config["recipe"])

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+import srsly
 
 from spacy_jre.cli.cross_validate import parse_numbers
 from spacy_jre.cli.experiment import runs as module
@@ -233,6 +234,19 @@ def test_command_prints_scores_and_averages(dataset, output, started):
     assert "mean of 2" in text
     assert "rel_strict_macro_f 35.00 35.36" in text
     assert str(output / "summary.json") in text
+
+
+def test_results_without_macro_scores_are_averaged_without_them(
+    dataset, output, started
+):
+    succeed(dataset, output)
+    lines = list(srsly.read_jsonl(output / module.RESULTS))
+    for line in lines:
+        line["best"] = {n: v for n, v in line["best"].items() if "macro" not in n}
+    srsly.write_jsonl(output / module.RESULTS, lines)
+    text = output_of(succeed(dataset, output))
+    assert "rel_strict_f 35.00 35.36" in text
+    assert "rel_strict_macro_f" not in text
 
 
 # errors

@@ -6,14 +6,22 @@ datasets, folds, samples and seeds.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import srsly
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 from spacy.cli._util import import_code
 from spacy.schemas import ConfigSchemaTraining
 from spacy.util import load_model_from_config, registry
@@ -22,19 +30,35 @@ from thinc.api import Config
 from ...about import __version__
 from ...corpora.dataset import Dataset, find_dataset
 from ...errors import Errors, JREError
-from ..fingerprints import data_fingerprints, fingerprint
+from ..fingerprints import (
+    data_fingerprints,
+    encoder_fingerprint,
+    fingerprint_bytes,
+)
 from ..overrides import SET_BY_CROSS_VALIDATE
 from ..train import plan_training
 
-# evaluations of a run, written by spaCy's logger
-LOG_SETTING = "training.logger.output_file"
+# the logger of a run is always spaCy's, which writes the evaluations
+LOGGER = "training.logger"
+BATCH_SIZE, BATCHER_SIZE = "recipe.batch_size", "training.batcher.size"
 RESERVED = {
     "paths.train": "'path' of the dataset",
     "paths.dev": "'path' of the dataset",
     "system.seed": "'seeds'",
-    LOG_SETTING: "epochs.jsonl in the folder of the run",
+    LOGGER: "epochs.jsonl in the folder of the run",
 }
 assert RESERVED.keys() > SET_BY_CROSS_VALIDATE.keys()
+
+
+def _check_unique(values: list[Any]) -> list[Any]:
+    for value in values:
+        if values.count(value) > 1:
+            text = "null" if value is None else value
+            raise ValueError(f"contains {text} more than once")
+    return values
+
+
+Unique = AfterValidator(_check_unique)
 
 Name = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -62,12 +86,39 @@ class Settings(BaseModel):
     @field_validator("overrides")
     @classmethod
     def _check_overrides(cls, overrides: dict[str, Any]) -> dict[str, Any]:
-        for name in overrides:
-            if name in RESERVED:
-                raise ValueError(f"can't contain {name}. Use {RESERVED[name]}")
+        for name, value in overrides.items():
+            reserved = LOGGER if name.startswith(f"{LOGGER}.") else name
+            if reserved in RESERVED:
+                raise ValueError(f"can't contain {name}. Use {RESERVED[reserved]}")
             if "." not in name:
                 raise ValueError(f"must contain full names, not {name!r}")
+            for problem in _find_not_json(value):
+                raise ValueError(
+                    f"can't contain {problem}: {name}. Use strings, numbers, true, "
+                    "false, null, lists, and mappings with strings as keys"
+                )
         return overrides
+
+
+def _find_not_json(value: Any) -> Iterator[str]:
+    """YIELDS (str): Each part of a value that JSON files can't contain."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                yield f"the key {key!r}"
+            yield from _find_not_json(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _find_not_json(item)
+    elif isinstance(value, int):
+        # srsly does not write integers of more than 64 bits
+        if abs(value) >= 2**63:
+            yield f"the number {value}"
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            yield f"the number {value}"
+    elif value is not None and not isinstance(value, str):
+        yield f"the value {value!r:.60}"
 
 
 class ModelEntry(Settings):
@@ -87,12 +138,12 @@ class DatasetEntry(Settings):
     """
 
     path: Name
-    folds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None = (
-        None
-    )
+    folds: (
+        Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), Unique] | None
+    ) = None
     score: Literal["dev", "test"] = "dev"
     average: Literal["micro", "macro"] = "micro"
-    samples: Annotated[list[Count | None], Field(min_length=1)] = [None]
+    samples: Annotated[list[Count | None], Field(min_length=1), Unique] = [None]
 
 
 class PaperScores(BaseModel):
@@ -156,7 +207,9 @@ class Experiment(Settings):
     models: Annotated[dict[Name, ModelEntry], Field(min_length=1)]
     datasets: Annotated[dict[Name, DatasetEntry], Field(min_length=1)]
     rows: Annotated[dict[Name, Row], Field(min_length=1)]
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), Unique] = [
+        0
+    ]
     best_of: Annotated[int, Field(ge=0)] = 0
     threads: Annotated[int, Field(ge=0)] = 1
     max_loss: Annotated[float, Field(ge=0, le=1)] = 0.01
@@ -166,8 +219,11 @@ class Experiment(Settings):
 class PlannedRun:
     """One training. The names are those of the experiment file.
 
-    data (Mapping): Fingerprints of the files of the dataset.
-    config_fingerprint (str): Fingerprint of the config.
+    config_text (str): Content of the config. It was read once, so that changes of the
+        file have no effect on the runs of the same command.
+    data (Mapping | None): Fingerprints of the files of the dataset. None if they are
+        absent, so that the run can't be trained.
+    encoder_files (str): Fingerprint of the encoder if it is a local folder.
     """
 
     model: str
@@ -177,30 +233,40 @@ class PlannedRun:
     sample: int | None
     seed: int
     config: Path
-    config_fingerprint: str
+    config_text: str
     source: Path
-    data: Mapping[str, list[str]]
+    data: Mapping[str, list[str]] | None
     split: str
     encoder: str
+    encoder_files: str
     overrides: Mapping[str, Any]
 
     @cached_property
     def fingerprint(self) -> str:
         """Runs with the same fingerprint have the same scores. Names, and the order of
-        the overrides, have no effect."""
-        conditions = {
+        the overrides, have no effect. The order inside a mapping has: the first regular
+        expression of ``training.optimizer.rates`` that matches is used."""
+        data = None if self.data is None else _sort(self.data)
+        return _hash({**self._settings, "data": data})
+
+    @cached_property
+    def settings_fingerprint(self) -> str:
+        """The fingerprint without the data, for results of data that is absent."""
+        return _hash(self._settings)
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        return {
             "version": __version__,
-            "config": self.config_fingerprint,
-            "data": self.data,
+            "config": fingerprint_bytes(self.config_text.encode()),
             "fold": self.fold,
             "sample": self.sample,
             "seed": self.seed,
             "split": self.split,
             "encoder": self.encoder,
-            "overrides": self.overrides,
+            **({"encoder_files": self.encoder_files} if self.encoder_files else {}),
+            "overrides": _sort(self.overrides),
         }
-        text = json.dumps(conditions, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
 
     @property
     def label(self) -> str:
@@ -209,6 +275,14 @@ class PlannedRun:
         parts += [f"fold {self.fold}"] if self.fold else []
         parts += [f"{self.sample} Docs"] if self.sample is not None else []
         return ", ".join([*parts, f"seed {self.seed}"])
+
+
+def _sort(values: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(sorted(values.items()))
+
+
+def _hash(conditions: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(_sort(conditions)).encode()).hexdigest()
 
 
 def read_experiment(path: Path) -> Experiment:
@@ -265,22 +339,19 @@ def _check_names(
 
 def select_datasets(
     path: Path, experiment: Experiment, names: Sequence[str]
-) -> Experiment:
+) -> list[str]:
     """Select datasets of an experiment, e.g. those that have been downloaded.
 
     path (Path): The file, for error messages.
     names (Sequence[str]): Names of the datasets. Empty: all.
-    RETURNS (Experiment): The experiment without the runs of other datasets.
+    RETURNS (list[str]): The names of the selected datasets.
     RAISES (ValueError): J790 for an unknown name.
     """
-    if not names:
-        return experiment
     for name in names:
         if name not in experiment.datasets:
             known = ", ".join(experiment.datasets)
             raise JREError(Errors.J790.format(path=path, name=name, known=known))
-    kept = {n: entry for n, entry in experiment.datasets.items() if n in names}
-    return experiment.model_copy(update={"datasets": kept})
+    return [name for name in experiment.datasets if name in (names or [name])]
 
 
 def _first_problem(error: ValidationError | TypeError) -> tuple[str, str]:
@@ -303,27 +374,57 @@ def _wrong(path: Path, field: str, problem: str) -> str:
     return Errors.J750.format(path=path, field=field, problem=problem)
 
 
-def plan_runs(path: Path, experiment: Experiment) -> list[PlannedRun]:
+def plan_runs(
+    path: Path,
+    experiment: Experiment,
+    *,
+    required: Collection[str] | None = None,
+    known_folds: Mapping[str, Iterable[int]] | None = None,
+) -> list[PlannedRun]:
     """Get all runs of an experiment, seed by seed.
 
     path (Path): The experiment file, for error messages.
-    RAISES (ValueError): J750 for a dataset without dev data that is scored on dev,
-        J601 for a missing file, J634 for a fold that does not exist.
+    required (Collection[str] | None): Names of the datasets that must exist. None: all.
+    known_folds (Mapping | None): The folds of datasets that do not exist, by name.
+    RAISES (ValueError): J750 for a dataset without dev data that is scored on dev, or
+        a config that is not UTF-8, J601 for a missing file, J634 for a fold that does
+        not exist.
     """
-    data: dict[tuple[str, int], dict[str, list[str]]] = {}
+    data: dict[tuple[str, int], dict[str, list[str]] | None] = {}
     for name, entry in experiment.datasets.items():
-        source = Path(entry.path)
-        if not source.is_dir():
-            raise JREError(Errors.J601.format(path=source))
-        dataset = find_dataset(source) or Dataset(source)
-        if entry.score == "dev" and not dataset.has_dev:
-            problem = "must be 'test': the dataset has no dev data"
-            raise JREError(_wrong(path, f"datasets.{name}.score", problem))
-        for fold in entry.folds or range(max(1, dataset.folds)):
-            data[name, fold] = data_fingerprints(dataset, fold)
+        about = find_dataset(Path(entry.path))
+        try:
+            found = _fingerprint_data(path, name, entry, about)
+            data |= {(name, fold): files for fold, files in found.items()}
+        except JREError:
+            if required is None or name in required:
+                raise
+            known = (known_folds or {}).get(name) or [0]
+            folds = range(max(1, about.folds)) if about else sorted(known)
+            data |= {(name, fold): None for fold in entry.folds or folds}
     configs = {
-        name: fingerprint(Path(entry.config))
+        name: _read_config(path, f"models.{name}.config", Path(entry.config))
         for name, entry in experiment.models.items()
+    }
+    settings = {
+        (model, row, name): _combine(
+            experiment,
+            experiment.datasets[name],
+            experiment.models[model],
+            experiment.rows[row],
+        )
+        for row, entry in experiment.rows.items()
+        for model in entry.models or experiment.models
+        for name in entry.datasets or experiment.datasets
+    }
+    encoder_files = {
+        (model, row, name): _fingerprint_encoder(
+            Path(experiment.models[model].config),
+            configs[model],
+            find_dataset(Path(experiment.datasets[name].path)),
+            **combined,
+        )
+        for (model, row, name), combined in settings.items()
     }
     return [
         PlannedRun(
@@ -334,25 +435,65 @@ def plan_runs(path: Path, experiment: Experiment) -> list[PlannedRun]:
             sample=sample,
             seed=seed,
             config=Path(experiment.models[model].config),
-            config_fingerprint=configs[model],
+            config_text=configs[model],
             source=Path(experiment.datasets[name].path),
             data=fingerprints,
             split=experiment.datasets[name].score,
-            **_combine(
-                experiment,
-                experiment.datasets[name],
-                experiment.models[model],
-                experiment.rows[row],
-            ),
+            encoder_files=encoder_files[model, row, name],
+            **settings[model, row, name],
         )
         for seed in experiment.seeds
         for (name, fold), fingerprints in data.items()
         for sample in experiment.datasets[name].samples
         for model in experiment.models
-        for row, settings in experiment.rows.items()
-        if model in (settings.models or experiment.models)
-        and name in (settings.datasets or experiment.datasets)
+        for row in experiment.rows
+        if (model, row, name) in settings
     ]
+
+
+def _fingerprint_data(
+    path: Path, name: str, entry: DatasetEntry, about: Dataset | None
+) -> dict[int, dict[str, list[str]]]:
+    """RETURNS (dict): The fingerprints of the files of each fold."""
+    source = Path(entry.path)
+    if not source.is_dir():
+        raise JREError(Errors.J601.format(path=source))
+    dataset = about or Dataset(source)
+    if entry.score == "dev" and not dataset.has_dev:
+        problem = "must be 'test': the dataset has no dev data"
+        raise JREError(_wrong(path, f"datasets.{name}.score", problem))
+    folds = entry.folds or range(max(1, dataset.folds))
+    return {fold: data_fingerprints(dataset, fold) for fold in folds}
+
+
+def _read_config(path: Path, field: str, config: Path) -> str:
+    if not config.is_file():
+        raise JREError(Errors.J601.format(path=config))
+    try:
+        # with its line breaks, so that its fingerprint is that of the file
+        return config.read_bytes().decode("utf8")
+    except UnicodeDecodeError as error:
+        problem = f"names {config}, which is not UTF-8: {error}"
+        raise JREError(_wrong(path, field, problem)) from error
+
+
+def _fingerprint_encoder(
+    config: Path,
+    text: str,
+    about: Dataset | None,
+    encoder: str,
+    overrides: Mapping[str, Any],
+) -> str:
+    """RETURNS (str): The fingerprint of the encoder of a run if it is a folder,
+    otherwise an empty string."""
+    try:
+        complete = _complete_config(config, text, about, encoder, overrides)
+        tok2vec = complete.interpolate()["components"]["jre"]["model"]["tok2vec"]
+        name = tok2vec["name"]
+        is_folder = bool(name) and Path(name).is_dir()
+    except Exception:  # no transformer, or a config that `check_runs` reports
+        return ""
+    return encoder_fingerprint(Path(name).resolve()) if is_folder else ""
 
 
 def _combine(*levels: Settings) -> dict[str, Any]:
@@ -364,6 +505,9 @@ def _combine(*levels: Settings) -> dict[str, Any]:
         for name in ("epochs", "batch_size"):
             if getattr(level, name):
                 overrides[f"recipe.{name}"] = getattr(level, name)
+        if level.batch_size or BATCH_SIZE in level.overrides:
+            # takes precedence over the batch size of the recipe
+            overrides.pop(BATCHER_SIZE, None)
         overrides.update(level.overrides)
     return {"encoder": encoder, "overrides": overrides}
 
@@ -401,15 +545,14 @@ def resolve_run(run: PlannedRun) -> Config:
     RAISES (ValueError): Errors of the config.
     """
     import_code(None)
-    # only the steps of the schedule depend on the number of sentences
-    config, computed = plan_training(
+    config = _complete_config(
         run.config,
+        run.config_text,
         find_dataset(run.source),
-        1000,
-        encoder=run.encoder,
-        overrides=run.overrides,
+        run.encoder,
+        run.overrides,
     )
-    known = Config().from_disk(run.config, interpolate=False)["recipe"]
+    known = Config().from_str(run.config_text, interpolate=False)["recipe"]
     for name in run.overrides:
         section, _, value = name.rpartition(".")
         if section == "recipe" and value not in known:
@@ -420,14 +563,38 @@ def resolve_run(run: PlannedRun) -> Config:
                     problem=f"is unknown. Known in [recipe]: {', '.join(known)}",
                 )
             )
-    values = {"paths.train": "-", "paths.dev": "-", LOG_SETTING: "-"}
-    complete = Config().from_str(
-        config.to_str(),
-        overrides={**computed, **run.overrides, **values},
-        interpolate=False,
-    )
-    nlp = load_model_from_config(complete, auto_fill=True)
+    nlp = load_model_from_config(config, auto_fill=True)
     resolved = nlp.config.interpolate()
     registry.resolve({"corpora": resolved["corpora"]})
     registry.resolve(resolved["training"], schema=ConfigSchemaTraining)
     return resolved
+
+
+def _complete_config(
+    path: Path,
+    text: str,
+    about: Dataset | None,
+    encoder: str,
+    overrides: Mapping[str, Any],
+) -> Config:
+    """RETURNS (Config): The config of a training, except for the files."""
+    # only the steps of the schedule depend on the number of sentences
+    config, computed = plan_training(
+        path, about, 1000, text=text, encoder=encoder, overrides=overrides
+    )
+    values = {"paths.train": "-", "paths.dev": "-", LOGGER: file_logger("-")}
+    return Config().from_str(
+        config.to_str(),
+        overrides={**computed, **overrides, **values},
+        interpolate=False,
+    )
+
+
+def file_logger(path: str) -> dict[str, Any]:
+    """Get the logger of a run. It replaces that of the config, which may not be able to
+    write a file.
+
+    path (str): The file with the evaluations.
+    RETURNS (dict[str, Any]): The value of ``training.logger``.
+    """
+    return {"@loggers": "spacy.ConsoleLogger.v3", "output_file": path}

@@ -1,5 +1,6 @@
 """Train the missing runs of an experiment, and show the progress."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,15 @@ from wasabi import msg
 
 from ...errors import Errors, JREError
 from .plan import Experiment, PlannedRun, check_runs
-from .runs import RESULTS, Results, convert_data, run_all, time_left
+from .runs import (
+    RESULTS,
+    Results,
+    convert_data,
+    describe_machine,
+    find_folders,
+    run_all,
+    time_left,
+)
 
 SHOWN = ("ents_f", "rel_f", "rel_strict_f")
 
@@ -47,36 +56,86 @@ def train_missing(
     missing = [r for r in runs if r.fingerprint not in results.by_fingerprint]
     msg.info(f"{len(runs)} runs, {len(runs) - len(missing)} finished before")
     output = results.path.parent
+    for line in find_not_kept(runs, results, **settings):
+        msg.warn(line)
     convert_data(path, missing, output, experiment.max_loss, checksums=checksums)
     # runs with the same fingerprint are trained once
     pending = {run.fingerprint: run for run in reversed(missing)}
     count, failed = len(pending), 0
     jobs = settings.get("jobs", 1)
+    machine = describe_machine(settings.get("gpu_id", -1))
+    started: dict[str, float] = {}
+
+    def describe_rest() -> str:
+        now = time.monotonic()
+        left = time_left(
+            list(pending.values()),
+            results.by_fingerprint.values(),
+            jobs,
+            spent={run: now - start for run, start in list(started.items())},
+            machine=machine,
+        )
+        return describe_time(left)
+
     # only shown in a terminal
     form = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
     with tqdm.tqdm(total=count, disable=None, bar_format=form) as progress:
-        left = time_left(list(pending.values()), results.by_fingerprint.values(), jobs)
-        progress.set_postfix_str(describe_time(left))
-        for run, result, log in run_all(missing, output, results, **settings):
+        progress.set_postfix_str(describe_rest())
+        for run, result, log, reason in run_all(
+            missing, output, results, started=started, **settings
+        ):
             del pending[run.fingerprint]
-            left = time_left(
-                list(pending.values()), results.by_fingerprint.values(), jobs
-            )
-            progress.set_postfix_str(describe_time(left), refresh=False)
+            rest = describe_rest()
+            progress.set_postfix_str(rest, refresh=False)
             progress.update()
             with progress.external_write_mode():
                 if result is None:
                     failed += 1
-                    msg.fail(f"{run.label}: see {log}")
+                    cause = f"{reason}. See" if reason else "see"
+                    msg.fail(f"{run.label}: {cause} {log}")
                 else:
                     f1 = ", ".join(
                         f"{name} {100 * result[part][name]:.2f}" for name in SHOWN
                     )
                     msg.good(f"{run.label}: {f1} ({result['seconds']:.0f} s)")
-                msg.text(f"{count - len(pending)} of {count}, {describe_time(left)}")
+                msg.text(f"{count - len(pending)} of {count}, {rest}")
     msg.good(f"{results.path}")
     if failed:
         raise JREError(Errors.J754.format(failed=failed, total=count))
+
+
+def find_not_kept(
+    runs: Sequence[PlannedRun],
+    results: Results,
+    *,
+    keep_models: bool = False,
+    keep_predictions: bool = False,
+    **settings: Any,
+) -> list[str]:
+    """Find finished runs whose files should be kept, but were deleted.
+
+    RETURNS (list[str]): Messages.
+    """
+    output = results.path.parent
+    finished = {run.fingerprint for run in runs} & results.by_fingerprint.keys()
+    messages = []
+    for wanted, name, what in (
+        (keep_models, "model-last", "pipelines"),
+        (keep_predictions, "model-last.spacy", "predictions"),
+    ):
+        if not wanted:
+            continue
+        count = sum(
+            not any((folder / name).exists() for folder in find_folders(run, output))
+            for run in finished
+        )
+        if count:
+            messages.append(
+                f"{count} finished run(s) have no {what}. Finished runs are not "
+                f"repeated. To get their {what}, use another output folder or delete "
+                f"{output}"
+            )
+    return messages
 
 
 def describe_time(seconds: float | None) -> str:

@@ -4,6 +4,7 @@ Each finished run is one line in ``results.jsonl``. Only this process writes the
 so that an interrupted command leaves at most one incomplete line.
 """
 
+import hashlib
 import json
 import os
 import platform
@@ -16,8 +17,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,12 +39,18 @@ from ..convert import Settings, convert_again
 from ..cpu import describe_cpu
 from ..evaluate import evaluate
 from ..train import run_training
-from .plan import LOG_SETTING, PlannedRun
+from .plan import LOGGER, PlannedRun, file_logger
 from .scores import SCORES, select_scores
 
 RESULTS = "results.jsonl"
 # runs with the same values take about the same time
-ALIKE = ("model", "dataset", "sample")
+SAME_MODEL = ("model", "dataset", "sample")
+SAME_ROW = (*SAME_MODEL, "row")
+# copy of the config in the folder of a run
+ORIGINAL = "original.cfg"
+# fields of a result that a run has, too
+NAMES = ("model", "row", "dataset", "fold", "sample", "seed", "split")
+MAX_SLUG = 100  # bytes
 PACKAGES = ("spacy", "thinc", "torch", "transformers", "numpy")
 
 
@@ -51,11 +59,13 @@ class Outcome(NamedTuple):
 
     result (dict | None): Its line of the results. None if the run failed.
     log (Path): The log file of its process.
+    reason (str): Why there is no result, if it is not in the output of the process.
     """
 
     run: PlannedRun
     result: dict[str, Any] | None
     log: Path
+    reason: str = ""
 
 
 # results
@@ -69,15 +79,49 @@ class Results:
         self.path = path
         self.by_fingerprint: dict[str, dict[str, Any]] = {}
         self.incomplete = 0  # lines
-        text = path.read_text(encoding="utf8") if path.is_file() else ""
+        content = path.read_bytes() if path.is_file() else b""
         # a line that was interrupted while it was written has no line break
-        self._separator = "\n" if text and not text.endswith("\n") else ""
-        for line in text.splitlines():
+        self._separator = "\n" if content and not content.endswith(b"\n") else ""
+        # not splitlines: a name can contain other line breaks, such as U+2028
+        for line in content.split(b"\n"):
             try:
                 result = json.loads(line)
                 self.by_fingerprint[result["fingerprint"]] = result
             except (ValueError, KeyError, TypeError):
                 self.incomplete += bool(line.strip())
+
+    def find(self, runs: Iterable[PlannedRun]) -> dict[str, dict[str, Any]]:
+        """Get the results of runs by their fingerprints.
+
+        The fingerprint of a run without its data is not that of its result. Then the
+        newest result with the same name of the dataset and the same settings is used.
+        Results of older versions have no fingerprint of the settings: they are found
+        by their names, config and overrides.
+        """
+        settings, names = {}, {}
+        for result in self.by_fingerprint.values():
+            if "settings_fingerprint" in result:
+                settings[result["dataset"], result["settings_fingerprint"]] = result
+            else:
+                names[_key(result)] = result
+        found = {}
+        for run in runs:
+            line = self.by_fingerprint.get(run.fingerprint)
+            if run.data is None:
+                line = settings.get((run.dataset, run.settings_fingerprint))
+                line = line or names.get(_key(_describe(run)))
+            if line is not None:
+                found[run.fingerprint] = line
+        return found
+
+    @property
+    def folds(self) -> dict[str, set[int]]:
+        """The folds of each dataset that have results."""
+        folds: dict[str, set[int]] = {}
+        for result in self.by_fingerprint.values():
+            if "dataset" in result:
+                folds.setdefault(result["dataset"], set()).add(result["fold"])
+        return folds
 
     def add(self, result: dict[str, Any]) -> None:
         """Append a line, and write it to the disk."""
@@ -88,6 +132,12 @@ class Results:
             os.fsync(file.fileno())
         self._separator = ""
         self.by_fingerprint[result["fingerprint"]] = result
+
+
+def _key(result: Mapping[str, Any]) -> str:
+    overrides = sorted((result.get("overrides") or {}).items())
+    names = [result.get(name) for name in (*NAMES, "config")]
+    return json.dumps([*names, overrides])
 
 
 # data
@@ -122,7 +172,7 @@ def convert_data(
 
 
 def corpus_folder(run: PlannedRun, output: Path) -> Path:
-    return output / "corpus" / slug(run.dataset) / str(run.fold)
+    return output / "corpus" / unique_slug(run.dataset) / str(run.fold)
 
 
 def train_file(run: PlannedRun, output: Path) -> Path:
@@ -159,7 +209,17 @@ def _draw_sample(path: Path, run: PlannedRun, folder: Path, target: Path) -> Non
 
 def slug(name: str) -> str:
     """RETURNS (str): A name for a file. Different names can have the same one."""
-    return re.sub(r"[^\w.]+", "-", name).strip("-.") or "-"
+    text = re.sub(r"[^\w.]+", "-", name).strip("-.") or "-"
+    # the limit of most file systems is 255 bytes
+    return text.encode()[:MAX_SLUG].decode(errors="ignore")
+
+
+def unique_slug(name: str) -> str:
+    """RETURNS (str): A name for a file that no other name has."""
+    text = slug(name)
+    if text == name:
+        return text
+    return f"{text}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 # processes
@@ -176,6 +236,7 @@ def run_all(
     keep_models: bool = False,
     keep_predictions: bool = False,
     trust: Sequence[str] = (),
+    started: MutableMapping[str, float] | None = None,
 ) -> Iterator[Outcome]:
     """Train and score runs in parallel processes, and add their results to the file.
 
@@ -188,12 +249,14 @@ def run_all(
     keep_models (bool): Whether to keep the trained pipelines.
     keep_predictions (bool): Whether to keep the predictions for the scored data.
     trust (Sequence[str]): See ``trust_remote_code``.
+    started (MutableMapping[str, float] | None): Gets the time (``time.monotonic``) at
+        which a run starts, by its fingerprint.
     YIELDS (Outcome): One per trained run, as soon as it has ended.
     """
     unique: dict[str, PlannedRun] = {}
     for run in runs:
         unique.setdefault(run.fingerprint, run)
-    processes = _Processes(threads, trust)
+    processes = _Processes(threads, trust, {} if started is None else started)
     with ThreadPoolExecutor(jobs) as executor:
         try:
             futures: dict[Future[Outcome], PlannedRun] = {}
@@ -221,16 +284,22 @@ def run_folder(run: PlannedRun, output: Path) -> Path:
     """RETURNS (Path): The folder of a run with its log file."""
     sample = "" if run.sample is None else f"-{run.sample}"
     names = f"{run.model}-{run.row}-{run.dataset}-{run.fold}{sample}-{run.seed}"
-    return output / "runs" / f"{slug(names)[:100]}-{run.fingerprint[:8]}"
+    return output / "runs" / f"{slug(names)}-{run.fingerprint[:8]}"
+
+
+def find_folders(fingerprint: str, output: Path) -> list[Path]:
+    """RETURNS (list[Path]): The folders of a run, also if its names have changed."""
+    return list((output / "runs").glob(f"*-{fingerprint[:8]}"))
 
 
 def _specify(run: PlannedRun, output: Path) -> dict[str, Any]:
     """RETURNS (dict[str, Any]): The arguments of `execute_run` that depend on the
     run."""
     corpus = corpus_folder(run, output)
+    folder = run_folder(run, output)
     return {
-        "config": str(run.config),
-        "output": str(run_folder(run, output)),
+        "config": str(folder / ORIGINAL),
+        "output": str(folder),
         "train": str(train_file(run, output)),
         "dev": str(corpus / "dev.spacy"),
         "scored": str(corpus / f"{run.split}.spacy"),
@@ -240,61 +309,106 @@ def _specify(run: PlannedRun, output: Path) -> dict[str, Any]:
     }
 
 
+def prepare_folder(run: PlannedRun, spec: Mapping[str, Any]) -> None:
+    """Create the folder of a run, with the config and the arguments of its process.
+
+    The config is the text from which the fingerprint was computed: the file may have
+    changed since then.
+    """
+    folder = Path(spec["output"])
+    # left by an interrupted call
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / ORIGINAL).write_bytes(run.config_text.encode())
+    srsly.write_json(folder / "spec.json", dict(spec))
+
+
 def time_left(
     pending: Sequence[PlannedRun],
     results: Iterable[Mapping[str, Any]],
     jobs: int,
+    *,
+    spent: Mapping[str, float] | None = None,
+    machine: Mapping[str, Any] | None = None,
 ) -> float | None:
     """Estimate the time that runs will take.
 
-    A run takes as long as the finished runs with the same model, dataset and sample,
-    or as all finished runs.
+    A run takes as long as the finished runs with the same model, row, dataset and
+    sample; or else, of any row; or else, as all finished runs.
 
     pending (Sequence[PlannedRun]): The runs that have not finished.
     results (Iterable[Mapping]): The results of finished runs.
     jobs (int): Number of processes.
+    spent (Mapping[str, float] | None): Seconds since the start of runs, by fingerprint.
+    machine (Mapping[str, Any] | None): See ``describe_machine``. Runs on this machine
+        are preferred.
     RETURNS (float | None): Seconds. None if no run has finished.
     """
     seconds: dict[tuple[Any, ...], list[float]] = {}
     for result in results:
-        for key in ((), tuple(result[name] for name in ALIKE)):
-            seconds.setdefault(key, []).append(result["seconds"])
+        here = machine is not None and result.get("machine") == machine
+        for names in (SAME_ROW, SAME_MODEL, ()):
+            alike = names, tuple(result.get(name) for name in names)
+            for key in [(False, *alike), *([(True, *alike)] if here else [])]:
+                seconds.setdefault(key, []).append(
+                    result.get("wall_seconds", result["seconds"])
+                )
     if not seconds:
         return None
     means = {key: statistics.fmean(values) for key, values in seconds.items()}
-    expected = [
-        means.get(tuple(getattr(run, name) for name in ALIKE), means[()])
-        for run in pending
-    ]
-    return sum(expected) / min(jobs, len(pending)) if pending else 0.0
+
+    def remaining(run: PlannedRun) -> float:
+        row, model = (
+            (names, tuple(getattr(run, name) for name in names))
+            for names in (SAME_ROW, SAME_MODEL)
+        )
+        every: tuple[Any, ...] = (), ()
+        # another model differs more than another machine
+        keys = [(here, *alike) for here in (True, False) for alike in (row, model)]
+        keys += [(True, *every), (False, *every)]
+        mean = next(means[key] for key in keys if key in means)
+        return max(0.0, mean - (spent or {}).get(run.fingerprint, 0.0))
+
+    if not pending:
+        return 0.0
+    return sum(map(remaining, pending)) / min(jobs, len(pending))
 
 
 class _Processes:
     """The running processes."""
 
-    def __init__(self, threads: int, trust: Sequence[str]):
+    def __init__(
+        self, threads: int, trust: Sequence[str], started: MutableMapping[str, float]
+    ):
         self.trust = [part for name in trust for part in ("--trust-remote-code", name)]
         limit = {"OMP_NUM_THREADS": str(threads)} if threads else {}
         self.environment = {**os.environ, **limit}
+        self.started = started
         self.running: set[subprocess.Popen[bytes]] = set()
         self._stopped = False
         self._lock = threading.Lock()
 
     def execute(self, run: PlannedRun, spec: Mapping[str, Any]) -> Outcome:
         """Run one process and read its result."""
-        folder = Path(spec["output"])
-        # left by an interrupted call
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        srsly.write_json(folder / "spec.json", dict(spec))
-        log = folder / "log.txt"
+        log = Path(spec["output"]) / "log.txt"
+        try:
+            return self._execute(run, spec, log)
+        except OSError as error:  # e.g. the disk is full, or no memory for a process
+            # the log may be what can't be written
+            with suppress(OSError), log.open("a", encoding="utf8") as file:
+                file.write(f"{error}\n")
+            return Outcome(run, None, log, str(error))
+
+    def _execute(self, run: PlannedRun, spec: Mapping[str, Any], log: Path) -> Outcome:
+        prepare_folder(run, spec)
         command = [sys.executable, "-m", "spacy", "jre", "experiment-run"]
         with log.open("wb") as file:
             with self._lock:
                 if self._stopped:
                     return Outcome(run, None, log)
+                started = time.monotonic()
                 process = subprocess.Popen(
-                    [*command, str(folder / "spec.json"), *self.trust],
+                    [*command, str(log.parent / "spec.json"), *self.trust],
                     # closed if this process ends, which then ends the other process
                     stdin=subprocess.PIPE,
                     stdout=file,
@@ -302,15 +416,18 @@ class _Processes:
                     env=self.environment,
                 )
                 self.running.add(process)
+                self.started[run.fingerprint] = started
             # closes the standard input afterwards
             with process:
                 code = process.wait()
+            seconds = time.monotonic() - started
             with self._lock:  # `stop` iterates over the set
                 self.running.discard(process)
-        result = folder / "result.json"
+        result = log.parent / "result.json"
         if code or not result.is_file():
             return Outcome(run, None, log)
-        return Outcome(run, {**_describe(run), **srsly.read_json(result)}, log)
+        line = {**_describe(run), **srsly.read_json(result)}
+        return Outcome(run, {**line, "wall_seconds": round(seconds, 1)}, log)
 
     def stop(self) -> None:
         with self._lock:
@@ -320,10 +437,11 @@ class _Processes:
 
 
 def _describe(run: PlannedRun) -> dict[str, Any]:
-    names = ("model", "row", "dataset", "fold", "sample", "seed", "split", "overrides")
     return {
         "fingerprint": run.fingerprint,
-        **{name: getattr(run, name) for name in names},
+        "settings_fingerprint": run.settings_fingerprint,
+        **{name: getattr(run, name) for name in NAMES},
+        "overrides": dict(run.overrides),
         "config": str(run.config),
     }
 
@@ -361,7 +479,7 @@ def execute_run(spec: Mapping[str, Any]) -> None:
         seed=spec["seed"],
         gpu_id=spec["gpu_id"],
         threads=spec["threads"],
-        overrides={**spec["overrides"], LOG_SETTING: str(epochs_file)},
+        overrides={**spec["overrides"], LOGGER: file_logger(str(epochs_file))},
         resumable=False,
     )
     seconds = time.perf_counter() - started
@@ -404,16 +522,14 @@ def read_epochs(path: Path) -> list[dict[str, Any]]:
         scores between 0 and 1, in order. Epoch 0 is the evaluation after the first
         update.
     """
-    rows = list(srsly.read_jsonl(path))
-    per_epoch = next((row["step"] for row in rows if row["step"]), 1)
     return [
         {
-            "epoch": row["step"] // per_epoch,
+            "epoch": row["epoch"],
             "score": row["score"],
             # the logger writes percentages
             **{k: v / 100 for k, v in row["scores"].items() if k in SCORES},
         }
-        for row in rows
+        for row in srsly.read_jsonl(path)
     ]
 
 

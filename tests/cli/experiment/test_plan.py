@@ -1,7 +1,11 @@
 """Experiment files are checked, and define the runs."""
 
+import math
+from datetime import date
+
 import pytest
 import srsly
+from thinc.api import Config
 
 from spacy_jre.cli.experiment.plan import (
     check_runs,
@@ -9,9 +13,10 @@ from spacy_jre.cli.experiment.plan import (
     read_experiment,
     resolve_run,
 )
+from spacy_jre.cli.fingerprints import encoder_fingerprint
 
 from ...conftest import ROOT
-from ..test_cross_validate import copies, write_json
+from ..test_cross_validate import CONFIG, copies, write_json
 
 
 @pytest.fixture
@@ -36,6 +41,17 @@ WRONG = [
     (["title"], 3, "'title' is invalid"),
     (["seeds"], [], "'seeds' is invalid"),
     (["seeds"], ["one"], "'seeds.0' is invalid"),
+    (["seeds"], [1, 2, 1], "'seeds' contains 1 more than once"),
+    (
+        ["datasets", "tiny", "samples"],
+        [3, None, None],
+        "'datasets.tiny.samples' contains null more than once",
+    ),
+    (
+        ["datasets", "tiny", "folds"],
+        [0, 0],
+        "'datasets.tiny.folds' contains 0 more than once",
+    ),
     (["threads"], -1, "'threads' is invalid"),
     (["best_of"], 3, "'best_of' is 3, but there are 2 seeds"),
     (["datasets", "tiny", "average"], "mean", "'datasets.tiny.average' is invalid"),
@@ -62,6 +78,25 @@ WRONG = [
         {"system.seed": 3},
         "'overrides' can't contain system.seed. Use 'seeds'",
     ),
+    (
+        ["overrides"],
+        {"training.logger.progress_bar": None},
+        "'overrides' can't contain training.logger.progress_bar. Use epochs.jsonl",
+    ),
+    (
+        ["rows", "low", "overrides"],
+        {"a.b": [date(2024, 1, 1)]},
+        "'rows.low.overrides' can't contain the value datetime.date(2024, 1, 1): a.b.",
+    ),
+    (
+        ["overrides"],
+        {"a.b": {"x": {1: 2}}},
+        "'overrides' can't contain the key 1: a.b.",
+    ),
+    (["overrides"], {"a.b": {1, 2}}, "'overrides' can't contain the value {1"),
+    (["overrides"], {"a.b": math.nan}, "'overrides' can't contain the number nan: a.b"),
+    (["overrides"], {"a.b": 2**63}, f"'overrides' can't contain the number {2**63}"),
+    (["overrides"], {"a.b": 10**400}, "'overrides' can't contain the number 1000"),
     (["overrides"], {"threshold": 3}, "'overrides' must contain full names"),
     (["rows"], {}, "'rows' is invalid"),
 ]
@@ -188,7 +223,79 @@ def test_epochs_are_an_override_of_the_recipe(values, plan, model, row, epochs):
     assert resolved["total_steps"] == epochs * 63  # 1,000 sentences, 16 per batch
 
 
+@pytest.mark.parametrize(
+    ("earlier", "later", "size"),
+    [
+        ({"overrides": {"training.batcher.size": 4}}, {"batch_size": 10}, 10),
+        (
+            {"overrides": {"training.batcher.size": 4}},
+            {"overrides": {"recipe.batch_size": 10}},
+            10,
+        ),
+        ({"batch_size": 10}, {"overrides": {"training.batcher.size": 4}}, 4),
+        ({"overrides": {"training.batcher.size": 4}}, {"epochs": 2}, 4),
+    ],
+)
+def test_later_level_replaces_the_batch_size(values, plan, earlier, later, size):
+    values |= earlier
+    values["rows"] = {"a": later}
+    training = resolve_run(plan(values)[0])["training"]
+    assert training["batcher"]["size"] == size
+    assert training["eval_frequency"] == 1000 / size
+
+
 # fingerprints
+
+
+def test_order_of_overrides_has_no_effect_on_the_fingerprint(values, plan):
+    names = ["components.jre.threshold", "training.dropout"]
+    values["rows"] = {
+        "a": {"overrides": dict.fromkeys(names, 0.3)},
+        "b": {"overrides": dict.fromkeys(reversed(names), 0.3)},
+    }
+    a, b, *_ = plan(values)
+    assert a.fingerprint == b.fingerprint
+
+
+def test_order_inside_a_mapping_changes_the_fingerprint(values, plan):
+    name = "training.optimizer.rates"
+    values["rows"] = {
+        "a": {"overrides": {name: {"^encoder": 0.1, "^enc": 0.2}}},
+        "b": {"overrides": {name: {"^enc": 0.2, "^encoder": 0.1}}},
+    }
+    a, b, *_ = plan(values)
+    assert a.fingerprint != b.fingerprint
+
+
+@pytest.mark.parametrize("place", ["encoder", "overrides", "config"])
+def test_changed_weights_of_a_local_encoder_change_the_fingerprint(
+    values, plan, tmp_path, place
+):
+    folder = tmp_path / "bert"
+    folder.mkdir()
+    (folder / "model.safetensors").write_text("1")
+    block = {"@architectures": "spacy-jre.TransformerEncoder.v1", "name": str(folder)}
+    if place == "encoder":
+        values["encoder"] = str(folder)
+    elif place == "overrides":
+        values["overrides"] = {"components.jre.model.tok2vec": block}
+    else:
+        config = Config().from_disk(CONFIG, interpolate=False)
+        config["components"]["jre"]["model"]["tok2vec"] = block
+        config.to_disk(tmp_path / "own.cfg", interpolate=False)
+        values["models"]["spert"]["config"] = str(tmp_path / "own.cfg")
+    first = {run.fingerprint for run in plan(values)}
+    (folder / "model.safetensors").write_text("2")
+    encoder_fingerprint.cache_clear()
+    assert first.isdisjoint(run.fingerprint for run in plan(values))
+
+
+def test_config_that_is_not_utf8_fails(values, plan, tmp_path):
+    config = tmp_path / "own.cfg"
+    config.write_bytes("é".encode("latin-1"))
+    values["models"]["spert"]["config"] = str(config)
+    with pytest.raises(ValueError, match=r"\[J750\].*models\.spert\.config.*UTF-8"):
+        plan(values)
 
 
 def test_names_have_no_effect_on_the_fingerprint(values, plan):

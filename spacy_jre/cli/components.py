@@ -36,15 +36,18 @@ def components_of(nlp: Language) -> list[str]:
     ]
 
 
-def read_corpus(nlp: Language, name: str, path: Path) -> Corpus:
+def read_corpus(nlp: Language, name: str, path: Path, *, attr: str = "") -> Corpus:
     """Get the reader of the data that a component is evaluated on.
 
     nlp (Language): The pipeline. If its config has the corpus reader of the dev data
         with gold_entities, the gold entities are set on the predicted Docs here, too.
     name (str): Name of the component.
     path (Path): The data (.spacy).
+    attr (str): Name of the relation extension of the data. Empty: that of the
+        component.
     """
     pipe: Any = nlp.get_pipe(name)
     dev: Any = (nlp.config.get("corpora") or {}).get("dev")
     gold_entities = dev.get("gold_entities") if isinstance(dev, dict) else None
-    return Corpus(path, attr=pipe.cfg["attr"], gold_entities=gold_entities)
+    attr = attr or pipe.cfg["attr"]
+    return Corpus(path, attr=attr, gold_entities=gold_entities)

@@ -120,7 +120,7 @@ def _size_rows(
         ),
     ]
     if negative_pairs is not None:
-        name = f"  sentences with > {negative_pairs} negatives"
+        name = f"  windows with > {negative_pairs} negatives"
         rows.append((name, *(str(split.pairs.sampled) for split in splits)))
     return rows
 

@@ -4,7 +4,7 @@
 splits sentences that contain a period, and loses the relations across the parts.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -19,8 +19,9 @@ from spacy.training import Example
 from spacy.util import minibatch
 from thinc.util import convert_recursive
 
-from ..annotations import read_gold
+from ..annotations import has_relations, read_gold
 from ..annotations.align import TextAlignment
+from ..annotations.relations import storage_key
 from ..corpora.formats.docbin import RelationDocBin
 from ..evaluation.bootstrap import RESAMPLES
 from ..evaluation.outcomes import DocumentOutcome
@@ -56,7 +57,8 @@ def evaluate(
     predictions (Path | None): File (.spacy) for the Docs with the predictions, in the
         order of the data.
     RETURNS (dict[str, Any]): The scores of ``nlp.evaluate``. Those of the component
-        have the names of ``score_joint``, for every `attr`.
+        have the names of ``score_joint``, for every `attr`, and replace those of other
+        components with these names.
     RAISES (ValueError): J740 for a pipeline without the component, and the errors of
         ``Corpus``.
     """
@@ -66,22 +68,39 @@ def evaluate(
     scores = nlp.evaluate(examples, scorer=scorer)
     if predictions is not None:
         docs = RelationDocBin()
-        for doc in scorer.docs:
-            docs.add(doc)
+        for example in scorer.examples:
+            docs.add(example.predicted)
         docs.to_disk(predictions)
-    return with_plain_names(scores, pipe.cfg["attr"])
+    return _with_own_scores(scores, scorer.examples, pipe.cfg)
 
 
 class _KeepingScorer(Scorer):
-    """A scorer that keeps the predicted Docs, because ``nlp.evaluate`` copies the
-    examples."""
+    """A scorer that keeps the Examples with the predictions, because ``nlp.evaluate``
+    copies the Examples."""
 
-    docs: list[Doc]
+    examples: list[Example]
 
     def score(self, examples: Iterable[Example], **settings: Any) -> dict[str, Any]:
-        examples = list(examples)
-        self.docs = [example.predicted for example in examples]
-        return super().score(examples, **settings)
+        self.examples = list(examples)
+        return super().score(self.examples, **settings)
+
+
+def _with_own_scores(
+    scores: dict[str, Any], examples: list[Example], cfg: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Replace the scores of other components that have the names of ``score_joint``.
+
+    A later component, such as an entity ruler, also has scores with the names "ents_f"
+    and "ents_per_type". A component without a scorer has none.
+
+    scores (dict[str, Any]): The scores of the pipeline.
+    examples (list[Example]): The Examples with the predictions.
+    cfg (Mapping[str, Any]): The settings of the component.
+    RETURNS (dict[str, Any]): The scores, with those of the component.
+    """
+    attr, symmetric = cfg["attr"], cfg["symmetric"]
+    own = score_joint(examples, attr=attr, symmetric=symmetric)
+    return {**with_plain_names(scores, attr), **own}
 
 
 def report_on(
@@ -101,7 +120,7 @@ def report_on(
     model (Path | str): Name or folder of the pipeline.
     data (Path): Data (.spacy).
     compare (Path | str | None): Another pipeline to compare with. The symmetric labels
-        are those of `model`.
+        and the gold annotation are those of `model`.
     component (str): Name of the component, in both pipelines. Empty: the last one of
         each pipeline.
     seed (int): Random seed of the bootstrap.
@@ -115,7 +134,9 @@ def report_on(
     pipe: Any = nlp.get_pipe(name)
     other = None
     if compare is not None:
-        other_nlp, other_name, other_examples = _load(compare, data, gpu_id, component)
+        other_nlp, other_name, other_examples = _load(
+            compare, data, gpu_id, component, gold_attr=pipe.cfg["attr"]
+        )
         other = predict(other_nlp, other_name, other_examples, model=str(compare))
     return make_report(
         predicted,
@@ -128,21 +149,47 @@ def report_on(
 
 
 def _load(
-    model: Path | str, data: Path, gpu_id: int, component: str = ""
+    model: Path | str,
+    data: Path,
+    gpu_id: int,
+    component: str = "",
+    *,
+    gold_attr: str = "",
 ) -> tuple[Language, str, list[Example]]:
-    """Load a pipeline, choose its component, and read the data for it."""
+    """Load a pipeline, choose its component, and read the data for it.
+
+    gold_attr (str): Name of the relation extension with the gold annotation. Empty:
+        that of the component.
+    """
     setup_gpu(gpu_id, silent=True)
     nlp = spacy.load(model)
     # the last one of several components
     component = component or "".join(components_of(nlp)[-1:])
     name = choose_component(nlp, str(model), component)
-    return nlp, name, list(read_corpus(nlp, name, data)(nlp))
+    examples = list(read_corpus(nlp, name, data, attr=gold_attr)(nlp))
+    pipe: Any = nlp.get_pipe(name)
+    attr = pipe.cfg["attr"]
+    if gold_attr and gold_attr != attr:
+        for example in examples:
+            _move_annotations(example.reference, gold_attr, attr)
+    return nlp, name, examples
+
+
+def _move_annotations(doc: Doc, source: str, target: str) -> None:
+    """Give the annotation of one relation extension the name of another one, so that
+    ``read_gold`` finds the same entities and relations."""
+    doc.user_data.pop(storage_key(target), None)
+    if has_relations(doc, source):
+        doc.user_data[storage_key(target)] = doc.user_data.pop(storage_key(source))
 
 
 def predict(
     nlp: Language, name: str, examples: list[Example], *, model: str
 ) -> Predicted:
     """Predict Examples, and score them as ``nlp.evaluate`` does.
+
+    Another `jre` after the component does not run, because it would replace the
+    entities, and is not scored.
 
     nlp (Language): The pipeline.
     name (str): Name of the component.
@@ -158,12 +205,18 @@ def predict(
     table = collect_scores(examples, attr=attr, symmetric=symmetric)
     # before the later components, which can depend on the relations
     apply_thresholds(examples, thresholds, attr)
-    until = nlp.pipe_names.index(name) + 1
-    # another `jre` would replace the entities
-    others = [other for other in components_of(nlp) if other != name]
-    run_components(nlp, examples, disable=[*nlp.pipe_names[:until], *others])
     seconds = perf_counter() - start
-    scores = with_plain_names(Scorer(nlp=nlp).score(examples), attr)
+    # also before the later components, which can change the tokens
+    given = score_given_entities(pipe, examples, batch_size=nlp.batch_size)
+    until = nlp.pipe_names.index(name) + 1
+    later = nlp.pipe_names[until:]
+    left_out = [other for other in components_of(nlp) if other in later]
+    start = perf_counter()
+    run_components(nlp, examples, disable=[*nlp.pipe_names[:until], *left_out])
+    seconds += perf_counter() - start
+    with nlp.select_pipes(disable=left_out):
+        scores = Scorer(nlp=nlp).score(examples)
+    scores = _with_own_scores(scores, examples, pipe.cfg)
     # numpy's numbers cannot be written as JSON
     scores = convert_recursive(_is_numpy_number, float, scores)
     scores["speed"] = sum(len(example.predicted) for example in examples) / seconds
@@ -175,7 +228,7 @@ def predict(
         table=table,
         lowest=lowest,
         thresholds=thresholds,
-        given=score_given_entities(pipe, examples, batch_size=nlp.batch_size),
+        given=given,
         lang=nlp.lang or "",
     )
 

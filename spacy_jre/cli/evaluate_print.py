@@ -13,7 +13,7 @@ from ..evaluation.causes import ErrorGroup
 from ..evaluation.confusion import Confusion
 from ..evaluation.curves import Calibration, Curve
 from ..evaluation.report import ComparedModel, Report
-from ..evaluation.titles import BUCKETS, SCORES, title_of_cause
+from ..evaluation.titles import BUCKETS, SCORES, given_warning, title_of_cause
 from .printable import printable
 
 # with more labels, a confusion matrix does not fit on a line
@@ -136,10 +136,7 @@ def _print_given(report: Report) -> None:
         rows.append((name, *_prf(given.scores, f"rel_strict_{prefix}")))
     _table("Strict relations between gold entities", ("", "P", "R", "F"), rows)
     if given.n_skipped:
-        msg.warn(
-            f"{given.n_skipped} gold entities do not match the tokens of the pipeline. "
-            "Relations with them are missed."
-        )
+        msg.warn(given_warning(given.n_skipped))
 
 
 def _print_errors(title: str, groups: Sequence[ErrorGroup]) -> None:
@@ -179,9 +176,10 @@ def _print_confusion(title: str, confusion: Confusion) -> None:
         _table(title, ("Gold \\ predicted", *names), rows)
         return
     found = sorted(
-        (-count, gold, predicted)
-        for gold, counts in zip(names, confusion.counts, strict=True)
-        for predicted, count in zip(names, counts, strict=True)
+        (-count, names[gold], names[predicted])
+        for gold, counts in enumerate(confusion.counts)
+        for predicted, count in enumerate(counts)
+        # by number, because a label can be "none"
         if count and gold != predicted
     )
     rows = [(gold, predicted, str(-count)) for count, gold, predicted in found]

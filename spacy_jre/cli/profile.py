@@ -10,10 +10,9 @@ import torch
 from spacy.cli._util import setup_gpu
 from wasabi import msg
 
-from ..corpora.reader import Corpus
 from ..errors import Errors, JREError
 from ..profiling import Profile, profile
-from .components import choose_component
+from .components import choose_component, read_corpus
 
 
 def profile_model(
@@ -27,7 +26,8 @@ def profile_model(
     threads: int = 0,
     gpu_id: int = -1,
 ) -> Profile:
-    """Measure a pipeline on the tokens and sentences of a corpus.
+    """Measure a pipeline on the tokens and sentences of a corpus, and on its gold
+    entities if the component gets them in training.
 
     model (str): Name or path of the pipeline.
     data (Path): Data (.spacy).
@@ -52,8 +52,9 @@ def profile_model(
     torch.set_num_threads(threads or before)
     try:
         nlp = spacy.load(model)
-        pipe: Any = nlp.get_pipe(choose_component(nlp, model, component))
-        examples = Corpus(data, attr=pipe.cfg["attr"])(nlp)
+        name = choose_component(nlp, model, component)
+        pipe: Any = nlp.get_pipe(name)
+        examples = read_corpus(nlp, name, data)(nlp)
         docs = [example.predicted for example in islice(examples, limit or None)]
         return profile(nlp, pipe, docs, batch_sizes=sizes, rounds=rounds)
     finally:

@@ -12,7 +12,8 @@ from spacy.training import Example
 from thinc.api import Config
 
 from ..errors import Errors, JREError
-from ..scoring.scorer import score_joint
+from ..evaluation.report import relation_scores
+from ..scoring.scorer import score_joint, score_name
 from ..scoring.thresholds import (
     LabelScores,
     Thresholds,
@@ -20,7 +21,7 @@ from ..scoring.thresholds import (
     collect_scores,
     count_all,
 )
-from .components import choose_component, components_of, read_corpus
+from .components import choose_component, read_corpus
 from .scored_relations import apply_thresholds, predict_scores, thresholds_of
 
 
@@ -111,8 +112,7 @@ def tune_thresholds(
         raise JREError(Errors.J741.format(path=dev))
     new = choose_thresholds(table, old, min_support=min_support, lowest=lowest)
     _set_thresholds(nlp, name, new)
-    if len(components_of(nlp)) == 1:
-        _update_performance(nlp, name, new, examples)
+    _update_performance(nlp, name, new, examples)
     path = Path(model) if output is None else output
     nlp.to_disk(path)
     return Tuning(path, name, old, new, table)
@@ -138,8 +138,10 @@ def _set_thresholds(nlp: Language, name: str, thresholds: Thresholds) -> None:
 
 def is_key(label: str) -> bool:
     """Check whether a label can be the name of a setting in a config file. A label with
-    a colon or an equals sign cannot.
+    a colon or an equals sign, or with "@" at its start, cannot.
     """
+    if label.startswith("@"):  # the name of a registry
+        return False
     config = Config({"section": {label: 0.5}})
     try:
         return Config().from_str(config.to_str()) == config
@@ -153,11 +155,16 @@ def _update_performance(
     thresholds: Thresholds,
     examples: list[Example],
 ) -> None:
-    """Update the scores on the dev data in the meta.json, if it has any."""
+    """Update the scores of relations on the dev data in the meta.json, if it has any.
+
+    The thresholds do not change the entities, whose scores can be those of a later
+    component.
+    """
     performance = nlp.meta.get("performance")
     if not performance:
         return
-    cfg = _settings_of(nlp, name)
-    apply_thresholds(examples, thresholds, cfg["attr"])
-    scores = score_joint(examples, attr=cfg["attr"], symmetric=cfg["symmetric"])
-    performance.update({k: v for k, v in scores.items() if k in performance})
+    attr, symmetric = (_settings_of(nlp, name)[key] for key in ("attr", "symmetric"))
+    apply_thresholds(examples, thresholds, attr)
+    scores = relation_scores(score_joint(examples, attr=attr, symmetric=symmetric))
+    named = {score_name(key, attr): value for key, value in scores.items()}
+    performance.update({k: v for k, v in named.items() if k in performance})

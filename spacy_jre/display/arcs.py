@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any, Literal
 
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from spacy.util import filter_spans
 
 from ..annotations import (
@@ -44,8 +44,9 @@ def displacy_relations(
 ) -> list[dict[str, Any]]:
     """Create one figure per sentence, or one figure for the whole Doc.
 
-    Each entity is shown as one word, with its label as the tag. If entities are nested,
-    the outermost one is shown. An arc points from the head to the tail.
+    Each entity is shown as one word, with its label as the tag. If entities overlap,
+    the longest one is shown, and the arcs of the others are those of its word. An arc
+    points from the head to the tail.
 
     doc (Doc): A Doc with relations.
     by (str): "sent" for one figure per sentence, "doc" for one figure. A Doc without
@@ -154,7 +155,7 @@ def _arcs(
         head, tail = relation.head, relation.tail
         if not all(bounds[0] <= s.start and s.end <= bounds[1] for s in (head, tail)):
             continue
-        first, second = word_index.get(head.start), word_index.get(tail.start)
+        first, second = _find_word(head, word_index), _find_word(tail, word_index)
         if first is None or second is None or first == second:
             continue
         label = relation.label
@@ -169,3 +170,10 @@ def _arcs(
         if arc not in arcs:
             arcs.append(arc)
     return arcs
+
+
+def _find_word(span: Span, word_index: dict[int, int]) -> int | None:
+    """RETURNS (int | None): The first word of an entity. If it partly overlaps another
+    entity, its first token can be outside of all of these words."""
+    found = (word_index[i] for i in range(span.start, span.end) if i in word_index)
+    return next(found, None)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Errors, JREError
-from .figure import check_format, clean, drawing, save
+from .figure import check_format, drawing, legend_texts, save
 
 # labels with their own precision-recall curve
 MAX_LABELS = 9
@@ -48,6 +48,8 @@ def draw_report(reports: Reports, folder: Path, *, format: str = "svg") -> list[
         font has a character of a PNG, J798 if a field is missing in a report.
     """
     check_format(folder / f"picture.{format}")
+    names = legend_texts([name for name, _ in reports])
+    reports = [(name, report) for name, (_, report) in zip(names, reports, strict=True)]
     pictures: list[tuple[str, Callable[[Any], None]]] = []
     try:
         for name, (title, axis) in BUCKETS.items():
@@ -55,18 +57,18 @@ def draw_report(reports: Reports, folder: Path, *, format: str = "svg") -> list[
             if any(bucket["gold"] for _, buckets in rows for bucket in buckets):
                 pictures.append((name, _bucket_drawer(rows, title, axis)))
         curves = [(model, one["precision_recall"]) for model, one in reports]
-        pictures.append(("precision_recall", _curve_drawer(curves)))
+        labels = _chosen_labels(curves[0][1]["per_type"]) if len(curves) == 1 else {}
+        pictures.append(("precision_recall", _curve_drawer(curves, labels)))
         for name, title in CALIBRATION.items():
             bins = [(model, one["calibration"][name]) for model, one in reports]
             pictures.append((f"calibration_{name}", _bin_drawer(bins, title)))
     except (KeyError, TypeError) as error:
         raise JREError(Errors.J798.format(field=error)) from error
     paths = []
-    texts = [model for model, _ in reports]
-    texts += [label for _, curve in curves for label in curve["per_type"]]
+    texts = [*names, *labels.values()]
     for name, draw in pictures:
         path = folder / f"{name}.{format}"
-        with drawing(path, map(clean, texts)):
+        with drawing(path, texts):
             from matplotlib.figure import Figure
 
             figure = Figure(figsize=(6.4, 4.2))
@@ -94,7 +96,7 @@ def _bucket_drawer(
             left = -0.4 + width * (number + 0.5)
             values = [100 * (bucket[figure] or 0.0) for bucket in buckets]
             places = [place + left for place in range(len(buckets))]
-            bars = axes.bar(places, values, width * 0.95, label=clean(model))
+            bars = axes.bar(places, values, width * 0.95, label=model)
             # a bucket without annotation has no figure, which is not a figure of 0
             shown = [
                 "" if bucket[figure] is None else f"{value:.0f}"
@@ -112,10 +114,22 @@ def _bucket_drawer(
     return draw
 
 
+def _chosen_labels(curves: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """RETURNS (dict[str, str]): The most frequent labels, and their texts for the
+    legend."""
+    # a curve has a point for each threshold that adds a correct relation
+    chosen = sorted(curves, key=lambda label: -len(curves[label]["points"]))
+    labels = sorted(chosen[:MAX_LABELS])
+    return dict(zip(labels, legend_texts(labels), strict=True))
+
+
 def _curve_drawer(
-    curves: Sequence[tuple[str, Mapping[str, Any]]],
+    curves: Sequence[tuple[str, Mapping[str, Any]]], labels: Mapping[str, str]
 ) -> Callable[[Any], None]:
-    """The micro curve of each model. For one model, also the most frequent labels."""
+    """The micro curve of each model, and the curves of labels of a single model.
+
+    labels (Mapping[str, str]): The labels, and their texts for the legend.
+    """
 
     def draw(axes: Any) -> None:
         for f1 in (0.2, 0.4, 0.6, 0.8):
@@ -141,12 +155,9 @@ def _curve_drawer(
         for model, found in curves:
             name = "micro" if len(curves) == 1 else model
             _plot_curve(axes, name, found["micro"], linewidth=2.2)
-        if len(curves) == 1:
-            of_labels = curves[0][1]["per_type"]
-            # a curve has a point for each threshold that adds a correct relation
-            chosen = sorted(of_labels, key=lambda key: -len(of_labels[key]["points"]))
-            for label in sorted(chosen[:MAX_LABELS]):
-                _plot_curve(axes, label, of_labels[label], linewidth=1.0)
+        for label, name in labels.items():
+            curve = curves[0][1]["per_type"][label]
+            _plot_curve(axes, name, curve, linewidth=1.0)
         axes.set(
             title="Strict relations over thresholds",
             xlabel="recall (%)",
@@ -166,7 +177,7 @@ def _plot_curve(axes: Any, name: str, curve: Mapping[str, Any], **style: Any) ->
         [100 * point["p"] for point in points],
         marker="o",
         markersize=2.5,
-        label=f"{clean(name)} (AP {100 * curve['average_precision']:.0f})",
+        label=f"{name} (AP {100 * curve['average_precision']:.0f})",
         **style,
     )
 
@@ -186,7 +197,7 @@ def _bin_drawer(
             largest = max((one["count"] for one in filled), default=1)
             error = found["error"]
             suffix = "no predictions" if error is None else f"ECE {100 * error:.1f}%"
-            name = f"{clean(model)} ({suffix})" if len(rows) > 1 else suffix
+            name = f"{model} ({suffix})" if len(rows) > 1 else suffix
             (line,) = axes.plot(scores, shares, linewidth=1.0, label=name)
             axes.scatter(
                 scores,

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import Errors, JREError
 from ..evaluation.outcomes import DocumentOutcome, EntityOutcome, SpanRef
-from ..evaluation.titles import BUCKETS, SCORES, title_of_cause
+from ..evaluation.titles import BUCKETS, SCORES, given_warning, title_of_cause
 from .charts import curve_chart, reliability_chart
 from .page import count_of, html_page
 from .passages import KIND_NAMES, SYMBOLS, Link, Mark, Passage, figure, shorten
@@ -43,9 +43,9 @@ def evaluation_page(
         outcome_passage(document, number, lang) for number, document in enumerate(shown)
     ]
     sections = [
-        f'<section class="doc"><h2>{number}{_doc_id(document)}</h2>'
+        f'<section class="doc"><h2>Doc {number}{_doc_id(document)}</h2>'
         f"{figure(passage, {}, errors=True)}</section>"
-        for number, (document, passage) in enumerate(zip(shown, passages), start=1)
+        for number, (document, passage) in enumerate(zip(shown, passages))
     ]
     body = [
         _scores(report),
@@ -191,7 +191,14 @@ def _scores(report: Report) -> str:
             if scores and scores.get(f"{kind}_f") is not None
         ]
         tables.append(table(name, ["", "P", "R", "F1"], rows))
-    return _group("Scores", tables)
+    return _group("Scores", tables) + _skipped(report)
+
+
+def _skipped(report: Report) -> str:
+    count = (report.get("given_entities") or {}).get("n_skipped")
+    if not count:
+        return ""
+    return f"<p>{given_warning(count)}</p>"
 
 
 def _figures(scores: Report, prefix: str, interval: Any) -> list[str]:

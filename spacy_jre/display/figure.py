@@ -6,7 +6,7 @@ picture is drawn.
 
 import logging
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from importlib.util import find_spec
@@ -22,6 +22,7 @@ UNUSABLE = ("Last Resort", "Color Emoji")
 PIXELS_PER_INCH = 144
 MAX_PIXELS = 20_000
 MAX_CHARACTERS = 20
+MAX_LEGEND_CHARACTERS = 40
 
 
 def check_format(path: Path) -> None:
@@ -135,4 +136,32 @@ def clean(text: str) -> str:
     """RETURNS (str): A text for a label: on one line, shortened if it is long."""
     if len(text) > MAX_CHARACTERS:
         text = f"{text[: MAX_CHARACTERS - 1]}…"
+    return _replace_invisible(text)
+
+
+def legend_texts(texts: Sequence[str]) -> list[str]:
+    """Get the texts of a legend. Long ones are shortened in the middle, but only as far
+    as different texts remain different.
+
+    texts (Sequence[str]): The texts.
+    RETURNS (list[str]): The texts on one line, in the same order.
+    """
+    limit = MAX_LEGEND_CHARACTERS
+    longest = max(map(len, texts), default=0)
+    shown = [_shorten_middle(text, limit) for text in texts]
+    while len(set(shown)) < len(set(texts)) and limit < longest:
+        limit *= 2
+        shown = [_shorten_middle(text, limit) for text in texts]
+    # matplotlib leaves out texts that start with an underscore
+    return [f" {text}" if text.startswith("_") else text for text in shown]
+
+
+def _shorten_middle(text: str, limit: int) -> str:
+    if len(text) > limit:
+        first = limit // 2
+        text = f"{text[:first]}…{text[first + 1 - limit :]}"
+    return _replace_invisible(text)
+
+
+def _replace_invisible(text: str) -> str:
     return "".join(c if c.isprintable() else "␣" if c.isspace() else "�" for c in text)

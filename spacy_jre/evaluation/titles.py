@@ -23,3 +23,11 @@ def title_of_cause(kind: str, cause: str) -> str:
     """RETURNS (str): The cause of an error. It is equal to the kind if a wrong entity
     overlaps no wrong entity of the other side."""
     return "no overlap" if cause == kind else cause
+
+
+def given_warning(count: int) -> str:
+    """RETURNS (str): The warning about gold entities that were not given."""
+    return (
+        f"{count} gold entities do not match the tokens of the pipeline. "
+        "Relations with them are missed."
+    )

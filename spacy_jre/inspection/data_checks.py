@@ -153,9 +153,10 @@ ZERO_CHECKS = (
         "warning",
         "too-many-entities",
         "pairs.too_many_entities",
-        "size.sentences",
-        "Sentences with more entities than prediction pairs",
-        "Relations of the other entities are not predicted. Set sentence boundaries.",
+        "pairs.windows",
+        "Windows with more entities than prediction pairs",
+        "Relations of the other entities are not predicted. Set sentence boundaries, "
+        "or choose smaller `windows`.",
     ),
 )
 

@@ -20,7 +20,7 @@ from .passage import (
     overlapping_pairs,
     read_passage,
 )
-from .reach import Reach, add_reach, is_within
+from .reach import Reach, add_reach
 from .repeats import Repeats
 from .samples import Samples
 
@@ -114,7 +114,7 @@ class EntityFigures:
             if wide:
                 self.too_wide += 1
                 quotes.add("wide-entities", passage, key)
-            if not is_within(passage.windows, tokens):
+            if passage.windows.find(tokens) is None:
                 self.across += 1
                 quotes.add("entities-across-sentences", passage, key)
             elif location in taken:
@@ -230,13 +230,13 @@ class RelationFigures:
             types[join_types(head[2], tail[2])] += 1
             first, second = passage.locations[head], passage.locations[tail]
             spans = [(at.start, at.end) for at in (first, second) if at]
-            if len(spans) < 2 or not all(is_within(passage.windows, s) for s in spans):
+            if len(spans) < 2 or None in map(passage.windows.find, spans):
                 self.lost_argument += 1
                 quotes.add("lost-arguments", passage, head, tail)
             elif first == second:
                 self.itself += 1
                 quotes.add("self-relations", passage, head, tail)
-            elif not is_within(passage.windows, *spans):
+            elif passage.windows.find(*spans) is None:
                 self.across += 1
                 quotes.add("relations-across-sentences", passage, head, tail)
             elif not settings.given and (
@@ -263,18 +263,23 @@ class RelationFigures:
 
 @dataclass
 class PairFigures:
-    """Counts of ordered pairs of entities in a sentence, which a component classifies.
+    """Counts of ordered pairs of entities in a sentence or window, which a component
+    classifies.
 
-    total (int): Number of pairs.
+    total (int): Number of pairs in sentences.
     most (int): Maximum number of pairs in a sentence.
-    sampled (int): Sentences with more unrelated pairs than ``negative_pairs``.
-    too_many_entities (int): Sentences with more entities than prediction pairs.
-    types, related (Counter[str]): "head label -> tail label" -> number of pairs, and of
-        related pairs.
+    windows (int): Number of windows of the component.
+    sampled (int): Windows with more unrelated pairs than ``negative_pairs``. A pair of
+        several windows counts in the first one.
+    too_many_entities (int): Windows with more entities than prediction pairs. 0 if the
+        component gets its entities, because all of them are paired.
+    types, related (Counter[str]): "head label -> tail label" -> number of pairs in
+        sentences, and of related pairs.
     """
 
     total: int = 0
     most: int = 0
+    windows: int = 0
     sampled: int = 0
     too_many_entities: int = 0
     types: Counter[str] = field(default_factory=Counter)
@@ -295,13 +300,33 @@ class PairFigures:
             pairs = count * (count - 1)
             self.total += pairs
             self.most = max(self.most, pairs)
-            length = sentence.end - sentence.start
-            self.too_many_entities += count > min(length, settings.max_entities)
-            if settings.negative_pairs is not None:
-                self.sampled += pairs - len(related) > settings.negative_pairs
             self.types.update(_pair_types(Counter(labels.values())))
             for head, tail in related:
                 self.related[join_types(labels[head], labels[tail])] += 1
+        self._add_windows(passage, settings)
+
+    def _add_windows(self, passage: Passage, settings: Settings) -> None:
+        windows = passage.windows
+        tokens = {
+            key: (at.start, at.end) for key, at in passage.locations.items() if at
+        }
+        related_pairs = {
+            (tokens[head], tokens[tail])
+            for head, tail, _ in passage.relations
+            if head in tokens and tail in tokens and tokens[head] != tokens[tail]
+        }
+        related = Counter(windows.find(*pair) for pair in related_pairs)
+        counts = windows.count_pairs(sorted(set(tokens.values())))
+        self.windows += len(windows)
+        for number, ((start, end), (count, pairs)) in enumerate(
+            zip(windows, counts, strict=True)
+        ):
+            if not settings.given:
+                self.too_many_entities += count > min(
+                    end - start, settings.max_entities
+                )
+            if settings.negative_pairs is not None:
+                self.sampled += pairs - related[number] > settings.negative_pairs
 
 
 @dataclass

@@ -12,6 +12,7 @@ from ..annotations import DEFAULT_ATTR, Gold, read_gold
 from ..annotations.build import RECORD_KEY
 from ..annotations.gold import SpanKey
 from ..annotations.sentences import WindowKind, sentence_ranges, window_ranges
+from .windows import Windows
 
 RelationKey = tuple[SpanKey, SpanKey, str]
 
@@ -100,7 +101,7 @@ class Passage:
     tokens (Doc): The Doc with these tokens.
     sentences (list[Sentence]): The sentences, or the whole Doc if it has no sentence
         boundaries.
-    windows (list): Token ranges of the windows of the component, end exclusive.
+    windows (Windows): The windows of the component.
     gold (Gold): The annotation, with the annotated direction of all relations.
     relations (list): The relations. Symmetric relations have one direction only.
     locations (dict): Entity -> location. None if it does not align with tokens.
@@ -112,7 +113,7 @@ class Passage:
     other_text: bool
     tokens: Doc
     sentences: list[Sentence]
-    windows: list[tuple[int, int]]
+    windows: Windows
     gold: Gold
     relations: list[RelationKey]
     locations: dict[SpanKey, TokenLocation | None]
@@ -178,7 +179,7 @@ def read_passage(example: Example, name: str, settings: Settings) -> Passage:
         other_text,
         tokens,
         sentences,
-        window_ranges(tokens, settings.windows),
+        Windows(window_ranges(tokens, settings.windows)),
         gold,
         list(relations),
         locations,

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 from ..annotations.sentences import WindowKind, window_ranges
 from .passage import Passage
+from .windows import Range, Windows
 
 # tokens; longer windows rarely fit into the 512 wordpieces of most encoders
 LONG_WINDOW = 350
 # the choices that are compared
 KINDS: tuple[WindowKind, ...] = ("sentence", 2, 3, "doc")
-
-Range = tuple[int, int]
 
 
 @dataclass
@@ -42,24 +41,17 @@ def add_reach(
     entities = sorted(set(found.values()))
     for kind in kinds:
         row = reach.setdefault(name_of(kind), Reach())
-        windows = divide(window_ranges(passage.tokens, kind))
-        row.tokens += sum(end - start for start, end in windows)
+        ranges = divide(window_ranges(passage.tokens, kind))
+        row.tokens += sum(end - start for start, end in ranges)
+        windows = Windows(ranges)
         row.relations += sum(
             head in found
             and tail in found
             and found[head] != found[tail]
-            and is_within(windows, found[head], found[tail])
+            and windows.find(found[head], found[tail]) is not None
             for head, tail, _ in passage.relations
         )
-        related: set[tuple[int, int]] = set()
-        for start, end in windows:
-            inside = [
-                number
-                for number, (first, last) in enumerate(entities)
-                if start <= first and last <= end
-            ]
-            related.update((i, j) for i in inside for j in inside if i != j)
-        row.pairs += len(related)
+        row.pairs += sum(pairs for _, pairs in windows.count_pairs(entities))
 
 
 def divide(windows: Iterable[Range]) -> list[Range]:
@@ -72,13 +64,6 @@ def divide(windows: Iterable[Range]) -> list[Range]:
             start += LONG_WINDOW // 2
         rows.append((start, end))
     return rows
-
-
-def is_within(windows: Iterable[Range], *spans: Range) -> bool:
-    """Check whether a window contains all of some token ranges."""
-    first = min(start for start, _ in spans)
-    last = max(end for _, end in spans)
-    return any(start <= first and last <= end for start, end in windows)
 
 
 def name_of(kind: WindowKind) -> str:

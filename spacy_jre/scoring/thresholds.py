@@ -148,7 +148,8 @@ def choose_thresholds(
     The threshold of a label with enough gold relations maximizes the F1 of the label.
     The threshold of all other labels is the one that maximizes the micro F1 if all
     labels have the same threshold. If the micro F1 is higher with the same threshold
-    for all labels, or with the current thresholds, these are used.
+    for all labels, it is used. If the micro F1 with the current thresholds is at least
+    as high, they do not change.
 
     table (Mapping[str, LabelScores]): The result of ``collect_scores``.
     current (Thresholds): The current thresholds.
@@ -166,5 +167,6 @@ def choose_thresholds(
         if entry.support >= min_support
         and (best := entry.best_threshold(lowest)) is not None
     }
-    candidates = (Thresholds(threshold, own), Thresholds(threshold, {}), current)
+    # of equally good ones, `max` chooses the first
+    candidates = (current, Thresholds(threshold, own), Thresholds(threshold, {}))
     return max(candidates, key=lambda one: count_all(table, one).fscore)

@@ -6,11 +6,12 @@ import pytest
 import spacy
 from spacy.cli.evaluate import evaluate as spacy_evaluate
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 
 from spacy_jre.annotations import build_doc, register_extension
 from spacy_jre.cli.evaluate import evaluate, predict, report_on, score_given_entities
+from spacy_jre.cli.evaluate_print import print_evaluation
 from spacy_jre.corpora.formats.docbin import RelationDocBin
 from spacy_jre.corpora.reader import Corpus
 from spacy_jre.pipeline.joint_extractor import JointRelationExtractor
@@ -158,6 +159,51 @@ def test_later_components_get_the_relations_that_reach_the_thresholds(data):
     assert nlp.get_pipe("jre").cfg["threshold"] == 0.3
 
 
+# other components of the pipeline
+
+
+@pytest.fixture(scope="module")
+def with_ruler(nlp, tmp_path_factory):
+    """A pipeline with an entity ruler after the component."""
+    other = spacy.blank("en")
+    other.add_pipe("jre", source=nlp)
+    ruler = other.add_pipe("entity_ruler")
+    ruler.add_patterns([{"label": "CITY", "pattern": "in"}])
+    folder = tmp_path_factory.mktemp("model") / "ruler"
+    other.to_disk(folder)
+    return folder
+
+
+def test_later_entity_ruler_does_not_change_the_scores_of_entities(with_ruler, data):
+    report, _ = report_on(with_ruler, data)
+    for scores in (report.scores, evaluate(with_ruler, data)):
+        assert scores["ents_f"] == scores["ents_macro_f"] == 1.0
+        assert scores["ents_per_type"].keys() == {"LOC", "ORG", "PER"}
+    print_evaluation(report)
+
+
+def test_component_without_a_scorer_is_scored(nlp, data, tmp_path):
+    other = spacy.blank("en")
+    other.add_pipe("jre", source=nlp)
+    other.get_pipe_config("jre")["scorer"] = None
+    other.to_disk(tmp_path / "model")
+    assert "rel_f" not in spacy.load(tmp_path / "model").evaluate([])
+    report, _ = report_on(tmp_path / "model", data)
+    for scores in (report.scores, evaluate(tmp_path / "model", data)):
+        assert scores["ents_f"] == scores["rel_strict_f"] == 1.0
+
+
+def test_later_component_that_merges_tokens_keeps_the_scores(nlp, data, tmp_path):
+    other = spacy.blank("en")
+    other.add_pipe("jre", source=nlp)
+    other.add_pipe("merge_entities")
+    other.to_disk(tmp_path / "model")
+    report, _ = report_on(tmp_path / "model", data)
+    assert report.scores["rel_strict_f"] == 1.0
+    assert report.given_entities.scores["rel_strict_f"] == 1.0
+    assert report.given_entities.n_skipped == 0
+
+
 def test_gold_entities_that_do_not_match_tokens_are_counted(nlp):
     reference = build_doc(make_record(STORY[0]), nlp)
     words = ["Ada", "Quint", "cooks", "for", "Hotel", "Lima", "in", "Oslo."]
@@ -212,6 +258,30 @@ def test_command_shows_every_table(model, data):
     assert "Comparison" not in output
 
 
+@pytest.mark.parametrize("in_data", [True, False])
+def test_other_pipeline_is_scored_on_the_same_gold_annotation(
+    nlp, model, data, tmp_path, in_data
+):
+    """The settings `attr` of the pipelines differ."""
+    register_extension("triples")
+    try:
+        docs = list(DocBin().from_disk(data).get_docs(nlp.vocab))
+        if in_data:
+            for doc in docs:
+                doc._.triples = []
+        both = tmp_path / "both.spacy"
+        DocBin(docs=docs, store_user_data=True).to_disk(both)
+        renamed = spacy.load(model)
+        for settings in (renamed.get_pipe("jre").cfg, renamed.get_pipe_config("jre")):
+            settings["attr"] = "triples"
+        renamed.to_disk(tmp_path / "renamed")
+        compared = report_on(model, both, compare=tmp_path / "renamed")[0].compared_with
+        assert compared.scores["rel_strict_f"] == 1.0
+        assert compared.differences["rel_strict_f"].difference == 0.0
+    finally:
+        Doc.remove_extension("triples")
+
+
 def test_negative_seed_is_refused(model, data):
     result = run("evaluate", model, data, "--seed", -1)
     assert_plain_error(result, "J736", "--seed")
@@ -262,6 +332,8 @@ def test_chosen_component_is_scored_instead_of_the_last_one(nlp, data, tmp_path)
         expected, _ = report_on(tmp_path / "alone", data)
         assert chosen.scores["ents_f"] == expected.scores["ents_f"] > 0.5
         assert chosen.scores["rel_strict_f"] == expected.scores["rel_strict_f"] > 0.5
+        # the second component did not run
+        assert not [name for name in chosen.scores if name.startswith("triples_")]
         result = run("evaluate", tmp_path / "model", data, "--component", "third")
         assert_plain_error(result, "J740", "'third'", "jre, second")
     finally:

@@ -38,6 +38,15 @@ def test_many_labels_are_shown_as_a_list_of_confusions(printed):
     assert "none" not in output
 
 
+def test_label_called_none_is_in_the_list_of_confusions(printed):
+    gold = [(i, i + 1, f"L{i}") for i in range(10)]
+    rows = ([*gold, (0, 2, "none")],), (gold,)
+    output = printed([make_example(*rows, ["word"] * 10)])
+    assert "Gold Predicted Count" in output
+    # in the gold annotation, and not predicted
+    assert "none none 1" in output
+
+
 def test_confusions_beyond_the_limit_are_counted(printed):
     words = ["word"] * 25
     gold = [(i, i + 1, f"G{i:02}") for i in range(25)]

@@ -7,6 +7,7 @@ import spacy
 import torch
 
 from spacy_jre.annotations import build_doc, register_extension
+from spacy_jre.cli.profile import profile_model
 from spacy_jre.corpora.formats.docbin import RelationDocBin
 
 from ..conftest import STORY, make_record, transformer_config
@@ -61,6 +62,23 @@ def test_cost_is_printed_and_written(model, data, tmp_path):
 def test_invalid_number_is_refused(option, value, tmp_path):
     result = run("profile", tmp_path / "model", tmp_path / "data", option, value)
     assert_plain_error(result, "J736", option)
+
+
+def test_gold_entities_are_given_as_in_training(data, tmp_path, monkeypatch):
+    nlp, _ = make_nlp()
+    for settings in (nlp.get_pipe("jre").cfg, nlp.get_pipe_config("jre")):
+        settings["entities"] = "spans:gold"
+    reader = {"@readers": "spacy-jre.Corpus.v1", "path": None}
+    nlp.config["corpora"]["dev"] = {**reader, "gold_entities": "spans:gold"}
+    nlp.to_disk(tmp_path / "model")
+    given = []
+
+    def profile(nlp, pipe, docs, **settings):
+        given.extend(len(doc.spans["gold"]) for doc in docs)
+
+    monkeypatch.setattr("spacy_jre.cli.profile.profile", profile)
+    profile_model(str(tmp_path / "model"), data)
+    assert given == [len(sentence["entities"]) for sentence in STORY]
 
 
 def test_threads_of_pytorch_are_restored(model, data):

@@ -17,7 +17,8 @@ from ..conftest import STORY, make_record
 from ..pipeline.helpers import learn, make_nlp
 from .helpers import assert_plain_error, output_of, run
 
-TACRED = {"works_for": "per:employee_of"}
+# a config file cannot contain these labels
+RENAMED = {"works_for": "per:employee_of", "based_in": "@layers"}
 
 
 def write(path, sentences):
@@ -103,6 +104,39 @@ def test_performance_is_that_of_the_tuned_pipeline(trained, dev, tmp_path):
     assert meta["performance"] == {"rel_strict_f": pytest.approx(f1), "tag_acc": 0.5}
 
 
+def test_scores_of_another_extension_are_updated(trained, tmp_path):
+    register_extension("triples")
+    try:
+        nlp = spacy.load(trained)
+        for settings in (nlp.get_pipe("jre").cfg, nlp.get_pipe_config("jre")):
+            settings["attr"] = "triples"
+        nlp.meta["performance"] = {"triples_rel_strict_f": 0.0, "rel_f": 0.5}
+        nlp.to_disk(tmp_path / "model")
+        docs = [build_doc(make_record(one), nlp, attr="triples") for one in STORY]
+        dev = tmp_path / "dev.spacy"
+        DocBin(docs=docs, store_user_data=True).to_disk(dev)
+        tuning = tune_thresholds(str(tmp_path / "model"), dev)
+        f1 = tuning.micro()[1].fscore
+        assert f1 > 0
+        assert srsly.read_json(tmp_path / "model" / "meta.json")["performance"] == {
+            "triples_rel_strict_f": pytest.approx(f1),
+            "rel_f": 0.5,
+        }
+    finally:
+        Doc.remove_extension("triples")
+
+
+def test_scores_of_the_entities_of_a_later_component_are_kept(trained, dev, tmp_path):
+    nlp = spacy.load(trained)
+    nlp.add_pipe("entity_ruler")
+    nlp.meta["performance"] = {"ents_f": 0.25, "rel_f": 0.0}
+    nlp.to_disk(tmp_path / "model")
+    tune_thresholds(str(tmp_path / "model"), dev)
+    performance = srsly.read_json(tmp_path / "model" / "meta.json")["performance"]
+    assert performance["ents_f"] == 0.25
+    assert performance["rel_f"] > 0
+
+
 def test_pipeline_is_changed_in_its_folder_without_output(trained, dev, tmp_path):
     model = tmp_path / "copy"
     shutil.copytree(trained, model)
@@ -149,25 +183,26 @@ def test_label_that_a_config_cannot_contain_is_saved_in_the_component(tmp_path):
         {
             **sentence,
             "relations": [
-                (h, t, TACRED.get(x, x)) for h, t, x in sentence["relations"]
+                (h, t, RENAMED.get(x, x)) for h, t, x in sentence["relations"]
             ],
         }
         for sentence in STORY
     ]
     dev = write(tmp_path / "dev.spacy", story)
     nlp = spacy.blank("en")
-    nlp.add_pipe("jre", config={"threshold": 0.9})
+    nlp.add_pipe("jre", config={"threshold": 0.9999})
     examples = list(Corpus(dev)(nlp))
     nlp.initialize(lambda: examples)
     learn(nlp, examples, 30, rate=0.01)
     nlp.to_disk(tmp_path / "model")
     result = run("tune-thresholds", tmp_path / "model", dev, "--min-support", 2)
     assert result.exit_code == 0, result.output
-    assert "can't contain the labels per:employee_of" in output_of(result)
+    labels = "@layers, per:employee_of"
+    assert f"can't contain the labels {labels}" in output_of(result)
     loaded = spacy.load(tmp_path / "model")
-    assert "per:employee_of" in loaded.get_pipe("jre").cfg["label_thresholds"]
+    assert set(RENAMED.values()) < loaded.get_pipe("jre").cfg["label_thresholds"].keys()
     in_config = loaded.config["components"]["jre"]["label_thresholds"]
-    assert in_config.keys() == {"based_in", "lives_in"}
+    assert in_config.keys() == {"lives_in"}
 
 
 @pytest.mark.parametrize(
@@ -175,7 +210,7 @@ def test_label_that_a_config_cannot_contain_is_saved_in_the_component(tmp_path):
     [
         ("works_for", True), ("USED-FOR", True), ("ORG-AFF.Employment", True),
         ("创始人", True), ("a b", True), ("org:founded", False), ("a=b", False),
-        ("#1", False), ("=x", False),
+        ("#1", False), ("=x", False), ("@layers", False), ("a@b", True),
     ],
 )  # fmt: skip
 def test_labels_that_a_config_can_contain_are_recognized(label, expected):

@@ -141,6 +141,14 @@ def test_arc_of_a_nested_entity_starts_at_the_outermost():
     assert texts(figure)[arc["start"]] == "Hotel Lima"
 
 
+def test_arc_of_a_partly_overlapping_entity_starts_at_the_longest():
+    longest, partly = (2, 6, "A"), (0, 3, "B")
+    figure = draw(make_doc([longest, partly, OSLO], [(partly, OSLO, "near")]))
+    (arc,) = figure["arcs"]
+    assert texts(figure)[arc["start"]] == "cooks for Hotel Lima"
+    assert texts(figure)[arc["end"]] == "Oslo"
+
+
 @pytest.mark.parametrize(
     ("head", "tail"),
     [

@@ -102,6 +102,28 @@ def test_several_reports_are_compared_by_name(tmp_path):
         assert "iser" in texts
 
 
+LONG = "training/sinet-20-epochs-with-the-recipe-conll04"
+
+
+@pytest.mark.parametrize("names", [("_sinet", "iser"), (f"{LONG}-0-1", f"{LONG}-0-2")])
+def test_legends_distinguish_all_names(names, tmp_path):
+    draw_report([(name, make_report()) for name in names], tmp_path)
+    for file in ("ents_length", "precision_recall", "calibration_entities"):
+        texts = texts_of(tmp_path / f"{file}.svg")
+        shown = {text for text in texts for name in names if name[-4:] in text}
+        assert len(shown) == 2, texts
+
+
+def test_legend_has_long_and_private_labels(tmp_path):
+    report = make_report()
+    curves = report["precision_recall"]
+    names = ["per:stateorprovince_of_birth", "per:stateorprovinces_of_death", "_kill"]
+    curves["per_type"] = dict.fromkeys(names, curves["micro"])
+    draw_report([("sinet", report)], tmp_path)
+    texts = [text.strip() for text in texts_of(tmp_path / "precision_recall.svg")]
+    assert {f"{name} (AP 50)" for name in names} <= set(texts)
+
+
 def test_one_report_has_a_curve_for_each_label(tmp_path):
     draw_report([("sinet", make_report())], tmp_path)
     texts = texts_of(tmp_path / "precision_recall.svg")
@@ -125,6 +147,13 @@ def test_missing_field_of_a_report_is_named(field, tmp_path):
     report = make_report()
     del report[field]
     with pytest.raises(ValueError, match=rf"J798.*'{field}'"):
+        draw_report([("sinet", report)], tmp_path)
+
+
+def test_missing_curves_of_labels_are_named(tmp_path):
+    report = make_report()
+    del report["precision_recall"]["per_type"]
+    with pytest.raises(ValueError, match=r"J798.*'per_type'"):
         draw_report([("sinet", report)], tmp_path)
 
 

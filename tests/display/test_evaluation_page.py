@@ -109,7 +109,13 @@ def test_predicted_entity_without_gold_text_is_listed():
 def test_text_has_its_language_and_document(outcome):
     page = page_of(outcome, lang="zh")
     assert len(page.find("div", "text", lang="zh")) == 1
-    assert page.find("section")[0].find("h2")[0].text == "1 · news-3"
+    assert page.find("section")[0].find("h2")[0].text == "Doc 0 · news-3"
+
+
+def test_texts_are_counted_from_0_as_in_the_report(outcome):
+    sections = page_of(make_outcome("Rain"), outcome).find("section")
+    headings = [section.find("h2")[0].text for section in sections]
+    assert headings == ["Doc 0", "Doc 1 · news-3"]
 
 
 def test_filters_offer_the_kinds_labels_and_causes_of_the_texts(outcome):
@@ -181,6 +187,14 @@ def test_scores_between_gold_entities_are_shown():
     assert tables(report) == {
         "Relations between gold entities": [["relations", "50.00", "25.00", "33.33"]]
     }
+
+
+@pytest.mark.parametrize(("count", "shown"), [(3, True), (0, False)])
+def test_skipped_gold_entities_are_shown(count, shown):
+    page = page_of(report={"given_entities": {"scores": None, "n_skipped": count}})
+    texts = [paragraph.text for paragraph in page.find("p")]
+    warning = "3 gold entities do not match the tokens of the pipeline."
+    assert any(text.startswith(warning) for text in texts) is shown
 
 
 def test_differences_to_another_model_are_shown():

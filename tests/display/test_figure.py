@@ -3,7 +3,13 @@
 import pytest
 
 from spacy_jre.display import figure
-from spacy_jre.display.figure import check_format, clean, drawing, find_fonts
+from spacy_jre.display.figure import (
+    check_format,
+    clean,
+    drawing,
+    find_fonts,
+    legend_texts,
+)
 
 from ..conftest import needs_matplotlib
 
@@ -74,3 +80,16 @@ def test_svg_with_characters_that_no_font_has_is_drawn(few_fonts, tmp_path):
 )
 def test_label_is_on_one_line_and_short(text, shown):
     assert clean(text) == shown
+
+
+@pytest.mark.parametrize("end", ["1", "22", "x" * 50])
+def test_different_texts_of_a_legend_remain_different(end):
+    texts = ["a" * 60, "a" * 60 + end, "a" * 30 + end + "a" * 30]
+    assert len(set(legend_texts(texts))) == 3
+
+
+def test_long_text_of_a_legend_is_shortened_in_the_middle():
+    (text,) = legend_texts(["start" + "-" * 100 + "end"])
+    assert text.startswith("start-")
+    assert text.endswith("-end")
+    assert len(text) == 40

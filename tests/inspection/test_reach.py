@@ -90,3 +90,30 @@ def test_given_entities_can_be_wide():
     given = inspect_split([example], Settings(**wide, given=True))
     assert given.relations.too_wide == 0
     assert given.entities.reachable == 3
+
+
+@pytest.mark.parametrize(
+    ("windows", "negative_pairs", "sampled"),
+    [("sentence", 0, 0), (2, 0, 2), (2, 1, 0), ("doc", 1, 1), ("doc", 2, 0)],
+)
+def test_unrelated_pairs_are_those_of_the_windows(windows, negative_pairs, sampled):
+    # two pairs in each window of two sentences, and six in the Doc
+    example = make_example((0, 1), (1, 2), (0, 2), (2, 0))
+    settings = Settings(windows=windows, negative_pairs=negative_pairs)
+    assert inspect_split([example], settings).pairs.sampled == sampled
+
+
+@pytest.mark.parametrize(("windows", "count"), [("sentence", 0), (2, 0), ("doc", 1)])
+def test_entities_that_are_not_paired_are_those_of_a_window(windows, count):
+    settings = Settings(windows=windows, max_entities=2)
+    splits = {"train": inspect_split([make_example((0, 1))], settings)}
+    assert splits["train"].pairs.too_many_entities == count
+    found = {one.key: one.message for one in collect_findings(splits, settings)}
+    assert ("train 1 of 1 " in found.get("too-many-entities", "")) is (count == 1)
+
+
+def test_all_given_entities_are_paired():
+    settings = Settings(max_entities=0)
+    assert inspect_split([make_example()], settings).pairs.too_many_entities == 3
+    given = Settings(max_entities=0, given=True)
+    assert inspect_split([make_example()], given).pairs.too_many_entities == 0

@@ -90,6 +90,12 @@ def test_current_thresholds_are_kept_if_no_relation_is_correct():
     assert choose(table) == CURRENT
 
 
+def test_current_thresholds_are_kept_if_no_others_are_better():
+    table = {"a": LabelScores([0.9, 0.8, 0.1], [True, True, False], 2)}
+    assert choose(table, CURRENT) == CURRENT
+    assert choose(table, Thresholds(0.95, {})) != Thresholds(0.95, {})
+
+
 @given(st.integers(0, 2**16))
 def test_micro_f1_does_not_decrease(seed):
     rng = np.random.default_rng(seed)

@@ -266,9 +266,9 @@ class Errors(metaclass=_ErrorsWithCodes):
         "saves no state."
     )
     J425 = (
-        "The training in {path} can't be resumed, because the batch of step {step} has "
-        "other texts than before. Use the same training data in the same order, or "
-        "start again without --resume."
+        "The training in {path} can't be resumed, because the training data that was "
+        "read until step {step} has changed: texts, entities, relations, or the order "
+        "of the Docs. Use the same training data, or start again without --resume."
     )
     J426 = "The training stopped in step {step}, epoch {epoch}: {error} {kept}."
     J430 = (

@@ -12,8 +12,14 @@ import pytest
 import spacy
 import torch
 from spacy.tokens import DocBin
+from spacy.training.initialize import init_nlp
 from spacy.training.loop import train as spacy_train
 
+from spacy_jre.annotations import (
+    stored_entities,
+    stored_relations,
+    write_annotations,
+)
 from spacy_jre.architectures.torch_node import get_module
 from spacy_jre.errors import JREError
 from spacy_jre.training.checkpoint import (
@@ -32,6 +38,7 @@ from .helpers import (
     hash_weights,
     init_small,
     press_ctrl_c,
+    small_config,
     train_small,
     write_corpus,
 )
@@ -124,6 +131,27 @@ def test_training_resumes_after_ctrl_c_with_the_same_weights(corpus, whole, tmp_
     assert_equal_weights(whole, tmp_path)
 
 
+def init_with_ner(corpus):
+    """A pipeline with spaCy's ner, whose updates draw from Python's generator."""
+    config = small_config(corpus)
+    config["nlp"]["pipeline"] = ["sentencizer", "ner", "jre"]
+    config["components"]["ner"] = {"factory": "ner"}
+    return init_nlp(config)
+
+
+def test_pipeline_with_spacys_ner_resumes_with_the_same_weights(corpus, tmp_path):
+    # the order of the second and the third epoch depends on the updates of the first
+    train_small(init_with_ner(corpus), tmp_path / "whole")
+    nlp = at_update(init_with_ner(corpus), 7, press_ctrl_c)
+    with pytest.raises(TrainingStopped, match="Stopped after step 7"):
+        train_small(nlp, tmp_path / "parts")
+    train_small(init_with_ner(corpus), tmp_path / "parts", resume=True)
+    assert_equal_weights(tmp_path / "whole", tmp_path / "parts")
+    folders = (tmp_path / name / "model-last" / "ner" for name in ("whole", "parts"))
+    first, second = ((folder / "model").read_bytes() for folder in folders)
+    assert first == second
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["sinet", "stsn", "iser", "lainet"])
 def test_each_model_resumes_with_the_same_weights(corpus, tmp_path, wide_bert, model):
@@ -205,6 +233,31 @@ def test_other_texts_cannot_be_resumed(tmp_path, output, nlp):
     other.to_disk(tmp_path / "other.spacy")
     with pytest.raises(JREError, match=r"J425.*step 3"):
         train_small(init_small(tmp_path / "other.spacy"), output, resume=True)
+
+
+@pytest.mark.parametrize("part", ["entity", "relation"])
+def test_other_annotation_cannot_be_resumed(tmp_path, output, nlp, part):
+    docs = list(DocBin().from_disk(write_corpus(tmp_path / "a")).get_docs(nlp.vocab))
+    entities = stored_entities(docs[0])
+    relations = stored_relations(docs[0])
+    if part == "entity":
+        entities[0] = entities[0]._replace(label="ORG")
+    else:
+        relations.pop()
+    write_annotations(docs[0], entities, relations)
+    other = DocBin(docs=docs, store_user_data=True)
+    other.to_disk(tmp_path / "other.spacy")
+    with pytest.raises(JREError, match=r"J425.*step 3.*entities, relations"):
+        train_small(init_small(tmp_path / "other.spacy"), output, resume=True)
+
+
+def test_damaged_random_state_is_reported(corpus, output):
+    path = output / "training-state" / "state.json"
+    state = json.loads(path.read_text(encoding="utf8"))
+    state["epochs"][0][1]["python"] = 1
+    path.write_text(json.dumps(state), encoding="utf8")
+    with pytest.raises(JREError, match=r"J423.*state\.json"):
+        train_small(init_small(corpus), output, resume=True)
 
 
 @pytest.mark.parametrize("name", ["state.json", "tensors.safetensors"])

@@ -435,6 +435,9 @@ class Errors(metaclass=_ErrorsWithCodes):
         "name consists of letters, digits and underscores, does not start with two "
         "underscores and is not a Python keyword. Rename the feature in INCEpTION."
     )
+    J624 = (
+        "{path}, {where} has {found} field(s), but the header has {expected}. {advice}"
+    )
     J630 = (
         "A split consists of two or three shares, such as 80/10/10 (train, dev, test) "
         "or 80/20 (train, dev), not {value!r}."

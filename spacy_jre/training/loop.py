@@ -239,7 +239,7 @@ def train(
                 progress.seconds = time.monotonic() - began
                 if resumable:
                     progress.digest = digest_batch(progress.digest, batch)
-                info = {
+                info: dict[str, Any] = {
                     "epoch": epoch,
                     "step": step,
                     "score": score,

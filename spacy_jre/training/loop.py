@@ -42,7 +42,7 @@ from .checkpoint import (
     save_state,
 )
 from .finite import check_loss
-from .folders import check_folder, recover_folder, replace_folder
+from .folders import check_folder, recover_folder, remove_folder, replace_folder
 
 BEST, LAST = "model-best", "model-last"
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -159,7 +159,7 @@ def train(
         state.restore(nlp, optimizer)
     else:
         # the pipelines of an earlier training are replaced at the first evaluation
-        shutil.rmtree(output / FOLDER, ignore_errors=True)
+        remove_folder(output / FOLDER)
     began = time.monotonic() - progress.seconds
 
     def save_last() -> None:

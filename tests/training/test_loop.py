@@ -307,6 +307,24 @@ def test_new_training_discards_the_state(corpus, output):
     assert spacy.load(output / "model-best")
 
 
+def test_folders_can_be_symbolic_links(corpus, whole, tmp_path):
+    names = ("model-best", "model-last", "training-state")
+    for name in names:
+        (tmp_path / "disk" / name).mkdir(parents=True)
+        (tmp_path / name).symlink_to(tmp_path / "disk" / name)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="crash"):
+            train_small(at_update(init_small(corpus), 7, crash), tmp_path)
+    # at the first step, the state of the earlier training is discarded
+    with pytest.raises(RuntimeError, match="crash"):
+        train_small(at_update(init_small(corpus), 0, crash), tmp_path)
+    assert read_progress(tmp_path) is None
+    train_small(init_small(corpus), tmp_path)
+    assert_equal_weights(whole, tmp_path)
+    assert all((tmp_path / name).is_symlink() for name in names)
+    assert sorted(path.name for path in (tmp_path / "disk").iterdir()) == list(names)
+
+
 def test_finished_training_has_no_weights_in_its_state(corpus, tmp_path):
     train_small(init_small(corpus), tmp_path)
     names = [path.name for path in (tmp_path / "training-state").iterdir()]

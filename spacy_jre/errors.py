@@ -248,8 +248,8 @@ class Errors(metaclass=_ErrorsWithCodes):
     )
     J421 = (
         "The training in {path} can't be resumed with other settings. {count} "
-        "difference(s): {changed}. Use the settings of the interrupted command, or "
-        "start again without --resume."
+        "difference(s): {changed}. Use the settings of the earlier command, or start "
+        "again without --resume."
     )
     J422 = (
         "{path} can't be written: {error}. What was saved under this name before is "

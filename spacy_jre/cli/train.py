@@ -256,10 +256,7 @@ def run_training(
         if progress is None:
             resume = False
             msg.info(f"{output} has no saved state: the training starts at step 0")
-        elif progress.finished:
-            msg.good(f"The training in {output} is finished: step {progress.step}")
-            return
-        else:
+        elif not progress.finished:
             msg.info(f"Resuming after step {progress.step}")
     given = dict(overrides or {})
     about = find_dataset(Path(train_path).parent)

@@ -148,11 +148,16 @@ def save_state(
         _write(folder / STATE, state)
 
 
-def mark_finished(output: Path, progress: Progress) -> None:
-    """Replace the state of a finished training by its progress, which is small."""
+def mark_finished(output: Path, nlp: Language, progress: Progress) -> None:
+    """Replace the state of a finished training by its progress and its settings, which
+    are small."""
     with replace_folder(output / FOLDER) as folder:
-        finished = {**_to_json(progress), "finished": True}
-        _write(folder / STATE, {"progress": finished})
+        state = {
+            "progress": {**_to_json(progress), "finished": True},
+            "config": comparable_config(nlp),
+            "epochs": [],
+        }
+        _write(folder / STATE, state)
 
 
 class SavedState:

@@ -116,7 +116,8 @@ def train(
     output (Path): The output folder.
     use_gpu (int): The GPU ID, or -1 for the CPU.
     resume (bool): Whether to continue from the saved state in the output. On one
-        CPU thread, the result is the same as without the interruption.
+        CPU thread, the result is the same as without the interruption. If the training
+        is finished, only the settings are compared.
     resumable (bool): Whether to save the state of the training, and to end after the
         current step on SIGINT and SIGTERM.
     keep_last (bool): Whether model-best is the last pipeline instead of the best one.
@@ -155,6 +156,10 @@ def train(
         state = SavedState(output)
         state.check_config(nlp)
         progress, epochs = state.progress, state.epochs
+        if progress.finished:
+            text = f"The training in {output} is finished: step {progress.step}"
+            stdout.write(Printer(no_print=True).good(text) + "\n")
+            return
         state.skip_batches(batches)
         state.restore(nlp, optimizer)
     else:
@@ -277,7 +282,7 @@ def train(
     if keep_last:
         save_best()
     if resumable:
-        mark_finished(output, progress)
+        mark_finished(output, nlp, progress)
     stdout.write(msg.good("Saved pipeline to output directory", output / LAST) + "\n")
 
 

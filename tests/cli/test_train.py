@@ -717,8 +717,10 @@ def test_resume_without_a_state_starts_at_the_first_step(corpus, tmp_path):
     assert spacy.load(tmp_path / "out" / "model-best")
 
 
-def test_resume_with_other_settings_fails(corpus, tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "mark_finished", lambda *args: None)
+@pytest.mark.parametrize("interrupted", [True, False])
+def test_resume_with_other_settings_fails(corpus, tmp_path, monkeypatch, interrupted):
+    if interrupted:
+        monkeypatch.setattr(loop, "mark_finished", lambda *args: None)
     train_by_command(corpus, tmp_path, "--epochs", 1)
     result = train_by_command(corpus, tmp_path, "--epochs", 2, "--resume")
     assert_plain_error(result, "J421", "training.max_steps was 1 and is 2")

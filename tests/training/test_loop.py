@@ -296,7 +296,7 @@ def test_losses_of_spacys_parser_are_saved(corpus, tmp_path):
     progress = Progress(losses={"ner": np.float32(1.5)})
     save_state(tmp_path, init_small(corpus), create_adamw_v1(0.001), progress, {})
     assert read_progress(tmp_path).losses == {"ner": 1.5}
-    mark_finished(tmp_path, progress)
+    mark_finished(tmp_path, init_small(corpus), progress)
     assert read_progress(tmp_path).losses == {"ner": 1.5}
 
 
@@ -336,6 +336,19 @@ def test_finished_training_has_no_weights_in_its_state(corpus, tmp_path):
         "model-last",
         "training-state",
     ]
+
+
+def test_finished_training_is_not_continued(corpus, whole):
+    before = hash_weights(whole / "model-last")
+    table = train_small(init_small(corpus), whole, resume=True)
+    assert "is finished: step 8" in " ".join(table.split())
+    assert hash_weights(whole / "model-last") == before
+
+
+def test_finished_training_with_other_settings_is_not_resumed(corpus, whole):
+    nlp = init_small(corpus, training__max_steps=20)
+    with pytest.raises(JREError, match=r"J421.*training\.max_steps was 8 and is 20"):
+        train_small(nlp, whole, resume=True)
 
 
 def test_state_is_not_saved_if_the_training_is_not_resumable(corpus, tmp_path):

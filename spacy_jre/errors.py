@@ -584,7 +584,7 @@ class Errors(metaclass=_ErrorsWithCodes):
         "the same CUDA version: pip install 'spacy-jre[cuda12x]' or "
         "'spacy-jre[cuda13x]'. Or use the CPU: --gpu-id -1."
     )
-    J731 = "{path}: {name} in [recipe] must be {expected}, not {value!r}."
+    J731 = "{path}: {name} must be {expected}, not {value!r}."
     J732 = (
         "--{name} can't be overridden, because the command sets this value. Use "
         "{instead}."
@@ -809,4 +809,8 @@ class Warnings(metaclass=_ErrorsWithCodes):
     J923 = (
         "The dev data has labels of component '{name}' that the training data lacks, "
         "so that they are never predicted: {labels}."
+    )
+    J924 = (
+        "{path}: {name} = {value} in [training] has no effect, because `spacy jre "
+        "train` trains all epochs of [recipe] ({epochs}). {advice}"
     )

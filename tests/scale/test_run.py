@@ -13,8 +13,10 @@ from spacy_jre.export import iter_triples
 from spacy_jre.export.options import ExportOptions
 from spacy_jre.scale import InputSettings, apply
 from spacy_jre.scale.folder import OutputFolder
+from spacy_jre.scale.run import fingerprint_of
 
 from ..export.helpers import require
+from ..pipeline.helpers import save_trained
 from .helpers import (
     TEXTS,
     contents,
@@ -168,6 +170,34 @@ def test_other_input_or_model_in_the_same_folder_raises(capitals_nlp, source, tm
     write_texts(source, TEXTS[:-1])
     with pytest.raises(JREError, match=r"J774.*another input\. Choose"):
         run(capitals_nlp, source, tmp_path / "out")
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """The folder of a pipeline with the component."""
+    return save_trained(tmp_path_factory.mktemp("saved"))
+
+
+def disable(nlp):
+    nlp.select_pipes(disable="jre")
+
+
+def change_threshold(nlp):
+    nlp.get_pipe("jre").cfg["threshold"] = 0.9
+
+
+@pytest.mark.parametrize("change", [disable, change_threshold])
+def test_pipeline_that_was_changed_after_loading_has_another_fingerprint(saved, change):
+    nlp = spacy.load(saved)
+    before = fingerprint_of(nlp)
+    change(nlp)
+    assert fingerprint_of(nlp) != before
+
+
+def test_pipeline_has_the_same_fingerprint_after_a_prediction(saved):
+    first, second = spacy.load(saved), spacy.load(saved)
+    first("Ada left Oslo.")
+    assert fingerprint_of(first) == fingerprint_of(second)
 
 
 def test_folder_with_other_files_is_not_used(capitals_nlp, source, tmp_path):

@@ -248,8 +248,8 @@ class Errors(metaclass=_ErrorsWithCodes):
     )
     J421 = (
         "The training in {path} can't be resumed with other settings. {count} "
-        "difference(s): {changed}. Use the settings of the interrupted command, or "
-        "start again without --resume."
+        "difference(s): {changed}. Use the settings of the earlier command, or start "
+        "again without --resume."
     )
     J422 = (
         "{path} can't be written: {error}. What was saved under this name before is "
@@ -266,9 +266,9 @@ class Errors(metaclass=_ErrorsWithCodes):
         "saves no state."
     )
     J425 = (
-        "The training in {path} can't be resumed, because the batch of step {step} has "
-        "other texts than before. Use the same training data in the same order, or "
-        "start again without --resume."
+        "The training in {path} can't be resumed, because the training data that was "
+        "read until step {step} has changed: texts, entities, relations, or the order "
+        "of the Docs. Use the same training data, or start again without --resume."
     )
     J426 = "The training stopped in step {step}, epoch {epoch}: {error} {kept}."
     J430 = (
@@ -435,6 +435,9 @@ class Errors(metaclass=_ErrorsWithCodes):
         "name consists of letters, digits and underscores, does not start with two "
         "underscores and is not a Python keyword. Rename the feature in INCEpTION."
     )
+    J624 = (
+        "{path}, {where} has {found} field(s), but the header has {expected}. {advice}"
+    )
     J630 = (
         "A split consists of two or three shares, such as 80/10/10 (train, dev, test) "
         "or 80/20 (train, dev), not {value!r}."
@@ -581,7 +584,7 @@ class Errors(metaclass=_ErrorsWithCodes):
         "the same CUDA version: pip install 'spacy-jre[cuda12x]' or "
         "'spacy-jre[cuda13x]'. Or use the CPU: --gpu-id -1."
     )
-    J731 = "{path}: {name} in [recipe] must be {expected}, not {value!r}."
+    J731 = "{path}: {name} must be {expected}, not {value!r}."
     J732 = (
         "--{name} can't be overridden, because the command sets this value. Use "
         "{instead}."
@@ -806,4 +809,8 @@ class Warnings(metaclass=_ErrorsWithCodes):
     J923 = (
         "The dev data has labels of component '{name}' that the training data lacks, "
         "so that they are never predicted: {labels}."
+    )
+    J924 = (
+        "{path}: {name} = {value} in [training] has no effect, because `spacy jre "
+        "train` trains all epochs of [recipe] ({epochs}). {advice}"
     )

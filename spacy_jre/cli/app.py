@@ -124,7 +124,10 @@ def train_cli(
     learn_rate: LearnRate = 0.0,
     warmup: Warmup = -1.0,
     grad_clip: GradClip = -1.0,
-    seed: Seed = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Random seed, at least 0. Default: as in the config"),
+    ] = None,
     gpu_id: GpuId = -1,
     threads: Threads = 0,
     recipe: Recipe = "recommended",
@@ -169,7 +172,8 @@ def train_cli(
     with _plain_errors(), _stopped_by_signal(), trust_remote_code(*(trust or ())):
         overrides = read_overrides(ctx.args, SET_BY_TRAIN)
         short = short_overrides(learn_rate, warmup, grad_clip)
-        check_numbers(epochs=epochs, batch_size=batch_size, threads=threads, seed=seed)
+        check_numbers(epochs=epochs, batch_size=batch_size, threads=threads)
+        check_numbers(seed=seed or 0)
         _check_device(gpu_id)
         run_training(
             choose_config(config, recipe),

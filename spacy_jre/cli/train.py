@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import Any
 import srsly
 import torch
 from spacy.cli._util import import_code, setup_gpu, show_validation_error
-from spacy.language import Language
+from spacy.language import DEFAULT_CONFIG, Language
 from spacy.training.initialize import init_nlp
 from spacy.util import (
     load_config,
     load_config_from_str,
+    load_model_from_config,
     registry,
     resolve_dot_names,
 )
@@ -23,7 +25,7 @@ from wasabi import MarkdownRenderer, msg
 
 from ..about import __version__
 from ..corpora.dataset import Dataset, find_dataset
-from ..corpora.reader import find_docbins, load_docbin
+from ..corpora.reader import Corpus, find_docbins, load_docbin
 from ..errors import Errors, JREError, Warnings
 from ..pipeline.defaults import FACTORY
 from ..pipeline.defaults import TOK2VEC as TOK2VEC_BLOCK
@@ -36,6 +38,9 @@ from .cpu import fast_cpu
 
 TOK2VEC = "tok2vec"
 TRANSFORMER = "spacy-jre.TransformerEncoder.v1"
+BATCHER = "spacy.batch_by_sequence.v1"
+# values of the recipe that options override
+RECIPE_SIZES = ("epochs", "batch_size")
 # spaCy's defaults in meta.json
 UNNAMED, UNVERSIONED = "pipeline", "0.0.0"
 FIRST_VERSION = "0.1.0"
@@ -89,7 +94,7 @@ def check_recipe(path: Path, recipe: Mapping[str, Any]) -> None:
     recipe (Mapping[str, Any]): The section [recipe] of the config.
     RAISES (ValueError): J731 with the invalid value.
     """
-    for name in ("epochs", "batch_size"):
+    for name in RECIPE_SIZES:
         value = recipe.get(name)
         if type(value) is not int or value < 1:
             expected = "a whole number of at least 1"
@@ -102,7 +107,24 @@ def check_recipe(path: Path, recipe: Mapping[str, Any]) -> None:
 
 
 def _wrong_recipe(path: Path, name: str, expected: str, value: Any) -> str:
-    return Errors.J731.format(path=path, name=name, expected=expected, value=value)
+    return Errors.J731.format(
+        path=path, name=f"{name} in [recipe]", expected=expected, value=value
+    )
+
+
+def check_batcher(path: Path, config: Config) -> None:
+    """Check that the size of a batch is a number of sentences, as the batch size of the
+    recipe.
+
+    RAISES (ValueError): J731 for another batcher.
+    """
+    batcher = config["training"].get("batcher", {}).get("@batchers")
+    if batcher != BATCHER:
+        expected = f"{BATCHER}, whose size is a number of sentences"
+        name = "@batchers in [training.batcher]"
+        raise JREError(
+            Errors.J731.format(path=path, name=name, expected=expected, value=batcher)
+        )
 
 
 def check_encoder(encoder: str) -> None:
@@ -172,7 +194,7 @@ def network_settings(about: Dataset, config: Config) -> dict[str, Any]:
 def plan_training(
     config_path: Path,
     about: Dataset | None,
-    n_sentences: int,
+    n_sentences: int | Callable[[Config], int],
     *,
     text: str | None = None,
     encoder: str = "",
@@ -184,11 +206,13 @@ def plan_training(
     """Get the config of a training, and the values that depend on the data.
 
     about (Dataset | None): The dataset.json of the data.
-    n_sentences (int): Number of Docs in the training data.
+    n_sentences (int | Callable): Number of Docs in the training data, or a function
+        that counts them for the config.
     text (str | None): The content of the config file, if it was read before.
     RETURNS (tuple[Config, dict[str, Any]]): The config with the overrides, and
         further overrides by dotted name: the settings of the dataset.json and the
-        steps of the schedule. The given overrides take precedence over them.
+        steps of the schedule. The given overrides take precedence over them. The
+        config has the epochs and the batch size that are used in [recipe].
     RAISES (ValueError): J706 or J731 for the config, J710 or J733 for the encoder,
         and confection's error for overrides that the config has no section for.
     """
@@ -200,11 +224,17 @@ def plan_training(
     if "recipe" not in config:
         raise JREError(Errors.J706.format(path=config_path))
     recipe = dict(config["recipe"])
-    recipe["epochs"] = epochs or recipe.get("epochs")
+    # the overrides are already in the recipe
+    if epochs and "recipe.epochs" not in overrides:
+        recipe["epochs"] = epochs
+    if batch_size and "recipe.batch_size" not in overrides:
+        recipe["batch_size"] = batch_size
     # --training.batcher.size sets the batch size, too
-    batch_size = overrides.get("training.batcher.size", batch_size)
-    recipe["batch_size"] = batch_size or recipe.get("batch_size")
+    if "training.batcher.size" in overrides:
+        recipe["batch_size"] = overrides["training.batcher.size"]
     check_recipe(config_path, recipe)
+    check_batcher(config_path, config)
+    config["recipe"] = recipe
     if encoder:
         choose_encoder(config, encoder)
     elif about is not None and about.encoder:
@@ -212,6 +242,8 @@ def plan_training(
     lang = lang or (about.lang if about is not None else "")
     if lang:
         choose_language(config, lang)
+    if not isinstance(n_sentences, int):
+        n_sentences = n_sentences(config)
     computed: dict[str, Any] = {
         **(about.settings if about is not None else {}),
         **(network_settings(about, config) if about is not None else {}),
@@ -227,6 +259,62 @@ def plan_training(
     return config, computed
 
 
+def count_docs(config: Config, train: Path, dev: Path) -> int:
+    """Count the Docs of an epoch.
+
+    config (Config): The config of the training.
+    train, dev (Path): The data.
+    RETURNS (int): Number of Docs that the corpus reader yields. If the reader of this
+        package neither splits nor skips Docs, they are not created.
+    RAISES (ValueError): J601, J602 or J609 for files that cannot be read, and the
+        errors of the reader.
+    """
+    paths = {"paths.train": str(train), "paths.dev": str(dev)}
+    given = Config().from_str(config.to_str(), overrides=paths, interpolate=False)
+    filled = Config(DEFAULT_CONFIG).merge(given).interpolate()
+    (reader,) = resolve_dot_names(filled, [filled["training"]["train_corpus"]])
+    if isinstance(reader, Corpus) and reader.yields_all:
+        count = sum(len(load_docbin(path)) for path in find_docbins(reader.path))
+        return min(count, reader.limit or count)
+    # the tokenizer is sufficient
+    given["nlp"]["pipeline"] = []
+    nlp = load_model_from_config(given, auto_fill=True)
+    with warnings.catch_warnings():
+        # the training shows them
+        warnings.simplefilter("ignore")
+        return sum(1 for _ in reader(nlp))
+
+
+def find_replaced(path: Path, config: Config, given: Mapping[str, Any]) -> list[str]:
+    """Find settings of the training that have no effect.
+
+    path (Path): The config.
+    config (Config): The config with the given overrides and the recipe that is used.
+    given (Mapping[str, Any]): The overrides.
+    RETURNS (list[str]): J924 for patience, and for max_epochs if it is not the number
+        of epochs in [recipe].
+    """
+    settings, epochs = config["training"], config["recipe"]["epochs"]
+    usual = load_config(path, interpolate=False)["recipe"].get("epochs")
+    replaced = []
+    for name, values, advice in (
+        ("patience", (0,), "To use it, add --training.patience {value}."),
+        ("max_epochs", (0, usual, epochs), "For another number, use --epochs."),
+    ):
+        value = settings.get(name, 0)
+        if f"training.{name}" not in given and value not in values:
+            replaced.append(
+                Warnings.J924.format(
+                    path=path,
+                    name=name,
+                    value=value,
+                    epochs=epochs,
+                    advice=advice.format(value=value),
+                )
+            )
+    return replaced
+
+
 def run_training(
     config_path: Path,
     output: Path,
@@ -236,7 +324,7 @@ def run_training(
     encoder: str = "",
     epochs: int = 0,
     batch_size: int = 0,
-    seed: int = 0,
+    seed: int | None = None,
     gpu_id: int = -1,
     threads: int = 0,
     dataset: str = "",
@@ -251,8 +339,9 @@ def run_training(
     Defaults are in ``[recipe]`` of the config, and in the dataset.json in the folder of
     the training data.
 
+    seed (int | None): Random seed. None: that of the config.
     overrides (Mapping[str, Any]): Config overrides by dotted name. They take precedence
-        over the config, the dataset.json and the computed values.
+        over the config, the dataset.json, the computed values and the other arguments.
     resume (bool): Whether to continue from the saved state in the output. Without
         one, the training starts at the first step.
     resumable (bool): Whether to save the state of the training at each evaluation.
@@ -267,19 +356,15 @@ def run_training(
         if progress is None:
             resume = False
             msg.info(f"{output} has no saved state: the training starts at step 0")
-        elif progress.finished:
-            msg.good(f"The training in {output} is finished: step {progress.step}")
-            return
-        else:
+        elif not progress.finished:
             msg.info(f"Resuming after step {progress.step}")
     given = dict(overrides or {})
     about = find_dataset(Path(train_path).parent)
-    count = sum(len(load_docbin(path)) for path in find_docbins(Path(train_path)))
     with show_validation_error(config_path):
         config, computed = plan_training(
             config_path,
             about,
-            count,
+            partial(count_docs, train=Path(train_path), dev=Path(dev_path)),
             encoder=encoder,
             epochs=epochs,
             batch_size=batch_size,
@@ -288,14 +373,19 @@ def run_training(
         )
     computed["paths.train"] = str(train_path)
     computed["paths.dev"] = str(dev_path)
-    computed["system.seed"] = seed
+    for line in find_replaced(config_path, config, given):
+        msg.warn(line)
+    if seed is not None:
+        computed["system.seed"] = seed
     if symmetric:
         computed["components.jre.symmetric"] = list(symmetric)
     if threads:
         torch.set_num_threads(threads)
     output.mkdir(parents=True, exist_ok=True)
     config.to_disk(output / "config.cfg")
-    overrides = {**computed, **given}
+    # [recipe] of the config has the values that are used
+    recipe = {f"recipe.{name}": config["recipe"][name] for name in RECIPE_SIZES}
+    overrides = {**computed, **given, **recipe}
     with fast_cpu(gpu_id):
         train(
             output / "config.cfg",

@@ -113,6 +113,12 @@ class Corpus:
         self.gold_entities = gold_entities
         self._random = random.Random(seed)
 
+    @property
+    def yields_all(self) -> bool:
+        """Whether each Doc up to the limit is one Example. Otherwise, Docs can be split
+        or skipped."""
+        return self.gold_tokens and not self.max_length
+
     def __call__(self, nlp: Language) -> Iterator[Example]:
         """
         nlp (Language): The pipeline with the vocab and the tokenizer.

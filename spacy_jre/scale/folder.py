@@ -1,15 +1,16 @@
-"""The output folder of a run: shards, errors and the manifest.
+"""The output folder of a run: shards, errors, the manifest and the list of shards.
 
-A shard is finished when the manifest has it. The manifest is replaced after the files
-of the shard are complete, so that a run that is killed loses at most one shard, and a
-later run repeats no finished one.
+A shard is finished when the list has its line. The line is appended after the files of
+the shard are complete, so that a run that is killed loses at most one shard, and a
+later run repeats no finished one. The manifest is written once per run. If it had the
+shards, too, writing it would take longer with each shard.
 """
 
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -25,10 +26,12 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 MANIFEST = "manifest.json"
+# not .jsonl: the output can be the input of another run, which reads .jsonl
+SHARDS = "shards.ndjson"
 ERRORS = "errors.jsonl"
 LOCK = ".lock"
-# version of the manifest
-VERSION = 1
+# version of the manifest and the list of shards
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,14 @@ class ShardEntry:
     documents (int): Number of its documents.
     failed (int): Number of documents that failed.
     relations (int): Number of relations.
+    errors_size (int): Size of the errors of this shard and those before, in bytes.
     """
 
     name: str
     documents: int
     failed: int
     relations: int
+    errors_size: int = 0
 
 
 @dataclass
@@ -56,14 +61,19 @@ class Manifest:
     info (dict[str, Any]): Names of the pipeline and the input, and versions.
     documents (int): Number of documents of the input.
     shards (list[ShardEntry]): The finished shards, in order.
-    errors_size (int): Size of the errors of the finished shards, in bytes.
+    shards_size (int): Size of their list, in bytes.
     """
 
     run: dict[str, Any]
     info: dict[str, Any]
     documents: int
     shards: list[ShardEntry] = field(default_factory=list)
-    errors_size: int = 0
+    shards_size: int = 0
+
+    @property
+    def errors_size(self) -> int:
+        """Size of the errors of the finished shards, in bytes."""
+        return self.shards[-1].errors_size if self.shards else 0
 
     @property
     def done(self) -> int:
@@ -101,7 +111,7 @@ class OutputFolder:
         if self.path.exists() and not self.path.is_dir():
             raise self._unusable("it is a file")
         if self.path.is_dir() and not (self.path / MANIFEST).is_file():
-            known = {LOCK, MANIFEST + PARTIAL, ERRORS}
+            known = {LOCK, MANIFEST + PARTIAL, ERRORS, SHARDS}
             others = sorted({path.name for path in self.path.iterdir()} - known)
             if others:
                 raise self._unusable(f"it has other files, such as {others[0]}")
@@ -118,7 +128,8 @@ class OutputFolder:
 
     def read(self) -> Manifest | None:
         """RETURNS (Manifest | None): The manifest. None if the folder is new.
-        RAISES (ValueError): J778 for a manifest that cannot be read."""
+        RAISES (ValueError): J778 for a manifest or a list of shards that cannot be
+            read."""
         path = self.path / MANIFEST
         if not path.is_file():
             return None
@@ -126,10 +137,30 @@ class OutputFolder:
             values = json.loads(path.read_text(encoding="utf8"))
             if values.pop("version") != VERSION:
                 raise ValueError("it has another version")
-            values["shards"] = [ShardEntry(**shard) for shard in values["shards"]]
-            return Manifest(**values)
+            manifest = Manifest(**values)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise self._unusable(f"{MANIFEST} can't be read ({error})") from error
+        self._read_shards(manifest)
+        return manifest
+
+    def _read_shards(self, manifest: Manifest) -> None:
+        """Read the list of the finished shards. The last line is ignored if it was not
+        written completely."""
+        path = self.path / SHARDS
+        if not path.exists():
+            return
+        lines = path.read_bytes().split(b"\n")
+        # the text after the last line break is empty, or was not written completely
+        for number, line in enumerate(lines[:-1], 1):
+            try:
+                shard = ShardEntry(**json.loads(line))
+            except (TypeError, ValueError) as error:
+                if number == len(lines) - 1 and not lines[-1]:
+                    return  # a power cut can leave a line without its content
+                problem = f"{SHARDS}, line {number} can't be read ({error})"
+                raise self._unusable(problem) from error
+            manifest.shards.append(shard)
+            manifest.shards_size += len(line) + 1
 
     def check_same(self, manifest: Manifest, run: Mapping[str, Any]) -> None:
         """RAISES (ValueError): J774 if the folder has the results of another run."""
@@ -157,13 +188,17 @@ class OutputFolder:
                 path.unlink()
         for shard in manifest.shards:
             if not (self.path / shard.name).exists():
-                raise self._unusable(f"{shard.name} is in {MANIFEST}, but missing")
-        errors = self.path / ERRORS
-        size = errors.stat().st_size if errors.exists() else 0
-        if size < manifest.errors_size:
-            raise self._unusable(f"{ERRORS} is shorter than in {MANIFEST}")
-        if size > manifest.errors_size:
-            os.truncate(errors, manifest.errors_size)
+                raise self._unusable(f"{shard.name} is in {SHARDS}, but missing")
+        for name, size in (
+            (ERRORS, manifest.errors_size),
+            (SHARDS, manifest.shards_size),
+        ):
+            path = self.path / name
+            found = path.stat().st_size if path.exists() else 0
+            if found < size:
+                raise self._unusable(f"{name} is shorter than in {SHARDS}")
+            if found > size:
+                os.truncate(path, size)
         self._write(manifest)
 
     def discard(self) -> None:
@@ -174,28 +209,42 @@ class OutputFolder:
         self, manifest: Manifest, shard: ShardEntry, failed: Sequence[Failure]
     ) -> None:
         """Add a shard whose files are complete, and its errors."""
+        size = manifest.errors_size
         if failed:
-            with (self.path / ERRORS).open("a", encoding="utf8", newline="\n") as file:
-                for failure in failed:
-                    row = {
-                        "id": failure.id,
-                        "doc": failure.number,
-                        "reason": failure.reason,
-                    }
-                    # ASCII, because an id or a reason can contain half a surrogate pair
-                    file.write(json.dumps(row) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-                manifest.errors_size = file.tell()
+            size = self._append(
+                ERRORS,
+                [
+                    {"id": row.id, "doc": row.number, "reason": row.reason}
+                    for row in failed
+                ],
+            )
+        # the names of the files are on the disk before the line
+        self._sync_names()
+        shard = replace(shard, errors_size=size)
+        manifest.shards_size = self._append(SHARDS, [asdict(shard)])
         manifest.shards.append(shard)
-        self._write(manifest)
+
+    def _append(self, name: str, rows: Sequence[Mapping[str, Any]]) -> int:
+        """RETURNS (int): The size of the file."""
+        with (self.path / name).open("a", encoding="utf8", newline="\n") as file:
+            # ASCII, because an id or a reason can contain half a surrogate pair
+            file.writelines(json.dumps(row) + "\n" for row in rows)
+            file.flush()
+            os.fsync(file.fileno())
+            return file.tell()
 
     def _write(self, manifest: Manifest) -> None:
-        values = {"version": VERSION, **asdict(manifest)}
-        values["info"]["spacy_jre"] = __version__
+        values = {
+            "version": VERSION,
+            "run": manifest.run,
+            "info": {**manifest.info, "spacy_jre": __version__},
+            "documents": manifest.documents,
+        }
         with replaced_when_complete(self.path / MANIFEST) as partial:
             partial.write_text(json.dumps(values, indent=1) + "\n", encoding="utf8")
-        # the names of the files are on the disk, too
+        self._sync_names()
+
+    def _sync_names(self) -> None:
         with suppress(OSError):  # Windows cannot open folders
             folder = os.open(self.path, os.O_RDONLY)
             try:

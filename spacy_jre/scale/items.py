@@ -226,8 +226,10 @@ def _row(location: Location, place: str, value: Any, settings: InputSettings) ->
 
 
 def _read_csv(
-    path: Path, name: str, settings: InputSettings, *, delimiter: str
+    path: Path, name: str, settings: InputSettings, *, quotes: bool
 ) -> Iterator[_Row]:
+    """Read a CSV file with commas and quotes, or a TSV file with tabs, where quotes are
+    part of the text."""
     # a limit of all readers of csv. The default is shorter than a long document
     csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE))
     with (
@@ -237,16 +239,39 @@ def _read_csv(
             file, encoding="utf-8-sig", errors="surrogateescape", newline=""
         ) as lines,
     ):
-        reader = csv.DictReader(lines, delimiter=delimiter)
+        if quotes:
+            reader = csv.reader(lines)
+        else:
+            reader = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
         try:
-            columns = reader.fieldnames or []
+            columns = next(filter(None, reader), [])
             _check_columns(path, columns, settings)
-            for number, value in enumerate(reader, 1):
+            for number, values in enumerate(filter(None, reader), 1):
                 location = Location(path, f"row {number}")
-                yield _row(location, f"{name}:{number}", value, settings)
+                place = f"{name}:{number}"
+                if len(values) == len(columns):
+                    value = dict(zip(columns, values, strict=True))
+                    yield _row(location, place, value, settings)
+                else:
+                    yield place, "", _wrong_length(location, values, columns, quotes)
         except csv.Error as error:
             where = f"line {reader.line_num}"
             yield name, "", Errors.J612.format(path=f"{path}, {where}", problem=error)
+
+
+def _wrong_length(
+    location: Location, values: list[str], columns: list[str], quotes: bool
+) -> str:
+    advice = "A .tsv file has no quotes: use .csv for texts with tabs or line breaks."
+    if quotes:
+        advice = "A field with a comma or a line break needs quotes."
+    return Errors.J624.format(
+        path=location.path,
+        where=location.where,
+        found=len(values),
+        expected=len(columns),
+        advice=advice,
+    )
 
 
 def _read_parquet(path: Path, name: str, settings: InputSettings) -> Iterator[_Row]:
@@ -290,8 +315,8 @@ def _read_spacy(path: Path, name: str, settings: InputSettings) -> Iterator[_Row
 _READERS: dict[str, Callable[[Path, str, InputSettings], Iterator[_Row]]] = {
     ".txt": _read_lines,
     ".jsonl": _read_jsonl,
-    ".csv": partial(_read_csv, delimiter=","),
-    ".tsv": partial(_read_csv, delimiter="\t"),
+    ".csv": partial(_read_csv, quotes=True),
+    ".tsv": partial(_read_csv, quotes=False),
     ".parquet": _read_parquet,
     ".spacy": _read_spacy,
 }

@@ -1,6 +1,7 @@
 """Run a pipeline on an input of any size, in shards that are kept if the run ends."""
 
 import hashlib
+import json
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -194,16 +195,26 @@ def fingerprint_of(nlp: Language) -> str:
     """Get the fingerprint of a pipeline.
 
     nlp (Language): The pipeline.
-    RETURNS (str): A hash of its files, or of its content if it was not loaded from a
-        folder.
+    RETURNS (str): A hash of its active components and their settings, and of its files,
+        or its content if it was not loaded from a folder. Weights that were changed
+        after loading are not noticed.
     """
     # (a property of Language, which raises an error without a path)
     folder = getattr(nlp, "_path", None)
     if folder is None:
-        return hashlib.sha256(nlp.to_bytes()).hexdigest()
-    files = {
-        path.relative_to(folder).as_posix(): path
-        for path in Path(folder).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    }
-    return hash_files(files)
+        content = hashlib.sha256(nlp.to_bytes()).hexdigest()
+    else:
+        files = {
+            path.relative_to(folder).as_posix(): path
+            for path in Path(folder).rglob("*")
+            if path.is_file() and "__pycache__" not in path.parts
+        }
+        content = hash_files(files)
+    # they can be changed after loading
+    settings = [
+        (name, nlp.get_pipe_config(name), getattr(component, "cfg", None))
+        for name, component in nlp.pipeline
+    ]
+    # the text of an object would have its address, which differs between processes
+    text = json.dumps(settings, sort_keys=True, default=lambda value: str(type(value)))
+    return hashlib.sha256(f"{content}\n{text}".encode()).hexdigest()

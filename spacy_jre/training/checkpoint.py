@@ -5,10 +5,11 @@ again, because model-last has the averages of an optimizer that computes them, a
 be changed by the callback ``before_to_disk``. Nothing in it is a pickle.
 """
 
+import base64
 import hashlib
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -17,10 +18,12 @@ import numpy as np
 import safetensors.torch
 import torch
 from spacy.language import Language
+from spacy.tokens import Span
 from spacy.training import Example
 from thinc.api import Model, Optimizer, get_current_ops, torch2xp, xp2torch
 from torch import Tensor
 
+from ..annotations.relations import storage_key
 from ..errors import Errors, JREError
 from .folders import complete_folder, replace_folder
 from .optimizer import AdamW
@@ -29,6 +32,8 @@ FOLDER = "training-state"
 PIPELINE, TENSORS, STATE = "pipeline", "tensors.safetensors", "state.json"
 # config values that do not change the training
 NEUTRAL = ("paths.", "training.logger.", "system.gpu_allocator")
+# start of the keys of relations in doc.user_data
+STORED = storage_key("")
 # attributes of thinc's optimizer
 TABLES = ("mom1", "mom2", "averages", "nr_update", "last_seen")
 
@@ -43,7 +48,7 @@ class Progress:
     losses (dict): The losses since the last evaluation, by component.
     words (int): Words seen.
     seconds (float): Time since the start.
-    batch (str): The digest of the batch of the step.
+    digest (str): The digest of the batches of all finished steps.
     finished (bool): Whether the training is finished.
     """
 
@@ -53,16 +58,36 @@ class Progress:
     losses: dict[str, float] = field(default_factory=dict)
     words: int = 0
     seconds: float = 0.0
-    batch: str = ""
+    digest: str = ""
     finished: bool = False
 
 
-def digest_batch(batch: Sequence[Example]) -> str:
-    """RETURNS (str): A digest of the texts of a batch, in order."""
-    digest = hashlib.sha256()
+def digest_batch(before: str, batch: Sequence[Example]) -> str:
+    """Get a digest of the training data that was read until now.
+
+    before (str): The digest of the earlier batches. Empty for the first batch.
+    batch (Sequence[Example]): The next batch.
+    RETURNS (str): A digest of the texts, entities, span groups and relations, in order.
+    """
+    digest = hashlib.sha256(before.encode())
     for example in batch:
-        digest.update(f"{example.reference.text}\n".encode("utf8", "replace"))
+        doc = example.reference
+        values = (
+            doc.text,
+            _rows(doc.ents),
+            sorted((name, _rows(group)) for name, group in doc.spans.items()),
+            sorted(
+                (key, repr(value))
+                for key, value in doc.user_data.items()
+                if isinstance(key, str) and key.startswith(STORED)
+            ),
+        )
+        digest.update(repr(values).encode("utf8", "replace"))
     return digest.hexdigest()
+
+
+def _rows(spans: Iterable[Span]) -> list[tuple[int, int, str]]:
+    return [(span.start_char, span.end_char, span.label_) for span in spans]
 
 
 def read_progress(output: Path) -> Progress | None:
@@ -84,7 +109,7 @@ def save_state(
     nlp: Language,
     optimizer: Optimizer,
     progress: Progress,
-    start: Mapping[str, Any],
+    epochs: Mapping[int, Any],
 ) -> None:
     """Save the state of a training.
 
@@ -92,14 +117,15 @@ def save_state(
     nlp (Language): The pipeline, with the weights and not their averages.
     optimizer (Optimizer): The optimizer.
     progress (Progress): The progress.
-    start (Mapping): The ``random_states`` before the first batch.
+    epochs (Mapping): The ``random_states`` before the first batch of each epoch, by its
+        step.
     RAISES (ValueError): J422 if it cannot be written, J424 for an optimizer with the
         moments of a parameter that is not part of the pipeline.
     """
     state = {
         "progress": _to_json(progress),
         "config": comparable_config(nlp),
-        "start": start,
+        "epochs": list(epochs.items()),
         "random": random_states(),
         "components": {
             name: proc.random_state
@@ -122,18 +148,23 @@ def save_state(
         _write(folder / STATE, state)
 
 
-def mark_finished(output: Path, progress: Progress) -> None:
-    """Replace the state of a finished training by its progress, which is small."""
+def mark_finished(output: Path, nlp: Language, progress: Progress) -> None:
+    """Replace the state of a finished training by its progress and its settings, which
+    are small."""
     with replace_folder(output / FOLDER) as folder:
-        finished = {**_to_json(progress), "finished": True}
-        _write(folder / STATE, {"progress": finished})
+        state = {
+            "progress": {**_to_json(progress), "finished": True},
+            "config": comparable_config(nlp),
+            "epochs": [],
+        }
+        _write(folder / STATE, state)
 
 
 class SavedState:
     """A saved state of a training.
 
     progress (Progress): The progress.
-    start (dict): The random states before the first batch.
+    epochs (dict): The random states before the first batch of each epoch, by its step.
     """
 
     def __init__(self, output: Path):
@@ -143,9 +174,9 @@ class SavedState:
         self._state = _read(path)
         self.progress = _read_progress(self._state, path)
         try:
-            self.start: dict[str, Any] = self._state["start"]
+            self.epochs: dict[int, Any] = dict(self._state["epochs"])
             self._config: dict[str, Any] = self._state["config"]
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise JREError(Errors.J423.format(path=path, error=error)) from error
 
     def check_config(self, nlp: Language) -> None:
@@ -163,9 +194,29 @@ class SavedState:
                 )
             )
 
-    def check_batch(self, batch: Sequence[Example]) -> None:
-        """RAISES (ValueError): J425 if the batch of the last step is another one."""
-        if digest_batch(batch) != self.progress.batch:
+    def skip_batches(self, batches: Iterator[tuple[int, list[Example]]]) -> None:
+        """Read the batches of the finished steps again, without training on them.
+
+        An update can draw random numbers, too (spaCy's ``ner`` and ``parser`` do), so
+        that the order of an epoch depends on Python's random state before its first
+        batch. If the reader itself draws numbers later in an epoch (an augmenter with
+        max_epochs = -1), the texts can differ.
+
+        batches (Iterator): Epoch and batch of each step.
+        RAISES (ValueError): J423 if the state is damaged, J425 if the batches are not
+            the same as before.
+        """
+        digest = ""
+        for step in range(self.progress.step + 1):
+            if step in self.epochs:
+                try:
+                    set_random_states(self.epochs[step])
+                except (KeyError, TypeError, ValueError) as error:
+                    message = Errors.J423.format(path=self.folder / STATE, error=error)
+                    raise JREError(message) from error
+            _, batch = next(batches, (0, []))
+            digest = digest_batch(digest, batch)
+        if digest != self.progress.digest:
             step = self.progress.step
             raise JREError(Errors.J425.format(path=self.folder, step=step))
 
@@ -227,8 +278,8 @@ def random_states() -> dict[str, Any]:
     version, numbers, gauss = random.getstate()
     kind, keys, *others = cast(tuple[Any, ...], np.random.get_state())
     return {
-        "python": [version, list(numbers), gauss],
-        "numpy": [kind, [int(key) for key in keys], *others],
+        "python": [version, _pack(numbers), gauss],
+        "numpy": [kind, _pack(keys), *others],
     }
 
 
@@ -238,9 +289,18 @@ def set_random_states(states: Mapping[str, Any]) -> None:
     states (Mapping): The result of ``random_states``.
     """
     version, numbers, gauss = states["python"]
-    random.setstate((version, tuple(numbers), gauss))
+    random.setstate((version, tuple(_unpack(numbers).tolist()), gauss))
     kind, keys, *others = states["numpy"]
-    np.random.set_state((kind, np.asarray(keys, dtype=np.uint32), *others))
+    np.random.set_state((kind, _unpack(keys), *others))
+
+
+def _pack(numbers: Any) -> str:
+    # a third of the size of a list of numbers. There are two per epoch
+    return base64.b64encode(np.asarray(numbers, dtype="<u4").tobytes()).decode()
+
+
+def _unpack(text: str) -> Any:
+    return np.frombuffer(base64.b64decode(text), dtype="<u4").astype(np.uint32)
 
 
 def _write(path: Path, state: Any) -> None:

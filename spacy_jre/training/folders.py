@@ -1,5 +1,10 @@
-"""Replace a folder so that an interruption at any moment leaves a complete one."""
+"""Replace a folder so that an interruption at any moment leaves a complete one.
 
+If the path is a symbolic link, the folder that it points to is replaced.
+"""
+
+import glob
+import itertools
 import os
 import shutil
 from collections.abc import Iterator
@@ -25,6 +30,7 @@ def replace_folder(path: Path) -> Iterator[Path]:
         full. J785 if the path is a file.
     """
     recover_folder(path)
+    path = _target(path)
     new, old = _siblings(path)
     try:
         try:
@@ -47,6 +53,7 @@ def complete_folder(path: Path) -> Path:
     """RETURNS (Path): Where the content of a folder is, if ``replace_folder`` was
     interrupted between the two renames. Otherwise the path. Nothing is changed, so that
     another process can be writing."""
+    path = _target(path)
     new, old = _siblings(path)
     if path.exists() or not old.exists():
         return path
@@ -58,15 +65,30 @@ def recover_folder(path: Path) -> None:
     """Complete or remove what an interrupted ``replace_folder`` has left.
 
     path (Path): The folder.
-    RAISES (ValueError): J785 if the path is a file.
+    RAISES (ValueError): J422 if a folder cannot be renamed, J785 if the path is a file.
     """
     check_folder(path)
+    path = _target(path)
     complete = complete_folder(path)
-    if complete != path:
-        complete.rename(path)
-    for folder in _siblings(path):
-        if folder.exists():
-            shutil.rmtree(folder)
+    try:
+        if complete != path:
+            complete.rename(path)
+        for folder in (*_kept(path), *_siblings(path)):
+            if folder.is_symlink():
+                folder.unlink()
+            elif folder.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+        for folder in _siblings(path):
+            if folder.exists():
+                # a file in it cannot be deleted now. Later calls try it again
+                folder.rename(_unused(path))
+    except OSError as error:
+        raise JREError(Errors.J422.format(path=path, error=error)) from error
+
+
+def remove_folder(path: Path) -> None:
+    """Delete a folder as far as possible. A symbolic link to it is kept."""
+    shutil.rmtree(_target(path), ignore_errors=True)
 
 
 def check_folder(path: Path) -> None:
@@ -76,6 +98,22 @@ def check_folder(path: Path) -> None:
             if not folder.is_dir():
                 raise JREError(Errors.J785.format(path=folder))
             break
+
+
+def _target(path: Path) -> Path:
+    """RETURNS (Path): The path, or the path that a symbolic link points to."""
+    return path.resolve() if path.is_symlink() else path
+
+
+def _kept(path: Path) -> list[Path]:
+    """RETURNS (list[Path]): Old folders that could not be deleted."""
+    return sorted(path.parent.glob(f".{glob.escape(path.name)}.old.*"))
+
+
+def _unused(path: Path) -> Path:
+    """RETURNS (Path): A new name for an old folder that cannot be deleted."""
+    names = (path.with_name(f".{path.name}.old.{n}") for n in itertools.count(1))
+    return next(name for name in names if not name.exists())
 
 
 def _siblings(path: Path) -> tuple[Path, Path]:

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -40,10 +40,9 @@ from .checkpoint import (
     mark_finished,
     random_states,
     save_state,
-    set_random_states,
 )
 from .finite import check_loss
-from .folders import check_folder, recover_folder, replace_folder
+from .folders import check_folder, recover_folder, remove_folder, replace_folder
 
 BEST, LAST = "model-best", "model-last"
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -117,7 +116,8 @@ def train(
     output (Path): The output folder.
     use_gpu (int): The GPU ID, or -1 for the CPU.
     resume (bool): Whether to continue from the saved state in the output. On one
-        CPU thread, the result is the same as without the interruption.
+        CPU thread, the result is the same as without the interruption. If the training
+        is finished, only the settings are compared.
     resumable (bool): Whether to save the state of the training, and to end after the
         current step on SIGINT and SIGTERM.
     keep_last (bool): Whether model-best is the last pipeline instead of the best one.
@@ -146,19 +146,25 @@ def train(
     annotating: list[str] = T["annotating_components"]
     batches = create_train_batches(nlp, train_corpus, T["batcher"], T["max_epochs"])
     patience, max_steps = T["patience"], T["max_steps"]
-    progress, start = Progress(), random_states()
+    progress = Progress()
+    # the random states before the first batch of each epoch, by its step
+    epochs: dict[int, Any] = {}
 
     for name in (BEST, LAST, FOLDER):
         recover_folder(output / name)
     if resume:
         state = SavedState(output)
         state.check_config(nlp)
-        progress, start = state.progress, state.start
-        _skip_batches(batches, state)
+        progress, epochs = state.progress, state.epochs
+        if progress.finished:
+            text = f"The training in {output} is finished: step {progress.step}"
+            stdout.write(Printer(no_print=True).good(text) + "\n")
+            return
+        state.skip_batches(batches)
         state.restore(nlp, optimizer)
     else:
         # the pipelines of an earlier training are replaced at the first evaluation
-        shutil.rmtree(output / FOLDER, ignore_errors=True)
+        remove_folder(output / FOLDER)
     began = time.monotonic() - progress.seconds
 
     def save_last() -> None:
@@ -173,7 +179,14 @@ def train(
 
     def save_progress() -> None:
         if resumable:
-            save_state(output, nlp, optimizer, progress, start)
+            save_state(output, nlp, optimizer, progress, epochs)
+
+    def next_batch() -> tuple[int, list[Example]] | None:
+        before = random_states() if resumable else None
+        drawn: tuple[int, list[Example]] | None = next(batches, None)
+        if drawn is not None and (not epochs or drawn[0] != progress.epoch):
+            epochs[progress.step + 1] = before
+        return drawn
 
     def is_done() -> bool:
         if not progress.results:
@@ -199,7 +212,7 @@ def train(
     is_saved = resume
     try:
         with request if resumable else nullcontext():
-            while not is_done() and (drawn := next(batches, None)) is not None:
+            while not is_done() and (drawn := next_batch()) is not None:
                 epoch, batch = drawn
                 step = progress.step + 1
                 if T["before_update"]:
@@ -229,8 +242,9 @@ def train(
                 progress.step, progress.epoch = step, epoch
                 progress.words += sum(len(example) for example in batch)
                 progress.seconds = time.monotonic() - began
-                progress.batch = digest_batch(batch)
-                info = {
+                if resumable:
+                    progress.digest = digest_batch(progress.digest, batch)
+                info: dict[str, Any] = {
                     "epoch": epoch,
                     "step": step,
                     "score": score,
@@ -268,7 +282,7 @@ def train(
     if keep_last:
         save_best()
     if resumable:
-        mark_finished(output, progress)
+        mark_finished(output, nlp, progress)
     stdout.write(msg.good("Saved pipeline to output directory", output / LAST) + "\n")
 
 
@@ -289,21 +303,6 @@ def _stopped(
     if progress.results:
         kept = f"The pipelines of step {progress.results[-1][1]} in {output} are kept"
     return JREError(Errors.J426.format(step=step, epoch=epoch, error=error, kept=kept))
-
-
-def _skip_batches(batches: Iterator[Any], state: SavedState) -> None:
-    """Read the batches of the finished steps again, without training on them.
-
-    The order depends only on the data and on Python's random state before the first
-    batch.
-
-    RAISES (ValueError): J425 if the last one is not the same as before.
-    """
-    set_random_states(state.start)
-    batch: list[Example] = []
-    for _ in range(state.progress.step + 1):
-        _, batch = next(batches, (0, []))
-    state.check_batch(batch)
 
 
 def _finish_update(nlp: Language, optimizer: Optimizer, frozen: list[str]) -> None:

@@ -45,7 +45,10 @@ def sample_candidates(
     pairs: list[np.ndarray] = []
     n_spans = 0
     first_tokens, counts = windows.first_token, windows.counts
-    related = {(h, t) for h, t, _ in gold.relations.tolist()}
+    related = np.unique(gold.relations[:, :2], axis=0)
+    related = related[related[:, 0] != related[:, 1]]
+    # both arguments of a relation are spans of one window
+    related_windows = gold.windows[related[:, 0]]
     for window in range(len(counts)):
         if not gold.knows_entities[window]:
             continue
@@ -58,21 +61,15 @@ def sample_candidates(
                 int(first_tokens[window]), int(counts[window]), max_span_width, own
             )
             negatives = negatives[windows.is_new(negatives)]
-            negatives = _draw(negatives, negative_spans, rng)
+            negatives = negatives[_draw(len(negatives), negative_spans, rng)]
         spans += [own, negatives]
         classified += [is_new & classify, np.ones(len(negatives), dtype=bool)]
         if gold.knows_relations[window]:
-            ordered = [
-                (i, j)
-                for i in range(len(members))
-                for j in range(len(members))
-                if i != j and (is_new[i] or is_new[j])
-            ]
-            is_related = [(members[i], members[j]) in related for i, j in ordered]
-            table = np.asarray(ordered, dtype=np.int64).reshape(-1, 2)
-            mask = np.asarray(is_related, dtype=bool)
-            unrelated = _draw(table[~mask], negative_pairs, rng)
-            pairs += [table[mask] + n_spans, unrelated + n_spans]
+            here = related[related_windows == window]
+            positive = np.searchsorted(members, here)
+            positive = positive[is_new[positive].any(1)]
+            unrelated = _draw_pairs(is_new, positive, negative_pairs, rng)
+            pairs += [positive + n_spans, unrelated + n_spans]
         n_spans += len(own) + len(negatives)
     chosen = np.concatenate(classified) if classified else np.zeros(0, dtype=bool)
     return Candidates(_stack(spans), _stack(pairs), classified=chosen)
@@ -92,10 +89,43 @@ def _other_spans(first: int, count: int, max_width: int, own: np.ndarray) -> np.
     return np.stack([starts[~is_gold], ends[~is_gold]], 1)
 
 
-def _draw(rows: np.ndarray, size: int | None, rng: np.random.Generator) -> np.ndarray:
-    if size is None or len(rows) <= size:
-        return rows
-    return rows[rng.choice(len(rows), size=size, replace=False)]
+def _draw_pairs(
+    is_new: np.ndarray, related: np.ndarray, size: int | None, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw from all ordered pairs of spans that are not related, without creating them.
+
+    is_new (ndarray): Whether a span is in no earlier window. One span of a pair is.
+        Shape: (N,), bool.
+    related (ndarray): The related pairs. Shape: (M, 2).
+    size (int | None): Maximum number of pairs. None: all.
+    RETURNS (ndarray): The pairs. Shape: (K, 2).
+    """
+    n_spans = len(is_new)
+    # number of pairs with each head, in whose order the pairs are numbered
+    sizes = np.where(is_new, n_spans - 1, is_new.sum())
+    np.subtract.at(sizes, related[:, 0], 1)
+    ends = np.cumsum(sizes)
+    numbers = _draw(int(sizes.sum()), size, rng)
+    heads = np.searchsorted(ends, numbers, side="right")
+    places = numbers - (ends - sizes)[heads]
+    tails = np.zeros_like(heads)
+    order = np.argsort(heads, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(heads[order])) + 1):
+        if len(rows):
+            head = heads[rows[0]]
+            allowed = np.ones(n_spans, dtype=bool) if is_new[head] else is_new.copy()
+            allowed[head] = False
+            allowed[related[related[:, 0] == head, 1]] = False
+            tails[rows] = np.flatnonzero(allowed)[places[rows]]
+    return np.stack([heads, tails], 1)
+
+
+def _draw(count: int, size: int | None, rng: np.random.Generator) -> np.ndarray:
+    """RETURNS (ndarray): Distinct numbers below the count. All of them if there are no
+    more than the size."""
+    if size is None or count <= size:
+        return np.arange(count)
+    return rng.choice(count, size=size, replace=False)
 
 
 def _stack(rows: list[np.ndarray]) -> np.ndarray:

@@ -17,7 +17,8 @@ import srsly
 from spacy.cli.package import generate_readme
 from spacy.cli.train import train as spacy_train
 from spacy.language import Language
-from spacy.util import load_config, load_model_from_config
+from spacy.tokens import DocBin
+from spacy.util import load_config, load_model_from_config, registry
 from thinc.api import Config
 
 from spacy_jre.annotations import has_relations
@@ -30,6 +31,7 @@ from spacy_jre.cli.train import (
     choose_language,
     run_training,
 )
+from spacy_jre.corpora.reader import Corpus
 from spacy_jre.training import loop
 from spacy_jre.training.checkpoint import read_progress
 from spacy_jre.training.folders import recover_folder
@@ -222,6 +224,7 @@ def corpus(tmp_path):
     for split, markup in SPLITS.items():
         (source / f"{split}.txt").write_text(markup, encoding="utf8")
     convert_path(source, tmp_path / "corpus", Settings(lang="xx"))
+    (tmp_path / "corpus" / "dataset.json").unlink()
     return tmp_path / "corpus"
 
 
@@ -267,6 +270,13 @@ def train(corpus, tmp_path, monkeypatch):
 
     monkeypatch.setattr(module, "train", fake)
     return call
+
+
+@registry.readers("test_doubled_corpus")
+def create_doubled_corpus(path: Path):
+    """A reader that yields each Doc twice."""
+    reader = Corpus(path)
+    return lambda nlp: (example for example in reader(nlp) for _ in range(2))
 
 
 ABOUT = {
@@ -490,17 +500,124 @@ def test_recipe_override_changes_the_computed_steps(train):
 
 
 def test_batcher_size_override_changes_the_computed_steps(train, corpus, tmp_path):
+    longer_corpus(tmp_path, corpus)
+    given = {"training.batcher.size": 3}
+    training = train(batch_size=1, epochs=5, overrides=given).config["training"]
+    assert training["batcher"]["size"] == 3
+    assert training["eval_frequency"] == 2
+    assert training["optimizer"]["learn_rate"]["total_steps"] == 10
+
+
+@pytest.mark.parametrize("given", ["recipe.epochs", "recipe.batch_size"])
+def test_override_of_the_recipe_takes_precedence_over_the_option(train, given):
+    config = train(epochs=5, batch_size=3, overrides={given: 7}).config
+    expected = {"recipe.epochs": 5, "recipe.batch_size": 3, given: 7}
+    # one sentence
+    assert config["training"]["max_steps"] == expected["recipe.epochs"]
+    assert config["training"]["batcher"]["size"] == expected["recipe.batch_size"]
+
+
+def test_recipe_of_the_saved_config_has_the_values_that_were_used(train, tmp_path):
+    given = {"training.batcher.size": 4, "recipe.batch_size": 2}
+    recipe = train(epochs=5, overrides=given).config["recipe"]
+    assert (recipe["epochs"], recipe["batch_size"]) == (5, 4)
+    saved = load(tmp_path / "out" / "config.cfg")["recipe"]
+    assert (saved["epochs"], saved["batch_size"]) == (5, 4)
+
+
+@pytest.fixture
+def own_config(tmp_path):
+    """Write a config with a changed line."""
+
+    def write(old, new):
+        text = TRANSFORMER_CONFIG.read_text(encoding="utf8")
+        assert text.count(old) == 1
+        (tmp_path / "own.cfg").write_text(text.replace(old, new), encoding="utf8")
+        return tmp_path / "own.cfg"
+
+    return write
+
+
+def test_seed_of_the_config_is_used(train, own_config):
+    path = own_config("[system]\nseed = 0", "[system]\nseed = 42")
+    config = train(path).config
+    assert config["system"]["seed"] == config["training"]["seed"] == 42
+    assert config["components"]["jre"]["seed"] == 42
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_seed_that_is_given_replaces_that_of_the_config(train, own_config, seed):
+    path = own_config("[system]\nseed = 0", "[system]\nseed = 42")
+    assert train(path, seed=seed).config["system"]["seed"] == seed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "seed"), [((), None), (("--seed", 0), 0), (("--seed", 3), 3)]
+)
+def test_command_only_sets_a_seed_that_is_given(
+    corpus, tmp_path, monkeypatch, arguments, seed
+):
+    seeds = []
+    monkeypatch.setattr(
+        module, "run_training", lambda *_, seed, **__: seeds.append(seed)
+    )
+    result = train_by_command(corpus, tmp_path, *arguments)
+    assert result.exit_code == 0, result.output
+    assert seeds == [seed]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("patience", 5), ("max_epochs", 7), ("max_epochs", -1)]
+)
+def test_setting_without_effect_is_reported(train, own_config, capsys, name, value):
+    old = {"patience": "patience = 0", "max_epochs": "max_epochs = 20"}[name]
+    config = train(own_config(old, f"{name} = {value}"), epochs=4).config
+    assert config["training"][name] == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "[J924]" in text
+    assert f"{name} = {value} in [training] has no effect" in text
+    assert "all epochs of [recipe] (4)" in text
+
+
+def test_settings_with_an_effect_are_not_reported(train, capsys):
+    train(epochs=4, overrides={"training.patience": 5})
+    assert "J924" not in capsys.readouterr().out
+
+
+def longer_corpus(tmp_path, corpus):
+    """Write six sentences as one Doc each, of four to five tokens."""
     source = tmp_path / "longer"
     source.mkdir()
     for split, markup in SPLITS.items():
         text = "\n".join([markup] * 6)
         (source / f"{split}.txt").write_text(text, encoding="utf8")
     convert_path(source, corpus, Settings(lang="xx"))
-    given = {"training.batcher.size": 3}
+
+
+def test_limit_of_the_reader_determines_the_steps(train, corpus, tmp_path):
+    longer_corpus(tmp_path, corpus)
+    given = {"corpora.train.limit": 4}
+    training = train(batch_size=2, epochs=5, overrides=given).config["training"]
+    assert (training["eval_frequency"], training["max_steps"]) == (2, 10)
+
+
+def test_docs_that_the_reader_splits_determine_the_steps(train, corpus, tmp_path):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("sentencizer")
+    doc = nlp("Ada fell. Bo left. Mia sang.")
+    doc._.relations = []
+    doc.ents = []
+    DocBin(docs=[doc], store_user_data=True).to_disk(corpus / "train.spacy")
+    given = {"corpora.train.max_length": 5}
     training = train(batch_size=1, epochs=5, overrides=given).config["training"]
-    assert training["batcher"]["size"] == 3
-    assert training["eval_frequency"] == 2
-    assert training["optimizer"]["learn_rate"]["total_steps"] == 10
+    assert (training["eval_frequency"], training["max_steps"]) == (3, 15)
+
+
+def test_docs_of_another_reader_determine_the_steps(train, corpus, own_config):
+    old = '[corpora.train]\n@readers = "spacy-jre.Corpus.v1"'
+    path = own_config(old, '[corpora.train]\n@readers = "test_doubled_corpus"')
+    training = train(path, batch_size=1, epochs=5).config["training"]
+    assert (training["eval_frequency"], training["max_steps"]) == (2, 10)
 
 
 def train_by_command(corpus, tmp_path, *arguments, config=TOK2VEC_CONFIG):
@@ -575,6 +692,15 @@ def test_value_below_zero_fails(corpus, tmp_path, option, value):
 def test_value_of_the_recipe_is_checked(corpus, tmp_path, name, value, expected):
     result = train_by_command(corpus, tmp_path, f"--recipe.{name}", value)
     parts = (str(TOK2VEC_CONFIG), f"{name} in [recipe] must be {expected}")
+    assert_plain_error(result, "J731", *parts)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["words", "padded"])
+def test_batcher_with_another_size_fails(corpus, tmp_path, name):
+    batcher = f"spacy.batch_by_{name}.v1"
+    result = train_by_command(corpus, tmp_path, "--training.batcher.@batchers", batcher)
+    parts = ("[training.batcher]", f"not '{batcher}'", "spacy.batch_by_sequence.v1")
     assert_plain_error(result, "J731", *parts)
     assert not (tmp_path / "out").exists()
 
@@ -717,8 +843,10 @@ def test_resume_without_a_state_starts_at_the_first_step(corpus, tmp_path):
     assert spacy.load(tmp_path / "out" / "model-best")
 
 
-def test_resume_with_other_settings_fails(corpus, tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "mark_finished", lambda *args: None)
+@pytest.mark.parametrize("interrupted", [True, False])
+def test_resume_with_other_settings_fails(corpus, tmp_path, monkeypatch, interrupted):
+    if interrupted:
+        monkeypatch.setattr(loop, "mark_finished", lambda *args: None)
     train_by_command(corpus, tmp_path, "--epochs", 1)
     result = train_by_command(corpus, tmp_path, "--epochs", 2, "--resume")
     assert_plain_error(result, "J421", "training.max_steps was 1 and is 2")

@@ -42,3 +42,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def manifest_of(folder: Path) -> dict:
     return json.loads((folder / "manifest.json").read_text(encoding="utf8"))
+
+
+def shards_of(folder: Path) -> list[dict]:
+    """The finished shards."""
+    path = folder / "shards.ndjson"
+    return read_lines(path) if path.exists() else []

@@ -15,6 +15,8 @@ from spacy_jre.scale import InputSettings, find_source
 from ..export.helpers import require, story_docs
 
 ROWS = [{"text": "Ada left.", "id": "a"}, {"text": 'Rain\nfell, "hard".', "id": "b"}]
+# a field of a .tsv file has no line break
+TSV_ROWS = [ROWS[0], {"text": 'Rain fell, "hard".', "id": "b"}]
 
 
 def items_of(path, **settings):
@@ -40,7 +42,11 @@ def write_rows(path):
         if kind == "jsonl":
             file.writelines(json.dumps(row) + "\n" for row in ROWS)
             return
-        writer = csv.DictWriter(file, ["text", "id"], delimiter=",\t"[kind == "tsv"])
+        if kind == "tsv":
+            lines = ["text\tid", *(f"{row['text']}\t{row['id']}" for row in TSV_ROWS)]
+            file.writelines(f"{line}\n" for line in lines)
+            return
+        writer = csv.DictWriter(file, ["text", "id"])
         writer.writeheader()
         writer.writerows(ROWS)
 
@@ -54,8 +60,8 @@ def test_rows_have_text_and_id(tmp_path, kind, packed):
         data = path.read_bytes()
         path = tmp_path / f"a.{kind}.gz"
         path.write_bytes(gzip.compress(data))
-    expected = [(row["id"], row["text"]) for row in ROWS]
-    assert read(path, id_field="id") == expected
+    rows = TSV_ROWS if kind == "tsv" else ROWS
+    assert read(path, id_field="id") == [(row["id"], row["text"]) for row in rows]
 
 
 @pytest.mark.parametrize(
@@ -148,6 +154,36 @@ def test_missing_column_lists_the_columns(tmp_path):
     assert "'body'. Fields: 'text, id'" in item.error
     (item,) = items_of(tmp_path / "a.csv", id_field="key")
     assert "--id-field" in item.error
+
+
+@pytest.mark.parametrize(
+    ("row", "count"), [("2,Bob, who left, fell", 4), ("2", 1), ('2,"a\nb",c', 3)]
+)
+def test_row_with_another_number_of_fields_has_an_error(tmp_path, row, count):
+    path = tmp_path / "a.csv"
+    path.write_text(f"id,text\n1,Ada.\n\n{row}\n3,Mia.\n")
+    first, second, third = items_of(path)
+    assert (first.content, third.content, third.id) == ("Ada.", "Mia.", "a.csv:3")
+    assert (second.id, second.content) == ("a.csv:2", "")
+    assert f"row 2 has {count} field(s), but the header has 2" in second.error
+    assert second.error.startswith("[J624]")
+
+
+def test_quotes_of_tsv_are_part_of_the_text(tmp_path):
+    path = tmp_path / "a.tsv"
+    texts = ['"I left, he said.', "Bob fell.", '"Yes," she said.', '"No."']
+    path.write_text("".join(f"{line}\n" for line in ["text", *texts]))
+    assert [content for _, content in read(path)] == texts
+
+
+def test_quoted_line_break_in_tsv_has_an_error(tmp_path):
+    path = tmp_path / "a.tsv"
+    path.write_text('text\tid\n"Rain\nfell."\t1\nAda.\t2\n')
+    errors = [item.error for item in items_of(path)]
+    assert "row 1 has 1 field(s)" in errors[0]
+    assert "no quotes: use .csv" in errors[0]
+    # the rest of the line looks like a row
+    assert errors[1:] == ["", ""]
 
 
 def test_damaged_parquet_has_an_error(tmp_path):

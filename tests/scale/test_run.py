@@ -13,9 +13,20 @@ from spacy_jre.export import iter_triples
 from spacy_jre.export.options import ExportOptions
 from spacy_jre.scale import InputSettings, apply
 from spacy_jre.scale.folder import OutputFolder
+from spacy_jre.scale.run import fingerprint_of
 
 from ..export.helpers import require
-from .helpers import TEXTS, contents, manifest_of, read_lines, rows_of, run, write_texts
+from ..pipeline.helpers import save_trained
+from .helpers import (
+    TEXTS,
+    contents,
+    manifest_of,
+    read_lines,
+    rows_of,
+    run,
+    shards_of,
+    write_texts,
+)
 
 
 class Killed(BaseException):
@@ -40,6 +51,7 @@ def test_shards_have_the_triples_of_the_texts(capitals_nlp, source, tmp_path):
         ".lock",
         "manifest.json",
         *(f"part-{n:05d}.jsonl" for n in range(4)),
+        "shards.ndjson",
     ]
     rows = rows_of(tmp_path / "out")
     expected = list(iter_triples(capitals_nlp.pipe(TEXTS)))
@@ -79,7 +91,7 @@ def test_killed_run_is_resumed(
         with pytest.raises(Killed):
             run(capitals_nlp, source, out)
     finished = shards + (moment == "after")
-    assert len(manifest_of(out)["shards"]) == finished
+    assert len(shards_of(out)) == finished
     times = {p.name: p.stat().st_mtime_ns for p in sorted(out.glob("part*"))[:finished]}
     applied = run(capitals_nlp, source, out)
     assert (applied.earlier, applied.shards, applied.documents) == (finished, 4, 10)
@@ -118,15 +130,15 @@ def test_errors_of_an_unfinished_shard_are_not_repeated(
 ):
     texts = [*TEXTS[:2], "Error.", *TEXTS[2:4], "Error."]
     source, out = write_texts(tmp_path / "texts.txt", texts), tmp_path / "out"
-    write = OutputFolder._write
+    append = OutputFolder._append
 
-    def killed(self, manifest):
-        if len(manifest.shards) == 2:
+    def killed(self, name, rows):
+        if name == "shards.ndjson" and len(shards_of(out)) == 1:
             raise Killed  # the errors of the second shard are already in the file
-        write(self, manifest)
+        return append(self, name, rows)
 
     with monkeypatch.context() as patch:
-        patch.setattr(OutputFolder, "_write", killed)
+        patch.setattr(OutputFolder, "_append", killed)
         with pytest.raises(Killed):
             run(capitals_nlp, source, out)
     assert len(read_lines(out / "errors.jsonl")) == 2
@@ -160,6 +172,34 @@ def test_other_input_or_model_in_the_same_folder_raises(capitals_nlp, source, tm
         run(capitals_nlp, source, tmp_path / "out")
 
 
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """The folder of a pipeline with the component."""
+    return save_trained(tmp_path_factory.mktemp("saved"))
+
+
+def disable(nlp):
+    nlp.select_pipes(disable="jre")
+
+
+def change_threshold(nlp):
+    nlp.get_pipe("jre").cfg["threshold"] = 0.9
+
+
+@pytest.mark.parametrize("change", [disable, change_threshold])
+def test_pipeline_that_was_changed_after_loading_has_another_fingerprint(saved, change):
+    nlp = spacy.load(saved)
+    before = fingerprint_of(nlp)
+    change(nlp)
+    assert fingerprint_of(nlp) != before
+
+
+def test_pipeline_has_the_same_fingerprint_after_a_prediction(saved):
+    first, second = spacy.load(saved), spacy.load(saved)
+    first("Ada left Oslo.")
+    assert fingerprint_of(first) == fingerprint_of(second)
+
+
 def test_folder_with_other_files_is_not_used(capitals_nlp, source, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("")
@@ -181,6 +221,51 @@ def test_damaged_manifest_raises(capitals_nlp, source, tmp_path, content):
     (tmp_path / "out" / "manifest.json").write_text(content)
     with pytest.raises(JREError, match=r"J778.*can't be read"):
         run(capitals_nlp, source, tmp_path / "out")
+
+
+@pytest.mark.parametrize("cut", [1, 2, 20])
+@pytest.mark.parametrize("texts", [TEXTS, [*TEXTS[:9], "Error."]])
+def test_incomplete_last_line_of_the_shards_is_computed_again(
+    capitals_nlp, tmp_path, cut, texts
+):
+    out, source = tmp_path / "out", write_texts(tmp_path / "texts.txt", texts)
+    run(capitals_nlp, source, out)
+    undisturbed = contents(out)
+    path = out / "shards.ndjson"
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert run(capitals_nlp, source, out).earlier == 3
+    assert contents(out) == undisturbed
+
+
+def test_last_line_of_the_shards_without_content_is_computed_again(
+    capitals_nlp, source, undisturbed, tmp_path
+):
+    run(capitals_nlp, source, tmp_path / "out")
+    path = tmp_path / "out" / "shards.ndjson"
+    first = path.read_bytes().splitlines(keepends=True)[0]
+    path.write_bytes(first + b"\0" * 30 + b"\n")
+    assert run(capitals_nlp, source, tmp_path / "out").earlier == 1
+    assert contents(tmp_path / "out") == undisturbed
+
+
+def test_damaged_line_of_the_shards_raises(capitals_nlp, source, tmp_path):
+    run(capitals_nlp, source, tmp_path / "out")
+    path = tmp_path / "out" / "shards.ndjson"
+    path.write_bytes(b"{}\n" + path.read_bytes())
+    with pytest.raises(JREError, match=r"J778.*shards\.ndjson, line 1 can't be read"):
+        run(capitals_nlp, source, tmp_path / "out")
+
+
+def test_finished_shard_is_appended(capitals_nlp, source, tmp_path, monkeypatch):
+    # so that the time does not depend on the number of shards before it
+    written = []
+    write = OutputFolder._write
+    monkeypatch.setattr(
+        OutputFolder, "_write", lambda *args: (written.append(1), write(*args))
+    )
+    run(capitals_nlp, source, tmp_path / "out")
+    assert len(written) == 1
+    assert "shards" not in manifest_of(tmp_path / "out")
 
 
 def test_missing_shard_raises(capitals_nlp, source, tmp_path):
@@ -250,7 +335,7 @@ def test_docs_of_a_run_are_an_input(capitals_nlp, source, undisturbed, tmp_path)
 @pytest.mark.parametrize("format", ["csv", "cypher", "neo4j"])
 def test_other_formats_are_written_in_shards(capitals_nlp, source, tmp_path, format):
     applied = run(capitals_nlp, source, tmp_path / "out", format=format)
-    names = [shard["name"] for shard in manifest_of(tmp_path / "out")["shards"]]
+    names = [shard["name"] for shard in shards_of(tmp_path / "out")]
     assert len(names) == 4
     assert all((tmp_path / "out" / name).exists() for name in names)
     assert applied.relations == 20
@@ -290,9 +375,9 @@ def test_progress_is_reported(capitals_nlp, source, tmp_path):
     assert sum(counts) == 10
 
 
-def test_manifest_counts_the_documents_of_each_shard(capitals_nlp, source, tmp_path):
+def test_documents_are_counted_for_each_shard(capitals_nlp, source, tmp_path):
     run(capitals_nlp, source, tmp_path / "out")
-    manifest = manifest_of(tmp_path / "out")
-    assert [shard["documents"] for shard in manifest["shards"]] == [3, 3, 3, 1]
+    manifest, shards = manifest_of(tmp_path / "out"), shards_of(tmp_path / "out")
+    assert [shard["documents"] for shard in shards] == [3, 3, 3, 1]
     assert manifest["documents"] == 10
     assert json.dumps(manifest["run"]["format"]) == '"jsonl"'

@@ -11,6 +11,7 @@ from spacy.language import Language
 from spacy.tokens import DocBin
 from spacy.training.initialize import init_nlp
 from spacy.util import load_config
+from thinc.api import Config
 
 from spacy_jre.annotations import build_doc
 from spacy_jre.training.loop import train
@@ -40,8 +41,8 @@ def write_corpus(path: Path) -> Path:
     return path
 
 
-def init_small(corpus: Path, model: str = "spert", **overrides) -> Language:
-    """Initialize the pipeline of a test config. Overrides have __ instead of dots."""
+def small_config(corpus: Path, model: str = "spert", **overrides) -> Config:
+    """The config of a small pipeline. Overrides have __ instead of dots."""
     settings = {
         **SETTINGS,
         **({} if model == "lainet" else SMALL),
@@ -50,7 +51,12 @@ def init_small(corpus: Path, model: str = "spert", **overrides) -> Language:
         **{name.replace("__", "."): value for name, value in overrides.items()},
     }
     path = ROOT / "configs" / "test" / f"{model}.cfg"
-    return init_nlp(load_config(path, overrides=settings, interpolate=False))
+    return load_config(path, overrides=settings, interpolate=False)
+
+
+def init_small(corpus: Path, model: str = "spert", **overrides) -> Language:
+    """Initialize a small pipeline. Overrides have __ instead of dots."""
+    return init_nlp(small_config(corpus, model, **overrides))
 
 
 def train_small(nlp: Language, output: Path, **settings) -> str:

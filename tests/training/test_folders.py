@@ -128,6 +128,74 @@ def test_files_of_the_old_folder_are_removed(tmp_path):
     assert read(tmp_path / "model") == ["new", "new"]
 
 
+def test_folder_of_a_symbolic_link_is_replaced(tmp_path):
+    target = tmp_path / "disk" / "a"
+    target.mkdir(parents=True)
+    (tmp_path / "model").symlink_to(target)
+    for text in ("first", "second", "third"):
+        write(tmp_path / "model", text)
+        assert read(target) == [text, text]
+    assert (tmp_path / "model").is_symlink()
+    assert [file.name for file in target.parent.iterdir()] == ["a"]
+
+
+def test_missing_folder_of_a_symbolic_link_is_created(tmp_path):
+    (tmp_path / "model").symlink_to(tmp_path / "disk" / "a")
+    write(tmp_path / "model", "new")
+    assert read(tmp_path / "disk" / "a") == ["new", "new"]
+
+
+def test_folder_of_a_symbolic_link_is_removed(tmp_path):
+    (tmp_path / "model").symlink_to(tmp_path / "disk")
+    write(tmp_path / "model", "new")
+    module.remove_folder(tmp_path / "model")
+    assert not (tmp_path / "disk").exists()
+    write(tmp_path / "model", "newer")
+    assert read(tmp_path / "disk") == ["newer", "newer"]
+
+
+def test_symbolic_link_that_earlier_versions_left_is_removed(tmp_path):
+    (tmp_path / "disk").mkdir()
+    write(tmp_path / "model", "old")
+    (tmp_path / ".model.old").symlink_to(tmp_path / "disk")
+    write(tmp_path / "model", "new")
+    names = sorted(file.name for file in tmp_path.iterdir())
+    assert names == ["disk", "model"]
+
+
+def test_old_folder_that_cannot_be_deleted_does_not_end_the_training(
+    tmp_path, monkeypatch
+):
+    rmtree = module.shutil.rmtree
+
+    def refuse(folder, ignore_errors=False):
+        if ".old" not in folder.name:
+            rmtree(folder, ignore_errors=ignore_errors)
+        elif not ignore_errors:
+            raise PermissionError("in use")
+
+    path = tmp_path / "model"
+    monkeypatch.setattr(module.shutil, "rmtree", refuse)
+    for text in ("first", "second", "third", "fourth"):
+        write(path, text)
+    assert read(path) == ["fourth", "fourth"]
+    monkeypatch.undo()
+    # it is deleted as soon as possible
+    recover_folder(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["model"]
+
+
+def test_folder_that_cannot_be_renamed_is_reported(tmp_path, monkeypatch):
+    def refuse(*args):
+        raise PermissionError("in use")
+
+    write(tmp_path / "model", "old")
+    (tmp_path / "model").rename(tmp_path / ".model.old")
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(JREError, match=r"J422.*model.*in use"):
+        recover_folder(tmp_path / "model")
+
+
 def test_files_are_open_for_writing_when_they_are_flushed(tmp_path, monkeypatch):
     # os.fsync of Windows requires it
     flushed = []

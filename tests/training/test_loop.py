@@ -12,8 +12,14 @@ import pytest
 import spacy
 import torch
 from spacy.tokens import DocBin
+from spacy.training.initialize import init_nlp
 from spacy.training.loop import train as spacy_train
 
+from spacy_jre.annotations import (
+    stored_entities,
+    stored_relations,
+    write_annotations,
+)
 from spacy_jre.architectures.torch_node import get_module
 from spacy_jre.errors import JREError
 from spacy_jre.training.checkpoint import (
@@ -32,6 +38,7 @@ from .helpers import (
     hash_weights,
     init_small,
     press_ctrl_c,
+    small_config,
     train_small,
     write_corpus,
 )
@@ -124,6 +131,27 @@ def test_training_resumes_after_ctrl_c_with_the_same_weights(corpus, whole, tmp_
     assert_equal_weights(whole, tmp_path)
 
 
+def init_with_ner(corpus):
+    """A pipeline with spaCy's ner, whose updates draw from Python's generator."""
+    config = small_config(corpus)
+    config["nlp"]["pipeline"] = ["sentencizer", "ner", "jre"]
+    config["components"]["ner"] = {"factory": "ner"}
+    return init_nlp(config)
+
+
+def test_pipeline_with_spacys_ner_resumes_with_the_same_weights(corpus, tmp_path):
+    # the order of the second and the third epoch depends on the updates of the first
+    train_small(init_with_ner(corpus), tmp_path / "whole")
+    nlp = at_update(init_with_ner(corpus), 7, press_ctrl_c)
+    with pytest.raises(TrainingStopped, match="Stopped after step 7"):
+        train_small(nlp, tmp_path / "parts")
+    train_small(init_with_ner(corpus), tmp_path / "parts", resume=True)
+    assert_equal_weights(tmp_path / "whole", tmp_path / "parts")
+    folders = (tmp_path / name / "model-last" / "ner" for name in ("whole", "parts"))
+    first, second = ((folder / "model").read_bytes() for folder in folders)
+    assert first == second
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["sinet", "stsn", "iser", "lainet"])
 def test_each_model_resumes_with_the_same_weights(corpus, tmp_path, wide_bert, model):
@@ -207,6 +235,31 @@ def test_other_texts_cannot_be_resumed(tmp_path, output, nlp):
         train_small(init_small(tmp_path / "other.spacy"), output, resume=True)
 
 
+@pytest.mark.parametrize("part", ["entity", "relation"])
+def test_other_annotation_cannot_be_resumed(tmp_path, output, nlp, part):
+    docs = list(DocBin().from_disk(write_corpus(tmp_path / "a")).get_docs(nlp.vocab))
+    entities = stored_entities(docs[0])
+    relations = stored_relations(docs[0])
+    if part == "entity":
+        entities[0] = entities[0]._replace(label="ORG")
+    else:
+        relations.pop()
+    write_annotations(docs[0], entities, relations)
+    other = DocBin(docs=docs, store_user_data=True)
+    other.to_disk(tmp_path / "other.spacy")
+    with pytest.raises(JREError, match=r"J425.*step 3.*entities, relations"):
+        train_small(init_small(tmp_path / "other.spacy"), output, resume=True)
+
+
+def test_damaged_random_state_is_reported(corpus, output):
+    path = output / "training-state" / "state.json"
+    state = json.loads(path.read_text(encoding="utf8"))
+    state["epochs"][0][1]["python"] = 1
+    path.write_text(json.dumps(state), encoding="utf8")
+    with pytest.raises(JREError, match=r"J423.*state\.json"):
+        train_small(init_small(corpus), output, resume=True)
+
+
 @pytest.mark.parametrize("name", ["state.json", "tensors.safetensors"])
 def test_damaged_state_is_reported(corpus, output, name):
     (output / "training-state" / name).write_text("{}")
@@ -243,7 +296,7 @@ def test_losses_of_spacys_parser_are_saved(corpus, tmp_path):
     progress = Progress(losses={"ner": np.float32(1.5)})
     save_state(tmp_path, init_small(corpus), create_adamw_v1(0.001), progress, {})
     assert read_progress(tmp_path).losses == {"ner": 1.5}
-    mark_finished(tmp_path, progress)
+    mark_finished(tmp_path, init_small(corpus), progress)
     assert read_progress(tmp_path).losses == {"ner": 1.5}
 
 
@@ -252,6 +305,24 @@ def test_new_training_discards_the_state(corpus, output):
         train_small(at_update(init_small(corpus), 0, crash), output)
     assert read_progress(output) is None
     assert spacy.load(output / "model-best")
+
+
+def test_folders_can_be_symbolic_links(corpus, whole, tmp_path):
+    names = ("model-best", "model-last", "training-state")
+    for name in names:
+        (tmp_path / "disk" / name).mkdir(parents=True)
+        (tmp_path / name).symlink_to(tmp_path / "disk" / name)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="crash"):
+            train_small(at_update(init_small(corpus), 7, crash), tmp_path)
+    # at the first step, the state of the earlier training is discarded
+    with pytest.raises(RuntimeError, match="crash"):
+        train_small(at_update(init_small(corpus), 0, crash), tmp_path)
+    assert read_progress(tmp_path) is None
+    train_small(init_small(corpus), tmp_path)
+    assert_equal_weights(whole, tmp_path)
+    assert all((tmp_path / name).is_symlink() for name in names)
+    assert sorted(path.name for path in (tmp_path / "disk").iterdir()) == list(names)
 
 
 def test_finished_training_has_no_weights_in_its_state(corpus, tmp_path):
@@ -265,6 +336,19 @@ def test_finished_training_has_no_weights_in_its_state(corpus, tmp_path):
         "model-last",
         "training-state",
     ]
+
+
+def test_finished_training_is_not_continued(corpus, whole):
+    before = hash_weights(whole / "model-last")
+    table = train_small(init_small(corpus), whole, resume=True)
+    assert "is finished: step 8" in " ".join(table.split())
+    assert hash_weights(whole / "model-last") == before
+
+
+def test_finished_training_with_other_settings_is_not_resumed(corpus, whole):
+    nlp = init_small(corpus, training__max_steps=20)
+    with pytest.raises(JREError, match=r"J421.*training\.max_steps was 8 and is 20"):
+        train_small(nlp, whole, resume=True)
 
 
 def test_state_is_not_saved_if_the_training_is_not_resumable(corpus, tmp_path):

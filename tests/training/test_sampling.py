@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -153,6 +155,41 @@ def test_windows_without_gold_and_negatives_give_an_empty_sample(counts):
     sampled = sample(make_gold(windows, []), windows, negative_spans=0)
     assert sampled.spans.shape == (0, 2)
     assert sampled.pairs.shape == (0, 2)
+
+
+def test_unrelated_pairs_are_drawn_uniformly():
+    windows = make_windows([4])
+    gold = make_gold(windows, [(0, 1), (1, 2), (2, 3)], [(0, 2, 0), (1, 0, 0)])
+    counts = {}
+    for seed in range(600):
+        sampled = sample(gold, windows, seed=seed, negative_pairs=2, negative_spans=0)
+        assert sampled.pairs[:2].tolist() == [[0, 2], [1, 0]]
+        for pair in sampled.pairs[2:].tolist():
+            counts[tuple(pair)] = counts.get(tuple(pair), 0) + 1
+    assert sorted(counts) == [(0, 1), (1, 2), (2, 0), (2, 1)]
+    assert min(counts.values()) > 230  # expected 300, six deviations below is 227
+
+
+def test_pairs_of_overlapping_windows_have_a_new_span():
+    # tokens 0-3 and 2-5 of a Doc: the span (2, 3) is in both windows
+    arrays = [np.asarray(values) for values in ([0, 0], [0, 2], [4, 6], [0, 2])]
+    windows = Windows(*arrays)
+    gold = make_gold(windows, [(0, 1), (2, 3), (4, 5), (6, 7), (7, 8)], [(3, 2, 0)])
+    sampled = sample(gold, windows, negative_pairs=None, negative_spans=0)
+    new = [[0, 1], [1, 0], [3, 2], [2, 3], [2, 4], [3, 4], [4, 2], [4, 3]]
+    assert sampled.pairs.tolist() == new
+
+
+def test_memory_does_not_depend_on_the_number_of_pairs():
+    windows = make_windows([4000])
+    starts = np.arange(2000) * 2
+    gold = make_gold(windows, np.stack([starts, starts + 1], 1), [(0, 1, 0)])
+    tracemalloc.start()
+    sampled = sample(gold, windows, negative_pairs=10, negative_spans=0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(sampled.pairs) == 11
+    assert peak < 4_000_000  # the pairs would be 4 million rows
 
 
 def test_negatives_are_drawn_uniformly():

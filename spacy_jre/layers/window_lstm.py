@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from .padding import window_ids
+from .padding import WindowPadding, window_ids
 
 WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
@@ -37,7 +37,10 @@ def run_windows(
     # torch requires the batch sizes on the host
     lengths = torch.tensor(counts.tolist() if host_counts is None else host_counts)
     if torch.is_grad_enabled() and rows.device.type == "cpu":
-        return _run_padded(network, rows, windows, positions, lengths)
+        # reverses each window
+        backward = (starts + counts)[windows] - 1 - positions
+        padding = WindowPadding(counts, int(lengths.max()), total)
+        return _run_padded(network, rows, backward, padding)
     # packed order: all first rows, all second rows, ..., longer windows first
     ranks = torch.argsort(torch.argsort(counts, descending=True, stable=True))
     order = torch.argsort(positions * counts.shape[0] + ranks[windows])
@@ -48,11 +51,7 @@ def run_windows(
 
 
 def _run_padded(
-    network: nn.LSTM,
-    rows: Tensor,
-    windows: Tensor,
-    positions: Tensor,
-    lengths: Tensor,
+    network: nn.LSTM, rows: Tensor, backward: Tensor, padding: WindowPadding
 ) -> Tensor:
     """Run both directions over a padded batch.
 
@@ -60,24 +59,25 @@ def _run_padded(
     backprop of the latter takes twice the time. The reverse direction reads reversed
     windows, so that the padding is after the rows, where it has no effect.
 
-    windows, positions (Tensor): Window of each row, and its number there. Shape of
-        each: (N,).
-    lengths (Tensor): Rows per window. Shape: (W,).
+    backward (Tensor): The rows of each window in reverse order. Shape: (N,).
+    padding (WindowPadding): Padding of the windows.
     """
-    hidden = network.hidden_size
-    size = len(lengths), int(lengths.max())
-    state = rows.new_zeros((1, len(lengths), hidden))
+    state = rows.new_zeros((1, padding.mask.shape[0], network.hidden_size))
     outputs = []
-    for direction, columns in (
-        ("l0", positions),
-        ("l0_reverse", lengths[windows] - 1 - positions),
-    ):
-        padded = rows.new_zeros((*size, rows.shape[1]))
-        padded = padded.index_put((windows, columns), rows)
+    for direction, inputs in (("l0", rows), ("l0_reverse", rows[backward])):
         weights = [getattr(network, f"{name}_{direction}") for name in WEIGHTS]
         # with biases, one layer, no dropout, training, one direction, windows first
         output, *_ = torch.lstm(
-            padded, (state, state), weights, True, 1, 0.0, True, False, True
+            padding.pad(inputs),
+            (state, state),
+            weights,
+            True,
+            1,
+            0.0,
+            True,
+            False,
+            True,
         )
-        outputs.append(output[windows, columns])
-    return torch.cat(outputs, 1)
+        outputs.append(padding.unpad(output))
+    forward, reversed_rows = outputs
+    return torch.cat([forward, reversed_rows[backward]], 1)

@@ -8,11 +8,9 @@ import torch
 from spacy.tokens import Doc
 from thinc.api import Model
 
-from ..errors import Errors, JREError
 from ..layers.attention_map import AttentionMap, AxisLabel, TokenAxis
-from .hf_encoder import HFEncoder
-from .torch_node import device_of, get_module, to_tensor
-from .transformer import pad_sequences, read_sequences
+from .torch_node import device_of, to_tensor
+from .transformer import encoder_of, pad_sequences, read_sequences
 
 
 def cls_attention(model: Model[Any, Any], docs: Sequence[Doc]) -> list[AttentionMap]:
@@ -24,13 +22,10 @@ def cls_attention(model: Model[Any, Any], docs: Sequence[Doc]) -> list[Attention
         for the sequence's remaining units: special tokens and context. Empty if the
         transformer has no [CLS] or does not return its weights.
     """
-    wrapper = model.layers[0]
-    module = get_module(wrapper)
-    if not isinstance(module, HFEncoder):
-        raise JREError(Errors.J301)
+    module = encoder_of(model)
     if module.cls_position is None:
         return []
-    device = device_of(wrapper)
+    device = device_of(model.layers[0])
     sequences = read_sequences(model, docs)
     token_units = to_tensor(sequences.token_units, device)
     windows = sequences.windows

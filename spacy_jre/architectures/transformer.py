@@ -135,9 +135,7 @@ def forward(
     model: Model[list[Doc], Encoded], docs: list[Doc], is_train: bool
 ) -> tuple[Encoded, Callable[[EncodedGradient], list[Doc]]]:
     wrapper = model.layers[0]
-    module = get_module(wrapper)
-    if not isinstance(module, HFEncoder):
-        raise JREError(Errors.J301)
+    module = encoder_of(model)
     settings = model.attrs["settings"]
     sequences = read_sequences(model, docs)
     windows, unit_counts, skip = sequences.windows, sequences.counts, sequences.skip
@@ -203,6 +201,15 @@ def forward(
     return encoded, backprop
 
 
+def encoder_of(model: Model[Any, Any]) -> HFEncoder:
+    """RETURNS (HFEncoder): The torch module of ``build_transformer_encoder_v1``.
+    RAISES (ValueError): J301 before initialization."""
+    module = get_module(model.layers[0])
+    if not isinstance(module, HFEncoder):
+        raise JREError(Errors.J301)
+    return module
+
+
 @dataclass(frozen=True)
 class Sequences:
     """The wordpieces of a batch of Docs, without special tokens.
@@ -242,9 +249,7 @@ def read_sequences(model: Model[Any, Any], docs: Sequence[Doc]) -> Sequences:
     RETURNS (Sequences): The sequences.
     RAISES (ValueError): J301 before initialization.
     """
-    module = get_module(model.layers[0])
-    if not isinstance(module, HFEncoder):
-        raise JREError(Errors.J301)
+    module = encoder_of(model)
     windows, pieces, sizes = cut_into_pieces(
         docs, module.tokenizer, module.max_pieces, windows_of(model)
     )

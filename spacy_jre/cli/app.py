@@ -49,6 +49,9 @@ Recipe = Annotated[
         "folder paper/ next to it, which has the settings of the model's paper"
     ),
 ]
+Component = Annotated[
+    str, typer.Option(help="Name of the component, if there are several")
+]
 Trust = Annotated[
     list[str] | None,
     typer.Option(
@@ -694,9 +697,7 @@ def profile_cli(
     output: Annotated[
         Path | None, typer.Option(help="Output JSON file for all figures")
     ] = None,
-    component: Annotated[
-        str, typer.Option(help="Name of the component, if there are several")
-    ] = "",
+    component: Component = "",
     limit: Annotated[int, typer.Option(help="Maximum number of Docs. 0: all")] = 200,
     batch_sizes: Annotated[
         str, typer.Option(help="Docs per batch, comma-separated")
@@ -743,9 +744,7 @@ def attention_cli(
     output: Annotated[Path, typer.Option(help="Output file, .svg or .png")] = Path(
         "attention.svg"
     ),
-    component: Annotated[
-        str, typer.Option(help="Name of the component, if there are several")
-    ] = "",
+    component: Component = "",
     gpu_id: GpuId = -1,
     trust: Trust = None,
 ) -> None:
@@ -792,9 +791,7 @@ def show_cli(
     limit: Annotated[
         int, typer.Option(min=1, help="Maximum number of Docs to show")
     ] = 10,
-    component: Annotated[
-        str, typer.Option(help="Name of the component, if there are several")
-    ] = "",
+    component: Component = "",
     trust: Trust = None,
 ) -> None:
     """Visualize the predictions of a pipeline for the first Docs of a corpus."""
@@ -911,9 +908,7 @@ def apply_cli(
     nodes: NodesOption = "name",
     labels: LabelMap = None,
     namespace: Namespace = "urn:spacy-jre:",
-    component: Annotated[
-        str, typer.Option(help="Name of the component, if there are several")
-    ] = "",
+    component: Component = "",
     gpu_id: GpuId = -1,
     trust: Trust = None,
 ) -> None:
@@ -999,9 +994,7 @@ def debug_data_cli(
         Path | None,
         typer.Option(help="Test data (.spacy), to compare with the other data"),
     ] = None,
-    component: Annotated[
-        str, typer.Option(help="Name of the component, if there are several")
-    ] = "",
+    component: Component = "",
     recipe: Recipe = "recommended",
     output: Annotated[
         Path | None, typer.Option(help="Output JSON file for statistics and findings")
@@ -1048,9 +1041,7 @@ def tune_thresholds_cli(
         Path | None,
         typer.Option(help="Output folder. Default: change the pipeline in its folder"),
     ] = None,
-    component: Annotated[
-        str, typer.Option(help="Name of the component, if there are several")
-    ] = "",
+    component: Component = "",
     min_support: Annotated[
         int,
         typer.Option(

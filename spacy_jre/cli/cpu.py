@@ -1,4 +1,4 @@
-"""Settings of a process of ours that computes on the CPU."""
+"""CPU settings of the processes in which a command trains or predicts."""
 
 import ctypes
 import platform
@@ -24,7 +24,7 @@ _GLIBC = {_TRIM_THRESHOLD: 64 * _MIB, _TOP_PAD: 128 * 1024, _MMAP_THRESHOLD: 32 
 
 @contextmanager
 def fast_cpu(gpu_id: int) -> Iterator[None]:
-    """Compute faster on the CPU in this context: see the functions below.
+    """Use both CPU settings in this context, ``keep_freed_memory`` and ``fast_matmul``.
 
     gpu_id (int): The GPU ID. Below 0: the CPU.
     """
@@ -37,7 +37,7 @@ def keep_freed_memory() -> Iterator[None]:
     """Use freed memory again in this context, instead of returning it to the system.
 
     glibc gets a block of more than 32 MiB, such as the gradient of the embeddings of a
-    transformer, from the system in every update, and each page of it is an interrupt.
+    transformer, from the system in every update, with a page fault for each page of it.
     The maximum memory stays the same, but the process does not shrink. Does nothing
     without glibc.
     """

@@ -14,7 +14,7 @@ from ..evaluation.confusion import Confusion
 from ..evaluation.curves import Calibration, Curve
 from ..evaluation.report import ComparedModel, Report
 from ..evaluation.titles import BUCKETS, SCORES, given_warning, title_of_cause
-from .printable import printable
+from .printable import print_table, printable
 
 # with more labels, a confusion matrix does not fit on a line
 MAX_COLUMNS = 10
@@ -38,7 +38,7 @@ def print_evaluation(report: Report) -> None:
             msg.warn(f"{title}: the data has no annotation")
         else:
             header = ("", "P", "R", "F", "95% interval of F")
-            _table(title, header, _score_rows(report.scores, kind, intervals))
+            print_table(title, header, _score_rows(report.scores, kind, intervals))
     if report.compared_with is not None:
         _print_comparison(report.model, report.compared_with)
     _print_given(report)
@@ -47,12 +47,14 @@ def print_evaluation(report: Report) -> None:
             (kind, *_prf(report.symmetric_twice, f"{kind}_"))
             for kind in ("rel", "rel_strict")
         ]
-        _table("Symmetric relations counted twice (micro)", ("", "P", "R", "F"), rows)
+        print_table(
+            "Symmetric relations counted twice (micro)", ("", "P", "R", "F"), rows
+        )
     for name, groups in report.errors.items():
         _print_errors(f"Errors: {name}", groups)
     for name, (title, unit) in BUCKETS.items():
         columns = ("Gold", "Predicted", "Correct", "P", "R", "F")
-        _table(
+        print_table(
             title, (unit, *columns), [_bucket_row(one) for one in report.buckets[name]]
         )
     for name, confusion in report.confusion.items():
@@ -67,13 +69,6 @@ def print_evaluation(report: Report) -> None:
         f"{report.precision_recall.lowest:g}",
         calibration.scored_relations,
     )
-
-
-def _table(title: str, header: Row, rows: Sequence[Row]) -> None:
-    aligns = ("l", *"r" * (len(header) - 1))
-    # labels are from the data
-    header, *rows = (tuple(map(printable, row)) for row in (header, *rows))
-    msg.table(rows, title=title, header=header, divider=True, aligns=aligns)
 
 
 def _percent(value: float | None) -> str:
@@ -110,7 +105,7 @@ def _print_comparison(model: str, other: ComparedModel) -> None:
         for kind in other.per_type
         for name, text in names.items()
     ]
-    _table("Comparison", header, rows)
+    print_table("Comparison", header, rows)
     msg.text(f"This: {model}. Other: {other.model}")
 
 
@@ -134,7 +129,7 @@ def _print_given(report: Report) -> None:
     ]
     for name, prefix in (("micro", ""), ("macro", "macro_")):
         rows.append((name, *_prf(given.scores, f"rel_strict_{prefix}")))
-    _table("Strict relations between gold entities", ("", "P", "R", "F"), rows)
+    print_table("Strict relations between gold entities", ("", "P", "R", "F"), rows)
     if given.n_skipped:
         msg.warn(given_warning(given.n_skipped))
 
@@ -173,7 +168,7 @@ def _print_confusion(title: str, confusion: Confusion) -> None:
             (name, *map(str, counts))
             for name, counts in zip(names, confusion.counts, strict=True)
         ]
-        _table(title, ("Gold \\ predicted", *names), rows)
+        print_table(title, ("Gold \\ predicted", *names), rows)
         return
     found = sorted(
         (-count, names[gold], names[predicted])
@@ -183,7 +178,7 @@ def _print_confusion(title: str, confusion: Confusion) -> None:
         if count and gold != predicted
     )
     rows = [(gold, predicted, str(-count)) for count, gold, predicted in found]
-    _table(title, ("Gold", "Predicted", "Count"), rows[:MAX_CONFUSIONS])
+    print_table(title, ("Gold", "Predicted", "Count"), rows[:MAX_CONFUSIONS])
     if len(rows) > MAX_CONFUSIONS:
         left = len(rows) - MAX_CONFUSIONS
         msg.text(f"{left} more combinations are in the JSON output")
@@ -199,7 +194,7 @@ def _print_curve(curve: Curve) -> None:
         for point in (points[index] for index in chosen if points)
     ]
     title = "Strict relations over thresholds"
-    _table(title, ("Threshold", "P", "R", "F"), rows)
+    print_table(title, ("Threshold", "P", "R", "F"), rows)
     msg.text(f"Average precision: {_percent(curve.average_precision)}")
 
 
@@ -213,5 +208,5 @@ def _print_calibration(title: str, calibration: Calibration) -> None:
         )
         for one in calibration.bins
     ]
-    _table(title, ("Score", "Count", "Mean score", "Correct"), rows)
+    print_table(title, ("Score", "Count", "Mean score", "Correct"), rows)
     msg.text(f"Expected calibration error: {_percent(calibration.error)}")

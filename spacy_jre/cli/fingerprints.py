@@ -10,8 +10,7 @@ from ..corpora.dataset import FILE as DATASET_FILE
 from ..corpora.dataset import Dataset
 from ..corpora.sources import walk_files
 from ..errors import Errors, JREError
-
-CHUNK = 1 << 20  # bytes
+from ..scale.items import hash_files
 
 
 def data_fingerprints(dataset: Dataset, fold: int) -> dict[str, list[str]]:
@@ -58,17 +57,10 @@ def encoder_fingerprint(folder: Path) -> str:
     Links are followed, because the snapshots in the cache of the Hugging Face Hub
     consist of links.
     """
-    digest = hashlib.md5(usedforsecurity=False)
-    for file in sorted(folder.iterdir()):
-        if file.is_file() and not file.name.startswith("."):
-            digest.update(f"{_checksum_in_parts(file)} {file.name}\n".encode())
-    return digest.hexdigest()
-
-
-def _checksum_in_parts(path: Path) -> str:
-    """Get the checksum of a file that may not fit into memory."""
-    digest = hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as file:
-        while part := file.read(CHUNK):
-            digest.update(part)
-    return digest.hexdigest()
+    return hash_files(
+        {
+            file.name: file
+            for file in folder.iterdir()
+            if file.is_file() and not file.name.startswith(".")
+        }
+    )

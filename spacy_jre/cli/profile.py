@@ -1,6 +1,5 @@
 """`spacy jre profile`: parameters, operations, memory and time of a pipeline."""
 
-from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from wasabi import msg
 from ..errors import Errors, JREError
 from ..profiling import Profile, profile
 from .components import choose_component, read_corpus
+from .printable import print_table
 
 
 def profile_model(
@@ -82,12 +82,12 @@ def print_profile(found: Profile) -> None:
     )
     total = sum(found.parameters.values())
     counts = [(name, f"{count:,}") for name, count in found.parameters.items()]
-    _table("Parameters", ("", "number"), [*counts, ("total", f"{total:,}")])
+    print_table("Parameters", ("", "number"), [*counts, ("total", f"{total:,}")])
 
     per_sentence = {
         name: count / found.sentences / 1e6 for name, count in found.flops.items()
     }
-    _table(
+    print_table(
         "Floating-point operations",
         ("", "MFLOPs per sentence", "share"),
         _shares(per_sentence, ".1f"),
@@ -105,10 +105,10 @@ def print_profile(found: Profile) -> None:
         for one in found.batches
     ]
     header = ("Docs per batch", "s", "Docs/s", "sentences/s", "tokens/s", "MiB")
-    _table(f"Time, and peak memory ({found.memory_kind})", header, rows)
+    print_table(f"Time, and peak memory ({found.memory_kind})", header, rows)
     for size, seconds in found.seconds.items():
         title = f"Where the time goes, {size} Doc(s) per batch"
-        _table(title, ("", "s", "share"), _shares(seconds, ".3f"))
+        print_table(title, ("", "s", "share"), _shares(seconds, ".3f"))
 
 
 def _shares(values: dict[str, float], form: str) -> list[tuple[str, ...]]:
@@ -120,10 +120,3 @@ def _shares(values: dict[str, float], form: str) -> list[tuple[str, ...]]:
         if value
     ]
     return [*rows, ("total", format(total, form), "")]
-
-
-def _table(
-    title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]
-) -> None:
-    aligns = ("l", *"r" * (len(header) - 1))
-    msg.table(rows, title=title, header=header, divider=True, aligns=aligns)

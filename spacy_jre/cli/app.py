@@ -917,7 +917,7 @@ def apply_cli(
     The output folder has the files part-00000.jsonl, part-00001.jsonl and so on, and
     manifest.json. If the command is interrupted, run it again: finished files are kept,
     and at most one file is computed again. Documents that fail do not stop the run.
-    They are listed in errors.jsonl.
+    They are listed in errors.ndjson.
     """
     import spacy
     import tqdm

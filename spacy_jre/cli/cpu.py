@@ -4,15 +4,12 @@ import ctypes
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import takewhile
-from pathlib import Path
 
 import torch
 from spacy.util import logger
 
 from ..architectures.half_precision import cpu_supports
-
-CPU_INFO = Path("/proc/cpuinfo")
+from ..profiling.machine import describe_cpu
 
 # parameters of mallopt, and the largest value of an int
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
@@ -87,12 +84,3 @@ def prefers_onednn() -> bool:
         and "AuthenticAMD" in describe_cpu()
         and not cpu_supports("amx_tile")
     )
-
-
-def describe_cpu() -> str:
-    """RETURNS (str): A text that contains the vendor and the model of an x86 CPU."""
-    if CPU_INFO.is_file():
-        with CPU_INFO.open(encoding="utf8", errors="replace") as lines:
-            # the first CPU, up to an empty line; a server has hundreds
-            return "".join(takewhile(str.strip, lines))
-    return platform.processor()

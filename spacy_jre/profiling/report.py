@@ -1,6 +1,5 @@
 """Measure a pipeline on a corpus: SINET's table 5 and LAI-Net's table 3."""
 
-import platform
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from ..architectures.bridge import network_of
 from ..errors import Errors, JREError
 from ..pipeline.joint_extractor import JointRelationExtractor
 from .flops import count_flops
+from .machine import cpu_name
 from .memory import PeakMemory
 from .parts import count_parameters
 from .stages import run_stages
@@ -182,11 +182,4 @@ def _clock(device: torch.device) -> Any:
 def _describe(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    name = platform.processor() or platform.machine()
-    try:
-        with open("/proc/cpuinfo", encoding="utf8") as file:
-            models = [line for line in file if line.startswith("model name")]
-        name = models[0].partition(":")[2].strip() if models else name
-    except OSError:  # not Linux
-        pass
-    return f"{name}, {torch.get_num_threads()} thread(s)"
+    return f"{cpu_name()}, {torch.get_num_threads()} thread(s)"

@@ -28,10 +28,10 @@ except ImportError:  # Windows
 MANIFEST = "manifest.json"
 # not .jsonl: the output can be the input of another run, which reads .jsonl
 SHARDS = "shards.ndjson"
-ERRORS = "errors.jsonl"
+ERRORS = "errors.ndjson"
 LOCK = ".lock"
-# version of the manifest and the list of shards
-VERSION = 2
+# version of the manifest and the lists of shards and errors
+VERSION = 3
 
 
 @dataclass(frozen=True)

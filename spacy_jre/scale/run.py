@@ -54,7 +54,7 @@ class Applied:
 
     documents (int): Number of documents of the input: `processed` plus `failed`.
     processed (int): Number of documents in the output.
-    failed (int): Number of documents that failed. They are in errors.jsonl.
+    failed (int): Number of documents that failed. They are in errors.ndjson.
     relations (int): Number of relations.
     shards (int): Number of shards.
     earlier (int): Number of shards that were finished by earlier runs.

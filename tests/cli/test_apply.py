@@ -44,7 +44,7 @@ def test_relations_of_texts_are_written_in_shards(model, source, tmp_path):
     out = tmp_path / "out"
     result = run("apply", model, source, out, *FIELDS, "--shard-size", 2)
     assert result.exit_code == 0, result.output
-    assert "documents: 6 = 5 processed + 1 failed (see errors.jsonl)" in output_of(
+    assert "documents: 6 = 5 processed + 1 failed (see errors.ndjson)" in output_of(
         result
     )
     lines = [p.read_text(encoding="utf8") for p in sorted(out.glob("part-*"))]

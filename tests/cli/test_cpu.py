@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from spacy_jre.cli import cpu as cpu_module
-from spacy_jre.cli.cpu import describe_cpu, fast_cpu, fast_matmul, keep_freed_memory
+from spacy_jre.cli.cpu import fast_cpu, fast_matmul, keep_freed_memory
+from spacy_jre.profiling import machine
 
 AMD, INTEL = "vendor_id\t: AuthenticAMD\n", "vendor_id\t: GenuineIntel\n"
 
@@ -25,7 +26,7 @@ def cpu(monkeypatch, tmp_path):
     def set_cpu(vendor: str, *, amx: bool = False, onednn: bool = True) -> None:
         info = tmp_path / "cpuinfo"
         info.write_text(f"processor\t: 0\n{vendor}model\t: 2\n", encoding="utf8")
-        monkeypatch.setattr(cpu_module, "CPU_INFO", info)
+        monkeypatch.setattr(machine, "CPU_INFO", info)
         monkeypatch.setattr(cpu_module, "cpu_supports", lambda name: amx)
         monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: onednn)
 
@@ -62,13 +63,6 @@ def test_precision_that_was_set_before_is_left_as_it_is(cpu):
     torch.set_float32_matmul_precision("high")
     assert precision_of_training() == "high"
     assert torch.get_float32_matmul_precision() == "high"
-
-
-def test_processor_is_asked_without_proc(monkeypatch, tmp_path):
-    monkeypatch.setattr(cpu_module, "CPU_INFO", tmp_path / "missing")
-    name = "AMD64 Family 25 Model 33 Stepping 2, AuthenticAMD"
-    monkeypatch.setattr(platform, "processor", lambda: name)
-    assert describe_cpu() == name
 
 
 def test_product_is_in_single_precision(cpu):

@@ -114,7 +114,7 @@ def test_failed_documents_are_listed_and_counted(capitals_nlp, tmp_path):
     source = write_texts(tmp_path / "texts.txt", texts)
     applied = run(capitals_nlp, source, tmp_path / "out")
     assert (applied.documents, applied.processed, applied.failed) == (12, 10, 2)
-    assert read_lines(tmp_path / "out" / "errors.jsonl") == [
+    assert read_lines(tmp_path / "out" / "errors.ndjson") == [
         {
             "id": f"texts.txt:{number + 1}",
             "doc": number,
@@ -123,6 +123,13 @@ def test_failed_documents_are_listed_and_counted(capitals_nlp, tmp_path):
         for number in (4, 11)
     ]
     assert "documents: 12 = 10 processed + 2 failed" in applied.summary()
+
+
+def test_output_is_the_input_of_another_run_without_its_lists(capitals_nlp, tmp_path):
+    source = write_texts(tmp_path / "texts.txt", [*TEXTS[:4], "Error."])
+    run(capitals_nlp, source, tmp_path / "out", format="spacy")
+    again = run(capitals_nlp, tmp_path / "out", tmp_path / "again", format="spacy")
+    assert (again.documents, again.failed) == (4, 0)
 
 
 def test_errors_of_an_unfinished_shard_are_not_repeated(
@@ -141,9 +148,9 @@ def test_errors_of_an_unfinished_shard_are_not_repeated(
         patch.setattr(OutputFolder, "_append", killed)
         with pytest.raises(Killed):
             run(capitals_nlp, source, out)
-    assert len(read_lines(out / "errors.jsonl")) == 2
+    assert len(read_lines(out / "errors.ndjson")) == 2
     assert run(capitals_nlp, source, out).failed == 2
-    assert [row["doc"] for row in read_lines(out / "errors.jsonl")] == [2, 5]
+    assert [row["doc"] for row in read_lines(out / "errors.ndjson")] == [2, 5]
 
 
 @pytest.mark.parametrize(

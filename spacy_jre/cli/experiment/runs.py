@@ -35,8 +35,8 @@ from ...corpora.dataset import Dataset, find_dataset
 from ...corpora.formats.docbin import RelationDocBin
 from ...corpora.reader import read_docbin
 from ...errors import Errors, JREError
+from ...profiling.machine import cpu_name
 from ..convert import Settings, convert_again
-from ..cpu import describe_cpu
 from ..evaluate import evaluate
 from ..train import run_training
 from .plan import LOGGER, PlannedRun, file_logger
@@ -540,10 +540,8 @@ def best_epoch(epochs: Sequence[Mapping[str, Any]]) -> int:
 
 def describe_machine(gpu_id: int) -> dict[str, Any]:
     """RETURNS (dict[str, Any]): CPU, number of cores, and GPU."""
-    model = re.search(r"^model name\s*:\s*(.+)$", describe_cpu(), re.M)
-    cpu = model[1] if model else platform.processor() or platform.machine()
     gpu = torch.cuda.get_device_name(gpu_id) if gpu_id >= 0 else None
-    return {"cpu": cpu, "cores": os.cpu_count(), "gpu": gpu}
+    return {"cpu": cpu_name(), "cores": os.cpu_count(), "gpu": gpu}
 
 
 def versions() -> dict[str, str]:

@@ -63,18 +63,17 @@ def displacy_relations(
     if by not in ("sent", "doc"):
         raise JREError(Errors.J202.format(name="by", allowed="sent, doc", value=by))
     relations = chosen_relations(doc, min_score=min_score, labels=labels, attr=attr)
-    entities = _outermost(doc, attr)
+    entities = [
+        expanded_span(doc, start, end, label)
+        for start, end, label in read_gold(doc, attr=attr).entities
+    ]
     whole = [(0, len(doc))] if len(doc) else []
     ranges = whole if by == "doc" else sentence_ranges(doc)
     direction = doc.vocab.writing_system.get("direction", "ltr")
     figures = []
     for start, end in ranges:
-        inside = {
-            span: label
-            for span, label in entities.items()
-            if start <= span[0] and span[1] <= end
-        }
-        words, word_index = _words(doc, start, end, inside, max_gap)
+        inside = [span for span in entities if start <= span.start and span.end <= end]
+        words, word_index = _words(doc, start, end, _outermost(inside), max_gap)
         arcs = _arcs(relations, (start, end), word_index, scores)
         if arcs or not skip_empty:
             figures.append(
@@ -114,12 +113,8 @@ def chosen_relations(
     ]
 
 
-def _outermost(doc: Doc, attr: str) -> dict[Range, str]:
+def _outermost(spans: Iterable[Span]) -> dict[Range, str]:
     """Get the token ranges and labels of the longest non-overlapping entities."""
-    spans = [
-        expanded_span(doc, start, end, label)
-        for start, end, label in read_gold(doc, attr=attr).entities
-    ]
     kept = filter_spans(sorted(spans, key=lambda span: span.label_))
     return {(span.start, span.end): span.label_ for span in kept}
 

@@ -149,6 +149,15 @@ def test_arc_of_a_partly_overlapping_entity_starts_at_the_longest():
     assert texts(figure)[arc["end"]] == "Oslo"
 
 
+def test_entity_of_two_sentences_hides_no_entity_of_one():
+    # "Hotel Lima in Oslo." and a sentence boundary before "Lima"
+    longest = (HOTEL[0], OSLO[1], "ORG")
+    starts = (0, LIMA[0])
+    doc = make_doc([LIMA, OSLO, longest], [(LIMA, OSLO, "near")], starts=starts)
+    _, second = displacy_relations(doc)
+    assert labels(second) == ["near"]
+
+
 @pytest.mark.parametrize(
     ("head", "tail"),
     [

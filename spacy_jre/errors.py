@@ -298,7 +298,7 @@ class Errors(metaclass=_ErrorsWithCodes):
     )
     J503 = (
         "The labels of component '{name}' must be a dict with the lists 'entities' "
-        "and 'relations' (and 'tags', for a network that uses tags; 'has_overlaps' and "
+        "and 'relations' (and 'tags', for a network that uses tags; 'overlapping' and "
         "'triples', for the settings `overlaps` and `constraints`), as written by "
         "`spacy init labels`. Got {value!r}."
     )

@@ -1,7 +1,7 @@
 from .build import AlignmentReport, TextTooLongError, build_doc, tokenize
 from .documents import DocPart, concat_docs, span_as_doc
 from .given import GivenEntity, given_entities
-from .gold import Gold, read_gold
+from .gold import Gold, overlapping_pairs, read_gold
 from .read_back import read_record
 from .records import (
     EntityRecord,
@@ -46,6 +46,7 @@ __all__ = [
     "entity_group",
     "given_entities",
     "has_relations",
+    "overlapping_pairs",
     "read_gold",
     "read_record",
     "register_extension",

@@ -1,5 +1,6 @@
 """Read the entities and relations of a reference Doc."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from spacy.tokens import Doc
@@ -72,3 +73,20 @@ def read_gold(
         triple = (head, tail, row.label)
         relations[triple] = max(row.score, relations.get(triple, row.score))
     return Gold(entities, relations, knows_entities or bool(relations), knows_relations)
+
+
+def overlapping_pairs(entities: Iterable[SpanKey]) -> list[tuple[SpanKey, SpanKey]]:
+    """Find the pairs of entities that overlap.
+
+    entities (Iterable[SpanKey]): The entities of a Doc.
+    RETURNS (list[tuple[SpanKey, SpanKey]]): The pairs. The first entity is the one that
+        starts first, or else the longer one, so it is the outer one of nested entities.
+    """
+    ordered = sorted(entities, key=lambda key: (key[0], -key[1], key[2]))
+    pairs = []
+    for index, first in enumerate(ordered):
+        for second in ordered[index + 1 :]:
+            if second[0] >= first[1]:
+                break
+            pairs.append((first, second))
+    return pairs

@@ -276,26 +276,29 @@ def _read_settings(path: Path, config: Config, name: str, nlp: Language) -> Sett
     cfg = JointRelationExtractor(nlp.vocab, noop(), name, **values).cfg
     labels = _fixed_labels(path, config, name) or {}
     overlaps, constraints = cfg["overlaps"], cfg["constraints"]
-    if overlaps == "auto" and "has_overlaps" in labels:
-        overlaps = "keep" if labels["has_overlaps"] else "best"
+    if overlaps == "auto":
+        overlaps = labels.get("overlapping", overlaps)
     if constraints == "infer":
         constraints = labels.get("triples", constraints)
-    if not isinstance(constraints, str):
-        constraints = tuple(map(tuple, constraints))
     return Settings(
         max_span_width=cfg["max_span_width"],
         negative_pairs=cfg["negative_pairs"],
         max_entities=MAX_PAIRED_ENTITIES,
         symmetric=tuple(cfg["symmetric"]),
         label_thresholds=tuple(cfg["label_thresholds"]),
-        overlaps=overlaps,
-        constraints=constraints,
+        overlaps=_rows(overlaps),
+        constraints=_rows(constraints),
         attr=cfg["attr"],
         windows=cfg["windows"],
         given=cfg["entities"] != PREDICT,
         entity_labels=tuple(labels["entities"]) if labels else None,
         relation_labels=tuple(labels["relations"]) if labels else None,
     )
+
+
+def _rows(value: str | Sequence[Sequence[str]]) -> str | tuple[tuple[str, ...], ...]:
+    """RETURNS (str | tuple): A name, or rows of labels as tuples."""
+    return value if isinstance(value, str) else tuple(map(tuple, value))
 
 
 def _fixed_labels(path: Path, config: Config, name: str) -> dict[str, Any] | None:

@@ -1,16 +1,18 @@
 """Check the Docs, entities, relations and sentences of a corpus."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from .figures import compare_with
+from .figures import compare_with, overlap_name
 from .finding import (
     Finding,
     Level,
     Splits,
     collect_quotes,
     format_counts,
+    listed,
     percent,
     ratio,
 )
@@ -194,29 +196,40 @@ def check_arguments(splits: Splits, settings: Settings) -> Iterator[Finding]:
 
 def check_overlaps(splits: Splits, settings: Settings) -> Iterator[Finding]:
     """Check for overlapping entities that the setting `overlaps` removes."""
-    train = splits["train"].overlaps
-    if settings.overlaps == "keep" or (
-        settings.overlaps == "auto" and train.nested + train.crossing
-    ):
+    overlaps = settings.overlaps
+    if overlaps == "keep":
         return
-    counts = {
-        name: one.overlaps.nested + one.overlaps.crossing
-        for name, one in splits.items()
-        if one.overlaps.nested + one.overlaps.crossing
-    }
-    if counts:
-        reason = (
-            ", and the training data has no overlapping entities"
-            if settings.overlaps == "auto"
-            else ""
+    known: set[str] = set()
+    reason = ""
+    if overlaps == "auto":
+        known = set(splits["train"].overlaps.labels)
+        reason = ", and no entities with their labels overlap in the training data"
+    elif not isinstance(overlaps, str):
+        known = {overlap_name(*row) for row in overlaps}
+        reason = ", and the labels file does not have their labels"
+    removed = {
+        name: Counter(
+            {
+                labels: count
+                for labels, count in split.overlaps.labels.items()
+                if labels not in known
+            }
         )
-        pairs = ", ".join(f"{name} {count}" for name, count in counts.items())
+        for name, split in splits.items()
+    }
+    if any(removed.values()):
+        mode = overlaps if isinstance(overlaps, str) else "auto"
+        pairs = "; ".join(
+            f"{name} {counts.total()} ({listed(sorted(counts))})"
+            for name, counts in removed.items()
+            if counts
+        )
         yield Finding(
             "warning",
             "removed-overlaps",
             f"Pairs of overlapping entities: {pairs}. Only one entity of each pair is "
-            f'predicted, because `overlaps` is "{settings.overlaps}"{reason}. To '
-            'predict both, set overlaps = "keep".',
+            f'predicted, because `overlaps` is "{mode}"{reason}. To predict both, set '
+            'overlaps = "keep".',
         )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from spacy.training import Example
 from spacy.util import filter_spans
 
-from ..annotations import stored_relations
+from ..annotations import overlapping_pairs, stored_relations
 from ..annotations.build import RECORD_KEY
 from ..annotations.gold import SpanKey
 from ..annotations.relations import expanded_span
@@ -17,7 +17,6 @@ from .passage import (
     RelationKey,
     Settings,
     TokenLocation,
-    overlapping_pairs,
     read_passage,
 )
 from .reach import Reach, add_reach
@@ -133,6 +132,8 @@ class Overlaps:
     sentences (int): Number of sentences with such pairs.
     not_in_ents (int): Entities that ``doc.ents`` cannot store.
     related (int): Relations between overlapping entities.
+    labels (Counter[str]): Number of nested and crossing pairs by their labels, "outer >
+        inner" or "first > second".
     """
 
     nested: int = 0
@@ -141,6 +142,7 @@ class Overlaps:
     sentences: int = 0
     not_in_ents: int = 0
     related: int = 0
+    labels: Counter[str] = field(default_factory=Counter)
 
     @property
     def pairs(self) -> int:
@@ -151,7 +153,9 @@ class Overlaps:
         for first, second in pairs:
             if first[:2] == second[:2]:
                 self.same_span += 1
-            elif second[1] <= first[1]:
+                continue
+            self.labels[overlap_name(first[2], second[2])] += 1
+            if second[1] <= first[1]:
                 self.nested += 1
             else:
                 self.crossing += 1
@@ -167,6 +171,11 @@ class Overlaps:
         self.related += sum(
             frozenset((head, tail)) in touching for head, tail, _ in passage.relations
         )
+
+
+def overlap_name(first: str, second: str) -> str:
+    """RETURNS (str): The labels of two entities that overlap, see ``Overlaps``."""
+    return f"{first} > {second}"
 
 
 @dataclass

@@ -1,7 +1,6 @@
 """The annotation of a Doc in the tokens and windows that a component gets."""
 
 from bisect import bisect_right
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -33,7 +32,8 @@ class Settings:
     max_entities (int): Maximum number of entities per window that prediction pairs.
     symmetric (tuple[str, ...]): Relation labels without a direction.
     label_thresholds (tuple[str, ...]): Relation labels with their own threshold.
-    overlaps (str): Overlapping entities that are predicted: "keep", "best" or "auto".
+    overlaps (str | tuple): Overlapping entities that are predicted: "keep", "best" or
+        "auto", or rows of two labels.
     constraints (str | tuple): Relations that are predicted: "none" for all, "infer" for
         those of the training data, or rows of head label, label and tail label.
     attr (str): Name of the relation extension.
@@ -50,7 +50,7 @@ class Settings:
     max_entities: int = 100
     symmetric: tuple[str, ...] = ()
     label_thresholds: tuple[str, ...] = ()
-    overlaps: str = "keep"
+    overlaps: str | tuple[tuple[str, ...], ...] = "keep"
     constraints: str | tuple[tuple[str, ...], ...] = "none"
     attr: str = DEFAULT_ATTR
     windows: WindowKind = "sentence"
@@ -185,18 +185,6 @@ def read_passage(example: Example, name: str, settings: Settings) -> Passage:
         locations,
         name + _source(reference),
     )
-
-
-def overlapping_pairs(entities: Iterable[SpanKey]) -> list[tuple[SpanKey, SpanKey]]:
-    """Pairs of entities that overlap. The outer of two nested entities comes first."""
-    ordered = sorted(entities, key=lambda key: (key[0], -key[1], key[2]))
-    pairs = []
-    for index, first in enumerate(ordered):
-        for second in ordered[index + 1 :]:
-            if second[0] >= first[1]:
-                break
-            pairs.append((first, second))
-    return pairs
 
 
 def shorten(text: str, limit: int = MAX_SHOWN) -> str:

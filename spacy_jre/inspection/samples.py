@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ..annotations import EntityRecord, Record, RelationRecord
+from ..annotations import EntityRecord, Record, RelationRecord, overlapping_pairs
 from ..corpora.formats.inline import render_inline
-from .passage import Passage, Sentence, overlapping_pairs
+from .passage import Passage, Sentence
 
 # number of selected sentences
 COUNT = 3

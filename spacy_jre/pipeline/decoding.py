@@ -36,7 +36,7 @@ def decode(
     threshold: float,
     label_thresholds: Mapping[str, float],
     symmetric: frozenset[str],
-    keep_overlaps: bool = True,
+    overlapping: Iterable[Sequence[str]] | None = None,
     table: Iterable[Sequence[str]] | None = None,
 ) -> list[Prediction]:
     """Decode entities and relations from the scores of a batch.
@@ -53,8 +53,9 @@ def decode(
     threshold (float): Threshold of the relation labels without their own threshold.
     label_thresholds (Mapping[str, float]): Thresholds by relation label.
     symmetric (frozenset[str]): Relation labels without a direction.
-    keep_overlaps (bool): Whether to keep entities that overlap. If False, those of
-        ``without_overlaps`` are kept, and relations of other entities are not decoded.
+    overlapping (Iterable | None): The labels of entities that can overlap, as for
+        ``choose_entities``. Relations of entities that it removes are not decoded.
+        None: all entities can overlap.
     table (Iterable | None): The relations that are allowed, as rows of head label,
         relation label and tail label. Symmetric labels are allowed in both orders.
         None: all relations are allowed.
@@ -66,17 +67,19 @@ def decode(
     columns = logits.argmax(1)
     chosen = np.flatnonzero(columns)
     ranges = windows.to_docs(scores.spans[chosen])
-    if not keep_overlaps:
+    if overlapping is not None:
         # so that spans of two Docs never overlap
         shift = ranges[:, :1] * ranges[:, 2].max(initial=0)
-        values = probabilities[chosen, columns[chosen]].tolist()
         rivals = [
-            (start, end, "", value)
-            for (start, end), value in zip(
-                (ranges[:, 1:] + shift).tolist(), values, strict=True
+            (start, end, entity_labels[column - 1], value)
+            for (start, end), column, value in zip(
+                (ranges[:, 1:] + shift).tolist(),
+                columns[chosen].tolist(),
+                probabilities[chosen, columns[chosen]].tolist(),
+                strict=True,
             )
         ]
-        best_rows = without_overlaps(rivals)
+        best_rows = choose_entities(rivals, overlapping)
         chosen, ranges = chosen[best_rows], ranges[best_rows]
     docs, local = ranges[:, 0], ranges[:, 1:]
     order = np.lexsort((local[:, 1], local[:, 0], docs))
@@ -157,29 +160,50 @@ def _allowed(
     return allowed
 
 
-def without_overlaps(entities: Sequence[tuple[int, int, str, float]]) -> list[int]:
-    """Choose the entities with the best scores, without overlaps.
+def choose_entities(
+    entities: Sequence[tuple[int, int, str, float]],
+    overlapping: Iterable[Sequence[str]] = (),
+) -> list[int]:
+    """Choose the entities with the best scores, without other overlaps than the given.
 
-    The entity with the best score is chosen first, then the next one that does not
-    overlap, and so on. Of equal scores, the entity that starts first is chosen, then
-    the shorter one.
+    The entity with the best score is chosen first, then the next one that can be
+    predicted together with all of those that it overlaps, and so on. Of equal scores,
+    the entity that starts first is chosen, then the shorter one.
 
     spaCy's ``filter_spans`` prefers the longest span instead.
 
     entities (Sequence): See ``Prediction``.
+    overlapping (Iterable): The labels of entities that can overlap, in the order of
+        ``overlapping_pairs``: of nested entities, the outer one is first.
     RETURNS (list[int]): Indices of the entities, in ascending order.
     """
+    allowed = {tuple(pair) for pair in overlapping}
     kept: list[int] = []
-    taken: set[int] = set()
+    # the chosen entities of each token
+    taken: dict[int, list[int]] = {}
     order = sorted(
         range(len(entities)), key=lambda i: (-entities[i][3], *entities[i][:2])
     )
     for index in order:
         tokens = range(*entities[index][:2])
-        if taken.isdisjoint(tokens):
+        rivals = {rival for token in tokens for rival in taken.get(token, ())}
+        if all(
+            _labels_of_pair(entities[index], entities[rival]) in allowed
+            for rival in rivals
+        ):
             kept.append(index)
-            taken.update(tokens)
+            for token in tokens:
+                taken.setdefault(token, []).append(index)
     return sorted(kept)
+
+
+def _labels_of_pair(
+    one: tuple[int, int, str, float], other: tuple[int, int, str, float]
+) -> tuple[str, str]:
+    """RETURNS (tuple[str, str]): The labels of two entities, in the order of
+    ``overlapping_pairs``."""
+    first, second = sorted((one, other), key=lambda entity: (entity[0], -entity[1]))
+    return first[2], second[2]
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

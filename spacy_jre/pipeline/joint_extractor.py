@@ -56,7 +56,7 @@ from ..training.targets import (
     make_targets,
 )
 from ..types import JointScores, Labels, Prediction
-from .decoding import decode, is_finite, to_host, without_overlaps
+from .decoding import choose_entities, decode, is_finite, to_host
 from .defaults import SCORES
 from .factory import check_others, make_joint_extractor
 from .forks import disable_threads_in_forks
@@ -131,8 +131,8 @@ class JointRelationExtractor(TrainablePipe):
         overlaps (str): Which overlapping entities to predict. "keep": all. "best": of
             entities that overlap, only the one with the best score, and only relations
             between the remaining entities, so that all arguments of relations are in
-            ``doc.ents``. "auto": as "keep" if a Doc of the training data has
-            overlapping entities, and as "best" if not.
+            ``doc.ents``. "auto": as "best", but two entities that overlap are both
+            predicted if entities with their labels overlap in the training data.
         constraints (str | list): Which relations can be predicted, by the labels of
             their entities. "none": all. "infer": only combinations of head label,
             relation label and tail label that occur in the training data. A list of
@@ -238,7 +238,7 @@ class JointRelationExtractor(TrainablePipe):
             "relation_labels": [],
             "tags": [],
             # None: not known
-            "has_overlaps": None,
+            "overlapping": None,
             "triples": None,
             "several_sentences": False,
         }
@@ -318,7 +318,7 @@ class JointRelationExtractor(TrainablePipe):
         """The labels that ``spacy init labels`` writes and ``initialize`` accepts.
 
         Includes "tags", the tags of tokens, if the network predicts them;
-        "has_overlaps", whether the training data has overlapping entities, if
+        "overlapping", the labels of entities that overlap in the training data, if
         `overlaps` is "auto"; and "triples", the labels of head, relation and tail that
         occur in the training data, if `constraints` is "infer".
         """
@@ -337,7 +337,7 @@ class JointRelationExtractor(TrainablePipe):
     def _used_observations(self) -> list[str]:
         """The fields of the label data that the settings use, see ``Observed``."""
         used = {
-            "has_overlaps": self.cfg["overlaps"] == "auto",
+            "overlapping": self.cfg["overlaps"] == "auto",
             "triples": self.cfg["constraints"] == "infer",
         }
         return [field for field, is_used in used.items() if is_used]
@@ -391,7 +391,7 @@ class JointRelationExtractor(TrainablePipe):
         get_examples (Callable): Returns gold-standard Examples.
         nlp (Language): The pipeline.
         labels (dict): Labels as in ``label_data``. By default, the labels of the
-            examples in alphabetical order. "tags", "has_overlaps" and "triples" are
+            examples in alphabetical order. "tags", "overlapping" and "triples" are
             collected from the examples if they are required and not included.
         RAISES (ValueError): J502 without labels, J503 for labels with another
             structure, J504 for an example with an unknown label (if the network
@@ -465,9 +465,9 @@ class JointRelationExtractor(TrainablePipe):
     def _set_observed(self, observed: Observed | None, given: dict[str, Any]) -> None:
         """Set what is known of the training data: the given values of a labels file,
         or else the observed values."""
-        values: dict[str, Any] = {"has_overlaps": None, "triples": None}
+        values: dict[str, Any] = {"overlapping": None, "triples": None}
         if observed is not None:
-            values["has_overlaps"] = observed.has_overlaps
+            values["overlapping"] = observed.overlap_table(self._labels)
             values["triples"] = observed.table(self._labels)
         values.update({field: given[field] for field in values if field in given})
         self.cfg.update(deepcopy(values))
@@ -652,7 +652,7 @@ class JointRelationExtractor(TrainablePipe):
             count = scores.n_truncated
             logger.warning(Warnings.J905.format(count=count, limit=MAX_PAIRED_ENTITIES))
         return self._decode(
-            scores, docs, self.entity_labels, keep_overlaps=self._keeps_overlaps
+            scores, docs, self.entity_labels, overlapping=self._overlapping
         )
 
     def _read_given(
@@ -711,7 +711,7 @@ class JointRelationExtractor(TrainablePipe):
             return [Prediction([], []) for _ in docs]
         self._require_upstream(docs)
         scores, labels = score_given(self.model, docs, entities, self.entity_labels)
-        return self._decode(scores, docs, labels, keep_overlaps=True)
+        return self._decode(scores, docs, labels, overlapping=None)
 
     def _decode(
         self,
@@ -719,7 +719,7 @@ class JointRelationExtractor(TrainablePipe):
         docs: Sequence[Doc],
         entity_labels: Sequence[str],
         *,
-        keep_overlaps: bool,
+        overlapping: Sequence[Sequence[str]] | None,
     ) -> list[Prediction]:
         scores = to_host(scores)
         if not is_finite(scores):
@@ -736,17 +736,16 @@ class JointRelationExtractor(TrainablePipe):
             threshold=self.cfg["threshold"],
             label_thresholds=self.cfg["label_thresholds"],
             symmetric=frozenset(self.cfg["symmetric"]),
-            keep_overlaps=keep_overlaps,
+            overlapping=overlapping,
             table=self._table,
         )
 
     @property
-    def _keeps_overlaps(self) -> bool:
-        """Whether overlapping entities are kept. With "auto", they are also kept if it
-        is not known whether the training data has any."""
-        if self.cfg["overlaps"] == "auto":
-            return self.cfg["has_overlaps"] is not False
-        return self.cfg["overlaps"] == "keep"
+    def _overlapping(self) -> list[list[str]] | None:
+        """The labels of entities that can overlap. None for all, also if those of the
+        training data are not known."""
+        tables = {"keep": None, "best": [], "auto": self.cfg["overlapping"]}
+        return tables[self.cfg["overlaps"]]
 
     @property
     def _table(self) -> list[list[str]] | None:
@@ -819,7 +818,7 @@ class JointRelationExtractor(TrainablePipe):
                 spans_key=self.cfg["spans_key"],
             )
             if self.cfg["overwrite_ents"] and self._given is None:
-                chosen = [spans[i] for i in without_overlaps(prediction.entities)]
+                chosen = [spans[i] for i in choose_entities(prediction.entities)]
                 if self.cfg["overwrite_ents"] == "merge":
                     chosen += _not_overlapping(doc.ents, chosen)
                 doc.set_ents(chosen)

@@ -15,7 +15,7 @@ from ..types import Labels
 from .observed import Observed
 
 # fields of the label data that are not labels, see ``Observed``
-OBSERVED = ("has_overlaps", "triples")
+OBSERVED = ("overlapping", "triples")
 
 
 class CollectedLabels(NamedTuple):
@@ -59,7 +59,7 @@ def check_label_data(name: str, labels: Any) -> None:
     if (
         set(names) - {"tags"} != {"entities", "relations"}
         or not all(map(is_list_of_labels, names.values()))
-        or not isinstance(labels.get("has_overlaps", False), bool)
+        or not is_table(labels.get("overlapping", ()), 2)
         or not is_table(labels.get("triples", ()))
     ):
         raise JREError(Errors.J503.format(name=name, value=labels))
@@ -69,10 +69,11 @@ def is_list_of_labels(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and all(isinstance(n, str) for n in value)
 
 
-def is_table(value: Any) -> bool:
-    """Check whether a value is a list of [head label, label, tail label]."""
+def is_table(value: Any, n_columns: int = 3) -> bool:
+    """Check whether a value is a list of rows of labels. With 3 columns: head label,
+    label and tail label."""
     return isinstance(value, (list, tuple)) and all(
-        is_list_of_labels(row) and len(row) == 3 for row in value
+        is_list_of_labels(row) and len(row) == n_columns for row in value
     )
 
 

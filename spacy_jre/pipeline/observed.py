@@ -2,29 +2,31 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from spacy.training import Example
 
-from ..annotations import Gold, read_gold
+from ..annotations import Gold, overlapping_pairs, read_gold
 from ..types import Labels
 
 # head label, relation label, tail label
 Triple = tuple[str, str, str]
+# labels of two overlapping entities, in the order of ``overlapping_pairs``
+Overlap = tuple[str, str]
 
 
 @dataclass
 class Observed:
     """What the gold annotation of a corpus contains.
 
-    has_overlaps (bool): Whether a Doc has entities that overlap. Several labels of the
-        same span are not an overlap, because a span gets one label.
+    overlapping (set[Overlap]): The labels of all pairs of entities that overlap.
+        Several labels of the same span are not an overlap, because a span gets one
+        label.
     triples (set[Triple]): The entity label of the head, the label and the entity label
         of the tail of all relations. If a span has several labels, each is included,
         because training uses only one of them.
     """
 
-    has_overlaps: bool = False
+    overlapping: set[Overlap] = field(default_factory=set)
     triples: set[Triple] = field(default_factory=set)
 
     def add(self, gold: Gold) -> None:
@@ -32,11 +34,11 @@ class Observed:
         types: dict[tuple[int, int], set[str]] = {}
         for start, end, label in gold.entities:
             types.setdefault((start, end), set()).add(label)
-        if not self.has_overlaps:
-            ranges = sorted(types)
-            self.has_overlaps = any(
-                second[0] < first[1] for first, second in pairwise(ranges)
-            )
+        self.overlapping.update(
+            (first[2], second[2])
+            for first, second in overlapping_pairs(gold.entities)
+            if first[:2] != second[:2]
+        )
         for head, tail, label in gold.relations:
             self.triples.update(
                 (first, label, second)
@@ -44,6 +46,12 @@ class Observed:
                 for second in types[tail[:2]]
                 if first and second and label
             )
+
+    def overlap_table(self, labels: Labels) -> list[list[str]]:
+        """RETURNS (list[list[str]]): The labels of overlapping entities, sorted. Pairs
+        with a label that the component does not have are left out."""
+        known = labels.entity_columns.keys()
+        return [list(pair) for pair in sorted(self.overlapping) if set(pair) <= known]
 
     def table(self, labels: Labels) -> list[list[str]]:
         """Get the triples as sorted lists.

@@ -12,6 +12,7 @@ Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Label = Annotated[str, Field(min_length=1)]
 # see annotations/given.py
 Source = Annotated[str, Field(pattern=r"\A(predict|doc\.ents|spans:.+)\z")]
+Overlaps = list[Annotated[list[Label], Field(min_length=2, max_length=2)]]
 Table = list[Annotated[list[Label], Field(min_length=3, max_length=3)]]
 
 
@@ -35,7 +36,7 @@ class SavedSettings(Fields):
     tags: list[str]
     overlaps: Literal["keep", "best", "auto"]
     constraints: Literal["none", "infer"] | Table
-    has_overlaps: bool | None
+    overlapping: Overlaps | None
     triples: Table | None
     several_sentences: bool
 
@@ -78,6 +79,9 @@ def check_settings(
             raise make_error(field, "has a label twice")
     if counts:
         known = set(settings["entity_labels"]), set(settings["relation_labels"])
+        for row in settings["overlapping"] or ():
+            if not set(row) <= known[0]:
+                raise make_error("overlapping", f"has unknown labels: {row}")
         for field in ("constraints", "triples"):
             table = settings[field]
             for row in () if table is None or isinstance(table, str) else table:

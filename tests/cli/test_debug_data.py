@@ -443,7 +443,7 @@ def test_values_of_the_labels_file_replace_those_of_the_training_data(
     labels = {
         "entities": ["LOC", "ORG", "PER"],
         "relations": ["based_in", "lives_in", "spouse", "works_for"],
-        "has_overlaps": False,
+        "overlapping": [],
         "triples": [["PER", "spouse", "PER"]],
     }
     path = tmp_path / "labels.json"

@@ -404,6 +404,7 @@ def test_symmetric_relation_between_two_labels_is_a_warning(nlp):
 # constraints and overlaps -------------------------------------------------------------
 
 NESTED = sentence("Lima Hotel .", [(0, 2, "ORG"), (0, 1, "LOC")])
+REVERSED = sentence("Lima Hotel .", [(0, 2, "LOC"), (1, 2, "ORG")])
 
 
 def excluded(nlp, constraints, symmetric=(), **splits):
@@ -445,6 +446,10 @@ def test_unknown_label_in_constraints_is_an_error(nlp):
         ("best", NESTED, True),
         ("auto", ADA, True),
         ("auto", NESTED, False),
+        # in the training data, only an ORG is in a LOC
+        ("auto", REVERSED, True),
+        ((("ORG", "LOC"),), ADA, False),
+        ((("LOC", "ORG"),), NESTED, True),
     ],
 )
 def test_overlapping_entities_that_are_not_predicted_are_reported(

@@ -13,8 +13,12 @@ from spacy.tokens import DocBin
 from spacy.util import load_config
 from typer.testing import CliRunner
 
-from spacy_jre import register_extension
-from spacy_jre.annotations import build_doc
+from spacy_jre.annotations import (
+    build_doc,
+    overlapping_pairs,
+    read_gold,
+    register_extension,
+)
 from spacy_jre.architectures.torch_node import get_module
 from spacy_jre.pipeline import joint_extractor
 from spacy_jre.pipeline.decoding import decode
@@ -35,7 +39,8 @@ from .helpers import (
 CONFIG = ROOT / "configs" / "test" / "spert.cfg"
 NESTED = STORY[0]
 FLAT = [{**NESTED, "entities": NESTED["entities"][:3]}, *STORY[1:]]
-# of the story
+# of the story: "Hotel Lima" (ORG) contains "Lima" (LOC)
+OVERLAPPING = [["ORG", "LOC"]]
 TABLE = [
     ["ORG", "based_in", "LOC"],
     ["PER", "lives_in", "LOC"],
@@ -110,6 +115,20 @@ def test_overlapping_entities_are_predicted(
     docs = predict_all(nlp, component(nlp, sentences, **settings))
     assert all(map(is_flat, docs)) is flat
     assert any(doc._.relations for doc in docs)
+
+
+def test_only_entities_with_the_labels_of_the_training_data_overlap(nlp, predict_all):
+    def labels_of(docs):
+        return {
+            (first[2], second[2])
+            for doc in docs
+            for first, second in overlapping_pairs(read_gold(doc).entities)
+        }
+
+    docs = predict_all(nlp, component(nlp, overlaps="auto"))
+    assert labels_of(docs) == {tuple(row) for row in OVERLAPPING}
+    nlp.remove_pipe("jre")
+    assert len(labels_of(predict_all(nlp, component(nlp, overlaps="keep")))) > 1
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -190,11 +209,11 @@ def test_label_data_has_only_what_the_settings_use(nlp):
     assert component(nlp).label_data == LABELS
     nlp.remove_pipe("jre")
     pipe = component(nlp, overlaps="auto", constraints="infer")
-    assert pipe.label_data == {**LABELS, "has_overlaps": True, "triples": TABLE}
+    assert pipe.label_data == {**LABELS, "overlapping": OVERLAPPING, "triples": TABLE}
 
 
 def test_label_data_replaces_the_training_data(nlp, predict_all):
-    labels = {**LABELS, "has_overlaps": False, "triples": TABLE[:1]}
+    labels = {**LABELS, "overlapping": [], "triples": TABLE[:1]}
     pipe = component(nlp, labels=labels, overlaps="auto", constraints="infer")
     assert pipe.label_data == labels
     docs = predict_all(nlp, pipe)
@@ -204,7 +223,7 @@ def test_label_data_replaces_the_training_data(nlp, predict_all):
 
 def test_labels_file_of_an_older_version_is_completed_from_the_training_data(nlp):
     pipe = component(nlp, FLAT, LABELS, overlaps="auto", constraints="infer")
-    assert pipe.label_data == {**LABELS, "has_overlaps": False, "triples": TABLE}
+    assert pipe.label_data == {**LABELS, "overlapping": [], "triples": TABLE}
 
 
 def test_labels_file_with_an_unknown_label_is_refused(nlp):
@@ -214,7 +233,7 @@ def test_labels_file_with_an_unknown_label_is_refused(nlp):
 
 
 @pytest.mark.parametrize(
-    "values", [{"has_overlaps": "no"}, {"triples": [["PER", "spouse"]]}]
+    "values", [{"overlapping": [["ORG"]]}, {"triples": [["PER", "spouse"]]}]
 )
 def test_labels_file_with_another_structure_is_refused(nlp, values):
     with pytest.raises(ValueError, match="J503"):
@@ -238,7 +257,7 @@ def test_init_labels_writes_what_the_settings_use(tmp_path):
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert result.exit_code == 0, result.output
     labels = srsly.read_json(tmp_path / "labels" / "jre.json")
-    assert labels == {**LABELS, "has_overlaps": False, "triples": TABLE}
+    assert labels == {**LABELS, "overlapping": [], "triples": TABLE}
 
 
 # saving -------------------------------------------------------------------------------
@@ -264,7 +283,7 @@ def test_settings_are_kept_in_bytes_and_on_disk(trained, tmp_path):
         pipe = loaded.get_pipe("jre")
         assert pipe.cfg == expected.cfg
         assert pipe.label_data == expected.label_data
-        assert pipe.label_data["has_overlaps"] is True
+        assert pipe.label_data["overlapping"] == OVERLAPPING
         assert predictions_of(loaded) == predictions_of(trained)
 
 
@@ -298,7 +317,7 @@ def test_pipeline_that_was_saved_without_the_settings_predicts_the_same(tmp_path
     for name in (
         "overlaps",
         "constraints",
-        "has_overlaps",
+        "overlapping",
         "triples",
         "several_sentences",
     ):
@@ -314,7 +333,8 @@ def test_pipeline_that_was_saved_without_the_settings_predicts_the_same(tmp_path
         ("constraints", [["PER", "married", "PER"]], "unknown labels.*married"),
         ("constraints", "all", ""),
         ("overlaps", "first", ""),
-        ("has_overlaps", "no", ""),
+        ("overlapping", True, ""),
+        ("overlapping", [["PER", "CAT"]], "unknown labels.*CAT"),
         ("several_sentences", 3, ""),
     ],
 )

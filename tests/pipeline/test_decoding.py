@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacy_jre.pipeline.decoding import decode, without_overlaps
+from spacy_jre.pipeline.decoding import choose_entities, decode
 from spacy_jre.types import JointScores, Windows
 
 BIG = 10.0
@@ -112,13 +112,35 @@ def test_empty_scores_give_empty_predictions():
 
 def test_best_score_is_kept_if_entities_overlap():
     wide, narrow, other = (0, 3, "A", 0.6), (1, 2, "B", 0.9), (3, 4, "C", 0.1)
-    assert without_overlaps([wide, narrow, other]) == [1, 2]
-    assert without_overlaps([(0, 3, "A", 0.95), narrow]) == [0]
+    assert choose_entities([wide, narrow, other]) == [1, 2]
+    assert choose_entities([(0, 3, "A", 0.95), narrow]) == [0]
 
 
 def test_first_and_then_shorter_entity_is_kept_if_scores_are_equal():
-    assert without_overlaps([(1, 3, "A", 0.5), (2, 4, "A", 0.5)]) == [0]
-    assert without_overlaps([(1, 2, "A", 0.5), (1, 3, "A", 0.5)]) == [0]
+    assert choose_entities([(1, 3, "A", 0.5), (2, 4, "A", 0.5)]) == [0]
+    assert choose_entities([(1, 2, "A", 0.5), (1, 3, "A", 0.5)]) == [0]
+
+
+@pytest.mark.parametrize("scores", [(0.9, 0.5), (0.5, 0.9)])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [((0, 5), (2, 4)), ((0, 5), (0, 2)), ((0, 5), (3, 5)), ((0, 3), (2, 5))],
+    ids=["inside", "same start", "same end", "crossing"],
+)
+def test_entities_overlap_if_their_labels_can(one, other, scores):
+    entities = [(*one, "A", scores[0]), (*other, "B", scores[1])]
+    better = scores.index(0.9)
+    assert choose_entities(entities, [("A", "B")]) == [0, 1]
+    for pairs in ([("B", "A")], [("A", "A"), ("B", "B")], []):
+        assert choose_entities(entities, pairs) == [better]
+
+
+def test_entity_has_to_fit_all_chosen_entities():
+    # C is in A and in B, and only A and C can overlap
+    outer, middle, inner = (0, 9, "A", 0.9), (1, 5, "B", 0.8), (2, 3, "C", 0.7)
+    assert choose_entities([outer, middle, inner], [("A", "B"), ("A", "C")]) == [0, 1]
+    every = [("A", "B"), ("A", "C"), ("B", "C")]
+    assert choose_entities([outer, middle, inner], every) == [0, 1, 2]
 
 
 # overlaps and constraints -------------------------------------------------------------
@@ -134,7 +156,7 @@ def nested_scores() -> JointScores:
 
 
 def test_relation_of_a_removed_entity_is_not_decoded():
-    (prediction,) = decode_with(nested_scores(), keep_overlaps=False)
+    (prediction,) = decode_with(nested_scores(), overlapping=[])
     assert [e[:3] for e in prediction.entities] == [(1, 2, "PER"), (4, 5, "LOC")]
     assert relations_of(prediction) == [(0, 1, "near")]
 
@@ -143,6 +165,12 @@ def test_overlapping_entities_and_their_relations_are_kept_by_default():
     (prediction,) = decode_with(nested_scores())
     assert [e[:2] for e in prediction.entities] == [(0, 2), (1, 2), (4, 5)]
     assert relations_of(prediction) == [(0, 2, "in"), (1, 2, "near")]
+
+
+def test_overlapping_entities_with_given_labels_are_kept():
+    for pairs, count in (([["LOC", "PER"]], 3), ([["PER", "LOC"]], 2)):
+        (prediction,) = decode_with(nested_scores(), overlapping=pairs)
+        assert len(prediction.entities) == count
 
 
 def test_entities_of_different_docs_and_windows_do_not_overlap():
@@ -154,7 +182,7 @@ def test_entities_of_different_docs_and_windows_do_not_overlap():
         [[0, 2], [2, 4], [4, 6], [5, 6]], [1, 1, 1, 2], [], [], windows
     )
     scores.entity_logits[3] *= 0.5
-    first, second = decode_with(scores, 2, keep_overlaps=False)
+    first, second = decode_with(scores, 2, overlapping=[])
     assert [e[:2] for e in first.entities] == [(0, 2), (2, 4)]
     assert [e[:2] for e in second.entities] == [(0, 2)]
 
@@ -232,9 +260,9 @@ def test_entities_without_overlaps_are_the_best_and_keep_their_relations(
 ):
     symmetric = frozenset(symmetric)
     kept = decode_with(scores, 2, symmetric=symmetric)
-    best = decode_with(scores, 2, symmetric=symmetric, keep_overlaps=False)
+    best = decode_with(scores, 2, symmetric=symmetric, overlapping=[])
     for all_, one in zip(kept, best, strict=True):
-        chosen = [all_.entities[i] for i in without_overlaps(all_.entities)]
+        chosen = [all_.entities[i] for i in choose_entities(all_.entities)]
         assert one.entities == chosen
         tokens = [i for start, end, *_ in chosen for i in range(start, end)]
         assert len(tokens) == len(set(tokens))

@@ -25,32 +25,41 @@ def observed_of(entities, relations=()):
 @pytest.mark.parametrize(
     ("entities", "expected"),
     [
-        ([], False),
-        ([(0, 3, "PER"), (3, 5, "LOC")], False),
-        ([(0, 9, "ORG"), (2, 4, "LOC"), (10, 12, "PER")], True),
-        ([(0, 5, "ORG"), (3, 8, "LOC")], True),
+        ([], []),
+        ([(0, 3, "PER"), (3, 5, "LOC")], []),
+        ([(0, 9, "ORG"), (2, 4, "LOC"), (10, 12, "PER")], [["ORG", "LOC"]]),
+        ([(0, 2, "LOC"), (0, 9, "ORG")], [["ORG", "LOC"]]),
+        ([(3, 9, "ORG"), (0, 5, "LOC")], [["LOC", "ORG"]]),
         # not in text order, and with an entity between the two
-        ([(8, 9, "LOC"), (20, 21, "PER"), (0, 10, "ORG")], True),
+        (
+            [(8, 9, "LOC"), (2, 3, "PER"), (0, 10, "ORG")],
+            [["ORG", "LOC"], ["ORG", "PER"]],
+        ),
     ],
-    ids=["none", "adjacent", "nested", "crossing", "unordered"],
+    ids=["none", "adjacent", "nested", "same start", "crossing", "unordered"],
 )
-def test_overlapping_entities_are_found(entities, expected):
-    assert observed_of(entities).has_overlaps is expected
+def test_labels_of_overlapping_entities_are_found(entities, expected):
+    assert observed_of(entities).overlap_table(LABELS) == expected
+
+
+def test_overlap_with_an_unknown_label_is_left_out():
+    observed = observed_of([(0, 9, "CAT"), (2, 4, "LOC"), (3, 4, "PER")])
+    assert observed.overlap_table(LABELS) == [["LOC", "PER"]]
 
 
 def test_two_labels_of_a_span_are_not_an_overlap():
-    assert not observed_of([(0, 3, "PER"), (0, 3, "ORG")]).has_overlaps
+    assert not observed_of([(0, 3, "PER"), (0, 3, "ORG")]).overlapping
 
 
 def test_entities_of_two_docs_do_not_overlap():
     observed = observed_of([(0, 9, "ORG")])
     observed.add(Gold({(2, 4, "LOC"): None}, {}, True, True))
-    assert not observed.has_overlaps
+    assert not observed.overlapping
 
 
 def test_table_has_the_labels_of_each_relation_once(examples):
     observed = observe(examples, "relations")
-    assert observed.has_overlaps
+    assert observed.overlapping == {("ORG", "LOC")}
     labels = Labels(
         ("LOC", "ORG", "PER"), ("based_in", "lives_in", "spouse", "works_for")
     )

@@ -11,6 +11,8 @@ from .debug_data import Report
 
 # entity widths that are shown separately
 MAX_WIDTHS = 4
+# the most common labels of overlapping entities that are shown
+MAX_OVERLAPS = 5
 # maximum characters of a sample: a Doc without sentence boundaries can be long
 MAX_MARKUP = 2000
 
@@ -179,6 +181,13 @@ def _overlap_rows(splits: list[Inspection]) -> list[Row]:
             ("  in sentences", *(str(one.sentences) for one in overlaps)),
             ("  not in doc.ents", *(str(one.not_in_ents) for one in overlaps)),
             ("  with a relation", *(str(one.related) for one in overlaps)),
+        ]
+        counts: Counter[str] = Counter()
+        for one in overlaps:
+            counts.update(one.labels)
+        rows += [
+            (f"  {labels}", *(str(one.labels[labels]) for one in overlaps))
+            for labels, _ in counts.most_common(MAX_OVERLAPS)
         ]
     return rows
 

@@ -96,6 +96,7 @@ def test_report_has_statistics_of_the_files(tmp_path, data):
     assert train["entities"]["labels"] == {"PER": 4, "ORG": 3, "LOC": 7}
     assert train["relations"]["arguments"]["spouse"] == {"PER -> PER": 1}
     assert train["overlaps"]["not_in_ents"] == 1
+    assert train["overlaps"]["labels"] == {"ORG > LOC": 1}
     assert train["compared"]["pairs_per_sentence"] == 6.0
     assert report["splits"]["dev"]["size"]["docs"] == 2
     assert set(report["splits"]) == {"train", "dev"}
@@ -272,6 +273,15 @@ def test_output_has_statistics_samples_and_findings(data):
         "errors: 0",
     ):
         assert part in text
+
+
+def test_labels_of_overlapping_entities_are_shown(data):
+    row = next(
+        line
+        for line in plain(run("debug-data", CONFIG, *data)).splitlines()
+        if "ORG > LOC" in line
+    )
+    assert row.split()[-2:] == ["1", "0"]
 
 
 def test_findings_have_levels(tmp_path, data):

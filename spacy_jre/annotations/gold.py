@@ -85,7 +85,9 @@ def overlapping_pairs(entities: Iterable[SpanKey]) -> list[tuple[SpanKey, SpanKe
     ordered = sorted(entities, key=lambda key: (key[0], -key[1], key[2]))
     pairs = []
     for index, first in enumerate(ordered):
-        for second in ordered[index + 1 :]:
+        # an index: a slice would copy the other entities for each entity
+        for position in range(index + 1, len(ordered)):
+            second = ordered[position]
             if second[0] >= first[1]:
                 break
             pairs.append((first, second))

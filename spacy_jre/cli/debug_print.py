@@ -1,7 +1,7 @@
 """Print the report of `spacy jre debug-data`."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import typer
 from wasabi import msg
@@ -29,8 +29,8 @@ def print_report(report: Report) -> None:
     msg.divider(f"{report.component} of {report.config}")
     _print_table(header, _size_rows(inspections, compared, settings.negative_pairs))
     msg.divider("Labels")
-    entities = {name: one.entities.labels for name, one in splits.items()}
-    relations = {name: one.relations.labels for name, one in splits.items()}
+    entities = [one.entities.labels for one in inspections]
+    relations = [one.relations.labels for one in inspections]
     _print_table(("Entity", *splits), _label_rows(entities))
     _print_table(("Relation", *splits), _label_rows(relations))
     _print_table(("Relation", "Arguments (train)"), _type_rows(splits["train"]))
@@ -150,12 +150,13 @@ def _window_rows(splits: Mapping[str, Inspection]) -> list[Row]:
     return rows
 
 
-def _label_rows(splits: Mapping[str, Mapping[str, int]]) -> list[Row]:
+def _label_rows(splits: Sequence[Mapping[str, int]]) -> list[Row]:
+    """RETURNS (list[Row]): Each label and its counts, the most common label first."""
     total: Counter[str] = Counter()
-    for counts in splits.values():
+    for counts in splits:
         total.update(counts)
     return [
-        (label or "(none)", *(str(counts.get(label, 0)) for counts in splits.values()))
+        (label or "(none)", *(str(counts.get(label, 0)) for counts in splits))
         for label, _ in total.most_common()
     ]
 
@@ -182,13 +183,8 @@ def _overlap_rows(splits: list[Inspection]) -> list[Row]:
             ("  not in doc.ents", *(str(one.not_in_ents) for one in overlaps)),
             ("  with a relation", *(str(one.related) for one in overlaps)),
         ]
-        counts: Counter[str] = Counter()
-        for one in overlaps:
-            counts.update(one.labels)
-        rows += [
-            (f"  {labels}", *(str(one.labels[labels]) for one in overlaps))
-            for labels, _ in counts.most_common(MAX_OVERLAPS)
-        ]
+        pairs = _label_rows([one.labels for one in overlaps])[:MAX_OVERLAPS]
+        rows += [(f"  {labels}", *counts) for labels, *counts in pairs]
     return rows
 
 

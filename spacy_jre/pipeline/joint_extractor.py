@@ -434,6 +434,8 @@ class JointRelationExtractor(TrainablePipe):
         for table in (self.cfg["constraints"], self.cfg["triples"]):
             if table and not isinstance(table, str):
                 check_table(self.name, table, self._labels)
+        overlapping = self.cfg["overlapping"] or ()
+        check_table(self.name, overlapping, self._labels, ("entity", "entity"))
         if learns_tags(self.model):
             given = None if labels is None else labels.get("tags")
             with self._explained_labels():

@@ -77,18 +77,25 @@ def is_table(value: Any, n_columns: int = 3) -> bool:
     )
 
 
-def check_table(name: str, table: Iterable[Sequence[str]], labels: Labels) -> None:
-    """Check the labels of a table of constraints.
+def check_table(
+    name: str,
+    table: Iterable[Sequence[str]],
+    labels: Labels,
+    kinds: Sequence[str] = ("entity", "relation", "entity"),
+) -> None:
+    """Check the labels of a table, such as the table of constraints.
 
     name (str): Name of the component.
-    table (Iterable): Rows of head label, relation label and tail label.
+    table (Iterable): Rows of labels.
     labels (Labels): The labels of the component.
+    kinds (Sequence[str]): The kind of the labels of each column, "entity" or
+        "relation".
     RAISES (JREError): J511 for an unknown label.
     """
-    kinds = ("entity", "relation", "entity")
-    known = (labels.entities, labels.relations, labels.entities)
+    known = {"entity": labels.entities, "relation": labels.relations}
     for row in table:
-        for kind, label, names in zip(kinds, row, known, strict=True):
+        for kind, label in zip(kinds, row, strict=True):
+            names = known[kind]
             if label not in names:
                 raise JREError(
                     Errors.J511.format(

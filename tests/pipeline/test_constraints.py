@@ -232,6 +232,12 @@ def test_labels_file_with_an_unknown_label_is_refused(nlp):
         component(nlp, labels=labels, constraints="infer")
 
 
+def test_labels_file_with_an_unknown_label_of_an_overlap_is_refused(nlp):
+    labels = {**LABELS, "overlapping": [["PER", "CAT"]]}
+    with pytest.raises(ValueError, match=r"J511.*labels file.*'CAT'"):
+        component(nlp, labels=labels, overlaps="auto")
+
+
 @pytest.mark.parametrize(
     "values", [{"overlapping": [["ORG"]]}, {"triples": [["PER", "spouse"]]}]
 )

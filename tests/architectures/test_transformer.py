@@ -316,8 +316,10 @@ def test_share_of_padding_is_small_on_conll04_in_file_order():
     assert padded_share([len(p) for p in pieces]) <= 0.10
 
 
-def test_gradients_equal_plain_torch(tmp_path, docs):
-    encoder = make_encoder(str(save_tiny_bert(tmp_path / "bert", dropout=0.0)))
+@pytest.mark.parametrize("settings", [{}, EXTRAS], ids=["plain", "extras"])
+def test_gradients_equal_plain_torch(tmp_path, docs, settings):
+    name = str(save_tiny_bert(tmp_path / "bert", dropout=0.0))
+    encoder = make_encoder(name, **settings)
     encoder.initialize()
     module = get_module(encoder.layers[0])
     rng = np.random.default_rng(0)
@@ -330,23 +332,37 @@ def test_gradients_equal_plain_torch(tmp_path, docs):
         n: p.grad.clone() for n, p in module.named_parameters() if p.grad is not None
     }
 
+    def hidden_states(words):
+        inputs = module.tokenizer(words, is_split_into_words=True, return_tensors="pt")
+        if not settings:
+            return module.encoder(**inputs).last_hidden_state[0]
+        shapes = [0 if w is None else word_shape(words[w]) for w in inputs.word_ids()]
+        embedded = module.encoder.get_input_embeddings()(inputs["input_ids"])
+        features = module.shapes.weight[torch.tensor([shapes])]
+        # special tokens have no shape, so its embedding is not trained
+        features = features * (torch.tensor([shapes]) > 0).unsqueeze(2)
+        states = module.encoder(
+            inputs_embeds=embedded + features, output_hidden_states=True
+        ).hidden_states
+        views = []
+        for row in module.mix.logits:  # entities, relations
+            weights = row.exp() / row.exp().sum()
+            views.append(sum(w * s[0] for w, s in zip(weights, states, strict=True)))
+        return torch.cat(views, 1)
+
     module.zero_grad()
     first, loss = 0, 0.0
     filled = [doc for doc in docs if len(doc)]
     for index, doc in enumerate(filled):
-        ids = module.tokenizer(
-            [t.text for t in doc], is_split_into_words=True, return_tensors="pt"
-        )
-        hidden = module(ids["input_ids"], ids["attention_mask"])[0]
+        hidden = hidden_states([t.text for t in doc])
         size = len(hidden) - 2
-        loss = (
-            loss
-            + (hidden[1:-1] * torch.from_numpy(d_units[first : first + size])).sum()
-        )
+        part = torch.from_numpy(d_units[first : first + size])
+        loss = loss + (hidden[1:-1] * part).sum()
         loss = loss + (hidden[0] * torch.from_numpy(d_sentence[index])).sum()
         first += size
     loss.backward()
     theirs = {n: p.grad for n, p in module.named_parameters() if p.grad is not None}
+    assert {"shapes.weight", "mix.logits"} <= ours.keys() or not settings
     assert ours.keys() == theirs.keys()
     assert not any("pooler" in name for name in ours)
     for name, gradient in theirs.items():

@@ -50,7 +50,7 @@ DIFFERENTIATED = [
     ("iser", {"n_heads": 4}),
     ("iser", {"n_heads": 2, "fusion": False, "local_context": "attention"}),
     ("iser", {"global_context": "gru", "local_context": "global"}),
-    *(VARIANTS[f"{name}-recipe"] for name in ("spert", "sinet", "stsn")),
+    *(VARIANTS[f"{name}-recipe"] for name in ("spert", "sinet", "stsn", "iser")),
 ]
 every_variant = pytest.mark.parametrize(
     ("name", "settings"), VARIANTS.values(), ids=VARIANTS

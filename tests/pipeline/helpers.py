@@ -31,6 +31,11 @@ RECIPE = "+recipe"
 RECIPES = [f"{name}{RECIPE}" for name in ("SpERT", "SINET", "STSN", "ISER")]
 RECIPE_NETWORK = {"recurrent": "per_task", "relation_hidden": 16, "start_end": True}
 RECIPE_ENCODER = {"case_features": True, "mix_layers": "per_task"}
+RECIPE_COMPONENT = {
+    "overlaps": "auto",
+    "negative_pairs": None,
+    "half_precision": "training",
+}
 ENTITY_LABELS = ["LOC", "ORG", "PER"]
 RELATION_LABELS = ["based_in", "lives_in", "spouse", "works_for"]
 TOK2VEC = {
@@ -64,17 +69,25 @@ def model_config(name: str, tiny_bert: str, wide_bert: str) -> dict:
     """Config of a model with an inline transformer, with or without the recipe."""
     if name == "LAINet":
         return lainet_config(wide_bert)
-    architecture = name.removesuffix(RECIPE)
-    network = {"n_heads": 4} if architecture == "SINET" else {}
-    if name == architecture:
-        return transformer_config(tiny_bert, name, **network)
-    network |= RECIPE_NETWORK
-    if architecture == "STSN":
-        # its spans are their boundaries
-        del network["start_end"]
-    config = transformer_config(tiny_bert, architecture, **network)
+    config = transformer_config(
+        tiny_bert, name.removesuffix(RECIPE), **network_settings(name)
+    )
+    if not name.endswith(RECIPE):
+        return config
     config["model"]["tok2vec"] |= RECIPE_ENCODER
-    return config
+    return config | RECIPE_COMPONENT
+
+
+def network_settings(name: str) -> dict:
+    """Settings of a network, with or without the recipe."""
+    architecture = name.removesuffix(RECIPE)
+    settings = {"n_heads": 4} if architecture == "SINET" else {}
+    if name.endswith(RECIPE):
+        settings |= RECIPE_NETWORK
+    if name == f"STSN{RECIPE}":
+        # its spans are their boundaries
+        del settings["start_end"]
+    return settings
 
 
 def overfit(name: str, tiny_bert: str, wide_bert: str) -> Language:
@@ -85,9 +98,11 @@ def overfit(name: str, tiny_bert: str, wide_bert: str) -> Language:
         # attention without residuals needs many steps; with these settings, the
         # scores are 1.0 for seeds 0 to 3 (recipe: 0 and 1)
         is_recipe = name.endswith(RECIPE)
-        settings = RECIPE_NETWORK if is_recipe else {}
+        network = RECIPE_NETWORK if is_recipe else {}
+        component = RECIPE_COMPONENT if is_recipe else {}
         steps, rate = (300, 0.006) if is_recipe else (600, 0.004)
-        nlp, examples = make_nlp(tok2vec_config("ISER", dropout=0.0, **settings))
+        config = tok2vec_config("ISER", dropout=0.0, **network)
+        nlp, examples = make_nlp(config | component)
         learn(nlp, examples, steps, rate=warmup_linear(rate, steps // 6, steps))
     else:
         nlp, examples = make_nlp(model_config(name, tiny_bert, wide_bert))

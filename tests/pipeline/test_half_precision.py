@@ -12,7 +12,7 @@ from spacy_jre.architectures.half_precision import half_dtype
 from spacy_jre.architectures.torch_node import TorchShim
 from spacy_jre.training.optimizer import create_adamw_v1
 
-from .helpers import MODELS, logits, make_nlp, model_config, tok2vec_config
+from .helpers import MODELS, RECIPES, logits, make_nlp, model_config, tok2vec_config
 
 HALF, FULL = {torch.bfloat16}, {torch.float32}
 
@@ -67,7 +67,7 @@ def dtypes_of_prediction(nlp) -> list[set]:
     return seen
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", MODELS + RECIPES)
 def test_updates_run_in_half_precision_and_predictions_do_not(
     name, tiny_bert, wide_bert, hardware
 ):

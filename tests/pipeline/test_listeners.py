@@ -8,10 +8,13 @@ from spacy_jre.architectures import shared
 
 from ..conftest import STORY, make_example, needs_spacy_transformers
 from .helpers import (
+    RECIPE,
+    RECIPES,
     TOK2VEC,
     empty_examples,
     learn,
     logits,
+    network_settings,
     same,
     story_examples,
     transformer_config,
@@ -53,7 +56,9 @@ def transformer(name: str, getter: str = "spacy-jre.sentence_windows.v1", **kwar
     }
 
 
-def make_shared(kind: str, tiny_bert: str, *others: str, **settings):
+def make_shared(
+    kind: str, tiny_bert: str, *others: str, network: dict | None = None, **settings
+):
     """A pipeline with a shared encoder, initialized with the story."""
     spacy.util.fix_random_seed(0)
     nlp = spacy.blank("en")
@@ -65,7 +70,8 @@ def make_shared(kind: str, tiny_bert: str, *others: str, **settings):
     for other in others:
         listener = MODELS["tok2vec" if kind == "tok2vec" else "stock"]["tok2vec"]
         nlp.add_pipe(other, config={"model": {"tok2vec": listener}})
-    nlp.add_pipe("jre", config={"model": MODELS[kind], **settings})
+    model = MODELS[kind] | (network or {})
+    nlp.add_pipe("jre", config={"model": model, **settings})
     examples = story_examples(nlp)
     nlp.initialize(lambda: examples)
     return nlp, examples
@@ -87,6 +93,20 @@ def test_component_with_shared_encoder_overfits(kind, tiny_bert):
 def test_pipeline_with_shared_encoder_is_equal_after_loading(kind, tiny_bert, tmp_path):
     nlp, examples = make_shared(kind, tiny_bert)
     learn(nlp, examples, 1, rate=1e-4)
+    nlp.to_disk(tmp_path / "model")
+    assert same(logits(spacy.load(tmp_path / "model")), logits(nlp))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("kind", ["shared", "tok2vec"])
+def test_networks_with_the_recipe_learn_with_a_shared_encoder(
+    kind, name, tiny_bert, tmp_path
+):
+    architecture = f"spacy-jre.{name.removesuffix(RECIPE)}.v1"
+    network = {"@architectures": architecture, **network_settings(name)}
+    nlp, examples = make_shared(kind, tiny_bert, network=network)
+    first = learn(nlp, examples, 1, rate=0.003)
+    assert learn(nlp, examples, 15, rate=0.003) < 0.8 * first
     nlp.to_disk(tmp_path / "model")
     assert same(logits(spacy.load(tmp_path / "model")), logits(nlp))
 

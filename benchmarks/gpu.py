@@ -105,6 +105,10 @@ class Run:
         self.results[name] = value
         print(f"[{time.monotonic() - self._start:5.0f} s] {name}: {text}", flush=True)
 
+    def skip(self, name: str) -> None:
+        """Report a step that is skipped, because of the time limit."""
+        self.report(name, None, "skipped, time limit reached")
+
     def use_device(self) -> None:
         """Create the next models on the device of the run."""
         if self.on_gpu:
@@ -119,7 +123,11 @@ class Run:
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
-    """Run all steps. RETURNS (dict): The results."""
+    """Run all steps.
+
+    RETURNS (dict): The results.
+    RAISES (SystemExit): After all steps, if a test failed.
+    """
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -153,15 +161,18 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
         parser.error("PyTorch detects no GPU")
     run = Run(on_gpu=on_gpu, budget=min(options.budget, 480), quick=options.quick)
     run.report("machine", *describe_machine(on_gpu))
+    failed = False
     try:
         if not options.skip_tests:
-            run_tests(run)
+            failed = not run_tests(run)
         with tempfile.TemporaryDirectory() as folder:
             measure_models(run, Path(folder), options.data, options.epochs)
     finally:
         require_cpu()
         if options.output:
             options.output.write_text(json.dumps(run.results, indent=2))
+    if failed:
+        raise SystemExit("Tests with the marker `gpu` failed, see above")
     return run.results
 
 
@@ -182,11 +193,14 @@ def describe_machine(on_gpu: bool) -> tuple[dict[str, str], str]:
     return facts, ", ".join(f"{name} {value}" for name, value in facts.items())
 
 
-def run_tests(run: Run) -> None:
-    """Run the tests with the marker `gpu`, at most for half of the time."""
+def run_tests(run: Run) -> bool:
+    """Run the tests with the marker `gpu`, at most for half of the time.
+
+    RETURNS (bool): Whether no test failed.
+    """
     if not run.on_gpu:
         run.report("tests", None, "skipped, they require a GPU")
-        return
+        return True
     # other files may import packages that are not installed on the machine
     paths = sorted((ROOT / "tests").rglob("test_*.py"))
     paths = [p for p in paths if "mark.gpu" in p.read_text(encoding="utf8")]
@@ -204,9 +218,10 @@ def run_tests(run: Run) -> None:
     except subprocess.TimeoutExpired as error:
         output = error.stdout or b""
         run.report("tests", "timeout", f"time limit reached\n{output.decode()}")
-        return
+        return True
     text = done.stdout if done.returncode else done.stdout.strip().splitlines()[-1]
     run.report("tests", text, f"exit status {done.returncode}\n{text}{done.stderr}")
+    return done.returncode == 0
 
 
 def measure_models(run: Run, folder: Path, data: Path, epochs: int) -> None:
@@ -236,7 +251,7 @@ def measure_models(run: Run, folder: Path, data: Path, epochs: int) -> None:
     trained: dict[str, Language] = {}
     for name, settings in precisions().items():
         if run.remaining < 45:
-            run.report(f"train, {name}", None, "skipped, time limit reached")
+            run.skip(f"train, {name}")
         else:
             run.use_device()
             trained[name] = train_model(run, name, encoder, settings, train, epochs)
@@ -317,6 +332,9 @@ def train_model(
 
 def compare_with_cpu(run: Run, name: str, nlp: Language, docs: Sequence[Any]) -> None:
     """Compare the predictions with those of the CPU for the same weights."""
+    if run.remaining < 30:
+        run.skip(f"compare with the CPU, {name}")
+        return
     # the vocab of the pipeline is on the GPU, so it is saved before the switch
     data = nlp.to_bytes()
     require_cpu()
@@ -356,7 +374,7 @@ def predict(nlp: Language, docs: Sequence[Any]) -> tuple[np.ndarray, list[Any]]:
 def measure_speed(run: Run, name: str, nlp: Language, docs: Sequence[Any]) -> None:
     """Compare prediction with the bare encoder."""
     if run.remaining < 15:
-        run.report(f"speed, {name}", None, "skipped, time limit reached")
+        run.skip(f"speed, {name}")
         return
     encoder = find_encoder(find_component(nlp))
     assert encoder is not None
@@ -406,6 +424,9 @@ def count_waits(
 ) -> None:
     """Count the operations for which the host waits, by line."""
     for step, action in steps(nlp, train, docs).items():
+        if run.remaining < 10:
+            run.skip(f"host waits, {step}, {name}")
+            continue
         action()
         waits = count_cuda_waits(action) if run.on_gpu else count_cpu_waits(action)
         lines = [f"\n    {count:4d} {line}" for line, count in waits.most_common()]
@@ -453,7 +474,7 @@ def profile_operators(
     kind = "self_device_time_total" if run.on_gpu else "self_cpu_time_total"
     for step, action in steps(nlp, train, docs).items():
         if run.remaining < 10:
-            run.report(f"profile, {step}, {name}", None, "skipped, time limit reached")
+            run.skip(f"profile, {step}, {name}")
             continue
         action()
         run.synchronize()

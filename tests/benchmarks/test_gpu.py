@@ -22,8 +22,9 @@ def results(tmp_path_factory):
     return json.loads(path.read_text())
 
 
-def test_script_trains_on_the_cpu_without_a_gpu(results):
-    training = results["train, float32"]
+@pytest.mark.parametrize("precision", ["float32", "half precision"])
+def test_script_trains_on_the_cpu_without_a_gpu(results, precision):
+    training = results[f"train, {precision}"]
     assert training["updates"] > 0
     assert training["last"] < training["first"]
 
@@ -48,6 +49,20 @@ def test_script_lists_host_waits_and_operators(results, step):
 
 def test_tests_on_the_gpu_are_skipped_without_a_gpu(results):
     assert results["tests"] is None
+
+
+def test_steps_beyond_the_time_limit_are_skipped(capsys):
+    arguments = ["--quick", "--device", "cpu", "--budget", "0"]
+    results = load("gpu").main(arguments)
+    assert results["train, float32"] is None
+    assert "train, float32: skipped, time limit reached" in capsys.readouterr().out
+
+
+def test_failing_test_ends_the_script_with_an_error(monkeypatch):
+    module = load("gpu")
+    monkeypatch.setattr(module, "run_tests", lambda run: False)
+    with pytest.raises(SystemExit, match="marker `gpu` failed"):
+        module.main(["--quick", "--device", "cpu", "--budget", "0"])
 
 
 def test_gpu_that_does_not_exist_is_an_error(capsys):

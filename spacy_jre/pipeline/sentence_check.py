@@ -13,6 +13,8 @@ from ..errors import Warnings
 # Some sentences look like several ones, such as those with direct speech: 0 to 2% of
 # the sentences of CoNLL04, SciERC and ADE. A higher share of all Docs is a mistake.
 SHARE = 0.1
+# No sentence of these corpora looks like more than three, so one such Doc is a mistake.
+MANY = 4
 # finds boundaries at punctuation, in all scripts; predict() does not change the Doc
 RULES = Sentencizer()
 # IDs of the tokens that can end a sentence
@@ -25,24 +27,34 @@ def has_several_sentences(doc: Doc) -> bool:
     doc (Doc): The Doc.
     RETURNS (bool): False if the Doc has boundaries, even if it is one sentence.
     """
+    return count_unmarked_sentences(doc) > 1
+
+
+def count_unmarked_sentences(doc: Doc) -> int:
+    """Count the sentences of a Doc without sentence boundaries, by spaCy's rules.
+
+    doc (Doc): The Doc.
+    RETURNS (int): The sentences that are not whitespace. 1 if the Doc has boundaries.
+    """
     if len(doc) < 2 or doc.has_annotation("SENT_START"):
-        return False
+        return 1
     # most sentences have no such token before the last one: do not run the rules
     if FINAL.isdisjoint(doc.to_array(ORTH).tolist()[:-1]):
-        return False
+        return 1
     (is_start,) = RULES.predict([doc])
     if sum(is_start) < 2:
-        return False
+        return 1
     # whitespace after the last sentence is not a sentence
     starts = [i for i, starts in enumerate(is_start) if starts]
     ends = [*starts[1:], len(doc)]
     sentences = [doc[start:end] for start, end in zip(starts, ends, strict=True)]
-    return sum(not sentence.text.isspace() for sentence in sentences) > 1
+    return sum(not sentence.text.isspace() for sentence in sentences)
 
 
 class SentenceCheck:
-    """Warns once if at least a tenth of the predicted Docs without sentence boundaries
-    hold several sentences.
+    """Warns once about Docs without sentence boundaries that hold several sentences: if
+    they are at least a tenth of the Docs without boundaries, or if one holds at least
+    four sentences.
 
     name (str): Name of the component.
     """
@@ -59,8 +71,10 @@ class SentenceCheck:
             return
         without = [doc for doc in docs if not doc.has_annotation("SENT_START")]
         self._n_docs += len(without)
-        self._n_several += sum(map(has_several_sentences, without))
-        if self._n_several and self._n_several >= SHARE * self._n_docs:
+        counts = [count_unmarked_sentences(doc) for doc in without]
+        self._n_several += sum(count > 1 for count in counts)
+        is_share = self._n_several and self._n_several >= SHARE * self._n_docs
+        if is_share or max(counts, default=0) >= MANY:
             self._warned = True
             warnings.warn(
                 Warnings.J912.format(

@@ -80,6 +80,12 @@ def test_some_sentences_that_look_like_two_give_no_warning(loaded):
         list(loaded.pipe([TWO, TWO]))
 
 
+def test_one_text_of_four_sentences_gives_a_warning(loaded):
+    list(loaded.pipe([ONE] * 40 + [f"{TWO} {ONE}"]))
+    with pytest.warns(UserWarning, match=r"J912.*2 of 42"):
+        list(loaded.pipe([f"{TWO} {TWO}"]))
+
+
 def test_training_and_evaluation_with_boundaries_give_no_warning():
     # a sentence that looks like two, with the boundaries that the corpus reader sets
     nlp, _ = make_nlp()

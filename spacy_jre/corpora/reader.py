@@ -251,7 +251,8 @@ def load_docbin(path: Path, *, attr: str = DEFAULT_ATTR) -> CheckedDocBin:
     except JREError:
         raise
     except Exception as error:  # zlib, msgpack and srsly raise various errors
-        raise JREError(Errors.J609.format(path=path, error=error)) from error
+        problem = str(error) or type(error).__name__
+        raise JREError(Errors.J609.format(path=path, error=problem)) from error
     if not len(docbin):
         raise JREError(Errors.J602.format(path=path))
     return docbin

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import spacy
 import srsly
-from spacy.tokens import Doc
+from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from spacy.vocab import Vocab
 
@@ -337,6 +337,16 @@ def test_file_with_many_equal_sentences_is_read(tmp_path, nlp):
         docs.add(doc)
     docs.to_disk(tmp_path / "x.spacy")
     assert len(load_docbin(tmp_path / "x.spacy")) == 500
+
+
+def test_file_that_unpacks_to_more_than_100_mebibytes_is_read(tmp_path, nlp):
+    # the default limit of srsly's unpacker
+    doc = nlp("Ada cooks.")
+    doc.user_data["note"] = random.Random(0).randbytes(15_000) * 7_500
+    path = tmp_path / "large.spacy"
+    DocBin(docs=[doc], store_user_data=True).to_disk(path)
+    (read,) = load_docbin(path).get_docs(nlp.vocab)
+    assert read.user_data["note"] == doc.user_data["note"]
 
 
 # invalid files

@@ -172,7 +172,9 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
         if options.output:
             options.output.write_text(json.dumps(run.results, indent=2))
     if failed:
-        raise SystemExit("Tests with the marker `gpu` failed, see above")
+        raise SystemExit(
+            "Tests with the marker `gpu` failed or did not finish, see above"
+        )
     return run.results
 
 
@@ -196,7 +198,7 @@ def describe_machine(on_gpu: bool) -> tuple[dict[str, str], str]:
 def run_tests(run: Run) -> bool:
     """Run the tests with the marker `gpu`, at most for half of the time.
 
-    RETURNS (bool): Whether no test failed.
+    RETURNS (bool): Whether the tests finished, and none failed.
     """
     if not run.on_gpu:
         run.report("tests", None, "skipped, they require a GPU")
@@ -218,7 +220,7 @@ def run_tests(run: Run) -> bool:
     except subprocess.TimeoutExpired as error:
         output = error.stdout or b""
         run.report("tests", "timeout", f"time limit reached\n{output.decode()}")
-        return True
+        return False
     text = done.stdout if done.returncode else done.stdout.strip().splitlines()[-1]
     run.report("tests", text, f"exit status {done.returncode}\n{text}{done.stderr}")
     return done.returncode == 0
@@ -254,7 +256,9 @@ def measure_models(run: Run, folder: Path, data: Path, epochs: int) -> None:
             run.skip(f"train, {name}")
         else:
             run.use_device()
-            trained[name] = train_model(run, name, encoder, settings, train, epochs)
+            nlp = train_model(run, name, encoder, settings, train, epochs)
+            if nlp is not None:
+                trained[name] = nlp
     docs = [example.reference for example in dev]
     for name, nlp in trained.items():
         compare_with_cpu(run, name, nlp, docs)
@@ -278,10 +282,10 @@ def train_model(
     settings: dict[str, Any],
     examples: Sequence[Example],
     epochs: int,
-) -> Language:
+) -> Language | None:
     """Train configs/sinet.cfg with its own batch size and schedule.
 
-    RETURNS (Language): The pipeline.
+    RETURNS (Language | None): The pipeline. None if there is no time for an update.
     """
     recipe = load_config(CONFIG)["recipe"]
     size = recipe["batch_size"]
@@ -313,6 +317,9 @@ def train_model(
             run.synchronize()
             seconds.append(time.perf_counter() - begin)
             optimizer.step_schedules()
+    if not losses:
+        run.skip(f"train, {name}")
+        return None
     part = max(len(losses) // 10, 1)
     first, last = (float(np.mean(rows)) for rows in (losses[:part], losses[-part:]))
     # the first updates allocate memory and load kernels

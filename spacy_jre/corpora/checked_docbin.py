@@ -139,7 +139,7 @@ class CheckedDocBin(DocBin):
 
     def _unpack(self, data: bytes, use_list: bool = True) -> Any:
         """Unpack a value like srsly. Limits the number of lists and objects."""
-        # the default is 100 MiB, which the file of a large corpus exceeds
+        # the default is 100 MiB, which the unpacked file of a large corpus exceeds
         unpacker = Unpacker(max_buffer_size=max(len(data), 1))
         unpacker.feed(data)
         # skip() creates no values, so that a list with a wrong length needs no memory

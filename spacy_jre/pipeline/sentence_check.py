@@ -13,7 +13,7 @@ from ..errors import Warnings
 # Some sentences look like several ones, such as those with direct speech: 0 to 2% of
 # the sentences of CoNLL04, SciERC and ADE. A higher share of all Docs is a mistake.
 SHARE = 0.1
-# No sentence of these corpora looks like more than three, so one such Doc is a mistake.
+# No sentence of these corpora looks like more than three: one Doc of four is a mistake.
 MANY = 4
 # finds boundaries at punctuation, in all scripts; predict() does not change the Doc
 RULES = Sentencizer()

@@ -1,5 +1,6 @@
 import json
 import math
+import subprocess
 
 import pytest
 
@@ -51,14 +52,29 @@ def test_tests_on_the_gpu_are_skipped_without_a_gpu(results):
     assert results["tests"] is None
 
 
-def test_steps_beyond_the_time_limit_are_skipped(capsys):
-    arguments = ["--quick", "--device", "cpu", "--budget", "0"]
-    results = load("gpu").main(arguments)
-    assert results["train, float32"] is None
-    assert "train, float32: skipped, time limit reached" in capsys.readouterr().out
+def test_steps_beyond_the_time_limit_are_skipped(monkeypatch):
+    module = load("gpu")
+    run = module.Run(on_gpu=False, budget=0, quick=True)
+    actions = {"update": None, "prediction": None}
+    monkeypatch.setattr(module, "steps", lambda *args: actions)
+    module.compare_with_cpu(run, "x", None, [])
+    module.measure_speed(run, "x", None, [])
+    module.count_waits(run, "x", None, [], [])
+    module.profile_operators(run, "x", None, [], [])
+    assert len(run.results) == 6
+    assert set(run.results.values()) == {None}
 
 
-def test_failing_test_ends_the_script_with_an_error(monkeypatch):
+@pytest.mark.parametrize(("code", "passed"), [(0, True), (1, False)])
+def test_exit_status_of_pytest_is_the_result_of_the_tests(monkeypatch, code, passed):
+    module = load("gpu")
+    done = subprocess.CompletedProcess([], code, "1 test", "")
+    monkeypatch.setattr(module.subprocess, "run", lambda *args, **kwargs: done)
+    run = module.Run(on_gpu=True, budget=60, quick=True)
+    assert module.run_tests(run) is passed
+
+
+def test_failing_tests_end_the_script_with_an_error(monkeypatch):
     module = load("gpu")
     monkeypatch.setattr(module, "run_tests", lambda run: False)
     with pytest.raises(SystemExit, match="marker `gpu` failed"):

@@ -109,6 +109,18 @@ class Run:
         """Report a step that is skipped, because of the time limit."""
         self.report(name, None, "skipped, time limit reached")
 
+    def has_time(self, name: str, seconds: float) -> bool:
+        """Check whether enough time is left for a step. If not, report it as skipped.
+
+        name (str): Name of the step.
+        seconds (float): The time that the step needs.
+        RETURNS (bool): Whether to run the step.
+        """
+        if self.remaining >= seconds:
+            return True
+        self.skip(name)
+        return False
+
     def use_device(self) -> None:
         """Create the next models on the device of the run."""
         if self.on_gpu:
@@ -252,9 +264,7 @@ def measure_models(run: Run, folder: Path, data: Path, epochs: int) -> None:
     )
     trained: dict[str, Language] = {}
     for name, settings in precisions().items():
-        if run.remaining < 45:
-            run.skip(f"train, {name}")
-        else:
+        if run.has_time(f"train, {name}", 45):
             run.use_device()
             nlp = train_model(run, name, encoder, settings, train, epochs)
             if nlp is not None:
@@ -339,8 +349,7 @@ def train_model(
 
 def compare_with_cpu(run: Run, name: str, nlp: Language, docs: Sequence[Any]) -> None:
     """Compare the predictions with those of the CPU for the same weights."""
-    if run.remaining < 30:
-        run.skip(f"compare with the CPU, {name}")
+    if not run.has_time(f"compare with the CPU, {name}", 30):
         return
     # the vocab of the pipeline is on the GPU, so it is saved before the switch
     data = nlp.to_bytes()
@@ -380,8 +389,7 @@ def predict(nlp: Language, docs: Sequence[Any]) -> tuple[np.ndarray, list[Any]]:
 
 def measure_speed(run: Run, name: str, nlp: Language, docs: Sequence[Any]) -> None:
     """Compare prediction with the bare encoder."""
-    if run.remaining < 15:
-        run.skip(f"speed, {name}")
+    if not run.has_time(f"speed, {name}", 15):
         return
     encoder = find_encoder(find_component(nlp))
     assert encoder is not None
@@ -431,8 +439,7 @@ def count_waits(
 ) -> None:
     """Count the operations for which the host waits, by line."""
     for step, action in steps(nlp, train, docs).items():
-        if run.remaining < 10:
-            run.skip(f"host waits, {step}, {name}")
+        if not run.has_time(f"host waits, {step}, {name}", 10):
             continue
         action()
         waits = count_cuda_waits(action) if run.on_gpu else count_cpu_waits(action)
@@ -480,8 +487,7 @@ def profile_operators(
         activities.append(ProfilerActivity.CUDA)
     kind = "self_device_time_total" if run.on_gpu else "self_cpu_time_total"
     for step, action in steps(nlp, train, docs).items():
-        if run.remaining < 10:
-            run.skip(f"profile, {step}, {name}")
+        if not run.has_time(f"profile, {step}, {name}", 10):
             continue
         action()
         run.synchronize()

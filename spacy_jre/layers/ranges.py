@@ -10,11 +10,43 @@ Source of the sparse table: Bender and Farach-Colton, "The LCA problem revisited
 """
 
 from collections.abc import Iterator
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+
+class _Maximum(torch.autograd.Function):
+    """Elementwise maximum of two tensors with equal shapes.
+
+    For equal elements, the first one gets the gradient, where ``torch.maximum`` gives
+    half of it to each. The sum is the same if both are the same element of two
+    overlapping blocks. On the CPU, the backward pass takes about a tenth of the time,
+    because it has no branches.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, first: Tensor, second: Tensor) -> Tensor:
+        ctx.save_for_backward(first >= second)
+        return torch.maximum(first, second)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        (is_first,) = ctx.saved_tensors
+        of_first = grad * is_first
+        return of_first, grad - of_first
+
+
+def maximum(first: Tensor, second: Tensor) -> Tensor:
+    """Elementwise maximum with a fast backward pass.
+
+    first, second (Tensor): Shape: (N, D).
+    RETURNS (Tensor): Shape: (N, D).
+    """
+    if torch.is_grad_enabled():
+        return cast(Tensor, _Maximum.apply(first, second))
+    return torch.maximum(first, second)
 
 
 class RangeMax:
@@ -35,7 +67,7 @@ class RangeMax:
         size = 1
         while size * 2 <= min(longest, rows.shape[0]):
             below = levels[-1]
-            levels.append(torch.maximum(below[:-size], below[size:]))
+            levels.append(maximum(below[:-size], below[size:]))
             size *= 2
         self._count = rows.shape[0]
         self._table = torch.cat(levels) if len(levels) > 1 else rows
@@ -57,7 +89,7 @@ class RangeMax:
         offset = level * (self._count + 1) - block + 1
         first = offset + torch.where(empty, 0, start)
         last = offset + torch.where(empty, 0, end - block)
-        pooled = torch.maximum(
+        pooled = maximum(
             self._table.index_select(0, first), self._table.index_select(0, last)
         )
         return pooled.masked_fill(empty.unsqueeze(1), 0.0)
@@ -146,7 +178,7 @@ class MaxPooler:
         for width in range(1, longest + 1):
             if width > 1:
                 # max over w tokens = max of (max over w - 1 tokens, the last token)
-                rows = torch.maximum(rows, self._tokens.roll(1 - width, 0))
+                rows = maximum(rows, self._tokens.roll(1 - width, 0))
             yield self._fill_empty(rows)
 
     def _fill_empty(self, pooled: Tensor) -> Tensor:

@@ -222,6 +222,12 @@ def test_gradient_of_rows_equals_finite_differences(pool):
     assert gradcheck(lambda rows: pool(rows)(ranges), make_rows(5).requires_grad_())
 
 
+def test_first_of_equal_rows_gets_the_whole_gradient():
+    rows = torch.tensor([[1.0, 3.0], [2.0, 3.0], [2.0, 3.0]], requires_grad=True)
+    RangeMax(rows, 3)(torch.tensor([[0, 3]])).sum().backward()
+    assert rows.grad.tolist() == [[0.0, 1.0], [1.0, 0.0], [0.0, 0.0]]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("empty", [(0, 0), (1, 1), (3, 3), (2, 1), (3, 0)])
 def test_empty_range_gets_zeros(kind, empty):

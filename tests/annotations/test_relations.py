@@ -3,6 +3,7 @@ import pickle
 
 import numpy as np
 import pytest
+import spacy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from spacy.pipeline import merge_entities
@@ -174,23 +175,25 @@ def test_two_extensions_have_separate_relations(doc):
     assert len(doc._.relations) == 1
 
 
+@pytest.fixture(scope="module")
+def tokenizer():
+    register_extension()
+    return spacy.blank("en").tokenizer
+
+
 @given(st.data())
 @settings(deadline=None)
-def test_spans_of_any_text_round_trip(data):
-    import spacy
-
-    nlp = spacy.blank("en")
-    register_extension()
+def test_spans_of_any_text_round_trip(tokenizer, data):
     alphabet = st.characters(exclude_categories=["Cs"])
     text = data.draw(st.text(alphabet, min_size=1, max_size=40))
-    doc = nlp.make_doc(text)
+    doc = tokenizer(text)
     start = data.draw(st.integers(0, len(doc) - 1))
     end = data.draw(st.integers(start + 1, len(doc)))
     span = doc[start:end]
     if not span.text:  # a Doc with only whitespace
         return
     doc._.relations = [(span, span, "same")]
-    copy = Doc(nlp.vocab).from_bytes(doc.to_bytes())
+    copy = Doc(doc.vocab).from_bytes(doc.to_bytes())
     assert copy._.relations[0].head.text == span.text
 
 

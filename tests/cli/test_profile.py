@@ -81,7 +81,13 @@ def test_gold_entities_are_given_as_in_training(data, tmp_path, monkeypatch):
     assert given == [len(sentence["entities"]) for sentence in STORY]
 
 
-def test_threads_of_pytorch_are_restored(model, data):
-    before = torch.get_num_threads()
-    run("profile", model, data, "--threads", before + 1, "--batch-sizes", "8")
+def test_threads_of_pytorch_are_set_and_restored(model, data, monkeypatch):
+    before, inside = torch.get_num_threads(), []
+
+    def profile(*args, **settings):
+        inside.append(torch.get_num_threads())
+
+    monkeypatch.setattr("spacy_jre.cli.profile.profile", profile)
+    profile_model(str(model), data, threads=before + 1)
+    assert inside == [before + 1]
     assert torch.get_num_threads() == before

@@ -46,6 +46,7 @@ def maximum(first: Tensor, second: Tensor) -> Tensor:
     """
     if torch.is_grad_enabled():
         return cast(Tensor, _Maximum.apply(first, second))
+    # the prediction does not need the comparison
     return torch.maximum(first, second)
 
 

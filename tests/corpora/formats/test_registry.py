@@ -203,14 +203,14 @@ LINES = {
 
 @pytest.mark.parametrize(("name", "format"), LINES.items())
 def test_corrupted_bytes_give_records_or_errors_with_location(name, format, tmp_path):
-    # 400 lines (or 4 lists) with one or two changed bytes
+    # 1000 lines (or 10 lists) with one or two changed bytes
     whole = (FOLDER / name).read_bytes()
     by_line = name.endswith((".jsonl", ".rel"))
     pieces = whole.splitlines(keepends=True) if by_line else [whole]
     draw = random.Random(0)
     path = tmp_path / name
     broken = 0
-    for _ in range(400 if by_line else 4):
+    for _ in range(1000 if by_line else 10):
         damaged = bytearray(draw.choice(pieces))
         for _ in range(draw.randint(1, 2)):
             damaged[draw.randrange(len(damaged))] = draw.randrange(256)
